@@ -1,0 +1,208 @@
+"""From a command line to plain dictionaries: Hydra composes, once per choice of groups; the rest is dictionaries.
+
+What the command line says wins over the sweep file, axes included: `method=lsd seed=0,1` narrows the sweep to that.
+A wrong name is an error that names the key and the nearest valid names.
+"""
+
+import copy
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_module
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from methods.registry import ConfigError, nearest
+from sweeps.spec import expand
+
+CONF = Path(__file__).parent / "conf"
+GROUPS = ("data", "backbone", "method", "sweep")
+Config = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Given:
+    """One `key=value` of the command line; several values (`a,b`) make an axis."""
+
+    key: str
+    values: tuple[Any, ...]
+    text: str
+
+    @property
+    def is_axis(self) -> bool:
+        return len(self.values) > 1
+
+    def single(self, value: Any) -> str:
+        return self.text if not self.is_axis else f"{self.key}={value}"
+
+
+def parse(arguments: Sequence[str]) -> list[Given]:
+    """The command line's overrides. Raises ConfigError on what is not `key=value`."""
+    given = []
+    for text in arguments:
+        if "=" not in text:
+            raise ConfigError(f"{text!r} is not of the form key=value, for example method=lsd or budget.images=100000")
+        try:
+            override: Override = OverridesParser.create().parse_override(text)
+        except HydraException as error:
+            raise ConfigError(f"{text!r} cannot be read: {error}") from error
+        values = tuple(override.sweep_iterator()) if override.is_sweep_override() else (override.value(),)
+        given.append(Given(override.key_or_group, values, text))
+    return given
+
+
+def names(group: str, plugins: str | None = None) -> list[str]:
+    """The options of a config group, those of the plug-in folder included."""
+    folders = [CONF / group] + ([Path(plugins) / group] if plugins else [])
+    return sorted(p.stem for folder in folders for p in folder.glob("*.yaml"))
+
+
+def composed(overrides: Sequence[str], plugins: str | None = None) -> Config:
+    """One composition as a plain dictionary."""
+    search = [f"hydra.searchpath=[file://{Path(plugins).resolve()}]"] if plugins else []
+    try:
+        with initialize_config_module("bench.conf", version_base=None):
+            config = compose("config", overrides=[*overrides, *search])
+            return OmegaConf.to_container(config, resolve=True)  # type: ignore[return-value]
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(str(error).split("\n")[0]) from error
+
+
+@dataclass(frozen=True)
+class Request:
+    """A whole command: the settings that hold for all of it, and one plain config per experiment."""
+
+    settings: Config
+    experiments: list[Config]
+
+
+def request(arguments: Sequence[str]) -> Request:
+    """Compose a command line into experiments. Raises ConfigError naming the key at fault."""
+    given = parse(arguments)
+    plugins = next((g.values[0] for g in given if g.key == "plugins"), None)
+    if plugins is not None and not Path(plugins).is_dir():
+        raise ConfigError(f"plugins={plugins} is not a folder")
+    _check_groups(given, plugins)
+    chosen = [g.single(g.values[0]) for g in given if g.key in GROUPS]
+    _check_keys(given, composed(chosen, plugins), plugins)
+    knobs = [g for g in given if g.key.startswith("method.")]
+    plain = [g for g in given if g not in knobs]
+    settings = composed([g.text for g in plain if not g.is_axis], plugins)
+    axes = _axes(settings["sweep"], given)
+    fixed = [g.text for g in plain if g.key not in axes]
+    experiments = list(_experiments(axes, fixed, knobs, settings["sweep"], plugins))
+    used = {g.key for config in experiments for g in knobs if _has(config, g.key)}
+    for g in knobs:
+        if g.key not in used:
+            raise nearest("method", g.key.removeprefix("method."), experiments[0]["method"])
+    return Request(settings, experiments)
+
+
+def with_method(config: Mapping[str, Any], name: str, plugins: str | None = None) -> Config:
+    """The same experiment with another method at its defaults (a teacher)."""
+    other: Config = copy.deepcopy(dict(config))
+    other["method"] = composed([f"method={name}", "sweep=none"], plugins)["method"]
+    other["label"] = name
+    return other
+
+
+def _axes(sweep: Mapping[str, Any], given: Sequence[Given]) -> dict[str, list[Any]]:
+    axes = {key: list(values) for key, values in sweep["axes"].items()}
+    for g in given:
+        if g.key in axes or g.is_axis:
+            value = g.values[0]
+            axes[g.key] = list(value) if isinstance(value, list) and not g.is_axis and g.key in axes else list(g.values)
+    return axes
+
+
+def _experiments(
+    axes: Mapping[str, list[Any]], fixed: Sequence[str], knobs: Sequence[Given], sweep: Mapping[str, Any],
+    plugins: str | None,
+) -> Iterator[Config]:
+    bases: dict[tuple[Any, ...], Config] = {}
+    for point in expand(axes):
+        groups = tuple((k, v) for k, v in point.items() if k in GROUPS)
+        if groups not in bases:
+            bases[groups] = _base(groups, fixed, knobs, sweep, plugins)
+        config = copy.deepcopy(bases[groups])
+        varied = {k: v for k, v in point.items() if k not in GROUPS}
+        skip = False
+        for key, value in varied.items():
+            if not _has(config, key):
+                skip = key.startswith("method.")  # a knob that this method lacks: its one run stands without it
+                if not skip:
+                    raise nearest("sweep.axes", key, _keys(config))
+                continue
+            _set(config, key, value)
+        if skip and any(v != axes[k][0] for k, v in varied.items() if k.startswith("method.") and not _has(config, k)):
+            continue
+        shown = [f"{k.removeprefix('method.')}={v}" for k, v in varied.items() if k != "seed" and _has(config, k)]
+        config["label"] = " ".join([config["method"]["name"], *shown])
+        yield config
+
+
+def _base(
+    groups: tuple[tuple[str, Any], ...], fixed: Sequence[str], knobs: Sequence[Given], sweep: Mapping[str, Any],
+    plugins: str | None,
+) -> Config:
+    config = composed([*fixed, *(f"{k}={v}" for k, v in groups)], plugins)
+    for knob, value in sweep["knobs"].get(config["method"]["name"], {}).items():
+        if not _has(config, f"method.{knob}"):
+            raise nearest(f"sweep.knobs.{config['method']['name']}", knob, config["method"])
+        _set(config, f"method.{knob}", value)
+    for g in knobs:
+        if not g.is_axis and _has(config, g.key):
+            _set(config, g.key, g.values[0])
+    return config
+
+
+def _check_groups(given: Sequence[Given], plugins: str | None) -> None:
+    for g in given:
+        if g.key in GROUPS:
+            for value in g.values if g.is_axis or not isinstance(g.values[0], list) else g.values[0]:
+                if str(value) not in names(g.key, plugins):
+                    raise nearest(g.key, value, names(g.key, plugins))
+
+
+def _check_keys(given: Sequence[Given], config: Config, plugins: str | None) -> None:
+    valid = set(_keys(config))
+    valid |= {f"method.{k}" for m in names("method", plugins) for k in _keys(_raw("method", m, plugins))}
+    for g in given:
+        if g.key not in valid and not g.text.startswith(("+", "~")):
+            raise nearest("command line: key", g.key, valid)
+
+
+def _raw(group: str, name: str, plugins: str | None) -> Config:
+    for folder in [CONF] + ([Path(plugins)] if plugins else []):
+        if (path := folder / group / f"{name}.yaml").exists():
+            return OmegaConf.to_container(OmegaConf.load(path))  # type: ignore[return-value]
+    raise nearest(group, name, names(group, plugins))
+
+
+def _keys(config: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    for key, value in config.items():
+        yield prefix + key
+        if isinstance(value, Mapping):
+            yield from _keys(value, f"{prefix}{key}.")
+
+
+def _has(config: Mapping[str, Any], key: str) -> bool:
+    node: Any = config
+    for part in key.split("."):
+        if not isinstance(node, Mapping) or part not in node:
+            return False
+        node = node[part]
+    return True
+
+
+def _set(config: Config, key: str, value: Any) -> None:
+    *path, last = key.split(".")
+    node = config
+    for part in path:
+        node = node[part]
+    node[last] = value

@@ -1,0 +1,59 @@
+"""What a data source gives: training and held-out samples, their hash, and the scale between stored and seen values."""
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench.truth import Truth
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Samples in memory.
+
+    kind: "points" (float32, any real values) or "images" (uint8 pixels 0..levels, seen by networks as [-1, 1]).
+    train (N, *shape), heldout (M, *shape); labels are class indices or None. hash: sha256 of the content.
+    flip: whether training may mirror images. truth: the exact target, where there is one.
+    """
+
+    name: str
+    kind: str
+    shape: tuple[int, ...]
+    train: Tensor
+    heldout: Tensor
+    hash: str
+    labels: Tensor | None = None
+    heldout_labels: Tensor | None = None
+    levels: int = 255
+    flip: bool = False
+    truth: Truth | None = None
+
+    def decode(self, pixels: Tensor) -> Tensor:
+        """uint8 0..levels -> float32 in [-1, 1]."""
+        return pixels.float() * (2 / self.levels) - 1
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Float images to the nearest stored value, clamped: uint8 0..levels."""
+        return ((x.clamp(-1, 1) + 1) * (self.levels / 2)).round().to(torch.uint8)
+
+
+def content_hash(*parts: Tensor | str) -> str:
+    """sha256 over arrays (with shape and type) and strings."""
+    digest = hashlib.sha256()
+    for part in parts:
+        if isinstance(part, str):
+            digest.update(part.encode())
+            continue
+        array = np.ascontiguousarray(part.numpy())
+        digest.update(f"{array.dtype}{array.shape}".encode())
+        digest.update(array.data)
+    return digest.hexdigest()
+
+
+def held_out_split(n: int, held: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Fixed disjoint index sets (train, held-out) of sizes n - held and held, a function of n and the seed."""
+    order = np.random.Generator(np.random.PCG64(seed)).permutation(n)
+    return np.sort(order[held:]), np.sort(order[:held])

@@ -1,0 +1,52 @@
+"""Paths that users give: one clear error with the nearest existing names, and content hashes without decoding."""
+
+import difflib
+import hashlib
+from pathlib import Path
+
+from methods.registry import ConfigError
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+
+
+def existing(key: str, path: str | Path) -> Path:
+    """The path, if it exists. Raises ConfigError naming the key and the nearest entries beside it."""
+    path = Path(path)
+    if path.exists():
+        return path
+    parent = path.parent
+    while not parent.exists():
+        parent = parent.parent
+    entries = [p.name for p in parent.iterdir()] if parent.is_dir() else []
+    close = difflib.get_close_matches(path.name, entries, n=3, cutoff=0.3) or sorted(entries)[:5]
+    hint = f"; {parent} has {', '.join(close)}" if close else ""
+    raise ConfigError(f"{key}={path} does not exist{hint}")
+
+
+def file_hash(key: str, path: str | Path) -> str:
+    """sha256 of one file's bytes."""
+    path = existing(key, path)
+    if path.is_dir():
+        raise ConfigError(f"{key}={path} is a folder; data=folder reads folders of image files")
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def tree_hash(key: str, path: str | Path) -> str:
+    """sha256 over names and bytes of a folder's image files."""
+    digest = hashlib.sha256()
+    for file in image_files(key, path):
+        digest.update(str(file.relative_to(path)).encode())
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def image_files(key: str, path: str | Path) -> list[Path]:
+    """The image files below a folder, sorted. Raises ConfigError when there is none."""
+    path = existing(key, path)
+    if not path.is_dir():
+        raise ConfigError(f"{key}={path} is a file; data=arrays reads .npy and .npz files")
+    files = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES)
+    if not files:
+        raise ConfigError(f"{key}={path} holds no image file ({', '.join(SUFFIXES)})")
+    return files

@@ -1,0 +1,115 @@
+"""Score a model at all step counts, and the reference rows that give a number its meaning.
+
+Samples never touch the disk. Network evaluations are counted on the backbone while sampling, in calls and in rows.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from bench.data import Dataset
+from bench.nets.count import counting
+from bench.protocol import Protocol
+from bench.rng import generator
+from bench.sample import Sampler
+from bench.score import Scores, map_errors, scorer
+from methods.base import Method
+from results.record import EvalRow
+
+Key = tuple[str, int, int, str]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The evaluation of one checkpoint under one protocol. `images`: training images seen by it."""
+
+    method: Method
+    models: dict[str, nn.Module]
+    data: Dataset
+    protocol: Protocol
+    config: Mapping[str, Any]
+    run_id: str
+    checkpoint: str
+    images: int
+    device: torch.device
+
+    def rows(self, skip: set[Key]) -> Iterator[list[EvalRow]]:
+        """One list of rows per (steps, evaluation seed) that is not in `skip`; NaN scores where samples are not finite."""
+        score = scorer(self.data, self.protocol, self.device)
+        for module in self.models.values():
+            module.eval()
+        for steps in self.config["evaluation"]["steps"]:
+            if not self.method.supports(steps):
+                continue
+            for seed in self.protocol.seeds:
+                if (self.protocol.id, steps, seed, self.sampler) in skip:
+                    continue
+                samples, calls, rows = self._sample(steps, seed)
+                scores = dict(score(samples, seed))
+                if steps == 1 and self.data.truth is not None:
+                    scores |= map_errors(self.method, self.models, self.data, seed, self.device)
+                yield [self._row(steps, seed, calls, rows, m, v, extra) for m, (v, extra) in scores.items()]
+
+    @property
+    def sampler(self) -> str:
+        """The sampling rule, with the solver where there is one."""
+        solver = getattr(self.method, "solver", None)
+        rule = self.method.needs.rule
+        return f"{rule}:{solver.value}" if solver is not None and rule == "hop" else rule
+
+    def _sample(self, steps: int, seed: int) -> tuple[Tensor, int, int]:
+        protocol = self.protocol
+        sampler = Sampler(self.method, self.models, self.data.shape, seed, protocol.chunk, self.device)
+        with ExitStack() as stack:
+            counts = [stack.enter_context(counting(module)) for module in self.models.values()]
+            sampler.draw(0, steps)
+        calls, rows = sum(c.calls for c in counts), sum(c.rows for c in counts)
+        batches = sampler.batches(protocol.count, steps, int(self.config["evaluation"]["batch"]))
+        return torch.cat(list(batches)), calls, rows // protocol.chunk
+
+    def _row(
+        self, steps: int, seed: int, calls: int, rows: int, metric: str, value: float, extra: dict[str, Any]
+    ) -> EvalRow:
+        return EvalRow(
+            run_id=self.run_id, label=self.config["label"], seed=int(self.config["seed"]), checkpoint=self.checkpoint,
+            images_seen=self.images, ema=repr(self.protocol.ema), sampler=self.sampler, steps=steps, nfe=calls,
+            nfe_rows=rows, evaluation_seed=seed, count=self.protocol.count, metric=metric, value=value,
+            protocol=self.protocol.id, extra=extra,
+        )
+
+
+def references(data: Dataset, protocol: Protocol, config: Mapping[str, Any], run_id: str) -> list[EvalRow]:
+    """Noise, a full-covariance Gaussian fit and held-out real data, each at the count of a model's samples."""
+    score = scorer(data, protocol, torch.device("cpu"))
+    rows = []
+    for label in ("noise", "gaussian fit", "held-out data"):
+        for k, seed in enumerate(protocol.seeds):
+            scores: Scores = score(_reference_samples(label, data, protocol.count, seed, config), seed)
+            rows += [
+                EvalRow(
+                    run_id=run_id, label=label, seed=k, checkpoint="", images_seen=0, ema="", sampler="reference", steps=0,
+                    nfe=0, nfe_rows=0, evaluation_seed=seed, count=protocol.count, metric=metric, value=value,
+                    protocol=protocol.id, extra=extra,
+                )
+                for metric, (value, extra) in scores.items()
+            ]
+    return rows
+
+
+def _reference_samples(label: str, data: Dataset, n: int, seed: int, config: Mapping[str, Any]) -> Tensor:
+    g = generator("cpu", "reference", label, seed)
+    z = torch.randn((n, *data.shape), generator=g)
+    if label == "noise":
+        return z * float(config["interpolant"]["base_scale"])
+    held_out = data.heldout[torch.randperm(len(data.heldout), generator=g)[:n]]
+    if label == "held-out data":
+        return data.decode(held_out) if data.kind == "images" else held_out
+    train = data.train[:50_000]
+    x = (data.decode(train) if data.kind == "images" else train).flatten(1).double()
+    root_values, root = torch.linalg.eigh(torch.cov(x.T))
+    factor = root * root_values.clamp(min=0).sqrt()
+    return (z.flatten(1).double() @ factor.T + x.mean(0)).float().reshape(z.shape)

@@ -1,0 +1,116 @@
+"""The objects behind one plain config: data, method, backbone, recipe, protocol, device."""
+
+import importlib.metadata
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from bench import data
+from bench.nets import Backbone, BackboneError
+from bench.protocol import Protocol
+from bench.train import Recipe
+from methods.base import Method
+from methods.registry import ConfigError, make_interpolant, make_method
+
+Config = Mapping[str, Any]
+
+
+def use_plugins(folder: str | None) -> None:
+    """Make the modules of the user's method folder importable."""
+    if folder is not None and str(Path(folder).resolve()) not in sys.path:
+        sys.path.insert(0, str(Path(folder).resolve()))
+
+
+def method(config: Config) -> Method:
+    """The method of a config, its names checked."""
+    use_plugins(config.get("plugins"))
+    return make_method(config["method"], make_interpolant(config["interpolant"]))
+
+
+def recipe(config: Config) -> Recipe:
+    """The training recipe of a config."""
+    train = dict(config["train"])
+    train["betas"], train["ema"] = tuple(train["betas"]), tuple(train["ema"])
+    return Recipe(images=int(config["budget"]["images"]), batch=int(config["budget"]["batch"]),
+                  micro_batch=config["budget"]["micro_batch"], **train)
+
+
+def check(config: Config) -> None:
+    """Raise ConfigError where a config cannot run, as far as that is known without data, network or device."""
+    made, settings = method(config), recipe(config)
+    network_factory(config, (1, 8, 8))
+    group = made.needs.group
+    for key, size in (("budget.batch", settings.batch), ("budget.micro_batch", settings.micro_batch)):
+        if size is not None and size % group:
+            raise ConfigError(f"{key}={size} must be a multiple of {group}, the particles that {config['label']} groups")
+    stages = list(made.stages(settings.images))
+    if min(stage.images for stage in stages) < settings.batch:
+        raise ConfigError(
+            f"budget.images={settings.images} leaves no step for one of the {len(stages)} stages of {config['label']}; "
+            "raise it or lower the number of stages"
+        )
+
+
+def backbone(config: Config, dataset: data.Dataset) -> Backbone:
+    """The network factory; its initial weights depend on the training seed only, so all methods start alike."""
+    return network_factory(config, dataset.shape)
+
+
+def network_factory(config: Config, shape: tuple[int, ...]) -> Backbone:
+    """The same for samples of a known shape. Raises ConfigError for a key or value that means nothing."""
+    options = {k: v for k, v in config["backbone"].items() if k != "gflops"}
+    try:
+        return Backbone(options, shape, int(config["seed"]))
+    except BackboneError as error:
+        raise ConfigError(str(error)) from error
+
+
+def protocol(config: Config, dataset: data.Dataset) -> Protocol:
+    """The protocol under which this data set's samples are scored."""
+    evaluation = config["evaluation"]
+    image = dataset.kind == "images"
+    name = config["data"].get("features") if image else None
+    count = evaluation["count"] or min(len(dataset.heldout), 10_000)
+    if image and count > len(dataset.heldout):
+        raise ConfigError(
+            f"evaluation.count={count}: only {len(dataset.heldout)} held-out images can stand beside it at the same "
+            "count; lower it or leave it null"
+        )
+    return Protocol(
+        name=f"{config['data']['name']}-{'frechet' if image else 'points'}",
+        metrics=(f"fd_{name}", "nn_train", "nn_heldout") if image else ("sliced_w2", "kl", "w2", "map_error"),
+        features=evaluation["features"],
+        reference=f"train:{dataset.hash[:12]}",
+        count=count,
+        seeds=tuple(evaluation["seeds"]),
+        chunk=int(evaluation["chunk"]),
+        ema=float(evaluation["ema"] or config["train"]["ema"][0]),
+        rounding="levels" if image else "none",
+    )
+
+
+def device(config: Config) -> torch.device:
+    """backend.device; "auto" takes the worker's GPU, or the CPU."""
+    import os
+
+    name = config["backend"]["device"]
+    if name != "auto":
+        return torch.device(name)
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    return torch.device("cuda", int(os.environ.get("FEWSTEP_WORKER", "0")) % torch.cuda.device_count())
+
+
+def versions() -> dict[str, str]:
+    """What a number may depend on besides the config."""
+    names = ("fewstep", "torch", "numpy", "scipy", "pandas")
+    found = {}
+    for name in names:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = "source tree"
+    return found | {"python": sys.version.split()[0]}

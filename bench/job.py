@@ -1,0 +1,133 @@
+"""One experiment in one folder: load, train, evaluate, record. The same call continues an interrupted one."""
+
+import dataclasses
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from bench import data, evaluate, experiment
+from bench.model import load_teacher
+from bench.train import Trainer
+from methods.registry import ConfigError
+from results.record import RunRecord
+from results.store import StoreError, append_rows, read_rows, read_run, write_run
+
+Report = Callable[[dict[str, Any]], bool]
+
+
+def execute(config: dict[str, Any], folder: str, report: Report) -> str:
+    """Run what `config` describes in `folder`; returns "done", "diverged" or "interrupted".
+
+    `report` receives small progress messages and answers True when the run should stop at the next step boundary.
+    """
+    torch.set_num_threads(max(1, int(config["backend"]["threads"])))
+    if config["kind"] == "reference":
+        return _references(config, Path(folder))
+    return _Run(config, Path(folder), report).execute()
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+class _Run:
+    def __init__(self, config: dict[str, Any], folder: Path, report: Report) -> None:
+        self.config, self.folder, self.report = config, folder, report
+        self.device = experiment.device(config)
+        self.method = experiment.method(config)
+        self.recipe = experiment.recipe(config)
+        self.data = data.load(config["data"])
+        self.protocol = experiment.protocol(config, self.data)
+        self.teacher = load_teacher(folder.parent / config["teacher"]["run"], self.device) if config["teacher"][
+            "run"] else None
+
+    def execute(self) -> str:
+        self.record = self._opened()
+        models = self.method.build(experiment.backbone(self.config, self.data))
+        for module in models.values():
+            module.to(self.device)
+        params = sum(p.numel() for p in models["net"].parameters())
+        teacher = self.teacher
+        trainer = Trainer(
+            self.method, models, self.data, self.recipe, int(self.config["seed"]), self.device, self.folder,
+            teacher.velocity if teacher else None, {"net": teacher.net} if teacher else {}, self.report,
+            conditional=bool(self.config["backbone"].get("classes")),
+        )
+        self._write(params=params)
+        outcome = trainer.run()
+        self._write(images_seen=outcome.steps * self.recipe.batch, optimizer_steps=outcome.steps,
+                    train_seconds=round(outcome.seconds, 3), reason=outcome.reason)
+        if outcome.status == "done":
+            begin = time.monotonic()
+            self._evaluate(trainer, outcome.checkpoint)
+            self._write(evaluation_seconds=round(time.monotonic() - begin, 3))
+        self._write(status=outcome.status, finished=_now())
+        return outcome.status
+
+    def _opened(self) -> RunRecord:
+        """The record to continue, or a new one. Raises ConfigError if the data are not those it was begun with."""
+        attempts = 1
+        try:
+            old = read_run(self.folder)
+            attempts = old.attempts + 1
+            if old.data_hash and old.data_hash != self.data.hash:
+                raise ConfigError(
+                    f"{self.folder} was begun on other data ({old.data_hash[:12]}, now {self.data.hash[:12]}); "
+                    "restore the data, or remove the folder to begin again"
+                )
+        except StoreError:
+            pass
+        config, teacher = self.config, self.teacher
+        return RunRecord(
+            run_id=self.folder.name, label=config["label"], method=config["method"]["name"],
+            data=config["data"]["name"], backbone=config["backbone"]["name"], seed=int(config["seed"]), config=config,
+            images_budget=self.recipe.images, teacher=teacher.run_id if teacher else None,
+            teacher_images=teacher.images if teacher else 0, teacher_seconds=teacher.seconds if teacher else 0.0,
+            data_hash=self.data.hash, versions=experiment.versions(), device=_device_name(self.device),
+            started=_now(), attempts=attempts,
+        )
+
+    def _write(self, **changes: Any) -> None:
+        self.record = dataclasses.replace(self.record, **changes)
+        write_run(self.folder, self.record)
+
+    def _evaluate(self, trainer: Trainer, checkpoint: Path | None) -> None:
+        """Append the rows that are not there yet: one append per evaluation, so a killed run leaves whole ones."""
+        have = {(r.protocol, r.steps, r.evaluation_seed, r.sampler) for r in read_rows(self.folder)}
+        models = {**trainer.models, "net": trainer.averaged(self.protocol.ema)}
+        job = evaluate.Evaluation(
+            self.method, models, self.data, self.protocol, self.config, self.folder.name,
+            checkpoint.name if checkpoint else "", self.recipe.steps * self.recipe.batch, self.device,
+        )
+        for rows in job.rows(skip=have):
+            append_rows(self.folder, rows)
+
+
+def _references(config: Mapping[str, Any], folder: Path) -> str:
+    begin = time.monotonic()
+    dataset = data.load(config["data"])
+    protocol = experiment.protocol(config, dataset)
+    record = RunRecord(
+        run_id=folder.name, kind="reference", label="references", method="reference", data=dataset.name, backbone="",
+        seed=0, config=dict(config), data_hash=dataset.hash, versions=experiment.versions(), device="cpu",
+        started=_now(),
+    )
+    write_run(folder, record)
+    (folder / "evals.jsonl").unlink(missing_ok=True)
+    append_rows(folder, evaluate.references(dataset, protocol, config, folder.name))
+    write_run(folder, dataclasses.replace(record, status="done", finished=_now(),
+                                          evaluation_seconds=round(time.monotonic() - begin, 3)))
+    return "done"
+
+
+def _device_name(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"cpu x {torch.get_num_threads()}"
+
+
+

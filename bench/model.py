@@ -1,0 +1,77 @@
+"""A finished run folder as a model: `load(folder).sample(n, steps, seed)`, `load(folder).export(path)`."""
+
+import copy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from bench import checkpoint, data, experiment
+from bench.sample import Sampler
+from bench.teacher import Teacher
+from methods.base import Method
+from results.store import read_run
+
+
+@dataclass(frozen=True)
+class Model:
+    """The averaged networks of one run, ready to sample from."""
+
+    method: Method
+    models: dict[str, nn.Module]
+    shape: tuple[int, ...]
+    config: dict[str, Any]
+    run_id: str
+    device: torch.device
+    checkpoint: str
+
+    def sample(self, n: int, steps: int = 1, seed: int = 0, condition: int | None = None) -> Tensor:
+        """n samples (n, *shape) on the CPU after `steps` jumps; images lie in [-1, 1] up to the model's error.
+
+        The first k samples are the same for every n >= k, and equal those that the evaluation with that seed scored.
+        """
+        if not self.method.supports(steps):
+            raise ValueError(f"{self.run_id} defines no sample of {steps} steps")
+        chunk = int(self.config["evaluation"]["chunk"])
+        sampler = Sampler(self.method, self.models, self.shape, seed, chunk, self.device, condition)
+        return torch.cat([x.cpu() for x in sampler.batches(n, steps, max(n, 1))])
+
+    def export(self, path: Path | str) -> None:
+        """Write the averaged weights of "net" as a plain state dict (torch.save)."""
+        torch.save({k: v.cpu() for k, v in self.models["net"].state_dict().items()}, path)
+
+
+def load(folder: Path | str, ema: float | None = None, device: str | torch.device = "cpu") -> Model:
+    """The newest whole checkpoint of a run folder with the given average (default: the first of train.ema).
+
+    Raises ValueError naming the folder when it holds no usable checkpoint or no such average.
+    """
+    folder = Path(folder)
+    record = read_run(folder)
+    config = record.config
+    found = checkpoint.newest(folder / "checkpoints")
+    if found is None:
+        raise ValueError(f"{folder} holds no usable checkpoint (its status is {record.status!r}); run its command again")
+    path, state = found
+    method = experiment.method(config)
+    shape = data.load(config["data"]).shape
+    models = method.build(experiment.network_factory(config, shape))
+    for role, module in models.items():
+        module.load_state_dict(state["models"][role])
+    decay = repr(float(ema if ema is not None else config["evaluation"]["ema"] or config["train"]["ema"][0]))
+    if decay not in state["ema"]:
+        raise ValueError(f"{path} has no average of decay {decay}; it has {', '.join(state['ema'])}")
+    models["net"] = copy.deepcopy(models["net"])
+    models["net"].load_state_dict({**models["net"].state_dict(), **state["ema"][decay]})
+    for module in models.values():
+        module.to(device).eval().requires_grad_(False)
+    return Model(method, models, tuple(shape), config, folder.name, torch.device(device), path.name)
+
+
+def load_teacher(folder: Path, device: torch.device) -> Teacher:
+    """The teacher that a finished flow-matching run makes."""
+    record = read_run(folder)
+    model = load(folder, device=device)
+    return Teacher(model.models["net"], record.run_id, record.images_seen, record.train_seconds)

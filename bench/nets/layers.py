@@ -1,0 +1,149 @@
+"""Building blocks that survive forward-mode AD, backward through it, `torch.compile`, float64 and bf16 autocast.
+
+Three habits of ordinary networks break in that list and are avoided here: affine parameters inside `F.group_norm`
+(compiled forward mode), fused attention (no forward-mode formula) and dropout from a global generator (two passes of
+one objective could not share a mask).
+"""
+
+from collections.abc import Callable
+from math import log, sqrt
+from typing import TypeVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+Mask = Callable[[str, tuple[int, ...]], Tensor]
+Kernel = Callable[[Tensor, Tensor, Tensor], Tensor]
+Layer = TypeVar("Layer", bound=nn.Module)
+
+OCTAVES = 5  # frequencies run from the scale down to scale / 32; slower ones are constants on the unit interval
+
+
+def frequencies(count: int, scale: float) -> Tensor:
+    """`count` angular frequencies in geometric progression, the largest equal to `scale` (radians per unit time)."""
+    return scale * torch.exp(-log(2.0) * OCTAVES * torch.arange(count) / max(count - 1, 1))
+
+
+class TimeEmbedding(nn.Module):
+    """silu of a linear map of e(s) and of e(t-s) - e(0), plus a class vector: (B,), (B,) -> (B, width).
+
+    e is sinusoidal with angular frequencies up to `scale`. Keep `scale` below about 10: objectives differentiate the
+    network in s and t, and the derivative grows with it. On the diagonal the gap's features are exactly zero, and so is
+    its weight before training: a network trained at s = t only does not depend on t at all, whatever the optimizer.
+    With `condition` None the class vector is zero, which serves as the null class.
+    """
+
+    frequencies: Tensor
+
+    def __init__(self, width: int, scale: float, classes: int = 0) -> None:
+        super().__init__()
+        if width < 2 or width % 2:
+            raise ValueError(f"backbone.embedding must be an even number of at least 2, got {width}")
+        self.register_buffer("frequencies", frequencies(width // 2, scale), persistent=False)
+        self.start = linear(width, width)
+        self.gap = zeroed(nn.Linear(width, width, bias=False))
+        self.label = nn.Embedding(classes, width) if classes else None
+
+    def forward(self, s: Tensor, t: Tensor, condition: Tensor | None = None) -> Tensor:
+        angle, turn = s[:, None] * self.frequencies, (t - s)[:, None] * self.frequencies
+        h = self.start(torch.cat([angle.sin(), angle.cos()], 1)) + self.gap(torch.cat([turn.sin(), turn.cos() - 1], 1))
+        if condition is not None:
+            if self.label is None:
+                raise ValueError("the network was built without classes (backbone.classes=0) and got class labels")
+            h = h + self.label(condition)
+        return F.silu(h)
+
+
+def linear(inputs: int, outputs: int, bias: bool = True) -> nn.Linear:
+    """A linear layer that keeps the variance of a white input; zero bias."""
+    layer = nn.Linear(inputs, outputs, bias=bias)
+    nn.init.normal_(layer.weight, std=1 / sqrt(inputs))
+    if bias:
+        nn.init.zeros_(layer.bias)
+    return layer
+
+
+def zeroed(layer: Layer) -> Layer:
+    """The same layer with all parameters zero."""
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
+    return layer
+
+
+def modulation(inputs: int, widths: list[int]) -> nn.Linear:
+    """One linear map to the (scale, shift) pairs of all blocks, concatenated as scale_0, shift_0, scale_1, ...
+
+    Scales are 1 and shifts 0 before training, plus a random function of the input. One large product is cheaper than
+    one per block, above all under forward mode, where every operation counts twice.
+    """
+    layer = linear(inputs, 2 * sum(widths))
+    scales = torch.cat([torch.cat([torch.ones(w), torch.zeros(w)]) for w in widths])
+    with torch.no_grad():
+        layer.bias.copy_(scales)
+    return layer
+
+
+def keyed_dropout(x: Tensor, rate: float, name: str, dropout: Mask | None) -> Tensor:
+    """Zero the entries whose uniform number under `name` is below `rate`, and rescale. None or rate 0: x itself."""
+    if dropout is None or rate == 0:
+        return x
+    keep = dropout(name, tuple(x.shape)) >= rate
+    return x * (keep.to(x) / (1 - rate))
+
+
+def normalized(x: Tensor, groups: int) -> Tensor:
+    """Group normalisation without parameters, computed in float32 at least and returned in the dtype of x."""
+    if x.dtype in (torch.bfloat16, torch.float16):
+        return F.group_norm(x.float(), groups).to(x.dtype)
+    return F.group_norm(x, groups)
+
+
+def groups_of(channels: int) -> int:
+    """The largest divisor of `channels` up to 32 that leaves at least four channels in a group (1 if none does)."""
+    return max(g for g in range(1, 33) if channels % g == 0 and (g == 1 or channels // g >= 4))
+
+
+class GroupNorm(nn.Module):
+    """Equal to nn.GroupNorm with affine parameters; these are applied outside F.group_norm (see the module)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.groups = groups_of(channels)
+        self.weight = nn.Parameter(torch.ones(channels, 1, 1))
+        self.bias = nn.Parameter(torch.zeros(channels, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        wide = x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
+        return torch.addcmul(self.bias, F.group_norm(wide, self.groups), self.weight).to(x.dtype)
+
+
+def exact_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """softmax(q k^T / sqrt(d)) v for (B, tokens, d), written out: differentiable in every mode on every device."""
+    return torch.softmax(q @ (k * k.shape[-1] ** -0.5).transpose(-2, -1), dim=-1) @ v
+
+
+def math_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """The same through PyTorch's dispatcher with its plain backend, the only one with a forward-mode formula."""
+    with sdpa_kernel(SDPBackend.MATH):
+        return F.scaled_dot_product_attention(q, k, v)
+
+
+KERNELS: dict[str, Kernel] = {"exact": exact_attention, "math": math_attention}
+
+
+class Attention(nn.Module):
+    """Single-head self-attention over the pixels of (B, C, H, W), without the residual; zero before training."""
+
+    def __init__(self, channels: int, kernel: Kernel) -> None:
+        super().__init__()
+        self.kernel = kernel
+        self.norm = GroupNorm(channels)
+        self.qkv = linear(channels, 3 * channels)
+        self.project = zeroed(nn.Linear(channels, channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        tokens = self.norm(x).flatten(2).transpose(1, 2)
+        out = self.project(self.kernel(*self.qkv(tokens).chunk(3, dim=-1)))
+        return out.transpose(1, 2).reshape(x.shape)

@@ -1,0 +1,140 @@
+"""A two-time U-Net of the DDPM++ class, written from the papers.
+
+GroupNorm-SiLU-conv residual blocks whose second norm is scaled and shifted by time, last convolutions zero before
+training, residual sums rescaled by 1/sqrt(2), skips from every encoder block to a decoder block, single-head attention
+at chosen resolutions. Average pooling and nearest upsampling between the levels; all modulations come from one product.
+The last decoder block of a level already has the width of the level above it.
+
+Reference: Ho et al. (arXiv 2006.11239), Song et al. (arXiv 2011.13456, DDPM++), Dhariwal & Nichol (arXiv 2105.05233).
+"""
+
+from collections.abc import Sequence
+from math import sqrt
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bench.nets.layers import (
+    KERNELS,
+    Attention,
+    GroupNorm,
+    Kernel,
+    Mask,
+    TimeEmbedding,
+    groups_of,
+    keyed_dropout,
+    modulation,
+    normalized,
+    zeroed,
+)
+
+
+class UNet(nn.Module):
+    """net(x, s, t, condition=None, dropout=None) -> v, shape and dtype of x (B, C, H, W); s, t (B,), in any order.
+
+    Level i has channels * multipliers[i] channels at the resolution H / 2^i, with `blocks` residual blocks down and
+    blocks + 1 up. `attention` lists resolutions (heights); those that no level has are ignored. The lowest level
+    attends once more in its middle, unless the list is empty. `embedding` defaults to 4 * channels. The output is zero
+    before training. Dropout acts before each block's second convolution, under the names "block0", "block1", ...
+    """
+
+    def __init__(
+        self, shape: tuple[int, ...], *, channels: int = 32, multipliers: Sequence[int] = (1, 2, 2), blocks: int = 2,
+        attention: Sequence[int] = (8,), attention_kernel: str = "exact", dropout: float = 0.0,
+        time_scale: float = 4.0, embedding: int | None = None, classes: int = 0,
+    ) -> None:
+        super().__init__()
+        heights = _heights(shape, len(multipliers))
+        widths = [channels * multiplier for multiplier in multipliers]
+        made: list[Block] = []
+
+        def block(inputs: int, outputs: int, attends: bool) -> Block:
+            kernel = KERNELS[attention_kernel] if attends else None
+            made.append(Block(inputs, outputs, dropout, f"block{len(made)}", kernel))
+            return made[-1]
+
+        self.stem = conv(shape[0], widths[0])
+        self.encoder, self.decoder = nn.ModuleList(), nn.ModuleList()
+        width, skips = widths[0], [widths[0]]
+        for level, outputs in enumerate(widths):
+            if level:
+                skips.append(width)
+            for _ in range(blocks):
+                self.encoder.append(block(width, outputs, heights[level] in attention))
+                width = outputs
+                skips.append(width)
+        self.middle = block(width, width, len(attention) > 0)
+        for level in reversed(range(len(widths))):
+            for outputs in [widths[level]] * blocks + [widths[max(level - 1, 0)]]:
+                self.decoder.append(block(width + skips.pop(), outputs, heights[level] in attention))
+                width = outputs
+        self.norm = GroupNorm(width)
+        self.head = zeroed(conv(width, shape[0]))
+        embedding = embedding or 4 * channels
+        self.time = TimeEmbedding(embedding, time_scale, classes)
+        self.modulation = modulation(embedding, [b.width for b in made])
+        self.splits = [2 * b.width for b in made]
+        self.blocks = blocks
+
+    def forward(
+        self, x: Tensor, s: Tensor, t: Tensor, condition: Tensor | None = None, dropout: Mask | None = None
+    ) -> Tensor:
+        changes = iter(self.modulation(self.time(s, t, condition)).split(self.splits, dim=1))
+        h = self.stem(x)
+        skips = [h]
+        for i, block in enumerate(self.encoder):
+            if i and i % self.blocks == 0:
+                h = F.avg_pool2d(h, 2)
+                skips.append(h)
+            h = block(h, next(changes), dropout)
+            skips.append(h)
+        h = self.middle(h, next(changes), dropout)
+        for i, block in enumerate(self.decoder):
+            if i and i % (self.blocks + 1) == 0:
+                h = F.interpolate(h, scale_factor=2.0, mode="nearest")
+            h = block(torch.cat([h, skips.pop()], 1), next(changes), dropout)
+        return self.head(F.silu(self.norm(h))).to(x.dtype)
+
+
+class Block(nn.Module):
+    """x -> (skip(x) + residual(x, time)) / sqrt(2), then the same with attention where a kernel is given."""
+
+    def __init__(self, inputs: int, outputs: int, rate: float, name: str, kernel: Kernel | None) -> None:
+        super().__init__()
+        self.width, self.rate, self.name = outputs, rate, name
+        self.groups = groups_of(outputs)
+        self.norm = GroupNorm(inputs)
+        self.first = conv(inputs, outputs)
+        self.second = zeroed(conv(outputs, outputs))
+        self.skip = conv(inputs, outputs, size=1) if inputs != outputs else None
+        self.attention = Attention(outputs, kernel) if kernel else None
+
+    def forward(self, x: Tensor, change: Tensor, dropout: Mask | None) -> Tensor:
+        scale, shift = change[:, :, None, None].chunk(2, dim=1)
+        h = self.first(F.silu(self.norm(x)))
+        h = F.silu(torch.addcmul(shift, normalized(h, self.groups), scale))
+        h = self.second(keyed_dropout(h, self.rate, self.name, dropout))
+        h = ((x if self.skip is None else self.skip(x)) + h) * sqrt(0.5)
+        return h if self.attention is None else (h + self.attention(h)) * sqrt(0.5)
+
+
+def conv(inputs: int, outputs: int, size: int = 3) -> nn.Conv2d:
+    """A convolution that keeps the resolution, and the variance of a white input; zero bias."""
+    layer = nn.Conv2d(inputs, outputs, size, padding=size // 2)
+    nn.init.normal_(layer.weight, std=1 / sqrt(inputs * size**2))
+    nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+    return layer
+
+
+def _heights(shape: tuple[int, ...], levels: int) -> list[int]:
+    """The resolution of each level. Raises ValueError for what is not an image or cannot be halved that often."""
+    if len(shape) != 3:
+        raise ValueError(f"backbone.name=unet needs images (C, H, W), and this data has shape {shape}: use mlp")
+    divisor = 2 ** (levels - 1)
+    if shape[1] % divisor or shape[2] % divisor:
+        raise ValueError(
+            f"backbone.multipliers has {levels} levels, which need sides divisible by {divisor}; "
+            f"this data has {shape[1]} x {shape[2]}: use fewer multipliers"
+        )
+    return [shape[1] // 2**level for level in range(levels)]

@@ -1,0 +1,31 @@
+"""Samples for the picture of a sweep: every finished method at every step count, from the same noise."""
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from bench import model
+from results.store import StoreError, read_rows, read_run
+
+IMAGES, POINTS = 8, 2000
+
+
+def samples(folders: Sequence[Path]) -> dict[str, dict[int, np.ndarray]]:
+    """{label: {steps: samples}} of the first finished seed of each label; images in [0, 1], points as they are."""
+    found: dict[str, dict[int, np.ndarray]] = {}
+    for folder in folders:
+        try:
+            record = read_run(folder)
+            steps = sorted({row.steps for row in read_rows(folder)})
+            if record.kind != "method" or record.status != "done" or record.label in found:
+                continue
+            loaded = model.load(folder)
+            points = len(loaded.shape) == 1
+            drawn = {n: loaded.sample(POINTS if points else IMAGES, n, seed=0).numpy() for n in steps}
+        except (StoreError, ValueError, OSError) as error:
+            warnings.warn(f"no samples of {folder.name} in the picture: {error}", stacklevel=2)
+            continue
+        found[record.label] = drawn if points else {n: (x.clip(-1, 1) + 1) / 2 for n, x in drawn.items()}
+    return found

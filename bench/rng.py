@@ -1,0 +1,71 @@
+"""Randomness as a pure function: every draw is keyed by (seed, purpose, step), and a sample's share of it by its index.
+
+One generator is seeded per draw and fills the whole global batch; a rank or micro-batch takes its rows. No generator
+state outlives a draw, which is why a restart is exact. Numbers differ between device types (each has its own
+generator algorithm), never between slicings of the batch.
+"""
+
+import hashlib
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+
+def key(*parts: object) -> int:
+    """A 63-bit seed from any printable parts."""
+    digest = hashlib.blake2b("\x1f".join(map(str, parts)).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little") >> 1
+
+
+def generator(device: torch.device | str, *parts: object) -> torch.Generator:
+    """A fresh generator on `device` keyed by `parts`."""
+    return torch.Generator(device=device).manual_seed(key(*parts))
+
+
+class StepDraws:
+    """The `methods.base.Draws` of one training step and one slice of its batch."""
+
+    def __init__(
+        self, seed: int, step: int, rows: range, batch: int, device: torch.device,
+        dtype: torch.dtype = torch.float32, training: bool = True,
+    ) -> None:
+        """rows: the slice's global sample indices, within range(batch). training False switches dropout off."""
+        self.rows, self._seed, self._step, self._batch = rows, seed, step, batch
+        self._device, self._dtype, self._training = device, dtype, training
+        self._whole: dict[tuple[str, str, tuple[int, ...]], Tensor] = {}
+
+    def uniform(self, purpose: str, *shape: int) -> Tensor:
+        return self._rows("uniform", torch.rand, purpose, shape)
+
+    def normal(self, purpose: str, *shape: int) -> Tensor:
+        return self._rows("normal", torch.randn, purpose, shape)
+
+    def common(self, purpose: str) -> float:
+        return torch.rand((), generator=generator("cpu", self._seed, purpose, self._step)).item()
+
+    def dropout(self, purpose: str, positions: Tensor | None = None) -> Callable[[str, tuple[int, ...]], Tensor] | None:
+        if not self._training:
+            return None
+
+        def mask(name: str, shape: tuple[int, ...]) -> Tensor:
+            u = self.uniform(f"dropout/{purpose}/{name}", *shape[1:])
+            return u if positions is None else u[positions]
+
+        return mask
+
+    def slice(self, rows: range) -> "StepDraws":
+        """The same step seen by another slice of the batch; whole-batch tensors already drawn are shared."""
+        other = StepDraws(self._seed, self._step, rows, self._batch, self._device, self._dtype, self._training)
+        other._whole = self._whole
+        return other
+
+    def _rows(self, kind: str, draw: Callable[..., Tensor], purpose: str, shape: tuple[int, ...]) -> Tensor:
+        name = (kind, purpose, shape)
+        if name not in self._whole:
+            g = generator(self._device, self._seed, kind, purpose, self._step)
+            whole = draw((self._batch, *shape), generator=g, device=self._device, dtype=self._dtype)
+            if len(self.rows) == self._batch:
+                return whole
+            self._whole[name] = whole  # kept only where several slices share it
+        return self._whole[name][self.rows.start : self.rows.stop]

@@ -1,0 +1,132 @@
+"""The entry point: `python -m bench.run [key=value ...]` plans, trains, evaluates and prints the table.
+
+    python -m bench.run                                          the quickstart on the embedded digits
+    python -m bench.run sweep=cifar_all_methods plan=true        what would run, and what it would cost
+    python -m bench.run sweep=none method=lsd data=checkerboard  one experiment
+    python -m bench.run --help                                   every option
+
+Running the same command again continues where it stopped; finished runs are not repeated.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import hydra
+from omegaconf import DictConfig
+
+from bench import config as composition
+from methods.registry import ConfigError
+from results import report
+from results.record import RecordError
+from results.render import plain
+from results.store import StoreError, read_rows, write_json
+from sweeps.backend import SweepError
+from sweeps.engine import Outcome
+from sweeps.local import run as run_locally
+from sweeps.plan import Plan, PlanError
+from sweeps.progress import Display
+from sweeps.states import read_states
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status (0 done, 1 some runs failed, 2 a wrong command, 130 interrupted)."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if any(a.startswith("-") for a in arguments):
+        _hydra_help()
+        return 0
+    try:
+        return _main(arguments)
+    except (ConfigError, PlanError, StoreError, RecordError, SweepError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+def _main(arguments: Sequence[str]) -> int:
+    from bench.jobs import jobs, reopen, seconds_per_gflop
+
+    request = composition.request(arguments)
+    settings = request.settings
+    out, name = Path(settings["out"]), settings["sweep"]["name"]
+    plan = Plan(jobs(request.experiments))
+    workers = _workers(settings["backend"])
+    if settings["plan"]:
+        rate, source = seconds_per_gflop(out, plan.jobs, request.experiments[0])
+        print(plan.describe(read_states(out, plan.ids), rate, workers))
+        print(f"Cost: {source}.")
+        return 0
+    _check_writable(out)
+    folder = out / "sweeps" / name
+    order = list(dict.fromkeys(config["label"] for config in request.experiments))
+    listed = [job.id for job in plan if job.listed or job.kind == "reference"]
+    write_json(folder / "runs.json", {"runs": listed, "order": order, "note": settings["sweep"]["note"]})
+    if again := reopen(out, plan):
+        print(f"{again} finished runs are scored again under the new evaluation; nothing is trained twice.")
+    with Display(plan, read_states(out, plan.ids), workers) as display:
+        outcome = run_locally(plan, "bench.job:execute", out, workers, display, int(settings["backend"]["attempts"]),
+                              int(settings["backend"]["threads"]), name=name)
+    table(out, name, listed, order)
+    return _tell(outcome, arguments)
+
+
+def table(out: Path, name: str, runs: Sequence[str], order: list[str]) -> None:
+    """Write and print the leaderboard and the pictures of one sweep."""
+    from bench.pictures import samples
+
+    folder = out / "sweeps" / name
+    folders = [out / "runs" / run for run in runs]
+    frame = report.write(folders, folder, order, samples(folders), protocols=_protocols(folders))
+    print(plain(frame))
+    for file in ("leaderboard.csv", "leaderboard.md", "metric_vs_steps.png", "samples.png"):
+        if (folder / file).exists():
+            print(folder / file)
+
+
+def _protocols(folders: Sequence[Path]) -> set[str] | None:
+    """The protocols of the reference rows: those of the present evaluation, where a run may hold older ones too."""
+    found = {row.protocol for f in folders if f.name.startswith("reference-") and f.exists() for row in read_rows(f)}
+    return found or None
+
+
+def _tell(outcome: Outcome, arguments: Sequence[str]) -> int:
+    for kind, reasons in (("failed", outcome.failed), ("skipped", outcome.skipped)):
+        for run, reason in reasons.items():
+            print(f"{kind}: {run}: {reason}", file=sys.stderr)
+    if outcome.interrupted:
+        command = " ".join(["python -m bench.run", *arguments])
+        print(f"interrupted; nothing is lost. Continue with: {command}", file=sys.stderr)
+        return 130
+    return 1 if outcome.failed or outcome.skipped else 0
+
+
+def _workers(backend: dict[str, Any]) -> int:
+    if backend["name"] != "local":
+        raise ConfigError(f"backend.name={backend['name']} is not valid. Valid: local")
+    if backend["workers"] is not None:
+        return int(backend["workers"])
+    import torch
+
+    if torch.cuda.is_available() and backend["device"] in ("auto", "cuda"):
+        return torch.cuda.device_count()
+    return max(1, (os.cpu_count() or 1) // max(1, int(backend["threads"])))
+
+
+def _check_writable(out: Path) -> None:
+    try:
+        (out / "runs").mkdir(parents=True, exist_ok=True)
+        probe = out / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise ConfigError(f"out={out} cannot be written ({error.strerror}); choose another folder with out=") from error
+
+
+@hydra.main(config_path="conf", config_name="config", version_base=None)
+def _hydra_help(config: DictConfig) -> None:
+    """Hydra's own --help, --cfg and --info."""
+
+
+if __name__ == "__main__":
+    sys.exit(main())

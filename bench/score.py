@@ -1,0 +1,104 @@
+"""From samples to metrics under a protocol: a function built once per evaluation, with the reference side cached."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from bench import features
+from bench.data import Dataset
+from bench.metrics import points
+from bench.metrics.frechet import frechet_distance
+from bench.metrics.neighbours import nearest_distance
+from bench.protocol import Protocol
+from bench.rng import generator
+from bench.truth import map_pairs
+from methods.base import Method
+
+Scores = dict[str, tuple[float, dict[str, Any]]]
+PAIRS = 4096
+
+
+def scorer(data: Dataset, protocol: Protocol, device: torch.device) -> Callable[[Tensor, int], Scores]:
+    """(samples, evaluation seed) -> {metric: (value, extra)}. Samples that are not finite score NaN throughout."""
+    make = _images if data.kind == "images" else _points
+    score = make(data, protocol, device)
+
+    def checked(samples: Tensor, seed: int) -> Scores:
+        if torch.isfinite(samples).all():
+            return score(samples, seed)
+        bad = int((~torch.isfinite(samples.flatten(1)).all(1)).sum())
+        return {m: (float("nan"), {"not_finite": bad}) for m in protocol.metrics}
+
+    return checked
+
+
+def _images(data: Dataset, protocol: Protocol, device: torch.device) -> Callable[[Tensor, int], Scores]:
+    network = features.load(protocol.features.split(":")[0], device)
+    reference = _moments(_features(network, data, data.train))
+    g = generator("cpu", "neighbours", protocol.count)
+    n = min(len(data.heldout), 2000)  # both sets at one size, or the larger would look nearer
+    train, heldout = (
+        data.decode(x[torch.randperm(len(x), generator=g)[:n]]).to(device) for x in (data.train, data.heldout)
+    )
+
+    def score(samples: Tensor, seed: int) -> Scores:
+        pixels = data.encode(samples)
+        found = _moments(_features(network, data, pixels))
+        rounded = data.decode(pixels)[:n]
+        return {
+            protocol.metrics[0]: (frechet_distance(*found, *reference), {"primary": True}),
+            "nn_train": (nearest_distance(rounded, train), {}),
+            "nn_heldout": (nearest_distance(rounded, heldout), {}),
+        }
+
+    return score
+
+
+def _features(network: Callable[[Tensor], Tensor], data: Dataset, pixels: Tensor) -> Tensor:
+    with torch.no_grad():
+        return torch.cat([network(data.decode(part)).double().cpu() for part in pixels.split(500)])
+
+
+def _moments(features: Tensor) -> tuple[Any, Any]:
+    return features.mean(0).numpy(), torch.cov(features.T).numpy()
+
+
+def _points(data: Dataset, protocol: Protocol, device: torch.device) -> Callable[[Tensor, int], Scores]:
+    truth = data.truth
+    assert truth is not None, "points come from targets with exact truth"
+
+    def score(samples: Tensor, seed: int) -> Scores:
+        x = samples.cpu()
+        g = generator("cpu", "points", seed)
+        real = data.heldout[torch.randperm(len(data.heldout), generator=g)[: len(x)]]
+        return {
+            "sliced_w2": (points.sliced_w2(x, real), {"primary": True}),
+            "kl": points.histogram_kl(x, truth),
+            "w2": (points.exact_w2(x, real), {}),
+        }
+
+    return score
+
+
+@torch.no_grad()
+def map_errors(method: Method, models: dict[str, nn.Module], data: Dataset, seed: int, device: torch.device) -> Scores:
+    """Mean squared error of X_{s,t} against the exact map: over the upper triangle, and of the one jump from noise.
+
+    The first is defined for methods that reach any t; the second for all.
+    """
+    assert data.truth is not None
+    out: Scores = {}
+    if method.needs.reaches == "any":
+        pairs = map_pairs(data.truth, PAIRS, seed)
+        x, s, t = (z.float().to(device) for z in (pairs.x_s, pairs.s, pairs.t))
+        found = method.jump(models, x, s, t).double().cpu()
+        out["map_error"] = (points.map_error(found, pairs.x_t), {})
+    x_0 = torch.randn((PAIRS, *data.shape), generator=generator("cpu", "one jump", seed)) * data.truth.base_scale
+    begin = method.grid(1)[0].item()  # a clock that does not reach t = 0 jumps from its own end
+    s, t = torch.full((PAIRS,), begin, dtype=torch.float64), torch.ones(PAIRS, dtype=torch.float64)
+    x = method.interpolant.alpha(s[0]) * x_0.double()
+    found = method.jump(models, *(z.float().to(device) for z in (x, s, t))).double().cpu()
+    out["one_jump_error"] = (points.map_error(found, data.truth.flow(x, s, t)), {})
+    return out

@@ -1,0 +1,206 @@
+"""The contract between a method and the harness.
+
+A method says which networks it needs, in which stages they are trained, what each sample's loss is, and how to jump
+along the learned flow map. The harness owns everything else: data, randomness, reduction over the batch, optimizers,
+EMAs, checkpoints, evaluation. A loss is pure: the same arguments give the same numbers on every rank and micro-batch.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from methods.interpolant import Interpolant, Linear
+
+Models = Mapping[str, nn.Module]
+Mask = Callable[[str, tuple[int, ...]], Tensor]  # keyed dropout: uniforms in [0, 1) as a pure function of the name
+
+
+class Backbone(Protocol):
+    """Makes the networks of one comparison; every method receives the same one."""
+
+    def net(self) -> nn.Module:
+        """net(x, s, t, condition=None, dropout=None) -> v_{s,t}(x), shape of x (B, ...); s, t (B,)."""
+        ...
+
+    def weight(self) -> nn.Module:
+        """weight(s, t) -> w_{s,t}, shape (B,), zero before training."""
+        ...
+
+
+class Draws(Protocol):
+    """Random numbers of one training step, as pure functions of (seed, purpose, step, global sample index)."""
+
+    rows: range  # global indices of the samples in this slice of the batch
+
+    def uniform(self, purpose: str, *shape: int) -> Tensor:
+        """(len(rows), *shape) in [0, 1)."""
+        ...
+
+    def normal(self, purpose: str, *shape: int) -> Tensor:
+        """(len(rows), *shape), standard normal."""
+        ...
+
+    def common(self, purpose: str) -> float:
+        """One uniform number shared by the whole global batch of this step."""
+        ...
+
+    def dropout(self, purpose: str, positions: Tensor | None = None) -> Mask:
+        """A key for dropout masks: passes that are given the same purpose share them.
+
+        positions: which samples of this slice the pass sees, when not all.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Data of one slice: x_1 (B, ...) and class labels (B,) or None."""
+
+    x_1: Tensor
+    condition: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A part of training with an optimizer and a learning-rate schedule of its own.
+
+    `trained` maps the name of a loss to the roles whose parameters it moves. `prepare(models, previous)` runs once at
+    the start and edits `models` in place; `previous` holds the networks as evaluated (EMA) at the end of the stage
+    before, or {"net": teacher network} in the first stage of a method that has a teacher.
+    """
+
+    name: str
+    images: int
+    trained: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: {"net": ("net",)})
+    prepare: Callable[[Models, Models], None] | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a loss may look at besides its arguments."""
+
+    draws: Draws
+    progress: float  # share of the whole budget done before this step, in [0, 1)
+    stage: Stage
+    teacher: Callable[[Tensor, Tensor, Tensor | None], Tensor] | None = None  # (x, t, condition) -> b_t(x), frozen
+    target: Models | None = None  # slow copies of the networks (needs.target_ema)
+
+    def noise(self, like: Tensor) -> Tensor:
+        """Standard normal noise of the shape of `like`, one tensor per sample; the same within a step."""
+        return self.draws.normal("x_0", *like.shape[1:])
+
+    def uniform_pair(self, purpose: str) -> tuple[Tensor, Tensor]:
+        """Two independent (B,) uniforms."""
+        u = self.draws.uniform(purpose, 2)
+        return u[:, 0], u[:, 1]
+
+    def grouped_uniform(self, purpose: str, group: int) -> Tensor:
+        """(B,) uniforms shared by `group` neighbouring samples; slices never cut a group (needs.group)."""
+        return self.draws.uniform(purpose).reshape(-1, group)[:, :1].expand(-1, group).reshape(-1)
+
+    def split(self, share: float) -> tuple[Tensor, Tensor]:
+        """Positions in this slice of the samples inside and outside a fixed share of the global batch.
+
+        Sample i is inside when floor((i+1) share) > floor(i share): exactly floor(B share) of B samples, spread evenly,
+        so that every slice has its part and no random number or device synchronisation is spent on it.
+        """
+        rows, inside = self.draws.rows, []
+        for i in rows:
+            inside.append(int((i + 1) * share + 1e-9) > int(i * share + 1e-9))
+        flags = torch.tensor(inside, dtype=torch.bool)
+        return flags.nonzero()[:, 0], (~flags).nonzero()[:, 0]
+
+    def teach(self, x: Tensor, t: Tensor, condition: Tensor | None = None) -> Tensor:
+        """b_t(x) of the frozen teacher. Raises if the harness handed none in."""
+        if self.teacher is None:
+            raise ValueError("this method needs a teacher, and the context has none")
+        return self.teacher(x, t, condition)
+
+
+@dataclass(frozen=True)
+class Loss:
+    """per_sample (B,): the loop takes its mean over the global batch. parts: further (B,) tensors to be logged."""
+
+    per_sample: Tensor
+    parts: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a method asks of the harness, as plain data: planning reads it without building a network."""
+
+    teacher: bool = False
+    """A trained velocity model of the same data and seed; its cost is billed to the method."""
+    target_ema: float | None = None
+    """Decay per step of the slow copy in `context.target`; None when the method has none."""
+    group: int = 1
+    """Neighbouring samples that share their times; batches and slices are multiples of it."""
+    reaches: str = "any"
+    """"any": X_{s,t} for all s <= t; "grid": on the method's own grid; "data": t = 1 only."""
+    rule: str = "hop"
+    """"hop" composes maps along the grid; "renoise" jumps to data and puts noise back in between."""
+    cost: float = 1.0
+    """Work of a training step relative to flow matching's, for estimates only."""
+    truth: str = "C"
+    """What holds at the exact map: "A" zero pointwise, "B" zero up to the solver's order, "C" zero in expectation."""
+
+
+@dataclass(frozen=True)
+class Method(ABC):
+    """A way to learn the flow map: its fields are its knobs, and their defaults are the paper's."""
+
+    version: ClassVar[int] = 1  # bump when a loss is mended: results of the old code are then never served for it
+    interpolant: Interpolant = field(default_factory=Linear, kw_only=True)
+
+    @property
+    @abstractmethod
+    def needs(self) -> Needs:
+        """See `Needs`. May depend on knobs."""
+
+    @abstractmethod
+    def losses(self, models: Models, batch: Batch, context: Context) -> dict[str, Loss]:
+        """Per-sample losses by name; `Stage.trained` says which roles each one moves."""
+
+    def build(self, backbone: Backbone) -> dict[str, nn.Module]:
+        """The networks by role. "net" is the one that is averaged, evaluated and sampled from."""
+        return {"net": backbone.net()}
+
+    def stages(self, images: int) -> Sequence[Stage]:
+        """The training stages; their images sum to the budget `images`."""
+        return [Stage("train", images)]
+
+    def jump(self, models: Models, x: Tensor, s: Tensor, t: Tensor, condition: Tensor | None = None) -> Tensor:
+        """X_{s,t}(x), shape of x (B, ...); s, t (B,)."""
+        from methods.flow_map import jump
+
+        return jump(conditioned(models["net"], condition), x, s, t)
+
+    def grid(self, steps: int) -> Tensor:
+        """The steps + 1 increasing times that `steps` jumps visit, float64, ending at 1 (data)."""
+        return torch.linspace(0, 1, steps + 1, dtype=torch.float64)
+
+    def supports(self, steps: int) -> bool:
+        """Whether the method defines a sample with this many jumps."""
+        return steps >= 1
+
+
+def conditioned(
+    net: nn.Module, condition: Tensor | None = None, dropout: Mask | None = None
+) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+    """The network as a function (x, s, t) -> v_{s,t}(x) of what the mathematics varies."""
+
+    def v(x: Tensor, s: Tensor, t: Tensor) -> Tensor:
+        out: Tensor = net(x, s, t, condition=condition, dropout=dropout)
+        return out
+
+    return v
+
+
+def squared(r: Tensor) -> Tensor:
+    """|r|^2 per sample: the sum over all but the first dimension, as the papers write it. (B, ...) -> (B,)."""
+    return r.square().flatten(1).sum(1)

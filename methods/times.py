@@ -1,0 +1,58 @@
+"""Time laws: pure maps from uniform numbers to times on the clock t=0 noise, t=1 data.
+
+A law takes independent uniforms in [0, 1) and returns times, so that the same uniforms give the same times on every
+machine, rank and micro-batch.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+
+class TimeLaw(Protocol):
+    """One time per uniform number."""
+
+    def __call__(self, u: Tensor) -> Tensor:
+        """u in [0, 1) -> t in [0, 1], same shape."""
+        ...
+
+
+def normal_quantile(u: Tensor) -> Tensor:
+    """Standard normal numbers from uniforms; finite for every float u in [0, 1)."""
+    eps = torch.finfo(u.dtype).eps
+    return torch.special.ndtri(u.clamp(eps / 2, 1 - eps))
+
+
+@dataclass(frozen=True)
+class Uniform:
+    """t ~ U[low, high]."""
+
+    low: float = 0.0
+    high: float = 1.0
+
+    def __call__(self, u: Tensor) -> Tensor:
+        return self.low + (self.high - self.low) * u
+
+
+@dataclass(frozen=True)
+class LogitNormal:
+    """logit(t) ~ N(mean, std^2). A paper whose clock has noise at t=1 states -mean."""
+
+    mean: float = 0.0
+    std: float = 1.0
+
+    def __call__(self, u: Tensor) -> Tensor:
+        return torch.sigmoid(self.mean + self.std * normal_quantile(u))
+
+
+def ordered(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+    """s <= t: two independent uniforms give the uniform law on the upper triangle."""
+    return torch.minimum(first, second), torch.maximum(first, second)
+
+
+def karras_sigmas(n: int, sigma_min: float = 0.002, sigma_max: float = 80.0, rho: float = 7.0) -> Tensor:
+    """The EDM grid of n noise levels, falling from sigma_max to sigma_min, float64 (arXiv 2206.00364, eq. 5)."""
+    ramp = torch.linspace(0, 1, n, dtype=torch.float64) if n > 1 else torch.zeros(1, dtype=torch.float64)
+    return (sigma_max ** (1 / rho) + ramp * (sigma_min ** (1 / rho) - sigma_max ** (1 / rho))) ** rho

@@ -1,0 +1,1 @@
+"""From records to statistics, tables and pictures. Reads run folders, never imports torch."""

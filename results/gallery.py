@@ -1,0 +1,111 @@
+"""Picture 2: samples, methods as rows and step counts as columns, the same noise in every cell."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from numpy.typing import NDArray
+
+from results.plots import save_figure
+
+Samples = Mapping[str, Mapping[int, NDArray[np.floating]]]
+SCATTER = 3000  # more points than this are drawn as a two-dimensional histogram
+TILES = 16  # images shown in one cell
+
+
+def samples_grid(samples: Samples, path: Path, order: Sequence[str] | None = None, title: str = "Samples") -> Path:
+    """Draw {label: {steps: array}} and write `path` (PNG).
+
+    Arrays are images (n, C, H, W) in [0, 1] or points (n, 2). Step count 0 marks a reference (real data), drawn once
+    in the first column. Diverged samples (not finite) and missing step counts are said so in their cell.
+    """
+    labels = [label for label in dict.fromkeys([*(order or ()), *samples]) if label in samples]
+    columns = sorted({steps for cells in samples.values() for steps in cells if steps > 0}) or [0]
+    box = _box([array for cells in samples.values() for array in cells.values() if _is_points(array)])
+    side = 1.35
+    size = (max(side * len(columns) + 1.7, 4.2), side * max(len(labels), 1) + 1.1)
+    figure = Figure(figsize=size, layout=ConstrainedLayoutEngine(w_pad=0.05, h_pad=0.07, wspace=0, hspace=0))
+    grid = figure.subplots(max(len(labels), 1), len(columns), squeeze=False)
+    for row, label in enumerate(labels):
+        for column, steps in enumerate(columns):
+            axes = grid[row, column]
+            cell = samples[label].get(steps, samples[label].get(0) if column == 0 else None)
+            _cell(axes, cell, box, reference=0 in samples[label])
+            if row == 0:
+                axes.set_title(f"{steps} step{'s' * (steps != 1)}" if steps else "", fontsize=10)
+            if column == 0:
+                name = f"{label}\n(reference)" if set(samples[label]) == {0} else label
+                axes.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=10, labelpad=8)
+    figure.suptitle(title, fontsize=12, fontweight="bold")
+    figure.supxlabel("same noise in every cell", fontsize=9, color="#444444")
+    save_figure(figure, path)
+    return path
+
+
+def _cell(axes: Axes, array: NDArray[np.floating] | None, box: tuple[float, ...], reference: bool) -> None:
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    if array is None or len(array) == 0:
+        _say(axes, "" if reference else "–")
+    elif not np.isfinite(array).all():
+        _say(axes, "diverged")
+    elif _is_points(array):
+        _points(axes, array, box)
+    else:
+        axes.imshow(_tiled(array), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+
+
+def _say(axes: Axes, text: str) -> None:
+    axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", fontsize=9, color="#888888")
+
+
+def _is_points(array: NDArray[np.floating]) -> bool:
+    return array.ndim == 2
+
+
+def _points(axes: Axes, array: NDArray[np.floating], box: tuple[float, ...]) -> None:
+    left, right, bottom, top = box
+    if len(array) > SCATTER:
+        counts, _, _ = np.histogram2d(array[:, 0], array[:, 1], bins=96, range=[[left, right], [bottom, top]])
+        limit = max(float(np.quantile(counts[counts > 0], 0.99)) if counts.any() else 1.0, 1.0)
+        axes.imshow(counts.T, origin="lower", extent=(left, right, bottom, top), cmap="Blues", vmin=0, vmax=limit)
+    else:
+        axes.scatter(array[:, 0], array[:, 1], s=1.2, color="#0072B2", alpha=0.5, linewidths=0)
+    axes.set(xlim=(left, right), ylim=(bottom, top), aspect="equal")
+    for spine in axes.spines.values():
+        spine.set(visible=True, color="#cccccc", linewidth=0.6)
+
+
+def _box(arrays: Sequence[NDArray[np.floating]]) -> tuple[float, float, float, float]:
+    """(left, right, bottom, top) common to all cells; the median over arrays, so one exploded method cannot set it."""
+    finite = [array for array in arrays if len(array) and np.isfinite(array).all()]
+    if not finite:
+        return -1.0, 1.0, -1.0, 1.0
+    low = np.median([np.quantile(array, 0.002, axis=0) for array in finite], axis=0)
+    high = np.median([np.quantile(array, 0.998, axis=0) for array in finite], axis=0)
+    centre, half = (low + high) / 2, max(float((high - low).max()) / 2 * 1.12, 1e-6)
+    return tuple(float(x) for x in (centre[0] - half, centre[0] + half, centre[1] - half, centre[1] + half))  # type: ignore[return-value]
+
+
+def _tiled(images: NDArray[np.floating]) -> NDArray[np.floating]:
+    """The first images as one picture with white gaps: (H', W') for one channel, (H', W', 3) for three."""
+    shown = np.clip(images[:TILES], 0, 1)
+    count, channels, height, width = shown.shape
+    if channels not in (1, 3):
+        shown, channels = shown[:, :1], 1
+    across = math.ceil(math.sqrt(count))
+    gap = max(1, width // 8)
+    down = math.ceil(count / across)
+    sheet = np.ones((down * (height + gap) - gap, across * (width + gap) - gap, channels), dtype=float)
+    for index, image in enumerate(shown):
+        top, left = index // across * (height + gap), index % across * (width + gap)
+        sheet[top : top + height, left : left + width] = image.transpose(1, 2, 0)
+    return sheet[..., 0] if channels == 1 else sheet

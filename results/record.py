@@ -1,0 +1,153 @@
+"""What a run leaves behind: one RunRecord (run.json) and many EvalRows (evals.jsonl), as typed, schema-checked data.
+
+A record is plain JSON, so any tool can read it. Floats keep NaN and infinity (Python's JSON literals): a diverged
+value is a result and must survive the round trip.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any, ClassVar, Self, get_args, get_origin, get_type_hints
+
+SCHEMA = 1
+KINDS = ("method", "reference")
+STATUSES = ("running", "done", "diverged", "failed", "interrupted")
+
+
+class RecordError(ValueError):
+    """A record that does not follow the schema; the message names the file and the field."""
+
+
+class _Record:
+    """Round trip to a plain dictionary. Subclasses are frozen dataclasses with a `schema` field."""
+
+    _choices: ClassVar[dict[str, tuple[str, ...]]] = {}
+    schema: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields as a new shallow dictionary, in declaration order."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], source: str = "record") -> Self:
+        """The checked record. `source` is named in errors: the file, or file:line.
+
+        Raises RecordError on another schema, a missing or unknown field, or a value of the wrong type.
+        """
+        _check_schema(data.get("schema"), cls.__name__, source)
+        hints = _hints(cls)
+        for name in data:
+            if name not in hints:
+                near = difflib.get_close_matches(str(name), hints, 1)
+                hint = f"; meant {near[0]!r}?" if near else ""
+                raise RecordError(f"{source}: {cls.__name__} has no field {name!r}{hint}")
+        values = {}
+        for f in fields(cls):  # type: ignore[arg-type]
+            if f.name in data:
+                values[f.name] = _checked(data[f.name], hints[f.name], f"{source}: field {f.name!r}")
+            elif f.default is MISSING and f.default_factory is MISSING:
+                raise RecordError(f"{source}: field {f.name!r} of {cls.__name__} is missing")
+        for name, allowed in cls._choices.items():
+            if name in values and values[name] not in allowed:
+                raise RecordError(f"{source}: {name} is {values[name]!r}, not one of {', '.join(allowed)}")
+        return cls(**values)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRecord(_Record):
+    """One run: what was asked, how it ended, what it cost. Change a field with `dataclasses.replace`.
+
+    `train_seconds` and `images_seen` are this run's own; the teacher's share stands in `teacher_*`.
+    `started` and `finished` are ISO 8601 strings, empty while unknown; `reason` says why a run is not done.
+    """
+
+    _choices: ClassVar[dict[str, tuple[str, ...]]] = {"kind": KINDS, "status": STATUSES}
+
+    run_id: str
+    kind: str = "method"
+    label: str
+    method: str
+    data: str
+    backbone: str
+    seed: int
+    config: dict[str, Any] = field(default_factory=dict)
+    status: str = "running"
+    reason: str = ""
+    images_seen: int = 0
+    images_budget: int = 0
+    optimizer_steps: int = 0
+    train_seconds: float = 0.0
+    evaluation_seconds: float = 0.0
+    params: int = 0
+    teacher: str | None = None
+    teacher_images: int = 0
+    teacher_seconds: float = 0.0
+    data_hash: str = ""
+    versions: dict[str, Any] = field(default_factory=dict)
+    device: str = ""
+    started: str = ""
+    finished: str = ""
+    attempts: int = 1
+    schema: int = SCHEMA
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvalRow(_Record):
+    """One number: a metric of one checkpoint at one step count, with everything needed to know what it means.
+
+    `seed` is the training seed, `nfe` counts network calls per batch of samples, `nfe_rows` network rows per sample.
+    `extra` may hold `floor`, `excess`, `primary` (this metric leads the table) and `grid` (name of the time grid).
+    """
+
+    run_id: str
+    label: str
+    seed: int
+    checkpoint: str
+    images_seen: int
+    ema: str
+    sampler: str
+    steps: int
+    nfe: int
+    nfe_rows: int
+    evaluation_seed: int
+    count: int
+    metric: str
+    value: float
+    protocol: str
+    extra: dict[str, Any] = field(default_factory=dict)
+    schema: int = SCHEMA
+
+
+_HINTS: dict[type, dict[str, Any]] = {}
+
+
+def _hints(cls: type) -> dict[str, Any]:
+    """Resolved field types, once per class: a sweep reads hundreds of thousands of rows."""
+    if cls not in _HINTS:
+        hints = get_type_hints(cls)
+        _HINTS[cls] = {f.name: hints[f.name] for f in fields(cls)}  # type: ignore[arg-type]
+    return _HINTS[cls]
+
+
+def _check_schema(found: Any, name: str, source: str) -> None:
+    if found == SCHEMA:
+        return
+    if isinstance(found, int) and found > SCHEMA:
+        raise RecordError(f"{source}: {name} schema {found} is newer than {SCHEMA}, which this version reads; update")
+    raise RecordError(
+        f"{source}: {name} schema {found!r} is not {SCHEMA}: written by an older or another program; "
+        "move the folder away and run the same command again"
+    )
+
+
+def _checked(value: Any, hint: Any, where: str) -> Any:
+    """`value` if it has the type `hint`; integers pass as floats, null passes as NaN where a float is due."""
+    if hint is float and (value is None or (isinstance(value, int) and not isinstance(value, bool))):
+        return float("nan") if value is None else float(value)
+    kinds = get_args(hint) if get_args(hint) and get_origin(hint) is not dict else (get_origin(hint) or hint,)
+    if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+        names = " or ".join(kind.__name__ for kind in kinds)
+        raise RecordError(f"{where} is {value!r}, expected {names}")
+    return value

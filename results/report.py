@@ -1,0 +1,145 @@
+"""Rebuild tables and pictures from run folders alone: `python -m results.report FOLDER... [--out DIR] [--metric NAME]`.
+
+FOLDER is a folder of runs, one run folder, or a sweep folder (its runs.json names the runs in ../../runs).
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import sys
+import warnings
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from results import gallery, plots, table
+from results.record import RecordError
+from results.render import plain
+from results.scores import ProtocolError, Runs
+from results.store import RUN_FILE, StoreError, StoreWarning, load_runs, read_json
+
+SWEEP_FILE = "runs.json"
+
+
+def write(
+    run_folders: Sequence[Path],
+    out: Path,
+    order: Sequence[str] | None = None,
+    samples: gallery.Samples | None = None,
+    *,
+    metric: str | None = None,
+    protocols: Collection[str] | None = None,
+) -> pd.DataFrame:
+    """Write leaderboard.csv, leaderboard.md, metric_vs_steps.png (and samples.png if given) into `out`.
+
+    Returns the tidy leaderboard. Runs that are not done appear with their status; broken folders cost a StoreWarning.
+    `metric` leads the table and is drawn (default: the runs' primary one). `protocols` keeps rows of these ids.
+    Raises ProtocolError if one metric mixes protocols, StoreError if `out` cannot be written.
+    """
+    out = Path(out)
+    runs = load_runs(run_folders)
+    frame = table.leaderboard(runs, order, protocols)
+    if metric is not None:
+        frame = _leading(frame, metric)
+    table.write(out, frame, f"Leaderboard: {out.name}")
+    try:
+        plots.metric_vs_steps(frame, out / "metric_vs_steps.png", subtitle=_subtitle(runs))
+        if samples:
+            gallery.samples_grid(samples, out / "samples.png", order, f"Samples: {out.name}")
+    except OSError as error:
+        raise StoreError(f"{out}: cannot be written ({error.strerror}); choose another folder with out=") from error
+    return frame
+
+
+def find_runs(folder: Path) -> tuple[list[Path], list[str] | None]:
+    """The run folders that `folder` stands for, and the order of labels if it is a sweep folder.
+
+    Raises StoreError if there is none.
+    """
+    folder = Path(folder)
+    if (folder / RUN_FILE).exists():
+        return [folder], None
+    if (folder / SWEEP_FILE).exists():
+        sweep = read_json(folder / SWEEP_FILE)
+        home = folder.resolve().parent.parent / "runs"
+        found = [home / str(run) for run in sweep.get("runs", [])]
+        return [run for run in found if run.exists()], sweep.get("order")
+    found = sorted(path.parent for path in folder.glob(f"*/{RUN_FILE}"))
+    if not found:
+        hint = " (its subfolder runs/ has some)" if (folder / "runs").is_dir() else ""
+        what = "holds no run" if folder.is_dir() else "does not exist"
+        raise StoreError(f"{folder}: {what}{hint}; give a folder of runs, a run folder or a sweep folder")
+    return found, None
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit status and prints one clear line on an error."""
+    options = _parser().parse_args(arguments)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", StoreWarning)
+        try:
+            status = _report(options)
+        except (ProtocolError, RecordError, StoreError, ValueError) as error:
+            print(f"error: {error}", file=sys.stderr)
+            status = 2
+    for warning in caught:
+        print(f"warning: {warning.message}", file=sys.stderr)
+    return status
+
+
+def _report(options: argparse.Namespace) -> int:
+    places = [find_runs(folder) for folder in options.folders]
+    folders = [run for runs, _ in places for run in runs]
+    order = [label for _, labels in places for label in labels or []]
+    out = options.out or _default_out(options.folders[0])
+    frame = write(folders, out, order, metric=options.metric, protocols=options.protocol)
+    print(plain(frame))
+    print("\n".join(str(out / name) for name in ("leaderboard.csv", "leaderboard.md", "metric_vs_steps.png")))
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m results.report", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="folder of runs, one run, or a sweep")
+    parser.add_argument(
+        "--out", type=Path, help="where to write (default: the sweep folder, or report/ beside the runs)"
+    )
+    parser.add_argument("--metric", help="metric to lead the table and to draw (default: the primary one)")
+    parser.add_argument("--protocol", action="append", help="keep only rows of this protocol id; may be repeated")
+    return parser
+
+
+def _default_out(folder: Path) -> Path:
+    """The sweep folder itself; else `report` beside the folder of runs, never inside a run folder (one writer)."""
+    if (folder / SWEEP_FILE).exists():
+        return folder
+    home = folder.resolve()
+    return (home.parent if (home / RUN_FILE).exists() else home).parent / "report"
+
+
+def _leading(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """The frame with the rows of `metric` first; an unknown name is an error that gives the nearest one."""
+    known = list(dict.fromkeys(frame["metric"]))
+    if metric not in known:
+        near = difflib.get_close_matches(metric, known, 1, 0) or ["none"]
+        raise ValueError(f"no run has metric {metric!r}; nearest: {near[0]!r}, all: {', '.join(known) or 'none'}")
+    first = frame["metric"] == metric
+    return pd.concat([frame[first], frame[~first]], ignore_index=True)
+
+
+def _subtitle(runs: Runs) -> str:
+    """Data, backbone, budget and seeds in one line, for the picture."""
+    records = [record for record, _ in runs if record.kind != "reference"]
+    if not records:
+        return ""
+    budgets = sorted({record.images_budget for record in records})
+    words = [", ".join(sorted(names)) for names in ({r.data for r in records}, {r.backbone for r in records})]
+    words += [f"{budgets[0]:,} images" if len(budgets) == 1 else f"{budgets[0]:,} to {budgets[-1]:,} images"]
+    words += [f"{len({record.seed for record in records})} training seeds, band: 95 % interval"]
+    return " · ".join(word for word in words if word)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,190 @@
+"""Run folders on disk: run.json written atomically, evals.jsonl appended, both read back with suspicion.
+
+A process may die inside any write. A torn last line is skipped with a warning when read and cut off before the
+next append, so an interrupted and continued file equals an undisturbed one. One folder never stops the others.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from results.record import EvalRow, RecordError, RunRecord
+
+RUN_FILE = "run.json"
+EVALS_FILE = "evals.jsonl"
+
+
+class StoreError(RuntimeError):
+    """A file that cannot be read or written; the message names it and the way out."""
+
+
+class StoreWarning(UserWarning):
+    """Something on disk was damaged and has been skipped."""
+
+
+def write_run(folder: Path, record: RunRecord) -> None:
+    """Replace the folder's run.json by `record`, creating the folder; readers see the old or the new, never a half."""
+    write_json(Path(folder) / RUN_FILE, record.to_dict())
+
+
+def read_run(folder: Path) -> RunRecord:
+    """The record of a run folder. Raises StoreError (absent, not JSON) or RecordError (another schema)."""
+    path = Path(folder) / RUN_FILE
+    return RunRecord.from_dict(read_json(path), str(path))
+
+
+def append_row(folder: Path, row: EvalRow) -> None:
+    """Append one evaluation row; on disk when this returns."""
+    append_rows(folder, [row])
+
+
+def append_rows(folder: Path, rows: Iterable[EvalRow]) -> None:
+    """Append evaluation rows in one write; on disk when this returns."""
+    append_jsonl(Path(folder) / EVALS_FILE, (row.to_dict() for row in rows))
+
+
+def read_rows(folder: Path) -> list[EvalRow]:
+    """All evaluation rows in file order; none if there is no file yet. Raises RecordError on another schema."""
+    path = Path(folder) / EVALS_FILE
+    if not path.exists():
+        return []
+    return [EvalRow.from_dict(data, f"{path}:{number}") for number, data in _numbered(path)]
+
+
+def load_run(folder: Path) -> tuple[RunRecord, list[EvalRow]]:
+    """Record and rows of one run folder; raises as `read_run` and `read_rows` do."""
+    return read_run(folder), read_rows(folder)
+
+
+def load_runs(folders: Iterable[Path]) -> list[tuple[RunRecord, list[EvalRow]]]:
+    """Every readable run, in the order given; each broken folder costs one StoreWarning and is left out."""
+    loaded = []
+    for folder in folders:
+        try:
+            loaded.append(load_run(folder))
+        except (RecordError, StoreError, OSError) as error:
+            warnings.warn(f"run left out of the table: {error}", StoreWarning, stacklevel=2)
+    return loaded
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The JSON object in `path`. Raises StoreError if it is absent, unreadable or not an object."""
+    try:
+        data = json.loads(Path(path).read_bytes())
+    except FileNotFoundError:
+        raise StoreError(f"{path}: no such file; is {Path(path).parent} a run folder?") from None
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be read ({error.strerror})") from None
+    except ValueError as error:
+        raise StoreError(f"{path}: not valid JSON ({error})") from None
+    if not isinstance(data, dict):
+        raise StoreError(f"{path}: holds a {type(data).__name__}, expected a JSON object")
+    return data
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write `value` as indented JSON, atomically and durably. Raises StoreError if the folder cannot be written."""
+    write_text(path, json.dumps(value, indent=1, default=_plain) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace `path` by `text`: temporary file beside it, fsync, rename. Raises StoreError if that is not possible."""
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(temporary, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def read_jsonl(path: Path) -> list[dict[str, Any]]:
+    """The objects of a jsonl file in order; unreadable lines are skipped, each with a StoreWarning and its number."""
+    return [data for _, data in _numbered(Path(path))]
+
+
+def append_jsonl(path: Path, rows: Iterable[Mapping[str, Any]], sync: bool = True) -> None:
+    """Append `rows`, one JSON object per line, after cutting off a torn last line. The caller is the only writer.
+
+    `sync=False` skips the fsync (progress lines may be lost with the machine, not with the process).
+    """
+    lines = "".join(json.dumps(row, default=_plain) + "\n" for row in rows).encode()
+    if not lines:
+        return
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(path, "r+b" if path.exists() else "w+b") as file:
+            file.seek(0, os.SEEK_END)
+            lines = _mend(path, file) + lines
+            file.write(lines)
+            file.flush()
+            if sync:
+                os.fsync(file.fileno())
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def _mend(path: Path, file: Any) -> bytes:
+    """Leave `file` at the end of its last whole line; returns the newline that a whole last line still lacks."""
+    if file.tell() == 0:
+        return b""
+    file.seek(-1, os.SEEK_END)
+    if file.read(1) == b"\n":
+        return b""
+    file.seek(0)
+    content = file.read()
+    start = content.rfind(b"\n") + 1
+    if _parsed(content[start:]) is not None:
+        return b"\n"
+    warnings.warn(f"{path}: torn last line cut off before appending", StoreWarning, stacklevel=3)
+    file.seek(start)
+    file.truncate()
+    return b""
+
+
+def _numbered(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """(line number from 1, object) of every readable line; blank lines pass silently."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be read ({error.strerror})") from None
+    lines = content.split(b"\n")
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        data = _parsed(line)
+        if data is not None:
+            yield number, data
+        else:
+            what = "torn last line" if number == len(lines) else "unreadable line"
+            warnings.warn(f"{path}:{number}: {what} skipped", StoreWarning, stacklevel=3)
+
+
+def _parsed(line: bytes) -> dict[str, Any] | None:
+    try:
+        data = json.loads(line)
+    except ValueError:  # covers bad JSON and bytes that are not UTF-8
+        return None
+    return data if isinstance(data, dict) else None
+
+
+def _plain(value: Any) -> Any:
+    """JSON form of what Python's encoder does not know: array scalars and paths."""
+    if hasattr(value, "item"):
+        return value.item()
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"a record holds a {type(value).__name__}, which is not plain data: {value!r}")
+
+
+def _unwritable(path: Path, error: OSError) -> StoreError:
+    return StoreError(f"{path}: cannot be written ({error.strerror}); free it or choose another folder with out=")

@@ -1,0 +1,106 @@
+"""A plan as text: what would run, what is done, how long it would take. Nothing is started and nothing is built."""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from sweeps.states import FINAL, at_start, decide
+
+if TYPE_CHECKING:
+    from sweeps.plan import Job, Plan
+
+PARENTS_SHOWN = 2
+
+
+def describe(plan: Plan, states: Mapping[str, str], seconds: float | None, workers: int) -> str:
+    """One row per job, then the totals, the longest chain and the expected wall time.
+
+    `states` are those of the run folders (see `read_states`). `seconds` is the time of one unit of cost on one worker;
+    None if nothing is known: costs are then in units, and no time is promised.
+    """
+    workers = max(1, workers)
+    todo = plan.todo(states)
+    skipped = decide(plan, at_start(states), {}, 1).skipped
+    shown = {job.id: "skipped" if job.id in skipped else _state(states.get(job.id)) for job in plan}
+    rows = [("run", "label", "seed", "waits for", "state", "cost")]
+    rows += [(job.id, job.label, str(job.config.get("seed", "-")), _parents(job), shown[job.id],
+              amount(job.cost, seconds)) for job in plan]
+    counts = Counter(word.split(" (")[0] for word in shown.values())
+    chain = plan.longest_chain(states)
+    total = sum(job.cost for job in todo)
+    wall = makespan(todo, plan.tail, workers)
+    return "\n".join([
+        *_align(rows), "",
+        f"{count(len(plan), 'run')}: " + ", ".join(f"{n} {word}" for word, n in counts.items()),
+        *(f"skipped: {id} ({reason})" for id, reason in skipped.items()),
+        f"cost to do: {amount(total, seconds)} on one worker",
+        f"longest chain: {amount(sum(job.cost for job in chain), seconds)}"
+        + (f" ({' -> '.join(job.id for job in chain)})" if chain else ""),
+        f"{count(workers, 'worker')}, estimated wall time: {amount(wall, seconds)}",
+    ])
+
+
+def makespan(jobs: Sequence[Job], tail: Mapping[str, float], workers: int) -> float:
+    """Cost until the last job ends, if each free worker takes the ready job with the most costly chain behind it.
+
+    `jobs` are in topological order; parents that are not among them count as done.
+    """
+    among = {job.id: job for job in jobs}
+    waits = {job.id: {p for p in job.parents if p in among} for job in jobs}
+    children: dict[str, list[str]] = {id: [] for id in among}
+    for id, parents in waits.items():
+        for parent in parents:
+            children[parent].append(id)
+    ready = [(-tail[id], id) for id, parents in waits.items() if not parents]
+    heapq.heapify(ready)
+    running: list[tuple[float, str]] = []
+    now = 0.0
+    while ready or running:
+        while ready and len(running) < workers:
+            id = heapq.heappop(ready)[1]
+            heapq.heappush(running, (now + among[id].cost, id))
+        now, ended = heapq.heappop(running)
+        for child in children[ended]:
+            waits[child].discard(ended)
+            if not waits[child]:
+                heapq.heappush(ready, (-tail[child], child))
+    return now
+
+
+def amount(cost: float, seconds: float | None) -> str:
+    """A cost for people: a time if the seconds of one unit are known, else units."""
+    return f"{cost:.4g} units" if seconds is None else duration(cost * seconds)
+
+
+def duration(seconds: float) -> str:
+    """8 s, 3 min 20 s, 5 h 02 min, 3 d 04 h."""
+    whole = round(seconds)
+    for size, unit, part, small in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
+        if whole >= size:
+            return f"{whole // size} {unit} {whole % size // part:02d} {small}"
+    return f"{seconds:.0f} s" if seconds >= 10 or seconds == 0 else f"{seconds:.2g} s"
+
+
+def count(n: int, noun: str) -> str:
+    """1 run, 2 runs."""
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+
+
+def _state(status: str | None) -> str:
+    if status is None:
+        return "to do"
+    return str(status) if status in FINAL else f"to do (was {status})"
+
+
+def _parents(job: Job) -> str:
+    hidden = len(job.parents) - PARENTS_SHOWN
+    return (", ".join(job.parents[:PARENTS_SHOWN]) + (f" +{hidden}" if hidden > 0 else "")) or "-"
+
+
+def _align(rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return [lines[0], "  ".join("-" * width for width in widths), *lines[1:]]

@@ -1,0 +1,202 @@
+"""What the person in front of the screen sees: a bar for the sweep, a line per running job; plain lines in a log."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, TextIO
+
+from tqdm import tqdm
+
+from sweeps.backend import Ended, Event, Info, Reported, Started
+from sweeps.describe import count
+from sweeps.plan import Job, Plan
+from sweeps.states import FINAL, State, at_start, decide
+
+REFRESH = 0.5
+LINES = 16
+"""At most so many job lines on a terminal."""
+
+
+@dataclass
+class Active:
+    """A running job: where it is, and since when it has told."""
+
+    job: Job
+    worker: int
+    stage: str = "starts"
+    images: int = 0
+    budget: int = 0
+    first: tuple[float, int] | None = None  # the clock and the images of this stage's first report
+    rate: float = 0.0
+
+    def hear(self, info: Info, now: float) -> None:
+        """Takes in what the run reported; a value that it did not name keeps."""
+        stage = str(info.get("stage", self.stage))
+        if stage != self.stage:
+            self.stage, self.first = stage, None
+        self.images = int(info.get("images", self.images))
+        self.budget = int(info.get("budget", self.budget))
+        if self.first is None:
+            self.first, self.rate = (now, self.images), 0.0
+        elif now > self.first[0]:
+            self.rate = (self.images - self.first[1]) / (now - self.first[0])
+
+    def fraction(self) -> float:
+        """How much of the run is behind it, in [0, 1]."""
+        return min(1.0, max(0.0, self.images / self.budget)) if self.budget > 0 else 0.0
+
+    def text(self) -> str:
+        seed = self.job.config.get("seed")
+        words = [self.job.label if seed is None else f"{self.job.label} seed {seed}", self.stage]
+        if self.budget:
+            words.append(f"{self.images:,}/{self.budget:,} images")
+        if self.rate > 0:
+            words.append(f"{self.rate:,.0f}/s")
+        return "  ".join(words)
+
+
+class Tally:
+    """The arithmetic of the display: which cost is settled, what runs, how it went. Knows no screen."""
+
+    def __init__(self, plan: Plan, states: Mapping[str, str], workers: int) -> None:
+        self.plan = plan
+        self.workers = workers
+        self.active: dict[str, Active] = {}
+        self._states: dict[str, State] = at_start(states)
+        self._total = sum(job.cost for job in plan)
+        self._count()
+
+    def take(self, event: Event, now: float) -> str | None:
+        """Takes in one event; returns a line worth keeping on the screen, if it makes one."""
+        match event:
+            case Started(id, worker):
+                self.active[id] = Active(self.plan[id], worker)
+            case Reported(id, info) if id in self.active:
+                self.active[id].hear(info, now)
+            case Ended(id, outcome, reason, _):
+                self.active.pop(id, None)
+                self._states[id] = outcome
+                self._count()
+                if outcome in (State.FAILED, State.LOST, State.DIVERGED):
+                    return f"{id} {outcome}" + (f": {reason}" if reason else "")
+        return None
+
+    def fraction(self) -> float:
+        """Settled and running cost over the whole, in [0, 1]."""
+        running = sum(each.fraction() * each.job.cost for each in self.active.values())
+        return min(1.0, (self._settled + running) / self._total) if self._total else 1.0
+
+    def headline(self) -> str:
+        """18 runs, 2 workers, 7 done, 1 failed."""
+        ends = [f"{self._counts.get(word, 0)} {word}" for word in ("done", "diverged", "failed", "skipped")
+                if word == "done" or self._counts.get(word)]
+        return ", ".join([count(len(self.plan), "run"), count(self.workers, "worker"), *ends])
+
+    def _count(self) -> None:
+        # A lost run is tried again, or becomes failed at the end: it does not count as settled here.
+        skipped = decide(self.plan, self._states, {}, 1 << 30).skipped
+        ended = {id: state for id, state in self._states.items() if state in {*FINAL, State.FAILED}}
+        self._counts = Counter([*map(str, ended.values()), *("skipped" for _ in skipped)])
+        self._settled = sum(self.plan[id].cost for id in [*ended, *skipped])
+
+
+class Display:
+    """Shows a sweep on a stream. It is the `progress` of a run and a context manager:
+
+        with Display(plan, states, workers) as display:
+            run(plan, ..., progress=display)
+
+    On a terminal: a bar with elapsed and remaining time, and a line per running job. Elsewhere one plain line about
+    every `every` seconds. Failures are told as they happen. `states` are those of the run folders at the start.
+    """
+
+    def __init__(self, plan: Plan, states: Mapping[str, str], workers: int, *, stream: TextIO | None = None,
+                 every: float = 20.0, clock: Callable[[], float] = time.monotonic) -> None:
+        self._stream = stream or sys.stderr
+        self._clock = clock
+        self._tally = Tally(plan, {id: state for id, state in states.items() if id in plan}, max(1, workers))
+        terminal = self._stream.isatty()
+        view = _Bars if terminal else _Lines
+        self._view: _Bars | _Lines = view(self._stream, self._tally, clock())
+        self._every = REFRESH if terminal else every
+        self._due = clock()
+
+    def __call__(self, event: Event) -> None:
+        now = self._clock()
+        if told := self._tally.take(event, now):
+            self._view.tell(told)
+        if now >= self._due:
+            self._due = now + self._every
+            self._view.show(now)
+
+    def close(self) -> None:
+        """The last state, then nothing more is drawn."""
+        self._view.show(self._clock())
+        self._view.close()
+
+    def __enter__(self) -> Display:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:
+        self.close()
+
+
+class _Bars:
+    """A terminal: tqdm draws, the text is ours."""
+
+    def __init__(self, stream: TextIO, tally: Tally, now: float) -> None:
+        self._stream = stream
+        self._tally = tally
+        shape = "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
+        start = tally.fraction()
+        self._bar = tqdm(total=1.0, initial=start, file=stream, bar_format=shape, dynamic_ncols=True, position=0,
+                         desc=tally.headline())
+        self._lines: list[Any] = []
+
+    def tell(self, text: str) -> None:
+        tqdm.write(text, file=self._stream)
+
+    def show(self, now: float) -> None:
+        width = shutil.get_terminal_size().columns - 1
+        texts = [each.text() for each in sorted(self._tally.active.values(), key=lambda each: each.worker)][:LINES]
+        while len(self._lines) < len(texts):
+            self._lines.append(tqdm(file=self._stream, bar_format="{desc}", position=len(self._lines) + 1, leave=False))
+        for line, text in zip(self._lines, texts + [""] * (len(self._lines) - len(texts)), strict=True):
+            line.set_description_str(f"  {text}"[:width])
+        self._bar.n = self._tally.fraction()
+        self._bar.set_description_str(self._tally.headline())
+
+    def close(self) -> None:
+        for line in self._lines:
+            line.close()
+        self._bar.close()
+
+
+class _Lines:
+    """A file or a pipe: whole lines only."""
+
+    def __init__(self, stream: TextIO, tally: Tally, now: float) -> None:
+        self._stream = stream
+        self._tally = tally
+        self._since = now
+        self._start = tally.fraction()
+
+    def tell(self, text: str) -> None:
+        print(text, file=self._stream, flush=True)
+
+    def show(self, now: float) -> None:
+        elapsed, fraction = now - self._since, self._tally.fraction()
+        gained = fraction - self._start
+        left = tqdm.format_interval(elapsed * (1 - fraction) / gained) if gained > 0 else "?"
+        head = f"{self._tally.headline()}  {fraction:4.0%}  {tqdm.format_interval(elapsed)}<{left}"
+        self.tell(" | ".join([head, *(each.text() for each in self._tally.active.values())]))
+
+    def close(self) -> None:
+        pass

@@ -1,0 +1,122 @@
+"""`python -m pytest tests/benchmarks -o addopts= --benchmark-only`: what the harness and the methods cost, as ratios."""
+
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from bench import config, data, experiment
+from bench.metrics.frechet import frechet_distance
+from bench.rng import StepDraws
+from bench.teacher import Teacher
+from bench.train import Trainer
+from methods.base import Batch, Context
+
+SMALL = ["sweep=none", "backbone=unet_small", "budget.batch=64", "train.logs=0", "train.checkpoints=0"]
+METHODS = config.names("method")
+
+
+def trainer(method: str, steps: int, *more: str) -> Trainer:
+    knobs = ["method.start=4"] if method == "progressive" else []
+    plain = config.request([*SMALL, f"method={method}", f"budget.images={64 * steps}", *knobs, *more]).experiments[0]
+    device = experiment.device(plain)
+    dataset, made = data.load(plain["data"]), experiment.method(plain)
+    models = made.build(experiment.backbone(plain, dataset))
+    for module in models.values():
+        module.to(device)
+    teacher = Teacher(experiment.backbone(plain, dataset).net().to(device), "", 0, 0.0)
+    return Trainer(made, models, dataset, experiment.recipe(plain), 0, device, None, teacher.velocity, {"net": teacher.net})
+
+
+def loop(method: str, steps: int) -> Any:
+    return lambda: trainer(method, steps).run()
+
+
+def test_the_loop_over_a_bare_step(ratio: Any) -> None:
+    """Goal: at most 1.03 of loss + backward + optimizer step, on the small U-Net (EMA, clipping, draws included)."""
+    subject = trainer("flow_matching", 10_000)
+    subject._begin_stage(0)
+    subject._sum, subject._count = torch.zeros((), device=subject.device), 0
+    bare = trainer("flow_matching", 10_000)
+    net, method = bare.models["net"], bare.method
+    optimizer = torch.optim.Adam(net.parameters(), lr=1e-3, fused=True)
+    x_1 = bare.data.decode(bare.train_data[:64])
+    draws = StepDraws(0, 0, range(64), 64, bare.device)
+    fixed = Context(draws, 0.0, bare.stages[0])
+    draws.uniform("t"), draws.normal("x_0", *x_1.shape[1:])
+
+    def bare_step() -> None:
+        optimizer.zero_grad()
+        method.losses(bare.models, Batch(x_1), fixed)["net"].per_sample.mean().backward()
+        optimizer.step()
+
+    ratio("training loop / bare step", lambda: subject._train_step(subject.stage), bare_step, rounds=101)
+
+
+@pytest.mark.parametrize("method", [m for m in METHODS if m != "flow_matching"])
+def test_a_methods_step_over_flow_matchings(method: str, ratio: Any) -> None:
+    subjects = []
+    for name in (method, "flow_matching"):
+        one = trainer(name, 10_000)
+        one._begin_stage(0)
+        one._sum, one._count = torch.zeros((), device=one.device), 0
+        subjects.append(one)
+    ratio(f"{method} step / flow matching step", *(lambda t=t: t._train_step(t.stage) for t in subjects), rounds=15)
+
+
+PEAK = """
+import resource, sys, torch
+sys.path[:0] = {path!r}
+from test_speed import trainer
+torch.set_num_threads(1)
+made = trainer({method!r}, 10_000, "budget.batch=512")
+made._begin_stage(0); made._sum, made._count = torch.zeros((), device=made.device), 0
+if made.device.type == "cuda":
+    torch.cuda.reset_peak_memory_stats(); base = torch.cuda.memory_allocated()
+    made._train_step(made.stage); made._train_step(made.stage)
+    print(torch.cuda.max_memory_allocated() - base)
+else:
+    base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    made._train_step(made.stage); made._train_step(made.stage)
+    print(1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - base))
+"""
+
+
+def peak(method: str) -> int:
+    """Bytes that two training steps add to the peak, in a process of its own."""
+    here = Path(__file__).parent
+    code = PEAK.format(path=[str(here), str(here.parent.parent)], method=method)
+    out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=here.parent.parent)
+    return int(out.stdout.split()[-1])
+
+
+def test_peak_memory_over_flow_matchings(benchmark: Any, capsys: Any) -> None:
+    """Goal: methods with a detached JVP (MeanFlow) at most 1.6 of flow matching."""
+    base = peak("flow_matching")
+    ratios = {m: peak(m) / base for m in METHODS}
+    benchmark.extra_info.update(ratios)
+    benchmark.pedantic(lambda: None, rounds=1)
+    with capsys.disabled():
+        print("\npeak memory of a step / flow matching's:", {m: round(r, 2) for m, r in ratios.items()})
+
+
+def test_the_frechet_distance_over_clean_fids(ratio: Any) -> None:
+    """Goal: at most 0.3 of clean-fid's, 2,048 features, 5,000 samples, statistics to distance."""
+    fid = pytest.importorskip("cleanfid.fid")
+    linalg = pytest.importorskip("scipy.linalg")
+    if "disp" not in inspect.signature(linalg.sqrtm).parameters:
+        pytest.skip("clean-fid's distance needs scipy.linalg.sqrtm(disp=), which this SciPy has removed")
+    rng = np.random.default_rng(0)
+    features = [rng.normal(size=(5000, 2048)) @ np.diag(rng.uniform(0.1, 1, 2048)) + m for m in (0.0, 0.05)]
+    stats = [(f.mean(0), np.cov(f, rowvar=False)) for f in features]
+    mine, theirs = frechet_distance(*stats[0], *stats[1]), fid.frechet_distance(*stats[0], *stats[1])
+    assert mine == pytest.approx(theirs, rel=1e-6)
+    ratio("Fréchet distance / clean-fid's", lambda: frechet_distance(*stats[0], *stats[1]),
+          lambda: fid.frechet_distance(*stats[0], *stats[1]), rounds=2)
+
+

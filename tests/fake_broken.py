@@ -1,0 +1,5 @@
+"""A module whose import ends its process, as a broken library can."""
+
+import os
+
+os._exit(7)

@@ -1,0 +1,102 @@
+"""The command line: what it says wins, wrong names are named with their neighbours, YAML and classes agree."""
+
+import dataclasses
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench import config, experiment
+from methods.registry import ConfigError
+
+METHODS = config.names("method")
+
+
+def plain(value: Any) -> Any:
+    if isinstance(value, Enum):
+        return value.value
+    if dataclasses.is_dataclass(value):
+        fields = {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        return {"target": f"{type(value).__module__}:{type(value).__name__}", **fields}
+    return value
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_methods_yaml_lists_every_knob_at_its_papers_default(name: str) -> None:
+    composed = config.composed([f"method={name}", "sweep=none"])
+    method = experiment.method(composed)
+    assert composed["method"]["name"] == name
+    target = composed["method"]["target"]
+    default = dataclasses.replace(type(method)(), **({"uniform": True} if name == "psd_u" else {}))
+    knobs = {k: v for k, v in plain(default).items() if k not in ("interpolant", "target")}
+    assert {k: v for k, v in composed["method"].items() if k not in ("name", "target")} == knobs, target
+
+
+def test_without_arguments_the_quickstart_runs_with_three_seeds() -> None:
+    experiments = config.request([]).experiments
+    assert {e["sweep"]["name"] for e in experiments} == {"digits_quickstart"}
+    assert len(experiments) == 18
+    assert {e["seed"] for e in experiments} == {0, 1, 2}
+
+
+def test_the_command_line_narrows_and_overrides_a_sweep() -> None:
+    experiments = config.request(["method=lsd", "seed=3", "budget.images=640", "backbone=unet_small"]).experiments
+    assert [(e["method"]["name"], e["seed"], e["budget"]["images"], e["backbone"]["name"]) for e in experiments] == [
+        ("lsd", 3, 640, "unet")
+    ]
+
+
+def test_comma_lists_are_axes_and_knobs_reach_only_methods_that_have_them() -> None:
+    experiments = config.request(["sweep=none", "method=lsd,psd_m,ect", "method.eta=0.5", "train.lr=1e-3,2e-3"]).experiments
+    assert [e["label"] for e in experiments] == [
+        f"{m} train.lr={lr}" for m in ("lsd", "psd_m", "ect") for lr in (0.001, 0.002)
+    ]
+    assert [e["method"].get("eta") for e in experiments] == [0.5] * 4 + [None] * 2
+
+
+def test_a_knob_axis_labels_the_rows() -> None:
+    experiments = config.request(["sweep=none", "method=lsd", "method.eta=0.25,0.75"]).experiments
+    assert [e["label"] for e in experiments] == ["lsd eta=0.25", "lsd eta=0.75"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "names"),
+    [
+        (["method=lds"], ["method=lds", "lsd"]),
+        (["sweep=digits_quickstrat"], ["sweep", "digits_quickstart"]),
+        (["data=digit"], ["data=digit", "digits"]),
+        (["train.lrr=1"], ["train.lrr", "train.lr"]),
+        (["budget.image=1"], ["budget.image", "budget.images"]),
+        (["method=lsd", "method.etaa=1"], ["etaa", "eta"]),
+        (["method=ect", "method.eta=0.5"], ["eta"]),
+        (["lsd"], ["key=value"]),
+        (["seed=1", "train.optimizer=adm"], ["train.optimizer", "adam"]),
+        (["method=lsd", "method.stop_gradient=convx"], ["method.stop_gradient", "convex"]),
+        (["interpolant.name=lineal"], ["interpolant.name", "linear"]),
+        (["budget.images=10"], ["budget.images", "budget.batch"]),
+        (["method=imm", "budget.batch=126"], ["budget.batch", "4"]),
+    ],
+)
+def test_a_wrong_name_or_value_is_named_with_its_neighbours(arguments: list[str], names: list[str]) -> None:
+    with pytest.raises(ConfigError) as error:
+        for experiment_config in config.request(arguments).experiments:
+            experiment.check(experiment_config)
+    for name in names:
+        assert name in str(error.value)
+
+
+def test_a_sweep_composes_once_per_method_and_plans_fast(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    original = config.composed
+    monkeypatch.setattr(config, "composed", lambda *a, **k: calls.append(a) or original(*a, **k))
+    seeds = ",".join(map(str, range(500)))
+    experiments = config.request(["method=lsd,ect", f"seed={seeds}"]).experiments
+    assert len(experiments) == 1000
+    assert len(calls) <= 5
+
+
+def test_every_yaml_ships_as_package_data() -> None:
+    assert {p.stem for p in (Path(config.CONF) / "sweep").glob("*.yaml")} >= {
+        "none", "digits_quickstart", "digits_all_methods", "cifar_all_methods"
+    }

@@ -1,0 +1,321 @@
+"""Claims about the networks: their derivatives, their randomness, their diagonal, their size."""
+
+import copy
+import os
+from collections.abc import Callable
+from zlib import crc32
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from bench.nets import Backbone, BackboneError, counting
+from bench.nets.layers import Attention, GroupNorm, exact_attention, math_attention
+
+MLP_ = {"name": "mlp", "width": 32, "depth": 2, "embedding": 16}
+UNET = {"name": "unet", "channels": 8, "multipliers": [1, 2], "blocks": 1, "attention": [4], "embedding": 16}
+CIFAR = {"name": "unet", "channels": 128, "multipliers": [2, 2, 2], "blocks": 4, "attention": [16], "dropout": 0.13}
+SHAPES = [("mlp", (2,)), ("mlp", (1, 8, 8)), ("unet", (1, 8, 8))]
+each_net = pytest.mark.parametrize(("name", "shape"), SHAPES)
+
+
+def made(name: str, shape: tuple[int, ...], seed: int = 0, **options: object) -> nn.Module:
+    return Backbone({**(MLP_ if name == "mlp" else UNET), **options}, shape, seed).net()
+
+
+def stirred(net: nn.Module, seed: int = 1) -> nn.Module:
+    """All parameters away from their zeros, as after training."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for p in net.parameters():
+            p.add_(0.2 * torch.randn(p.shape, generator=generator, dtype=p.dtype) / max(p[0].numel(), 1) ** 0.5)
+    return net
+
+
+def inputs(shape: tuple[int, ...], rows: int = 4, dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(2)
+    x = torch.randn(rows, *shape, generator=generator, dtype=dtype)
+    s, t = torch.rand(2, rows, generator=generator, dtype=dtype)
+    return x, s, t
+
+
+def keyed(seed: int, rows: range | None = None) -> Callable[[str, tuple[int, ...]], Tensor]:
+    """Uniforms as a pure function of the name and the global row."""
+
+    def dropout(name: str, shape: tuple[int, ...]) -> Tensor:
+        keys = [crc32(f"{seed} {name} {row}".encode()) for row in rows or range(shape[0])]
+        return torch.stack([torch.rand(shape[1:], generator=torch.Generator().manual_seed(key)) for key in keys])
+
+    return dropout
+
+
+# derivatives
+
+
+@each_net
+@pytest.mark.parametrize("direction", ["x", "s", "t", "all"])
+def test_forward_mode_equals_central_differences(name: str, shape: tuple[int, ...], direction: str) -> None:
+    net, (x, s, t) = stirred(made(name, shape)).double(), inputs(shape)
+    dx = torch.randn(x.shape, generator=torch.Generator().manual_seed(3), dtype=x.dtype)
+    tangents = [dx, torch.ones_like(s), -2 * torch.ones_like(t)]
+    for i, d in enumerate(("x", "s", "t")):
+        if direction not in (d, "all"):
+            tangents[i] = torch.zeros_like(tangents[i])
+    dv = torch.func.jvp(net, (x, s, t), tuple(tangents))[1]
+    h = 1e-5
+
+    def moved(by: float) -> Tensor:
+        return net(*(a + by * da for a, da in zip((x, s, t), tangents, strict=True)))
+
+    with torch.no_grad():
+        slope = (moved(h) - moved(-h)) / (2 * h)
+    assert slope.abs().max() > 1e-3
+    assert (dv - slope).abs().max() < 1e-8
+
+
+@each_net
+def test_the_gradient_through_a_tangent_equals_a_finite_difference(name: str, shape: tuple[int, ...]) -> None:
+    net, (x, s, t) = stirred(made(name, shape)).double(), inputs(shape)
+
+    def loss() -> Tensor:
+        tangents = torch.ones_like(x), torch.zeros_like(s), torch.ones_like(t)
+        v, dv = torch.func.jvp(net, (x, s, t), tangents)[:2]
+        return (v + dv).square().mean()
+
+    parameters = [p for p in net.parameters() if p.numel() > 1]
+    gradients = torch.autograd.grad(loss(), parameters, allow_unused=True)
+    assert all(g is None or bool(g.isfinite().all()) for g in gradients)
+    p = net.get_parameter("time.gap.weight")
+    slope = gradients[[q is p for q in parameters].index(True)]
+    with torch.no_grad():
+        p[0, 1] += 1e-5
+        up = loss()
+        p[0, 1] -= 2e-5
+        assert slope is not None and float(slope[0, 1]) == pytest.approx(float((up - loss()) / 2e-5), rel=1e-5)
+
+
+@each_net
+def test_negative_gaps_and_a_moving_network_in_float32(name: str, shape: tuple[int, ...]) -> None:
+    net, (x, s, t) = stirred(made(name, shape)), inputs(shape, dtype=torch.float32)
+    forth, back = net(x, s.minimum(t), s.maximum(t)), net(x, s.maximum(t), s.minimum(t))
+    assert forth.shape == back.shape == x.shape and forth.dtype == x.dtype
+    assert back.isfinite().all() and not torch.allclose(forth, back)
+
+
+# the diagonal
+
+
+@each_net
+def test_a_network_trained_on_the_diagonal_does_not_know_t(name: str, shape: tuple[int, ...]) -> None:
+    net, (x, s, t) = made(name, shape), inputs(shape, rows=13, dtype=torch.float32)
+    assert net(x, s, t).abs().max() == 0
+    optimizer = torch.optim.AdamW(net.parameters(), lr=1e-2)
+    for _ in range(5):
+        optimizer.zero_grad()
+        (net(x, s, s) - x).square().mean().backward()
+        optimizer.step()
+    assert not torch.equal(net(x, s, s), net(x, t, t))
+    assert torch.equal(net(x, s, s), net(x, s, t)) and torch.equal(net(x, s, s), net(x, s, s - 2))
+
+
+@each_net
+def test_off_the_diagonal_it_learns_the_gap(name: str, shape: tuple[int, ...]) -> None:
+    net, (x, s, t) = made(name, shape), inputs(shape, rows=32, dtype=torch.float32)
+    target = (t - s).reshape(-1, *[1] * len(shape)).expand_as(x)
+    optimizer = torch.optim.Adam(net.parameters(), lr=1e-2)
+    losses = []
+    for _ in range(40):
+        optimizer.zero_grad()
+        loss = (net(x, s, t) - target).square().mean()
+        loss.backward()
+        optimizer.step()
+        losses.append(float(loss))
+    assert losses[-1] < 0.1 * losses[0]
+
+
+# dropout
+
+
+@each_net
+def test_dropout_is_a_function_of_its_key(name: str, shape: tuple[int, ...]) -> None:
+    net, (x, s, t) = stirred(made(name, shape, dropout=0.3)), inputs(shape, dtype=torch.float32)
+    with torch.no_grad():
+        first, again, other = (net(x, s, t, dropout=keyed(key)) for key in (0, 0, 1))
+        assert torch.equal(first, again) and not torch.allclose(first, other)
+        assert torch.equal(net(x, s, t), net.train()(x, s, t)), "without a key nothing is dropped, training or not"
+        slices = [net(x[r], s[r], t[r], dropout=keyed(0, range(4)[r])) for r in (slice(0, 1), slice(1, 4))]
+    assert torch.allclose(torch.cat(slices), first, atol=1e-5), "micro-batches see the masks of their rows"
+
+
+def test_dropout_keeps_the_mean_and_names_every_place_once() -> None:
+    net, (x, s, t) = stirred(made("unet", (1, 8, 8), dropout=0.5)), inputs((1, 8, 8), dtype=torch.float32)
+    names: list[str] = []
+
+    def none_dropped(name: str, shape: tuple[int, ...]) -> Tensor:
+        names.append(name)
+        return torch.full(shape, 0.75)
+
+    net(x, s, t, dropout=none_dropped)
+    assert len(set(names)) == len(names) == 7
+    assert made("mlp", (2,), dropout=0.0)(x.flatten(1)[:, :2], s, t, dropout=keyed(0)).shape == (4, 2)
+
+
+# the factory
+
+
+def test_construction_is_a_function_of_the_seed_and_moves_no_global_generator() -> None:
+    before = torch.get_rng_state()
+    backbone = Backbone(UNET, (1, 8, 8), seed=3)
+    one, two, other = backbone.net(), backbone.net(), made("unet", (1, 8, 8), seed=4)
+    weight = backbone.weight()
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.rand(7)
+    for name, p in one.state_dict().items():
+        assert torch.equal(p, two.state_dict()[name])
+    assert any(not torch.equal(p, q) for p, q in zip(one.parameters(), other.parameters(), strict=True))
+    assert torch.equal(weight.state_dict()["layer"], backbone.weight().state_dict()["layer"])
+
+
+def test_parameter_counts() -> None:
+    assert Backbone(CIFAR, (3, 32, 32), 0).parameters() == pytest.approx(54.7e6, rel=0.01), "as in arXiv 2505.18825"
+    small = Backbone({"name": "unet", "channels": 16, "multipliers": [1, 2], "blocks": 1}, (1, 8, 8), 0)
+    assert 1e5 < small.parameters() < 2e5
+    assert small.parameters() == sum(p.numel() for p in small.net().parameters())
+
+
+@pytest.mark.parametrize("side", [8, 16, 28, 32, 64])
+def test_the_unet_takes_the_usual_sides(side: int) -> None:
+    x, s, t = inputs((3, side, side), rows=2, dtype=torch.float32)
+    net = stirred(made("unet", (3, side, side), multipliers=[1, 2, 2], attention=[8]))
+    net = net.to(memory_format=torch.channels_last)
+    with torch.no_grad():
+        plain, last = net(x, s, t), net(x.to(memory_format=torch.channels_last), s, t)
+    assert plain.shape == x.shape and torch.allclose(plain, last, atol=1e-4)
+    assert last.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ({"name": "unett"}, "'unet'"),
+        ({"width": 3}, "backbone.name"),
+        ({"name": "mlp", "widht": 3}, "'width'"),
+        ({"name": "unet", "atention": [8]}, "'attention'"),
+        ({"name": "unet", "attention_kernel": "exakt"}, "'exact'"),
+        ({"name": "mlp", "width": "many"}, "backbone.width"),
+        ({"name": "mlp", "dropout": 1.0}, "backbone.dropout"),
+        ({"name": "mlp", "time_scale": 0}, "backbone.time_scale"),
+        ({"name": "mlp", "embedding": 15}, "backbone.embedding"),
+        ({"name": "unet", "multipliers": []}, "backbone.multipliers"),
+        ({"name": "unet", "multipliers": [1, 1, 1, 1, 1]}, "fewer multipliers"),
+    ],
+)
+def test_a_wrong_configuration_names_the_key_and_the_nearest_value(config: dict[str, object], said: str) -> None:
+    with pytest.raises(BackboneError, match=said):
+        Backbone(config, (1, 8, 8), 0).net()
+
+
+def test_the_unet_refuses_points() -> None:
+    with pytest.raises(BackboneError, match="use mlp"):
+        Backbone(UNET, (2,), 0).net()
+
+
+@each_net
+def test_class_labels_matter_and_are_refused_by_a_network_without_classes(name: str, shape: tuple[int, ...]) -> None:
+    x, s, t = inputs(shape, dtype=torch.float32)
+    net, labels = stirred(made(name, shape, classes=3)), torch.tensor([0, 1, 2, 0])
+    assert not torch.allclose(net(x, s, t, labels), net(x, s, t))
+    dv = torch.func.jvp(lambda u: net(x, s, u, condition=labels), (t,), (torch.ones_like(t),))[1]
+    assert dv.isfinite().all()
+    with pytest.raises(ValueError, match="classes=0"):
+        made(name, shape)(x, s, t, labels)
+
+
+# the weight
+
+
+def test_the_weight_is_zero_at_first_and_learns() -> None:
+    weight, (_, s, t) = Backbone(MLP_, (2,), 0).weight(), inputs((2,), rows=64, dtype=torch.float32)
+    assert weight(s, t).shape == (64,) and weight(s, t).abs().max() < 1e-5
+    optimizer = torch.optim.Adam(weight.parameters(), lr=1e-2)
+    error = torch.exp(2 + s + t)
+    for _ in range(300):
+        optimizer.zero_grad()
+        w = weight(s, t)
+        (torch.exp(-w) * error + w).mean().backward()
+        optimizer.step()
+    assert (weight(s, t) - error.log()).abs().mean() < 0.2, "the minimum of e^-w r + w is w = log r"
+    twin = Backbone(MLP_, (2,), 5).weight()
+    twin.load_state_dict(weight.state_dict())
+    assert torch.equal(twin(s, t), weight(s, t))
+
+
+# counting
+
+
+def test_counting_sees_calls_and_rows_of_one_network() -> None:
+    net, (x, s, t) = made("mlp", (2,)), inputs((2,), dtype=torch.float32)
+    twin = copy.deepcopy(net)
+    with counting(net) as count, counting(twin) as other:
+        inner = copy.deepcopy(net)
+        net(x, s, t)
+        torch.func.jvp(lambda u: net(x[:3], s[:3], u), (t[:3],), (t[:3],))
+        torch.func.functional_call(net, dict(net.named_parameters()), (x, s, t))
+        twin(x, s, t)
+        inner(x, s, t)
+    net(x, s, t)
+    inner(x, s, t)
+    assert (count.calls, count.rows, other.calls, other.rows) == (3, 11, 1, 4)
+    assert not net._forward_hooks and not twin._forward_hooks
+    with pytest.raises(KeyError), counting(net):
+        raise KeyError
+    assert not net._forward_hooks
+
+
+# numerics
+
+
+def test_both_attention_kernels_agree() -> None:
+    q, k, v = torch.randn(3, 2, 16, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    assert torch.allclose(exact_attention(q, k, v), math_attention(q, k, v), atol=1e-12)
+    x, s, t = inputs((1, 8, 8))
+    nets = [stirred(made("unet", (1, 8, 8), attention_kernel=kernel)).double() for kernel in ("exact", "math")]
+    assert any(isinstance(module, Attention) for module in nets[0].modules())
+    exact, math = (torch.func.jvp(net, (x, s, t), (x, s, t))[1] for net in nets)
+    assert torch.allclose(exact, math, atol=1e-10)
+
+
+def test_group_norm_equals_the_library_one() -> None:
+    ours, theirs = stirred(GroupNorm(24)), nn.GroupNorm(6, 24)
+    theirs.load_state_dict({k: v.flatten() for k, v in ours.state_dict().items()})
+    x = torch.randn(2, 24, 4, 4, generator=torch.Generator().manual_seed(0))
+    assert torch.allclose(ours(x), theirs(x), atol=1e-6)
+
+
+@each_net
+def test_bfloat16_autocast(name: str, shape: tuple[int, ...]) -> None:
+    net, (x, s, t) = stirred(made(name, shape)), inputs(shape, dtype=torch.float32)
+    full = net(x, s, t)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        half = net(x, s, t)
+        half.square().mean().backward()
+    assert half.dtype == x.dtype
+    assert (half - full).norm() < 0.05 * full.norm()
+    assert all(p.grad is None or bool(p.grad.isfinite().all()) for p in net.parameters())
+
+
+@pytest.mark.skipif(os.environ.get("FEWSTEP_SLOW") != "1", reason="compiles for minutes; set FEWSTEP_SLOW=1")
+@each_net
+def test_a_compiled_jvp_equals_the_eager_one(name: str, shape: tuple[int, ...]) -> None:
+    net, (x, s, t) = stirred(made(name, shape)), inputs(shape, dtype=torch.float32)
+
+    def step(x: Tensor, s: Tensor, t: Tensor) -> Tensor:
+        v, dv = torch.func.jvp(lambda u: net(x, s, u), (t,), (torch.ones_like(t),))[:2]
+        return (v + dv).square().mean()
+
+    loss = torch.compile(step, fullgraph=True)(x, s, t)
+    gradients = torch.autograd.grad(loss, list(net.parameters()), allow_unused=True)
+    expected = torch.autograd.grad(step(x, s, t), list(net.parameters()), allow_unused=True)
+    for ours, theirs in zip(gradients, expected, strict=True):
+        if theirs is not None:
+            assert ours is not None and torch.allclose(ours, theirs, atol=1e-4, rtol=1e-3)

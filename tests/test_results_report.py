@@ -1,0 +1,142 @@
+"""Everything shown is rebuilt from run folders alone; pictures are really drawn."""
+
+import json
+import math
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from fake_results import STEPS, record, row, sweep, write
+from matplotlib.image import imread
+
+from results import report
+from results.gallery import samples_grid
+from results.plots import metric_vs_steps
+from results.store import StoreError, StoreWarning
+
+NAMES = {"leaderboard.csv", "leaderboard.md", "metric_vs_steps.png"}
+
+
+def drawn(path):
+    """The picture has content: many pixels are not background."""
+    return bool((imread(path)[..., :3] < 0.9).any(axis=-1).mean() > 0.01)
+
+
+def test_write_makes_the_four_files_and_returns_the_frame(tmp_path):
+    folders = sweep(tmp_path, ("lsd", "cd"))
+    images = np.random.default_rng(0).random((16, 1, 8, 8))
+    samples = {name: dict.fromkeys(STEPS, images) for name in ("lsd", "cd")}
+    frame = report.write(folders, tmp_path / "out", ["lsd", "cd"], samples)
+    assert {path.name for path in (tmp_path / "out").iterdir()} == NAMES | {"samples.png"}
+    assert drawn(tmp_path / "out/metric_vs_steps.png") and drawn(tmp_path / "out/samples.png")
+    back = pd.read_csv(tmp_path / "out/leaderboard.csv", keep_default_na=False, na_values=["NaN"])
+    pd.testing.assert_frame_equal(back, frame, check_dtype=False)
+
+
+def test_the_command_rebuilds_a_sweep_from_records_alone_in_seconds(tmp_path):
+    runs = [path.name for path in sweep(tmp_path)]
+    place = tmp_path / "sweeps" / "quick"
+    place.mkdir(parents=True)
+    (place / "runs.json").write_text(json.dumps({"runs": [*runs, "planned-only"], "order": ["lsd", "cd"]}))
+    start = time.monotonic()
+    root = Path(report.__file__).parent.parent
+    done = subprocess.run([sys.executable, "-m", "results.report", place], cwd=root, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert time.monotonic() - start < 60  # about two seconds alone; the machine may be busy
+    assert {path.name for path in place.iterdir()} == NAMES | {"runs.json"}
+    assert done.stdout.splitlines()[1].startswith("lsd") and done.stderr == ""
+
+
+@pytest.mark.parametrize(("which", "count"), [("runs", 7), ("runs/lsd-s0", 1)])
+def test_a_runs_folder_and_a_single_run_report_beside_the_runs(tmp_path, capsys, which, count):
+    sweep(tmp_path, ("lsd", "cd"))
+    assert len(report.find_runs(tmp_path / which)[0]) == count
+    assert report.main([str(tmp_path / which)]) == 0
+    assert {path.name for path in (tmp_path / "report").iterdir()} == NAMES
+    assert "fd_digits" in capsys.readouterr().out
+
+
+def test_metric_chooses_what_leads_and_a_misspelling_names_the_nearest(tmp_path, capsys):
+    sweep(tmp_path, ("lsd",))
+    assert report.main([str(tmp_path / "runs"), "--metric", "nn_train", "--out", str(tmp_path / "o")]) == 0
+    assert (tmp_path / "o/leaderboard.md").read_text().index("nn_train") < 30
+    assert report.main([str(tmp_path / "runs"), "--metric", "fd_digit", "--out", str(tmp_path / "o")]) == 2
+    assert "nearest: 'fd_digits'" in capsys.readouterr().err
+
+
+def test_a_broken_run_is_one_warning_and_the_report_goes_on(tmp_path, capsys):
+    folders = sweep(tmp_path, ("lsd",))
+    (folders[0] / "run.json").write_text("{")
+    assert report.main([str(tmp_path / "runs"), "--out", str(tmp_path / "o")]) == 0
+    assert capsys.readouterr().err.count("warning: run left out") == 1
+    with pytest.warns(StoreWarning, match="run left out"):
+        frame = report.write(folders, tmp_path / "o", None, None)
+    assert set(frame[frame["sampler"] == "hop"].seeds) == {2}
+
+
+def test_mixed_protocols_end_the_command_with_both_names_and_a_way_out(tmp_path, capsys):
+    folders = sweep(tmp_path, ("lsd",))
+    write(tmp_path / "runs", record("cd"), [row(record("cd"), protocol="0ther")])
+    assert report.main([str(tmp_path / "runs"), "--out", str(tmp_path / "o")]) == 2
+    error = capsys.readouterr().err
+    assert "'0ther'" in error and "'d3adb33f'" in error and "--protocol" in error
+    options = ["--protocol", "d3adb33f", "--protocol", "nn01", "--out", str(tmp_path / "o")]
+    assert report.main([str(folders[0].parent), *options]) == 0
+
+
+def test_a_folder_without_runs_says_what_to_give(tmp_path):
+    (tmp_path / "runs").mkdir()
+    with pytest.raises(StoreError, match=r"holds no run \(its subfolder runs/ has some\)"):
+        report.find_runs(tmp_path)
+    with pytest.raises(StoreError, match="does not exist"):
+        report.find_runs(tmp_path / "nowhere")
+
+
+def test_an_unwritable_out_is_one_clear_error(tmp_path, capsys):
+    sweep(tmp_path, ("lsd",))
+    (tmp_path / "file").write_text("")
+    assert report.main([str(tmp_path / "runs"), "--out", str(tmp_path / "file/o")]) == 2
+    assert "cannot be written" in capsys.readouterr().err
+
+
+def test_nothing_done_yet_still_writes_table_and_picture(tmp_path):
+    folders = [write(tmp_path / "runs", record("lsd", s, status="running"), []) for s in range(2)]
+    frame = report.write(folders, tmp_path / "o", ["lsd", "cd"], {})
+    assert set(frame.status) == {"running", "missing 2 of 2"}
+    assert (tmp_path / "o/metric_vs_steps.png").stat().st_size > 1000
+    assert report.write([], tmp_path / "o", None, None).empty
+
+
+@pytest.mark.parametrize(
+    "values", [(0.5, -0.1, 0.0), (math.nan, math.nan, math.nan), (1.0, math.inf, 2.0), (3.0, 3.0, 3.0)]
+)
+def test_the_picture_copes_with_any_value(tmp_path, values):
+    run = record()
+    rows = [row(run, 2**i, value) for i, value in enumerate(values)]
+    frame = report.write([write(tmp_path / "runs", run, rows)], tmp_path / "o", None, None)
+    assert len(frame) == 3 and drawn(tmp_path / "o/metric_vs_steps.png")
+
+
+def test_thirty_methods_have_distinct_lines(tmp_path):
+    runs = [record(f"method_{index}") for index in range(30)]
+    folders = [write(tmp_path / "runs", run, [row(run, s, 1 + i / s) for s in STEPS]) for i, run in enumerate(runs)]
+    frame = report.write(folders, tmp_path / "o", None, None)
+    assert drawn(metric_vs_steps(frame, tmp_path / "o/again.png", "fd_digits"))
+
+
+def test_the_grid_draws_points_colour_divergence_and_gaps(tmp_path):
+    generator = np.random.default_rng(0)
+    points = {"lsd": {1: generator.normal(size=(500, 2)), 4: generator.normal(size=(9000, 2))},
+              "esd": {1: np.full((500, 2), np.nan)}, "data": {0: generator.normal(size=(800, 2))}}  # fmt: skip
+    assert drawn(samples_grid(points, tmp_path / "points.png"))
+    colour = {"lsd": {1: generator.random((5, 3, 4, 4)), 2: generator.random((0, 3, 4, 4))}}
+    assert drawn(samples_grid(colour, tmp_path / "colour.png", order=["absent", "lsd"]))
+
+
+def test_results_never_imports_torch():
+    code = "import sys, results.report; assert 'torch' not in sys.modules and 'matplotlib.pyplot' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], cwd=Path(report.__file__).parent.parent, check=True)

@@ -1,0 +1,225 @@
+"""The leaderboard is a pure function of records: nothing mixed, nothing dropped, every column where it was promised."""
+
+import math
+import random
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+from fake_results import record, row, sweep
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from results.render import count, markdown, number, plain
+from results.scores import ProtocolError
+from results.statistics import interval
+from results.store import load_runs
+from results.table import leaderboard, write
+
+FIRST = "method,steps,nfe,metric,value,low,high,seeds,images_seen,train_seconds,params,protocol,status"
+THEN = "nfe_rows,teacher_images,teacher_seconds,ema,sampler,evaluation_seeds,count,floor,excess,seeds_failed"
+
+
+def finished(label="lsd", seeds=3, values=(1.0, 2.0, 3.0), **changes):
+    runs = [record(label, seed, **changes) for seed in range(seeds)]
+    return [(run, [row(run, 1, values[run.seed])]) for run in runs]
+
+
+def only(frame, **conditions):
+    for column, value in conditions.items():
+        frame = frame[frame[column] == value]
+    assert len(frame) == 1, frame
+    return frame.iloc[0]
+
+
+def test_columns_are_the_promised_ones_in_the_frame_and_in_the_file(tmp_path):
+    csv, _ = write(tmp_path, leaderboard(finished()))
+    assert csv.read_text().splitlines()[0] == f"{FIRST},{THEN}"
+    assert list(leaderboard([]).columns) == f"{FIRST},{THEN}".split(",")
+
+
+def test_one_row_per_label_steps_and_metric(tmp_path):
+    frame = leaderboard(load_runs(sweep(tmp_path)))
+    assert not frame.duplicated(["method", "steps", "metric"]).any()
+    assert len(frame) == (9 * 5 + 3) * 2
+    assert frame["status"].eq("done").all() and frame["seeds"].eq(3).all()
+
+
+def test_evaluation_seeds_are_averaged_inside_a_training_seed_first():
+    runs = []
+    for seed, pair in enumerate([(1.0, 3.0), (4.0, 4.0), (5.0, 7.0)]):
+        run = record(seed=seed)
+        runs.append((run, [row(run, 1, value, evaluation_seed=i) for i, value in enumerate(pair)]))
+    cell, expected = only(leaderboard(runs)), interval([2.0, 4.0, 6.0])
+    assert (cell.value, cell.low, cell.high, cell.seeds, cell.evaluation_seeds) == (
+        expected.value, expected.low, expected.high, 3, 2)  # fmt: skip
+
+
+def test_a_repeated_row_counts_once_and_the_last_checkpoint_wins():
+    run = record()
+    rows = [row(run, 1, 9.0, images_seen=1000), row(run, 1, 2.0), row(run, 1, 2.0)]
+    cell = only(leaderboard([(run, rows)]))
+    assert cell.value == 2.0 and cell.images_seen == 200_000 and cell.evaluation_seeds == 1
+
+
+def test_costs_are_means_over_seeds():
+    runs = finished(teacher_images=100, teacher_seconds=7.0)
+    cell = only(leaderboard(runs))
+    assert cell.train_seconds == 42.0 and cell.teacher_images == 100 and cell.teacher_seconds == 7.0
+
+
+def test_mixing_two_protocols_refuses_and_names_both():
+    runs = finished()
+    runs[2] = (runs[2][0], [replace(runs[2][1][0], protocol="0ther")])
+    with pytest.raises(ProtocolError, match=r"'fd_digits'.*'0ther' and 'd3adb33f'"):
+        leaderboard(runs)
+    assert only(leaderboard(runs, protocols=["d3adb33f"])).status == "missing 1 of 3"
+    with pytest.raises(ProtocolError, match="nearest: 'd3adb33f'"):
+        leaderboard(runs, protocols=["d3adb33"])
+
+
+def test_two_metrics_may_have_a_protocol_each(tmp_path):
+    frame = leaderboard(load_runs(sweep(tmp_path, ("lsd",))))
+    assert set(frame["protocol"]) == {"d3adb33f", "nn01"}
+
+
+def test_a_diverged_seed_is_counted_and_left_out_of_the_mean():
+    runs = finished()
+    runs[1] = (replace(runs[1][0], status="diverged"), [replace(runs[1][1][0], value=math.nan)])
+    cell = only(leaderboard(runs))
+    assert (cell.value, cell.seeds, cell.seeds_failed, cell.status) == (2.0, 2, 1, "diverged 1 of 3")
+    assert math.isnan(cell.low)
+
+
+def test_a_method_that_never_finishes_stays_as_a_nan_row(tmp_path):
+    dead = [(record("esd", seed, status="diverged", images_seen=512), []) for seed in range(3)]
+    frame = leaderboard([*load_runs(sweep(tmp_path, ("lsd",))), *dead])
+    mine = frame[(frame.method == "esd") & (frame.metric == "fd_digits")]
+    assert list(mine.steps) == [1, 2, 4, 8, 16]
+    assert mine.value.isna().all() and set(mine.status) == {"diverged 3 of 3"} and set(mine.images_seen) == {512}
+    csv, page = write(tmp_path, frame)
+    assert pd.read_csv(csv).query("method == 'esd'").value.isna().all()
+    assert "| esd | NaN | NaN |" in page.read_text() and "diverged 3 of 3" in page.read_text()
+    assert "esd" in plain(frame)
+
+
+def test_nan_of_a_finished_run_is_a_result_not_a_gap():
+    cell = only(leaderboard(finished(values=(1.0, math.nan, 3.0))))
+    assert math.isnan(cell.value) and cell.seeds == 3 and cell.status == "done"
+
+
+def test_everything_failed_before_scoring_still_makes_a_table():
+    frame = leaderboard([(record("lsd", s, status="failed"), []) for s in range(2)], order=["cd", "lsd"])
+    assert list(frame.method) == ["cd", "lsd"] and list(frame.status) == ["missing 2 of 2", "failed 2 of 2"]
+    assert "failed 2 of 2" in markdown(frame)
+
+
+def test_partial_sweeps_say_what_is_running_and_what_is_missing():
+    runs = finished("lsd") + finished("cd")[:1]
+    runs += [(record("cd", 1, status="running"), [])]
+    frame = leaderboard(runs)
+    assert only(frame, method="cd").status == "running, missing 1 of 3"
+    assert only(frame, method="cd").seeds == 1
+    interrupted = [(replace(run, status="interrupted"), rows) for run, rows in finished("cd")]
+    assert only(leaderboard(finished() + interrupted), method="cd").status == "interrupted 3 of 3"
+
+
+def test_scores_of_unfinished_runs_do_not_enter():
+    runs = finished()
+    runs[0] = (replace(runs[0][0], status="running"), runs[0][1])
+    assert only(leaderboard(runs)).value == 2.5
+
+
+def test_order_comes_first_then_names_then_references_and_the_primary_metric_leads(tmp_path):
+    frame = leaderboard(load_runs(reversed(sweep(tmp_path, ("cd", "lsd", "lmd")))), order=["lsd", "gone"])
+    assert list(dict.fromkeys(frame.method)) == ["lsd", "gone", "cd", "lmd", "noise", "gaussian fit", "held-out data"]
+    assert list(dict.fromkeys(frame.metric)) == ["fd_digits", "nn_train"]
+
+
+def test_without_a_mark_the_first_metric_leads():
+    run = record()
+    frame = leaderboard([(run, [row(run, metric="kl"), row(run, metric="a_metric")])])
+    assert list(frame.metric) == ["kl", "a_metric"]
+
+
+def test_the_same_label_with_two_settings_is_told_apart_never_averaged():
+    slow = []
+    for run, rows in finished():
+        config = {"seed": run.seed, "optimizer": {"lr": 1e-4}, "batch": 256}
+        slow.append((replace(run, run_id=f"{run.run_id}-slow", config=config), rows))
+    frame = leaderboard(finished() + slow)
+    assert list(frame.method) == ["lsd (lr=0.0001)", "lsd (lr=0.001)"] and list(frame.seeds) == [3, 3]
+
+
+def test_another_budget_is_another_line_even_with_other_seeds():
+    long = [
+        (replace(run, images_budget=1, seed=run.seed + 3, run_id=f"long{run.seed}"), rows) for run, rows in finished()
+    ]
+    assert list(leaderboard(finished() + long).method) == ["lsd (images_budget=1)", "lsd (images_budget=200000)"]
+
+
+def test_the_same_run_given_twice_counts_once():
+    assert only(leaderboard(finished() + finished())).seeds == 3
+
+
+def test_a_second_sampler_or_ema_is_a_line_of_its_own():
+    runs = []
+    for run, rows in finished():
+        runs.append(
+            (run, [*rows, replace(rows[0], sampler="renoise", value=9.0), replace(rows[0], ema="0.9", value=8.0)])
+        )
+    frame = leaderboard(runs)
+    assert dict(zip(frame.method, frame.value, strict=True)) == {"lsd": 2.0, "lsd (ema 0.9)": 8.0, "lsd (renoise)": 9.0}
+
+
+def test_floor_and_excess_are_carried():
+    runs = [(run, [replace(rows[0], metric="kl", extra={"floor": 0.25, "excess": rows[0].value - 0.25})])
+            for run, rows in finished()]  # fmt: skip
+    cell = only(leaderboard(runs))
+    assert cell.floor == 0.25 and cell.excess == 1.75
+    assert math.isnan(only(leaderboard(finished())).floor)
+    assert "Floor: 0.250." in markdown(leaderboard(runs))
+
+
+def test_ties_are_bold_and_losers_are_not():
+    runs = (
+        finished("near", values=(1.0, 1.1, 1.2))
+        + finished("best", values=(0.9, 1.0, 1.1))
+        + finished("far", values=(7.0, 7.1, 7.2))
+    )
+    page = markdown(leaderboard(runs))
+    assert "| near | **1.10 [0.85, 1.35]** |" in page and "| best | **1.00 [0.75, 1.25]** |" in page
+    assert "| far | 7.10 [6.85, 7.35] |" in page
+
+
+def test_references_stand_below_and_are_never_best(tmp_path):
+    page = markdown(leaderboard(load_runs(sweep(tmp_path))))
+    section = page.split("## nn_train")[0]
+    assert section.index("| psd_m |") < section.index("| *noise* |") < section.index("| *held-out data* |")
+    assert "**0.9" not in section and "lower is better" in section and "`d3adb33f`" in section
+    assert "3 training seeds" in section
+    assert "**" not in page.split("## nn_train")[1]  # a memorisation score ranks nobody
+
+
+def test_nfe_that_differs_from_steps_is_written_out(tmp_path):
+    page = markdown(leaderboard(load_runs(sweep(tmp_path, ("flow_matching", "lsd")))))
+    assert "| 1, 3, 7, 15, 31 | done |" in page and "| = steps | done |" in page
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.randoms(use_true_random=False), st.lists(st.floats(0.1, 100), min_size=12, max_size=12))
+def test_order_of_runs_and_rows_is_irrelevant(shuffler: random.Random, values):
+    runs = []
+    for index in range(6):
+        run = record(("lsd", "cd")[index % 2], index // 2)
+        runs.append((run, [row(run, 1, values[index]), row(run, 2, values[index + 6])]))
+    before = leaderboard(runs)
+    shuffled = [(run, shuffler.sample(rows, len(rows))) for run, rows in runs]
+    shuffler.shuffle(shuffled)
+    pd.testing.assert_frame_equal(leaderboard(shuffled), before)
+
+
+def test_numbers_have_three_digits_and_no_needless_exponent():
+    assert [number(x) for x in (0.0, 0.00123, 12.34, 240.2, 123456.0, 1e-7, math.nan)] == [
+        "0", "0.00123", "12.3", "240", "123456", "1.00e-07", "NaN"]  # fmt: skip
+    assert [count(x) for x in (0, 950, 10_500, 999_900, 55_700_000)] == ["0", "950", "10.5k", "1M", "55.7M"]

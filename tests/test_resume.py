@@ -1,0 +1,134 @@
+"""A run that is killed and continued equals an undisturbed one, bit for bit."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from bench import checkpoint, config
+from bench.job import execute
+from bench.jobs import jobs
+
+ROOT = Path(__file__).parent.parent
+SMALL = ["sweep=none", "seed=0", "budget.images=25600", "backbone.width=64", "backbone.depth=2", "evaluation.seeds=[0]",
+         "evaluation.steps=[1,4]", "evaluation.count=128", "train.logs=25"]
+KNOBS = {"progressive": ["method.start=4"]}
+
+
+def planned(method: str, *more: str) -> list[Any]:
+    return jobs(config.request([*SMALL, f"method={method}", *KNOBS.get(method, []), *more]).experiments)
+
+
+def run(out: Path, made: list[Any], stop_after: int | None = None) -> str:
+    """Execute the jobs in order; the last one is stopped after that many images, if given."""
+    status = ""
+    for job in made:
+        limit = stop_after if job is made[-1] else None
+        status = execute(job.config, str(out / job.id), lambda m, limit=limit: limit is not None and m["images"] >= limit)
+    return status
+
+
+def bits(folder: Path) -> tuple[str, str]:
+    found = checkpoint.newest(folder / "checkpoints")
+    assert found is not None
+    return found[0].name, (folder / "evals.jsonl").read_text()
+
+
+CHILD = "import json, sys; from bench.job import execute; execute(json.load(open(sys.argv[1])), sys.argv[2], lambda m: False)"
+
+
+@pytest.mark.parametrize(("method", "steps"), [("lsd", (30, 110)), ("progressive", (150,))])
+def test_a_run_killed_at_random_moments_ends_bitwise_like_an_undisturbed_one(
+    tmp_path: Path, method: str, steps: tuple[int, ...]
+) -> None:
+    made = planned(method)
+    run(tmp_path / "calm", made)
+    run(tmp_path / "rough", made[:-1])
+    job, folder = made[-1], tmp_path / "rough" / made[-1].id
+    folder.mkdir(parents=True)
+    (folder / "plain.json").write_text(json.dumps(job.config))
+    for step in steps:  # progressive's third round of three begins at step 133 of 200
+        _kill_at(folder, step)
+    assert execute(job.config, str(folder), lambda m: False) == "done"
+    assert bits(folder) == bits(tmp_path / "calm" / job.id)
+
+
+def _kill_at(folder: Path, step: int) -> None:
+    """Start the run as a process of its own and SIGKILL it once its log has reached `step`."""
+    child = subprocess.Popen([sys.executable, "-c", CHILD, folder / "plain.json", folder], cwd=ROOT,
+                             env={**os.environ, "OMP_NUM_THREADS": "1"})
+    log = folder / "progress.jsonl"
+    deadline = time.monotonic() + 120
+    while child.poll() is None and time.monotonic() < deadline:
+        if log.exists() and any(f'"step": {n},' in log.read_text() for n in range(step, step + 8)):
+            break
+        time.sleep(0.01)
+    assert child.poll() is None, "the run ended before it could be killed"
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+
+
+def test_a_polite_stop_saves_and_continues_bitwise(tmp_path: Path) -> None:
+    made = planned("meanflow")
+    run(tmp_path / "calm", made)
+    assert run(tmp_path / "rough", made, stop_after=0) == "interrupted"
+    assert run(tmp_path / "rough", made) == "done"
+    assert bits(tmp_path / "rough" / made[-1].id) == bits(tmp_path / "calm" / made[-1].id)
+
+
+def test_a_flipped_byte_is_found_and_an_older_checkpoint_used(tmp_path: Path) -> None:
+    made = planned("psd_m")
+    run(tmp_path, made)
+    folder = tmp_path / made[-1].id
+    before = bits(folder)
+    newest = folder / "checkpoints" / before[0]
+    content = bytearray(newest.read_bytes())
+    content[len(content) // 2] ^= 1
+    newest.write_bytes(content)
+    with pytest.warns(checkpoint.CheckpointWarning, match=newest.name):
+        execute(made[-1].config, str(folder), lambda m: False)
+    assert bits(folder) == before
+
+
+def test_a_run_on_other_data_than_it_was_begun_with_is_refused(tmp_path: Path) -> None:
+    made = planned("psd_m")
+    run(tmp_path, made, stop_after=0)
+    path = tmp_path / made[-1].id / "run.json"
+    path.write_text(path.read_text().replace(json.loads(path.read_text())["data_hash"], "0" * 64))
+    with pytest.raises(ValueError, match="other data"):
+        run(tmp_path, made)
+
+
+@pytest.mark.parametrize("method", ["lsd", "imm", "ect", "meanflow"])
+def test_micro_batches_give_the_same_result_to_rounding(tmp_path: Path, method: str) -> None:
+    finals = []
+    for size in ("null", "32"):
+        made = planned(method, "budget.images=2560", f"budget.micro_batch={size}")
+        run(tmp_path / size, made)
+        found = checkpoint.newest(tmp_path / size / made[-1].id / "checkpoints")
+        assert found is not None
+        finals.append(found[1]["ema"]["0.999"])
+    for name, value in finals[0].items():
+        torch.testing.assert_close(value, finals[1][name], rtol=2e-2, atol=2e-4)
+
+
+def test_micro_batches_do_not_change_a_runs_identity() -> None:
+    assert planned("lsd")[-1].id == planned("lsd", "budget.micro_batch=32")[-1].id
+    assert planned("lsd")[-1].id != planned("lsd", "budget.batch=64")[-1].id
+
+
+def test_samples_do_not_depend_on_the_evaluation_batch(tmp_path: Path) -> None:
+    made = planned("psd_m", "budget.images=2560")
+    rows = []
+    for size in (7, 128, 4096):
+        made[-1].config["evaluation"]["batch"] = size
+        run(tmp_path / str(size), made)
+        rows.append((tmp_path / str(size) / made[-1].id / "evals.jsonl").read_text())
+    assert rows[0] == rows[1] == rows[2]

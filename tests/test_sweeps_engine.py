@@ -1,0 +1,80 @@
+"""Claims about the reconcile loop behind its seam, with a backend that executes nothing."""
+
+import signal
+
+import fake_jobs
+
+from sweeps.backend import Ended
+from sweeps.engine import reconcile
+from sweeps.plan import Job, Plan
+from sweeps.states import State
+
+
+class Scripted:
+    """A backend whose attempts end as a script says; `during` is called while the first one runs."""
+
+    def __init__(self, *outcomes, slots=1, during=lambda: None):
+        self.outcomes, self.slots, self.during = list(outcomes), slots, during
+        self.running, self.order, self.verbs = [], [], []
+
+    def room(self, wanted):
+        return min(wanted, self.slots - len(self.running))
+
+    def submit(self, job, folder):
+        self.running.append(job.id)
+        self.order.append(job.id)
+        assert len(self.running) <= self.slots
+        return 0
+
+    def wait(self, seconds, report):
+        self.during()
+        self.during = lambda: None
+        return [Ended(self.running.pop(0), self.outcomes.pop(0), "as scripted", 1.0)]
+
+    def stop(self):
+        self.verbs.append("stop")
+
+    def close(self):
+        self.verbs.append("close")
+
+
+def plan():
+    return Plan([Job("cheap", "cheap", {}), Job("teacher", "teacher", {}), Job("student", "s", {}, ("teacher",), cost=9)])
+
+
+def test_the_head_of_the_longest_chain_goes_first(tmp_path):
+    backend = Scripted(*[State.DONE] * 3)
+    assert reconcile(plan(), backend, tmp_path).done == ("cheap", "teacher", "student")
+    assert backend.order == ["teacher", "student", "cheap"] and "close" in backend.verbs
+
+
+def test_a_lost_attempt_is_repeated_up_to_the_limit(tmp_path):
+    backend = Scripted(State.LOST, State.DONE, State.LOST, State.LOST, State.DONE)
+    outcome = reconcile(plan(), backend, tmp_path, max_attempts=2)
+    assert backend.order == ["teacher", "teacher", "student", "student", "cheap"]
+    assert outcome.failed == {"student": "as scripted"}
+
+
+def test_a_worker_that_dies_after_the_last_word_of_its_run_does_not_fail_it(tmp_path):
+    backend = Scripted(State.LOST, State.DONE, during=lambda: fake_jobs.write_status(tmp_path / "runs" / "a", "diverged"))
+    outcome = reconcile(Plan([Job("a", "a", {}), Job("b", "b", {})]), backend, tmp_path, max_attempts=1)
+    assert outcome.diverged == ("a",) and outcome.done == ("b",)
+
+
+def test_an_attempt_that_the_user_cut_short_is_no_failure(tmp_path):
+    for accident in (State.INTERRUPTED, State.LOST):
+        backend = Scripted(accident, during=lambda: signal.raise_signal(signal.SIGINT))
+        outcome = reconcile(plan(), backend, tmp_path, max_attempts=1)
+        assert outcome.interrupted and outcome.left == ("cheap", "teacher", "student") and not outcome.failed
+
+
+def test_what_completes_in_spite_of_a_signal_is_complete(tmp_path):
+    backend = Scripted(State.DONE, during=lambda: signal.raise_signal(signal.SIGTERM))
+    outcome = reconcile(Plan([Job("a", "a", {})]), backend, tmp_path)
+    assert outcome.done == ("a",) and not outcome.interrupted
+
+
+def test_the_handlers_of_the_caller_are_put_back(tmp_path):
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    reconcile(Plan([]), Scripted(), tmp_path)
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before

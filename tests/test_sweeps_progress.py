@@ -1,0 +1,85 @@
+"""Claims about the display: fractions of cost, one line per run, plain lines where there is no terminal."""
+
+import io
+
+import pytest
+
+from sweeps.backend import Ended, Reported, Started, Tick
+from sweeps.plan import Job, Plan
+from sweeps.progress import Display, Tally
+from sweeps.states import State
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def plan():
+    return Plan([Job("t", "flow matching", {"seed": 0}, cost=4.0), Job("s", "lsd", {"seed": 0}, ("t",), cost=4.0),
+                 Job("old", "ect", {"seed": 1}, cost=2.0)])
+
+
+def test_the_bar_moves_by_cost_and_within_a_run():
+    tally = Tally(plan(), {"old": "done", "t": "failed"}, 2)
+    assert tally.fraction() == pytest.approx(0.2)
+    assert tally.headline() == "3 runs, 2 workers, 1 done"
+    tally.take(Started("t", 0), 0.0)
+    tally.take(Reported("t", {"images": 500, "budget": 1000, "stage": "train"}), 1.0)
+    assert tally.fraction() == pytest.approx(0.4)
+    tally.take(Ended("t", State.DONE, "", 1.0), 2.0)
+    assert tally.fraction() == pytest.approx(0.6)
+
+
+def test_what_is_skipped_is_behind_us_and_what_is_lost_is_not():
+    tally = Tally(plan(), {}, 2)
+    assert tally.take(Ended("t", State.LOST, "worker died", 1.0), 0.0) == "t lost: worker died"
+    assert tally.fraction() == 0
+    assert tally.take(Ended("t", State.FAILED, "ValueError: x", 1.0), 0.0) == "t failed: ValueError: x"
+    assert tally.fraction() == pytest.approx(0.8)
+    assert tally.headline() == "3 runs, 2 workers, 0 done, 1 failed, 1 skipped"
+
+
+def test_a_run_shows_its_name_its_stage_and_its_speed():
+    tally = Tally(plan(), {}, 2)
+    tally.take(Started("t", 1), 0.0)
+    for now, images in ((1.0, 1000), (3.0, 5000)):
+        tally.take(Reported("t", {"images": images, "budget": 20_000, "stage": "train"}), now)
+    assert tally.active["t"].text() == "flow matching seed 0  train  5,000/20,000 images  2,000/s"
+    tally.take(Reported("t", {"stage": "evaluate"}), 4.0)
+    assert tally.active["t"].text() == "flow matching seed 0  evaluate  5,000/20,000 images"
+
+
+def test_a_log_gets_whole_lines_and_few_of_them():
+    now = [0.0]
+    stream = io.StringIO()
+    with Display(plan(), {}, 2, stream=stream, clock=lambda: now[0]) as display:
+        display(Started("t", 0))
+        for second in range(1, 60):
+            now[0] = float(second)
+            display(Reported("t", {"images": second, "budget": 60, "stage": "train"}))
+            display(Tick())
+        display(Ended("t", State.DIVERGED, "", 60.0))
+    lines = stream.getvalue().splitlines()
+    assert len(lines) == 5 and "\r" not in stream.getvalue()  # at 0, 20 and 40 s, the accident, the end
+    assert lines[2].startswith("3 runs, 2 workers, 0 done   27%  00:40<01:50 | flow matching seed 0  train  40/60")
+    assert lines[3] == "t diverged" and lines[4].startswith("3 runs, 2 workers, 0 done, 1 diverged, 1 skipped   80%")
+
+
+def test_a_terminal_gets_a_bar_and_a_line_per_run():
+    now = [0.0]
+    stream = Terminal()
+    with Display(plan(), {"old": "done"}, 2, stream=stream, clock=lambda: now[0]) as display:
+        for id, worker in (("t", 0), ("s", 1)):
+            display(Started(id, worker))
+            now[0] += 1.0
+            display(Reported(id, {"images": 5, "budget": 10, "stage": "train"}))
+        display(Ended("t", State.FAILED, "ValueError: x", 1.0))
+    text = stream.getvalue()
+    assert "flow matching seed 0  train  5/10 images" in text and "lsd seed 0" in text
+    assert "t failed: ValueError: x" in text and "3 runs, 2 workers, 1 done" in text
+
+
+def test_an_empty_plan_can_be_shown():
+    with Display(Plan([]), {}, 1, stream=io.StringIO()) as display:
+        display(Tick())
