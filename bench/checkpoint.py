@@ -8,6 +8,7 @@ import hashlib
 import io
 import os
 import re
+import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -26,7 +27,7 @@ def save(folder: Path, step: int, state: Mapping[str, Any], keep: int = 2, kind:
     """Write `state` for global step `step`; older files of kind "step" beyond `keep` are removed afterwards."""
     folder.mkdir(parents=True, exist_ok=True)
     buffer = io.BytesIO()
-    torch.save(dict(state), buffer)
+    torch.save(_canonical(state), buffer)
     content = buffer.getvalue()
     path = folder / f"{kind}-{step:08d}-{hashlib.sha256(content).hexdigest()[:12]}.pt"
     aside = folder / f".{path.name}.{os.getpid()}"
@@ -70,6 +71,17 @@ def digest(path: Path) -> str:
     match = _NAME.match(path.name)
     assert match is not None
     return match[3]
+
+
+def _canonical(value: Any) -> Any:
+    """Equal states as equal bytes: pickle otherwise records which equal strings and tuples are the same object."""
+    if isinstance(value, Mapping):
+        return {_canonical(k): _canonical(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)([_canonical(v) for v in value])
+    if isinstance(value, torch.Tensor):
+        return value.detach().cpu()
+    return sys.intern(value) if isinstance(value, str) else value
 
 
 def _files(folder: Path, kind: str) -> Iterator[tuple[int, Path]]:

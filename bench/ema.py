@@ -15,7 +15,7 @@ class Averages:
     def __init__(self, module: nn.Module, decays: Iterable[float], warm: bool = True) -> None:
         """warm False keeps the decay constant from the first step (the slow targets of the consistency papers)."""
         self._names = [name for name, _ in module.named_parameters()]
-        self._live = [p for _, p in module.named_parameters()]
+        self._live: list[Tensor] = [p for _, p in module.named_parameters()]
         self._n, self._warm = 0, warm
         self.weights = {d: [p.detach().clone() for p in self._live] for d in decays}
 

@@ -53,8 +53,9 @@ ARCHITECTURES: dict[str, Callable[[], Classifier]] = {
 
 def load(name: str, device: torch.device | str = "cpu") -> Classifier:
     """The frozen feature network `name`. Raises ConfigError naming the nearest sets when there is none."""
-    network = ARCHITECTURES[name]() if name in ARCHITECTURES else _unknown(name)
-    with np.load(_path(name)) as stored:
+    path = _path(name)
+    network = ARCHITECTURES[name]()
+    with np.load(path) as stored:
         network.load_state_dict({k: torch.from_numpy(v.astype(np.float32)) for k, v in stored.items()})
     return network.to(device).eval().requires_grad_(False)
 
@@ -67,8 +68,6 @@ def digest(name: str) -> str:
 
 def _path(name: str) -> Path:
     path = WEIGHTS / f"{name}.npz"
-    return path if path.exists() else _unknown(name)
-
-
-def _unknown(name: str) -> "Classifier | Path":  # type: ignore[return]
-    raise nearest("data.features", name, [p.stem for p in WEIGHTS.glob("*.npz")])
+    if name not in ARCHITECTURES or not path.exists():
+        raise nearest("data.features", name, [p.stem for p in WEIGHTS.glob("*.npz")])
+    return path

@@ -9,7 +9,7 @@ import numpy as np
 from bench import model
 from results.store import StoreError, read_rows, read_run
 
-IMAGES, POINTS = 8, 2000
+IMAGES, POINTS = 9, 2000
 
 
 def samples(folders: Sequence[Path]) -> dict[str, dict[int, np.ndarray]]:

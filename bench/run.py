@@ -49,8 +49,10 @@ def _main(arguments: Sequence[str]) -> int:
 
     request = composition.request(arguments)
     settings = request.settings
-    out, name = Path(settings["out"]), settings["sweep"]["name"]
+    out = Path(settings["out"])
     plan = Plan(jobs(request.experiments))
+    # A single experiment is named by its run, so that two of them can go on side by side.
+    name = settings["sweep"]["name"] if len(request.experiments) > 1 else plan.jobs[-1].id
     workers = _workers(settings["backend"])
     if settings["plan"]:
         rate, source = seconds_per_gflop(out, plan.jobs, request.experiments[0])

@@ -48,8 +48,8 @@ class Draws(Protocol):
         """One uniform number shared by the whole global batch of this step."""
         ...
 
-    def dropout(self, purpose: str, positions: Tensor | None = None) -> Mask:
-        """A key for dropout masks: passes that are given the same purpose share them.
+    def dropout(self, purpose: str, positions: Tensor | None = None) -> Mask | None:
+        """A key for dropout masks, None where dropout is off: passes that are given the same purpose share them.
 
         positions: which samples of this slice the pass sees, when not all.
         """

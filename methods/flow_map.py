@@ -70,8 +70,10 @@ def _jvp(
         at = {**fixed, **dict(zip(moving, values, strict=True))}
         return v(at["x"], at["s"], at["t"])
 
-    primals, tangents = zip(*moving.values(), strict=True)
-    value, tangent = torch.func.jvp(along, primals, tangents)
+    primals = tuple(primal for primal, _ in moving.values())
+    tangents = tuple(tangent for _, tangent in moving.values())
+    value: Tensor
+    value, tangent = torch.func.jvp(along, primals, tangents)  # type: ignore[misc]
     return value, tangent
 
 

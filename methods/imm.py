@@ -61,7 +61,8 @@ class IMM(Method):
         y = jump(v, path.point(x_0, x_1, tau), tau, end)
         with torch.no_grad():
             y_sg = jump(v, path.point(x_0, x_1, rho), rho, end)
-        scale = y.shape[1:].numel() * (end - tau)
+        # A gap of exactly 0 (a uniform number may be 0) would make the kernel's gradient 0 * inf.
+        scale = y.shape[1:].numel() * (end - tau).clamp(min=self.eps)
         groups, scale = [self._groups(z) for z in (y, y_sg)], self._groups(scale)[:, :1, None]
         loss = (
             self._mean(groups[0], groups[0], scale)
@@ -73,9 +74,12 @@ class IMM(Method):
 
     def closer(self, tau: Tensor) -> Tensor:
         """The time whose eta = noise / data is smaller than tau's by (eta_max - eta_min) / 2^gap."""
-        eta_max = (1 - self.edge) / self.edge
-        eta = self.interpolant.alpha(tau) / self.interpolant.beta(tau) - (eta_max - 1 / eta_max) / 2**self.gap
+        noisiest, cleanest = (self._eta(torch.full_like(tau, end)) for end in (self.edge, 1 - self.edge))
+        eta = self._eta(tau) - (noisiest - cleanest) / 2**self.gap
         return self.interpolant.time_of_sigma(self.interpolant.base_scale * eta.clamp(min=0))
+
+    def _eta(self, t: Tensor) -> Tensor:
+        return self.interpolant.alpha(t) / self.interpolant.beta(t)
 
     def weight(self, tau: Tensor) -> Tensor:
         """w as a function of the noisier time."""

@@ -105,7 +105,8 @@ class LSD(SelfDistillation):
             value, dv = derivative(v, x, s, t, dt=1.0, how=Derivative.SPLIT)
             with torch.no_grad():
                 gap = align(t - s, x)
-                return value - (v(x + gap * value, t, t) - gap * dv)
+                target = v(x + gap * value, t, t) - gap * dv
+            return value - target
         end, speed = lagrangian(v, x, s, t)
         if self.stop_gradient is StopGradient.NONE:
             return speed - v(end, t, t)

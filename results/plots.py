@@ -129,9 +129,7 @@ def _decorate(figure: Figure, axes: Axes, name: str, subtitle: str) -> None:
     handles, labels = axes.get_legend_handles_labels()
     if handles:
         columns = min(len(handles), 4 if max(map(len, labels)) < 26 else 2)
-        figure.legend(
-            handles, labels, loc="outside lower center", ncols=columns, fontsize=9, frameon=False, handlelength=2.8
-        )
+        figure.legend(handles, labels, loc="outside lower center", ncols=columns, fontsize=9, frameon=False, handlelength=2.8)
 
 
 def save_figure(figure: Figure, path: Path) -> None:

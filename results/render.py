@@ -28,9 +28,7 @@ def plain(frame: pd.DataFrame, metric: str | None = None) -> str:
         return "nothing scored yet"
     info, steps = metric_info(name), _steps(part)
     best = _best(part, info)
-    body = [
-        [label, *(_short_cell(r, best) for r in _across(rows, steps)), *_bill(rows)] for label, rows in _methods(part)
-    ]
+    body = [[label, *(_short_cell(r, best) for r in _across(rows, steps)), *_bill(rows)] for label, rows in _methods(part)]
     body += [[label, _short_cell(rows[0], best)] + [""] * (len(steps) + 4) for label, rows in _references(part)]
     head = [info.name, *map(_steps_title, steps), "images", "seconds", "params", "teacher", "status"]
     star = ", * best or tied" if info.better else ""

@@ -103,9 +103,7 @@ def _report(options: argparse.Namespace) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m results.report", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="folder of runs, one run, or a sweep")
-    parser.add_argument(
-        "--out", type=Path, help="where to write (default: the sweep folder, or report/ beside the runs)"
-    )
+    parser.add_argument("--out", type=Path, help="where to write (default: the sweep folder, or report/ beside the runs)")
     parser.add_argument("--metric", help="metric to lead the table and to draw (default: the primary one)")
     parser.add_argument("--protocol", action="append", help="keep only rows of this protocol id; may be repeated")
     return parser

@@ -30,9 +30,7 @@ UNSCORED = "unscored"  # metric name of runs that ended before anything was scor
 REFERENCE = "reference"  # sampler name of reference rows
 
 
-def leaderboard(
-    runs: Runs, order: Sequence[str] | None = None, protocols: Collection[str] | None = None
-) -> pd.DataFrame:
+def leaderboard(runs: Runs, order: Sequence[str] | None = None, protocols: Collection[str] | None = None) -> pd.DataFrame:
     """The tidy leaderboard with COLUMNS; methods in `order` (then by name), references last, primary metric first.
 
     A label in `order` without any run is shown as missing. `protocols` keeps rows of these protocol ids only.

@@ -111,9 +111,7 @@ def test_nothing_done_yet_still_writes_table_and_picture(tmp_path):
     assert report.write([], tmp_path / "o", None, None).empty
 
 
-@pytest.mark.parametrize(
-    "values", [(0.5, -0.1, 0.0), (math.nan, math.nan, math.nan), (1.0, math.inf, 2.0), (3.0, 3.0, 3.0)]
-)
+@pytest.mark.parametrize("values", [(0.5, -0.1, 0.0), (math.nan, math.nan, math.nan), (1.0, math.inf, 2.0), (3.0, 3.0, 3.0)])
 def test_the_picture_copes_with_any_value(tmp_path, values):
     run = record()
     rows = [row(run, 2**i, value) for i, value in enumerate(values)]

@@ -19,9 +19,7 @@ def test_interval_is_students_t_by_hand(seeds):
     half = scipy.stats.t.ppf(0.975, seeds - 1) * x.std(ddof=1) / math.sqrt(seeds)
     found = interval(list(x))
     assert found.seeds == seeds
-    np.testing.assert_allclose(
-        [found.value, found.low, found.high], [x.mean(), x.mean() - half, x.mean() + half], rtol=1e-12
-    )
+    np.testing.assert_allclose([found.value, found.low, found.high], [x.mean(), x.mean() - half, x.mean() + half], rtol=1e-12)
 
 
 def test_three_seeds_1_2_3():

@@ -49,7 +49,7 @@ def test_a_torn_last_line_is_skipped_with_its_number(tmp_path):
         assert [r.steps for r in read_rows(tmp_path)] == [1]
 
 
-@pytest.mark.parametrize("damage", [b'{"steps": 4', b"\xff\xfe", b"[1, 2]", b"\0\0\0"])
+@pytest.mark.parametrize("damage", [b'{"steps": 4', b"\xff\xfe", b"[1, 2]", b"\0" * 4096])
 def test_appending_after_a_torn_line_equals_an_undisturbed_file(tmp_path, damage):
     run = record()
     for name in ("torn", "whole"):

@@ -57,7 +57,8 @@ def test_evaluation_seeds_are_averaged_inside_a_training_seed_first():
 
 def test_a_repeated_row_counts_once_and_the_last_checkpoint_wins():
     run = record()
-    rows = [row(run, 1, 9.0, images_seen=1000), row(run, 1, 2.0), row(run, 1, 2.0)]
+    early = row(run, 1, 9.0, images_seen=1000)
+    rows = [early, row(run, 1, 2.0), row(run, 1, 2.0), early, replace(early, evaluation_seed=1)]
     cell = only(leaderboard([(run, rows)]))
     assert cell.value == 2.0 and cell.images_seen == 200_000 and cell.evaluation_seeds == 1
 
@@ -152,9 +153,7 @@ def test_the_same_label_with_two_settings_is_told_apart_never_averaged():
 
 
 def test_another_budget_is_another_line_even_with_other_seeds():
-    long = [
-        (replace(run, images_budget=1, seed=run.seed + 3, run_id=f"long{run.seed}"), rows) for run, rows in finished()
-    ]
+    long = [(replace(run, images_budget=1, seed=run.seed + 3, run_id=f"long{run.seed}"), rows) for run, rows in finished()]
     assert list(leaderboard(finished() + long).method) == ["lsd (images_budget=1)", "lsd (images_budget=200000)"]
 
 
@@ -165,9 +164,7 @@ def test_the_same_run_given_twice_counts_once():
 def test_a_second_sampler_or_ema_is_a_line_of_its_own():
     runs = []
     for run, rows in finished():
-        runs.append(
-            (run, [*rows, replace(rows[0], sampler="renoise", value=9.0), replace(rows[0], ema="0.9", value=8.0)])
-        )
+        runs.append((run, [*rows, replace(rows[0], sampler="renoise", value=9.0), replace(rows[0], ema="0.9", value=8.0)]))
     frame = leaderboard(runs)
     assert dict(zip(frame.method, frame.value, strict=True)) == {"lsd": 2.0, "lsd (ema 0.9)": 8.0, "lsd (renoise)": 9.0}
 

@@ -39,7 +39,7 @@ class Scripted:
 
 
 def plan():
-    return Plan([Job("cheap", "cheap", {}), Job("teacher", "teacher", {}), Job("student", "s", {}, ("teacher",), cost=9)])
+    return Plan([Job("cheap", "c", {}), Job("teacher", "t", {}), Job("student", "s", {}, ("teacher",), cost=9)])
 
 
 def test_the_head_of_the_longest_chain_goes_first(tmp_path):
@@ -56,7 +56,8 @@ def test_a_lost_attempt_is_repeated_up_to_the_limit(tmp_path):
 
 
 def test_a_worker_that_dies_after_the_last_word_of_its_run_does_not_fail_it(tmp_path):
-    backend = Scripted(State.LOST, State.DONE, during=lambda: fake_jobs.write_status(tmp_path / "runs" / "a", "diverged"))
+    folder = tmp_path / "runs" / "a"
+    backend = Scripted(State.LOST, State.DONE, during=lambda: fake_jobs.write_status(folder, "diverged"))
     outcome = reconcile(Plan([Job("a", "a", {}), Job("b", "b", {})]), backend, tmp_path, max_attempts=1)
     assert outcome.diverged == ("a",) and outcome.done == ("b",)
 

@@ -124,9 +124,8 @@ def test_velocity_of_a_mixture_comes_from_the_score(name: str, t: float, seed: i
     x = on_path(truth, 5, time, seed).requires_grad_(True)
     v = [0.49 * (1 - t) ** 2 + t**2 * s**2 for s in truth.sigmas]
     parts = [
-        torch.distributions.MultivariateNormal(t * torch.tensor(m, dtype=torch.float64), v_k * torch.eye(2).double()).log_prob(x)
-        + np.log(w / sum(truth.weights))
-        for m, v_k, w in zip(truth.means, v, truth.weights, strict=True)
+        torch.distributions.MultivariateNormal(t * mu, v_k * torch.eye(2).double()).log_prob(x) + np.log(w)
+        for mu, v_k, w in zip(torch.tensor(truth.means, dtype=torch.float64), v, truth.weights, strict=True)
     ]
     score = torch.autograd.grad(torch.logsumexp(torch.stack(parts), 0).sum(), x)[0]
     expected = (x + 0.49 * (1 - t) * score) / t

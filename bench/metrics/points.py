@@ -10,7 +10,6 @@ and the excess over it. Cells are aligned with the checkerboard's squares; on a 
 sampler scores .066.
 """
 
-from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -26,7 +25,7 @@ ASSIGNED = 1000
 FLOOR_DRAWS = 4
 
 
-def histogram_kl(samples: Tensor, truth: Truth) -> tuple[float, Mapping[str, Any]]:
+def histogram_kl(samples: Tensor, truth: Truth) -> tuple[float, dict[str, Any]]:
     """KL(target || histogram) of samples (n, 2), and {"floor", "excess", "outside"}.
 
     Every cell gets half a sample more than it has, so that an empty one costs much but not infinity. Samples outside the

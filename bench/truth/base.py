@@ -2,8 +2,8 @@
 
     v_{s,t}(x) = (X_{s,t}(x) - x) / (t - s),   v_{t,t} = b_t,   X_{s,t}(x) = x + (t-s) v_{s,t}(x)
 
-An RK4 step of size h moves x by h * phi, so steps of sizes h_i from s to t move it by (t-s) times the mean of their phi
-weighted by h_i / (t-s). With steps equal in r = sqrt(1 - t + delta) those weights are (r_i + r_{i+1}) / (n (r_s + r_t)):
+An RK4 step of size h moves x by h * phi, so steps of sizes h_i from s to t move it by (t-s) times the mean of their
+phi weighted by h_i / (t-s). Steps equal in r = sqrt(1 - t + delta) have weights (r_i + r_{i+1}) / (n (r_s + r_t)):
 nothing is divided by t - s, so the mean is b at s = t, holds for t < s, and is differentiable in (s, t, x) in forward
 mode. The r clock puts steps where b changes fastest, near data: on the checkerboard it saves a factor 100 in error.
 """

@@ -33,7 +33,7 @@ class Gaussian(Truth):
     def __post_init__(self) -> None:
         c = np.asarray(self.covariance, dtype=float)
         if c.shape != (len(self.mean),) * 2 or not np.allclose(c, c.T) or np.linalg.eigvalsh(c).min() <= 0:
-            raise ValueError(f"covariance must be symmetric positive definite of size {len(self.mean)}, got {c.tolist()}")
+            raise ValueError(f"covariance must be positive definite of size {len(self.mean)}, got {c.tolist()}")
 
     @cached_property
     def _eigen(self) -> tuple[Tensor, Tensor, Tensor]:
