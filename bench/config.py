@@ -107,6 +107,7 @@ def with_method(config: Mapping[str, Any], name: str, plugins: str | None = None
     """The same experiment with another method at its defaults (a teacher)."""
     other: Config = copy.deepcopy(dict(config))
     other["method"] = composed([f"method={name}", "sweep=none"], plugins)["method"]
+    other["method"] |= config["sweep"]["knobs"].get(name, {})
     other["label"] = name
     return other
 

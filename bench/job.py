@@ -47,6 +47,13 @@ class _Run:
 
     def execute(self) -> str:
         self.record = self._opened()
+        try:
+            return self._executed()
+        except Exception as error:
+            self._write(status="failed", reason=f"{type(error).__name__}: {error}".split("\n")[0], finished=_now())
+            raise
+
+    def _executed(self) -> str:
         models = self.method.build(experiment.backbone(self.config, self.data))
         for module in models.values():
             module.to(self.device)

@@ -34,7 +34,7 @@ from sweeps.states import read_states
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status (0 done, 1 some runs failed, 2 a wrong command, 130 interrupted)."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    if any(a.startswith("-") for a in arguments):
+    if any(a.split("=")[0] in ("--help", "-h", "--cfg", "-c", "--info", "-i", "--hydra-help") for a in arguments):
         _hydra_help()
         return 0
     try:

@@ -8,6 +8,7 @@ EMAs, checkpoints, evaluation. A loss is pure: the same arguments give the same 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, ClassVar, Protocol
 
 import torch
@@ -109,11 +110,7 @@ class Context:
         Sample i is inside when floor((i+1) share) > floor(i share): exactly floor(B share) of B samples, spread evenly,
         so that every slice has its part and no random number or device synchronisation is spent on it.
         """
-        rows, inside = self.draws.rows, []
-        for i in rows:
-            inside.append(int((i + 1) * share + 1e-9) > int(i * share + 1e-9))
-        flags = torch.tensor(inside, dtype=torch.bool)
-        return flags.nonzero()[:, 0], (~flags).nonzero()[:, 0]
+        return _split(self.draws.rows, share)
 
     def teach(self, x: Tensor, t: Tensor, condition: Tensor | None = None) -> Tensor:
         """b_t(x) of the frozen teacher. Raises if the harness handed none in."""
@@ -187,6 +184,12 @@ class Method(ABC):
     def supports(self, steps: int) -> bool:
         """Whether the method defines a sample with this many jumps."""
         return steps >= 1
+
+
+@lru_cache(maxsize=256)
+def _split(rows: range, share: float) -> tuple[Tensor, Tensor]:
+    inside = torch.tensor([int((i + 1) * share + 1e-9) > int(i * share + 1e-9) for i in rows], dtype=torch.bool)
+    return inside.nonzero()[:, 0], (~inside).nonzero()[:, 0]
 
 
 def conditioned(

@@ -4,8 +4,8 @@
 
 s runs over the left ends of the round's N intervals. In the first round X' is a DDIM (Euler) step of the teacher, later
 the student of the round before; the student starts as its teacher. The weight is the paper's truncated SNR,
-max(x-error, noise-error) = max(alpha, beta)^2 |dv|^2 up to a constant. The last students of each grid are kept: a sample
-with N steps comes from the round that was trained for N, as in the paper's tables.
+max(x-error, noise-error) = max(alpha, beta)^2 |dv|^2 up to a constant. The last students of each grid are kept: a
+sample with N steps comes from the round that was trained for N, as in the paper's tables.
 
 The paper halves 8192 -> 1 on a cosine schedule in 13 rounds; `start` is the student's count in the first round.
 
@@ -102,7 +102,8 @@ class Progressive(Method):
                 end = jump(teacher, jump(teacher, x, s, m), m, t)
         v = conditioned(models["net"], batch.condition, context.draws.dropout("student"))
         raw = squared(v(x, s, t) - (end - x) / align(t - s, x))
-        weight = torch.maximum(path.alpha(s), path.beta(s)).square() if self.weighting is Weighting.TRUNCATED_SNR else 1.0
+        truncated = self.weighting is Weighting.TRUNCATED_SNR
+        weight = torch.maximum(path.alpha(s), path.beta(s)).square() if truncated else 1.0
         return {"net": Loss(weight * raw, {"raw": raw.detach()})}
 
     def jump(self, models: Models, x: Tensor, s: Tensor, t: Tensor, condition: Tensor | None = None) -> Tensor:
