@@ -3,9 +3,11 @@
 Samples never touch the disk. Network evaluations are counted on the backbone while sampling, in calls and in rows.
 """
 
+import dataclasses
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import torch
@@ -18,6 +20,7 @@ from bench.rng import generator
 from bench.sample import Sampler
 from bench.score import Scores, map_errors, scorer
 from methods.base import Method
+from methods.solvers import Solver
 from results.record import EvalRow
 
 Key = tuple[str, int, int, str]
@@ -42,28 +45,28 @@ class Evaluation:
         score = scorer(self.data, self.protocol, self.device)
         for module in self.models.values():
             module.eval()
-        for steps in self.config["evaluation"]["steps"]:
-            if not self.method.supports(steps):
+        for method, steps, seed in product(self.variants, self.config["evaluation"]["steps"], self.protocol.seeds):
+            sampler = sampling_rule(method)
+            if not method.supports(steps) or (self.protocol.id, steps, seed, sampler) in skip:
                 continue
-            for seed in self.protocol.seeds:
-                if (self.protocol.id, steps, seed, self.sampler) in skip:
-                    continue
-                samples, calls, rows = self._sample(steps, seed)
-                scores = dict(score(samples, seed))
-                if steps == 1 and self.data.truth is not None:
-                    scores |= map_errors(self.method, self.models, self.data, seed, self.device)
-                yield [self._row(steps, seed, calls, rows, m, v, extra) for m, (v, extra) in scores.items()]
+            samples, calls, rows = self._sample(method, steps, seed)
+            scores = dict(score(samples, seed))
+            if steps == 1 and self.data.truth is not None:
+                scores |= map_errors(method, self.models, self.data, seed, self.device)
+            yield [self._row(sampler, steps, seed, calls, rows, m, v, extra) for m, (v, extra) in scores.items()]
 
     @property
-    def sampler(self) -> str:
-        """The sampling rule, with the solver where there is one."""
-        solver = getattr(self.method, "solver", None)
-        rule = self.method.needs.rule
-        return f"{rule}:{solver.value}" if solver is not None and rule == "hop" else rule
+    def variants(self) -> list[Method]:
+        """The method, and where it integrates a velocity the same with evaluation.solvers; its own solver comes first."""
+        if sampling_rule(self.method) == self.method.needs.rule:
+            return [self.method]
+        own = sampling_rule(self.method).split(":")[1]
+        others = [s for s in self.config["evaluation"]["solvers"] if s != own]
+        return [self.method, *(dataclasses.replace(self.method, solver=Solver(s)) for s in others)]  # type: ignore[call-arg]
 
-    def _sample(self, steps: int, seed: int) -> tuple[Tensor, int, int]:
+    def _sample(self, method: Method, steps: int, seed: int) -> tuple[Tensor, int, int]:
         protocol = self.protocol
-        sampler = Sampler(self.method, self.models, self.data.shape, seed, protocol.chunk, self.device)
+        sampler = Sampler(method, self.models, self.data.shape, seed, protocol.chunk, self.device)
         with ExitStack() as stack:
             counts = [stack.enter_context(counting(module)) for module in self.models.values()]
             sampler.draw(0, steps)
@@ -72,14 +75,20 @@ class Evaluation:
         return torch.cat(list(batches)), calls, rows // protocol.chunk
 
     def _row(
-        self, steps: int, seed: int, calls: int, rows: int, metric: str, value: float, extra: dict[str, Any]
+        self, sampler: str, steps: int, seed: int, calls: int, rows: int, metric: str, value: float, extra: dict[str, Any]
     ) -> EvalRow:
         return EvalRow(
             run_id=self.run_id, label=self.config["label"], seed=int(self.config["seed"]), checkpoint=self.checkpoint,
-            images_seen=self.images, ema=repr(self.protocol.ema), sampler=self.sampler, steps=steps, nfe=calls,
+            images_seen=self.images, ema=repr(self.protocol.ema), sampler=sampler, steps=steps, nfe=calls,
             nfe_rows=rows, evaluation_seed=seed, count=self.protocol.count, metric=metric, value=value,
             protocol=self.protocol.id, extra=extra,
         )
+
+
+def sampling_rule(method: Method) -> str:
+    """"hop" or "renoise", with the solver where a jump integrates a velocity: "hop:euler"."""
+    solver, rule = getattr(method, "solver", None), method.needs.rule
+    return f"{rule}:{solver.value}" if solver is not None and rule == "hop" else rule
 
 
 def references(data: Dataset, protocol: Protocol, config: Mapping[str, Any], run_id: str) -> list[EvalRow]:

@@ -13,7 +13,8 @@ from bench.nets import Backbone, BackboneError
 from bench.protocol import Protocol
 from bench.train import Recipe
 from methods.base import Method
-from methods.registry import ConfigError, make_interpolant, make_method
+from methods.registry import ConfigError, make_interpolant, make_method, nearest
+from methods.solvers import Solver
 
 Config = Mapping[str, Any]
 
@@ -42,6 +43,9 @@ def check(config: Config) -> None:
     """Raise ConfigError where a config cannot run, as far as that is known without data, network or device."""
     made, settings = method(config), recipe(config)
     network_factory(config, (1, 8, 8))
+    for solver in config["evaluation"]["solvers"]:
+        if solver not in [s.value for s in Solver]:
+            raise nearest("evaluation.solvers", solver, (s.value for s in Solver))
     group = made.needs.group
     for key, size in (("budget.batch", settings.batch), ("budget.micro_batch", settings.micro_batch)):
         if size is not None and size % group:

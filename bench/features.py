@@ -1,6 +1,7 @@
 """Small classifiers that ship with the package, as feature sets for a Fréchet distance. Never to be called FID.
 
-Each file under bench/weights/ was written by `python -m bench.train_features`; its hash is part of every protocol.
+Each file under bench/weights/ was written by `python -m bench.train_features`; its hash is part of every protocol, and
+is checked against bench/weights/SHA256 (lines as of sha256sum), so that a damaged file never scores anything.
 """
 
 import hashlib
@@ -13,9 +14,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from methods.registry import nearest
+from methods.registry import ConfigError, nearest
 
 WEIGHTS = Path(__file__).parent / "weights"
+HASHES = "SHA256"  # the file beside them
 
 
 class Classifier(nn.Module):
@@ -52,8 +54,9 @@ ARCHITECTURES: dict[str, Callable[[], Classifier]] = {
 
 
 def load(name: str, device: torch.device | str = "cpu") -> Classifier:
-    """The frozen feature network `name`. Raises ConfigError naming the nearest sets when there is none."""
+    """The frozen feature network `name`. Raises ConfigError when there is none (with the nearest), or it is damaged."""
     path = _path(name)
+    digest(name)
     network = ARCHITECTURES[name]()
     with np.load(path) as stored:
         network.load_state_dict({k: torch.from_numpy(v.astype(np.float32)) for k, v in stored.items()})
@@ -62,8 +65,30 @@ def load(name: str, device: torch.device | str = "cpu") -> Classifier:
 
 @cache
 def digest(name: str) -> str:
-    """sha256 of the stored weights."""
-    return hashlib.sha256(_path(name).read_bytes()).hexdigest()
+    """sha256 of the stored weights. Raises ConfigError unless it is the recorded one."""
+    path = _path(name)
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    if _recorded().get(path.name) != found:
+        raise ConfigError(
+            f"{path} is damaged: its sha256 {found[:12]} is not the one recorded in {path.parent / HASHES}; reinstall the "
+            "package, or restore both files from the repository"
+        )
+    return found
+
+
+def record_hashes() -> None:
+    """Rewrite the hashes from the files that are there; for whoever makes weights, never to silence the check."""
+    files = sorted(WEIGHTS.glob("*.npz"))
+    lines = [f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}\n" for file in files]
+    (WEIGHTS / HASHES).write_text("".join(lines))
+    digest.cache_clear()
+
+
+def _recorded() -> dict[str, str]:
+    """{file name: sha256}; empty where the list is missing."""
+    file = WEIGHTS / HASHES
+    words = [line.split() for line in file.read_text(errors="replace").splitlines()] if file.exists() else []
+    return {line[1]: line[0] for line in words if len(line) == 2}
 
 
 def _path(name: str) -> Path:

@@ -2,7 +2,7 @@
 
 Only training images are used, so that held-out data stay held out for the distance too. FILE.npz holds uint8 arrays
 train (N,3,32,32), train_labels, test, test_labels. The result depends on the PyTorch build to rounding, which is why
-the weights ship and their hash is part of the protocol.
+the weights ship and their hash is part of the protocol; it is recorded in bench/weights/SHA256.
 """
 
 import argparse
@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from bench.features import ARCHITECTURES, WEIGHTS, Classifier
+from bench.features import ARCHITECTURES, WEIGHTS, Classifier, record_hashes
 
 
 def fit(network: Classifier, x: Tensor, y: Tensor, steps: int, noise: float, flip: bool, seed: int = 0) -> None:
@@ -70,6 +70,7 @@ def main() -> None:
     kind = np.float32 if options.name == "digits8" else np.float16
     np.savez_compressed(WEIGHTS / f"{options.name}.npz",
                         **{k: v.numpy().astype(kind) for k, v in network.state_dict().items()})
+    record_hashes()
 
 
 if __name__ == "__main__":

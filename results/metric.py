@@ -16,13 +16,16 @@ class Metric:
 
 
 _KNOWN = (
-    Metric("fd_digits", "Fréchet distance on digit-classifier features",
-           note="Features of the packaged digit classifier; comparable inside this harness only."),
+    Metric("fd_digits8", "Fréchet distance on digits-classifier features (not FID)",
+           note="Features of the packaged digits classifier; comparable inside this harness only."),
+    Metric("fd_cifar32", "Fréchet distance on CIFAR-classifier features (not FID)",
+           note="Features of the packaged CIFAR-10 classifier; comparable inside this harness only."),
     Metric("kl", "histogram KL divergence",
            note="A perfect sampler scores the floor at this sample count; excess = value - floor."),
     Metric("sliced_w2", "sliced Wasserstein-2 distance"),
     Metric("w2", "Wasserstein-2 distance"),
     Metric("map_error", "mean squared error against the exact flow map"),
+    Metric("one_jump_error", "mean squared error of the one jump from noise against the exact flow map"),
     Metric("nn_train", "nearest-neighbour distance to training images", better="",
            note="No rank: clearly below the held-out data row means memorised images."),
     Metric("nn_heldout", "nearest-neighbour distance to held-out images", better="",

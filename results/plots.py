@@ -118,10 +118,10 @@ def _references(axes: Axes, references: pd.DataFrame) -> None:
 def _decorate(figure: Figure, axes: Axes, name: str, subtitle: str) -> None:
     info = metric_info(name)
     better = {"lower": " (lower is better)", "higher": " (higher is better)"}.get(info.better, "")
-    figure.suptitle(f"{info.title}{better}", fontsize=12, fontweight="bold")
+    figure.suptitle(f"{name} against network evaluations{better}", fontsize=12, fontweight="bold")
     axes.set_title(subtitle, fontsize=9, color="#444444")
     axes.set_xlabel("network evaluations per sample (NFE)")
-    axes.set_ylabel(name)
+    axes.set_ylabel(info.title)
     axes.grid(True, which="major", color="#e3e3e3", linewidth=0.7)
     axes.set_axisbelow(True)
     for side in ("top", "right"):

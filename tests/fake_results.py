@@ -36,7 +36,7 @@ def row(run: RunRecord, steps: int = 1, value: float = 1.0, **changes: Any) -> E
     fields: dict[str, Any] = {
         "run_id": run.run_id, "label": run.label, "seed": run.seed, "checkpoint": "last",
         "images_seen": run.images_seen, "ema": "0.999", "sampler": "hop", "steps": steps, "nfe": steps,
-        "nfe_rows": steps, "evaluation_seed": 0, "count": 2048, "metric": "fd_digits", "value": value,
+        "nfe_rows": steps, "evaluation_seed": 0, "count": 2048, "metric": "fd_digits8", "value": value,
         "protocol": "d3adb33f",
     }  # fmt: skip
     return EvalRow(**(fields | changes))

@@ -19,6 +19,7 @@ from bench.truth import Gaussian, Truth
 from methods.base import Batch, Context, Loss, Method, Models, Stage, squared
 from methods.interpolant import Interpolant, Linear, Trigonometric, align
 
+torch.set_num_threads(1)  # the tensors here are small: a second thread only waits
 FEATURES = 8
 CPU = torch.device("cpu")
 

@@ -108,7 +108,6 @@ def test_samples_outside_the_grid_count_against_a_model() -> None:
     assert outside[1]["outside"] == 0.5 and outside[0] - inside[0] > 0.6  # about log 2
 
 
-@pytest.mark.xfail(strict=True, reason="half a sample is added to the 800 empty cells too, which doubles the floor")
 def test_the_floor_of_the_board_is_the_analytic_one() -> None:
     """(occupied cells - 1) / (2n): 0.0062 at 64,000 samples on 40 x 40 cells."""
     truth, n = target("checkerboard"), 64_000

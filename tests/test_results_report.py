@@ -57,7 +57,7 @@ def test_a_runs_folder_and_a_single_run_report_beside_the_runs(tmp_path, capsys,
     assert len(report.find_runs(tmp_path / which)[0]) == count
     assert report.main([str(tmp_path / which)]) == 0
     assert {path.name for path in (tmp_path / "report").iterdir()} == NAMES
-    assert "fd_digits" in capsys.readouterr().out
+    assert "fd_digits8" in capsys.readouterr().out
 
 
 def test_metric_chooses_what_leads_and_a_misspelling_names_the_nearest(tmp_path, capsys):
@@ -65,7 +65,7 @@ def test_metric_chooses_what_leads_and_a_misspelling_names_the_nearest(tmp_path,
     assert report.main([str(tmp_path / "runs"), "--metric", "nn_train", "--out", str(tmp_path / "o")]) == 0
     assert (tmp_path / "o/leaderboard.md").read_text().index("nn_train") < 30
     assert report.main([str(tmp_path / "runs"), "--metric", "fd_digit", "--out", str(tmp_path / "o")]) == 2
-    assert "nearest: 'fd_digits'" in capsys.readouterr().err
+    assert "nearest: 'fd_digits8'" in capsys.readouterr().err
 
 
 def test_a_broken_run_is_one_warning_and_the_report_goes_on(tmp_path, capsys):
@@ -123,7 +123,7 @@ def test_thirty_methods_have_distinct_lines(tmp_path):
     runs = [record(f"method_{index}") for index in range(30)]
     folders = [write(tmp_path / "runs", run, [row(run, s, 1 + i / s) for s in STEPS]) for i, run in enumerate(runs)]
     frame = report.write(folders, tmp_path / "o", None, None)
-    assert drawn(metric_vs_steps(frame, tmp_path / "o/again.png", "fd_digits"))
+    assert drawn(metric_vs_steps(frame, tmp_path / "o/again.png", "fd_digits8"))
 
 
 def test_the_grid_draws_points_colour_divergence_and_gaps(tmp_path):

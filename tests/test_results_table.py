@@ -72,7 +72,7 @@ def test_costs_are_means_over_seeds():
 def test_mixing_two_protocols_refuses_and_names_both():
     runs = finished()
     runs[2] = (runs[2][0], [replace(runs[2][1][0], protocol="0ther")])
-    with pytest.raises(ProtocolError, match=r"'fd_digits'.*'0ther' and 'd3adb33f'"):
+    with pytest.raises(ProtocolError, match=r"'fd_digits8'.*'0ther' and 'd3adb33f'"):
         leaderboard(runs)
     assert only(leaderboard(runs, protocols=["d3adb33f"])).status == "missing 1 of 3"
     with pytest.raises(ProtocolError, match="nearest: 'd3adb33f'"):
@@ -95,7 +95,7 @@ def test_a_diverged_seed_is_counted_and_left_out_of_the_mean():
 def test_a_method_that_never_finishes_stays_as_a_nan_row(tmp_path):
     dead = [(record("esd", seed, status="diverged", images_seen=512), []) for seed in range(3)]
     frame = leaderboard([*load_runs(sweep(tmp_path, ("lsd",))), *dead])
-    mine = frame[(frame.method == "esd") & (frame.metric == "fd_digits")]
+    mine = frame[(frame.method == "esd") & (frame.metric == "fd_digits8")]
     assert list(mine.steps) == [1, 2, 4, 8, 16]
     assert mine.value.isna().all() and set(mine.status) == {"diverged 3 of 3"} and set(mine.images_seen) == {512}
     csv, page = write(tmp_path, frame)
@@ -134,7 +134,7 @@ def test_scores_of_unfinished_runs_do_not_enter():
 def test_order_comes_first_then_names_then_references_and_the_primary_metric_leads(tmp_path):
     frame = leaderboard(load_runs(reversed(sweep(tmp_path, ("cd", "lsd", "lmd")))), order=["lsd", "gone"])
     assert list(dict.fromkeys(frame.method)) == ["lsd", "gone", "cd", "lmd", "noise", "gaussian fit", "held-out data"]
-    assert list(dict.fromkeys(frame.metric)) == ["fd_digits", "nn_train"]
+    assert list(dict.fromkeys(frame.metric)) == ["fd_digits8", "nn_train"]
 
 
 def test_without_a_mark_the_first_metric_leads():

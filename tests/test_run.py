@@ -69,6 +69,15 @@ def test_a_new_protocol_rescores_and_does_not_retrain(tmp_path: Path) -> None:
     assert set(table["protocol"].dropna()) == {row["protocol"] for row in rows if row["count"] == 96}
 
 
+def test_a_velocity_model_is_scored_with_several_solvers_and_their_calls_are_counted(tmp_path: Path) -> None:
+    command = ["sweep=none", "method=flow_matching", "evaluation.solvers=[heun,rk4]", *SMALL, f"out={tmp_path}"]
+    assert run.main(command) == 0
+    table = pd.read_csv(table_file(tmp_path))
+    rows = table[(table["metric"] == "fd_digits8") & (table["steps"] == 4)].set_index("sampler")
+    assert rows["nfe"][["hop:euler", "hop:heun", "hop:rk4"]].tolist() == [4, 8, 16]
+    assert rows["method"].nunique() == 3
+
+
 def test_a_diverged_run_is_a_result_and_its_siblings_finish(tmp_path: Path) -> None:
     command = ["sweep=none", "method=psd_m,ect", "train.lr=1e12,1e-3", "train.clip=0", *SMALL, f"out={tmp_path}"]
     assert run.main(command) == 0

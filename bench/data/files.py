@@ -10,8 +10,8 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 
 
 def existing(key: str, path: str | Path) -> Path:
-    """The path, if it exists. Raises ConfigError naming the key and the nearest entries beside it."""
-    path = Path(path)
+    """The path, ~ expanded, if it exists. Raises ConfigError naming the key and the nearest entries beside it."""
+    path = Path(str(path)).expanduser()
     if path.exists():
         return path
     parent = path.parent
@@ -34,9 +34,9 @@ def file_hash(key: str, path: str | Path) -> str:
 
 def tree_hash(key: str, path: str | Path) -> str:
     """sha256 over names and bytes of a folder's image files."""
-    digest = hashlib.sha256()
-    for file in image_files(key, path):
-        digest.update(str(file.relative_to(path)).encode())
+    digest, folder = hashlib.sha256(), existing(key, path)
+    for file in image_files(key, folder):
+        digest.update(str(file.relative_to(folder)).encode())
         digest.update(file.read_bytes())
     return digest.hexdigest()
 

@@ -1,6 +1,6 @@
 """The sources by name, and the checks that their configs share."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -21,6 +21,7 @@ _SOURCES: dict[str, tuple[Callable[..., Dataset], tuple[str, ...]]] = {
 }
 NAMES = tuple(_SOURCES)
 _OF_THE_HARNESS = ("name", "features")
+_COUNTS = {"limit": images.FEWEST, "size": 1}  # options that are whole numbers, and their least value
 
 
 def load(config: Config) -> Dataset:
@@ -54,10 +55,19 @@ def _checked(config: Config) -> tuple[Callable[..., Dataset], dict[str, Any]]:
     for key in options:
         if key not in known:
             raise nearest("data", key, known)
+        _check_value(key, options[key])
     if "path" in known and options.get("path") in (None, "???"):
         raise ConfigError(f"data={config['name']} needs data.path=, the {_KIND[config['name']]} with your images")
     return source, options
 
 
-_KIND = {"arrays": ".npy or .npz file", "folder": "folder"}
+def _check_value(key: str, value: Any) -> None:
+    if not isinstance(value, Hashable):
+        raise ConfigError(f"data.{key}={value} must be a single value")
+    if key in _COUNTS and value is not None:
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        if not whole or value < _COUNTS[key]:
+            raise ConfigError(f"data.{key}={value} must be a whole number of at least {_COUNTS[key]}, or null")
 
+
+_KIND = {"arrays": ".npy or .npz file", "folder": "folder"}
