@@ -2,7 +2,10 @@
 
 import importlib.util
 import os
+from http.client import IncompleteRead
 from pathlib import Path
+from tarfile import ReadError
+from urllib.error import URLError
 
 import numpy as np
 import pytest
@@ -151,24 +154,65 @@ def test_a_truncated_npz_is_a_clear_error(tmp_path: Path) -> None:
     assert "x.npz" in refused({"name": "arrays", "path": str(tmp_path / "x.npz")})
 
 
+@pytest.mark.parametrize("keep", [0.5, 0.9])
+def test_a_compressed_npz_cut_short_is_a_clear_error(tmp_path: Path, keep: float) -> None:
+    np.savez_compressed(tmp_path / "x.npz", images=pixels(20, 8, 8))
+    whole = (tmp_path / "x.npz").read_bytes()
+    (tmp_path / "x.npz").write_bytes(whole[: int(keep * len(whole))])
+    assert "x.npz" in refused({"name": "arrays", "path": str(tmp_path / "x.npz")})
+    middle = len(whole) // 2
+    (tmp_path / "x.npz").write_bytes(whole[:middle] + bytes(20) + whole[middle + 20 :])
+    assert "x.npz" in refused({"name": "arrays", "path": str(tmp_path / "x.npz")})
+
+
+@pytest.mark.parametrize(
+    ("stored", "advice"),
+    [(np.array([0.0, 0.5, 1.0]), "(x * 255).round()"), (np.array([-1.0, 0.0, 1.0]), "((x + 1) * 127.5).round()"),
+     (np.array([0, 128, 255]), "x.round()"), (np.array([0.0, 100.4, 255.0]), "x.round()"), (np.array([False, True]), "* 255")],
+)  # fmt: skip
+def test_the_advised_conversion_gives_pixels_over_the_whole_range(
+    tmp_path: Path, stored: np.ndarray, advice: str
+) -> None:
+    x = np.resize(stored, (20, 8, 8))
+    np.save(tmp_path / "x.npy", x)
+    message = refused({"name": "arrays", "path": str(tmp_path / "x.npy")})
+    assert advice in message
+    found = arrays(tmp_path, eval(message.split("convert with ")[1]))
+    assert (found.train.min(), found.train.max()) == (0, 255)
+
+
+def test_numbers_of_another_range_get_no_ready_formula(tmp_path: Path) -> None:
+    for stored in (np.full((20, 8, 8), 65_535, np.uint16), np.full((20, 8, 8), -7.0), np.full((20, 8, 8), np.nan)):
+        np.save(tmp_path / "x.npy", stored)
+        message = refused({"name": "arrays", "path": str(tmp_path / "x.npy")})
+        assert "uint8" in message and "convert with" not in message
+
+
 def test_floats_in_minus_one_to_one_get_the_right_conversion(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", pixels(20, 8, 8) / 127.5 - 1)
     assert "127.5" in refused({"name": "arrays", "path": str(tmp_path / "x.npy")})
 
 
-def test_an_ambiguous_channel_axis_is_refused(tmp_path: Path) -> None:
-    np.save(tmp_path / "x.npy", pixels(20, 3, 8, 1))
-    assert "(20, 3, 8, 1)" in refused({"name": "arrays", "path": str(tmp_path / "x.npy")})
+@pytest.mark.parametrize("shape", [(20, 3, 8, 1), (20, 3, 8, 3)])
+def test_an_ambiguous_channel_axis_is_refused_and_either_advice_works(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    x = pixels(*shape)
+    np.save(tmp_path / "x.npy", x)
+    message = refused({"name": "arrays", "path": str(tmp_path / "x.npy")})
+    assert str(shape) in message and "x.transpose(0, 2, 3, 1) if axis 1" in message
+    assert arrays(tmp_path, x.transpose(0, 2, 3, 1)).shape == shape[1:]
+    (tmp_path / "other").mkdir()  # the source keeps what it read by name
+    assert arrays(tmp_path / "other", x.transpose(0, 3, 1, 2)).shape == (shape[3], *shape[1:3])
 
 
-@pytest.mark.parametrize("limit", ["x", 2.5, -3])
+@pytest.mark.parametrize("limit", ["x", 2.5, -3, 0, True, [20]])
 def test_a_limit_that_is_no_count_is_refused(tmp_path: Path, limit: object) -> None:
     np.save(tmp_path / "x.npy", pixels(40, 8, 8))
     assert "data.limit" in refused({"name": "arrays", "path": str(tmp_path / "x.npy"), "limit": limit})
 
 
-def test_a_size_that_is_no_count_is_refused(tmp_path: Path) -> None:
-    assert "data.size" in refused({"name": "folder", "path": str(pictures(tmp_path / "p")), "size": 0})
+@pytest.mark.parametrize("size", [0, -4, 2.5, "x"])
+def test_a_size_that_is_no_count_is_refused(tmp_path: Path, size: object) -> None:
+    assert "data.size" in refused({"name": "folder", "path": str(pictures(tmp_path / "p")), "size": size})
 
 
 def test_sixteen_bit_images_are_refused(tmp_path: Path) -> None:
@@ -179,13 +223,45 @@ def test_a_folder_of_grey_files_has_one_channel(tmp_path: Path) -> None:
     assert data.load({"name": "folder", "path": str(pictures(tmp_path / "p", mode="L"))}).shape == (1, 8, 8)
 
 
+def test_one_colour_file_among_grey_ones_makes_three_equal_channels_of_them(tmp_path: Path) -> None:
+    folder = pictures(tmp_path / "p", mode="L")
+    Image.new("RGB", (8, 8), (200, 10, 10)).save(folder / "99.png")
+    found = data.load({"name": "folder", "path": str(folder), "size": 8})
+    everything = torch.cat([found.train, found.heldout])[:, :, 0, 0]
+    assert sorted(everything.tolist()) == [*([i, i, i] for i in range(20)), [200, 10, 10]]
+
+
 def test_sixteen_images_are_enough(tmp_path: Path) -> None:
     assert len(arrays(tmp_path, pixels(16, 8, 8)).train) == 14
+    assert len(data.load({"name": "folder", "path": str(pictures(tmp_path / "p", n=16))}).train) == 14
+
+
+def test_too_few_images_are_counted_as_given(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", pixels(15, 8, 8))
+    assert "15 images; at least 16" in refused({"name": "arrays", "path": str(tmp_path / "x.npy")})
+    np.save(tmp_path / "y.npy", pixels(16, 8, 8))
+    config = {"name": "arrays", "path": str(tmp_path / "y.npy"), "heldout": str(tmp_path / "h.npy")}
+    np.save(tmp_path / "h.npy", pixels(1, 8, 8))
+    assert "data.heldout" in (message := refused(config)) and "1 images; at least 2" in message
+    np.save(tmp_path / "h.npy", pixels(2, 9, 8))
+    assert "data.heldout" in (message := refused(config)) and "(1, 9, 8)" in message
 
 
 def test_a_download_that_fails_is_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()  # a root that cannot be created: fails before any network is touched
-    assert "data.root" in refused({"name": "cifar10", "root": str(tmp_path / "file" / "x"), "download": True})
+    message = refused({"name": "cifar10", "root": str(tmp_path / "file" / "x"), "download": True})
+    assert "data.root" in message and "could not be downloaded" in message and "data=arrays" in message
+
+
+@pytest.mark.parametrize("error", [URLError("no route"), IncompleteRead(b""), ReadError("cut"), EOFError()], ids=repr)
+def test_whatever_ends_a_download_is_a_clear_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fails(*args: object, **options: object) -> None:
+        raise error
+
+    monkeypatch.setattr("torchvision.datasets.CIFAR10", fails)
+    assert "data.root" in refused({"name": "cifar10", "root": str(tmp_path), "download": True})
 
 
 def test_real_images_pass_through_the_arrays_source(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import itertools
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from bench.metrics import points
 from bench.metrics.frechet import frechet_distance, frechet_distance_of_samples
 from bench.metrics.neighbours import nearest_distance
 from bench.truth import TARGETS, target
+from methods.registry import ConfigError
 
 
 def gen(seed: int = 0) -> torch.Generator:
@@ -158,3 +160,28 @@ def test_digit_features_ship_small_and_know_their_hash() -> None:
     path = features.WEIGHTS / "digits8.npz"
     assert path.stat().st_size < 200_000 and len(features.digest("digits8")) == 64
     assert features.load("digits8")(torch.zeros(3, 1, 8, 8)).shape == (3, 32)
+
+
+@pytest.mark.parametrize("name", sorted(features.ARCHITECTURES))
+def test_every_feature_set_is_the_recorded_one(name: str) -> None:
+    assert features.digest(name) in (features.WEIGHTS / "SHA256").read_text()
+
+
+def test_damaged_feature_weights_are_refused_until_their_hashes_are_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored = (features.WEIGHTS / "digits8.npz").read_bytes()
+    monkeypatch.setattr(features, "WEIGHTS", tmp_path)
+    (tmp_path / "digits8.npz").write_bytes(stored)
+    features.digest.cache_clear()
+    with pytest.raises(ConfigError, match="reinstall"):  # there is no list of hashes
+        features.load("digits8")
+    features.record_hashes()
+    assert features.load("digits8")(torch.zeros(3, 1, 8, 8)).shape == (3, 32)
+    features.digest.cache_clear()
+    (tmp_path / "digits8.npz").write_bytes(stored[:-1] + b"?")
+    with pytest.raises(ConfigError, match=r"digits8\.npz is damaged.*reinstall"):
+        features.load("digits8")
+    monkeypatch.undo()
+    features.digest.cache_clear()
+    assert features.digest("digits8")

@@ -15,6 +15,7 @@ from matplotlib.image import imread
 
 from results import report
 from results.gallery import samples_grid
+from results.metric import metric_info
 from results.plots import metric_vs_steps
 from results.store import StoreError, StoreWarning
 
@@ -138,3 +139,16 @@ def test_the_grid_draws_points_colour_divergence_and_gaps(tmp_path):
 def test_results_never_imports_torch():
     code = "import sys, results.report; assert 'torch' not in sys.modules and 'matplotlib.pyplot' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], cwd=Path(report.__file__).parent.parent, check=True)
+
+
+@pytest.mark.parametrize("name", ["fd_digits8", "fd_cifar32"])
+def test_packaged_feature_distances_are_never_taken_for_fid(tmp_path, name, monkeypatch):
+    info = metric_info(name)
+    assert "not FID" in info.title and info.better == "lower" and info.note
+    run = record()
+    folder = write(tmp_path / "runs", run, [row(run, s, 9.0 / s, metric=name) for s in STEPS])
+    labels = []
+    monkeypatch.setattr("matplotlib.axes.Axes.set_ylabel", lambda self, label: labels.append(label))
+    report.write([folder], tmp_path / "o", None, None)
+    assert f"## {name}: {info.title} (lower is better)" in (tmp_path / "o/leaderboard.md").read_text()
+    assert labels == [info.title]

@@ -1,6 +1,6 @@
 """The sources by name, and the checks that their configs share."""
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -62,7 +62,7 @@ def _checked(config: Config) -> tuple[Callable[..., Dataset], dict[str, Any]]:
 
 
 def _check_value(key: str, value: Any) -> None:
-    if not isinstance(value, Hashable):
+    if isinstance(value, list | Mapping):
         raise ConfigError(f"data.{key}={value} must be a single value")
     if key in _COUNTS and value is not None:
         whole = isinstance(value, int) and not isinstance(value, bool)

@@ -6,9 +6,9 @@
     w2         exact W2 between equal numbers of points, by optimal assignment
     map_error  mean of |X^ - X|^2
 
-A histogram of finitely many perfect samples does not score zero: `kl` carries that floor, measured on the target itself
-(on the board .0062 at 64,000 samples, in theory (K-1) / 2n), and the excess over it. Cells are aligned with the checkerboard's squares; on a grid that cuts them (50 cells) a perfect
-sampler scores .066.
+A histogram of finitely many perfect samples does not score zero: `kl` carries that floor, measured on the target itself,
+and the excess over it. In theory it is (K-1) / 2n: on the board .0062 at 64,000 samples. Cells are aligned with the
+checkerboard's squares; on a grid that cuts them (50 cells) a perfect sampler scores .066.
 """
 
 from functools import lru_cache
@@ -23,7 +23,7 @@ from bench.truth import Checkerboard, Truth
 CELLS = 40  # a multiple of 4: the checkerboard's edges are cell edges
 DIRECTIONS = 128
 ASSIGNED = 1000
-FLOOR_DRAWS = 4
+FLOOR_DRAWS = 16
 REACHED = 1e-12  # rarer cells are slivers of rounding at an edge, or tails that no sample ever sees
 
 
