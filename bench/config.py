@@ -7,6 +7,7 @@ A wrong name is an error that names the key and the nearest valid names.
 import copy
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -106,10 +107,15 @@ def request(arguments: Sequence[str]) -> Request:
 def with_method(config: Mapping[str, Any], name: str, plugins: str | None = None) -> Config:
     """The same experiment with another method at its defaults (a teacher)."""
     other: Config = copy.deepcopy(dict(config))
-    other["method"] = composed([f"method={name}", "sweep=none"], plugins)["method"]
-    other["method"] |= config["sweep"]["knobs"].get(name, {})
+    other["method"] = {**_defaults(name, plugins), **config["sweep"]["knobs"].get(name, {})}
     other["label"] = name
     return other
+
+
+@lru_cache
+def _defaults(method: str, plugins: str | None) -> Config:
+    knobs: Config = composed([f"method={method}", "sweep=none"], plugins)["method"]
+    return knobs
 
 
 def _axes(sweep: Mapping[str, Any], given: Sequence[Given]) -> dict[str, list[Any]]:

@@ -12,6 +12,7 @@ from bench import data
 from bench.nets import Backbone, BackboneError
 from bench.protocol import Protocol
 from bench.train import Recipe
+from bench.truth import TARGETS
 from methods.base import Method
 from methods.registry import ConfigError, make_interpolant, make_method, nearest
 from methods.solvers import Solver
@@ -29,6 +30,14 @@ def method(config: Config) -> Method:
     """The method of a config, its names checked."""
     use_plugins(config.get("plugins"))
     return make_method(config["method"], make_interpolant(config["interpolant"]))
+
+
+def dataset(config: Config) -> data.Dataset:
+    """The data of a config; an exact target's truth stands on the interpolant's own noise."""
+    options = dict(config["data"])
+    if options["name"] in TARGETS:
+        options["base_scale"] = float(config["interpolant"]["base_scale"])
+    return data.load(options)
 
 
 def recipe(config: Config) -> Recipe:

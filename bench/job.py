@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from bench import data, evaluate, experiment
+from bench import evaluate, experiment
 from bench.model import load_teacher
 from bench.train import Trainer
 from methods.registry import ConfigError
@@ -40,7 +40,7 @@ class _Run:
         self.device = experiment.device(config)
         self.method = experiment.method(config)
         self.recipe = experiment.recipe(config)
-        self.data = data.load(config["data"])
+        self.data = experiment.dataset(config)
         self.protocol = experiment.protocol(config, self.data)
         self.teacher = load_teacher(folder.parent / config["teacher"]["run"], self.device) if config["teacher"][
             "run"] else None
@@ -116,7 +116,7 @@ class _Run:
 
 def _references(config: Mapping[str, Any], folder: Path) -> str:
     begin = time.monotonic()
-    dataset = data.load(config["data"])
+    dataset = experiment.dataset(config)
     protocol = experiment.protocol(config, dataset)
     record = RunRecord(
         run_id=folder.name, kind="reference", label="references", method="reference", data=dataset.name, backbone="",

@@ -24,8 +24,11 @@ def jobs(experiments: Sequence[Config]) -> list[Job]:
     """Every experiment's job, its teacher's before it, and one reference job per data set and evaluation."""
     made: list[Job] = []
     teachers: dict[str, Job] = {}
+    checked: set[str] = set()
     for config in experiments:
-        experiment.check(config)
+        if (alike := repr({k: v for k, v in config.items() if k != "seed"})) not in checked:
+            experiment.check(config)
+            checked.add(alike)
         method = experiment.method(config)
         parents: tuple[str, ...] = ()
         config = copy.deepcopy(config)

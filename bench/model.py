@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bench import checkpoint, data, experiment
+from bench import checkpoint, experiment
 from bench.sample import Sampler
 from bench.teacher import Teacher
 from methods.base import Method
@@ -56,7 +56,7 @@ def load(folder: Path | str, ema: float | None = None, device: str | torch.devic
         raise ValueError(f"{folder} holds no usable checkpoint (its status is {record.status!r}); run its command again")
     path, state = found
     method = experiment.method(config)
-    shape = data.load(config["data"]).shape
+    shape = experiment.dataset(config).shape
     models = method.build(experiment.network_factory(config, shape))
     for role, module in models.items():
         module.load_state_dict(state["models"][role])

@@ -15,6 +15,7 @@ from bench.protocol import Protocol
 from bench.rng import generator
 from bench.truth import map_pairs
 from methods.base import Method
+from methods.interpolant import Linear, convert_point
 
 Scores = dict[str, tuple[float, dict[str, Any]]]
 PAIRS = 4096
@@ -84,21 +85,27 @@ def _points(data: Dataset, protocol: Protocol, device: torch.device) -> Callable
 
 @torch.no_grad()
 def map_errors(method: Method, models: dict[str, nn.Module], data: Dataset, seed: int, device: torch.device) -> Scores:
-    """Mean squared error of X_{s,t} against the exact map: over the upper triangle, and of the one jump from noise.
+    """Mean squared error of X_{s,t} against the exact map: over the upper triangle, and of the one jump to data.
 
-    The first is defined for methods that reach any t; the second for all.
+    The first is defined for methods that reach any t; the second for all, from where their clock begins. The exact map
+    lives on the linear clock; its points and times are carried to the method's.
     """
-    assert data.truth is not None
+    truth, path = data.truth, method.interpolant
+    assert truth is not None
+    linear = Linear(path.base_scale)
+
+    def error(x_s: Tensor, s: Tensor, x_t: Tensor, t: Tensor) -> float:
+        start, begin = convert_point(x_s, s, linear, path)
+        end, finish = convert_point(x_t, t, linear, path)
+        found = method.jump(models, *(z.float().to(device) for z in (start, begin, finish)))
+        return points.map_error(found.cpu(), end)
+
     out: Scores = {}
     if method.needs.reaches == "any":
-        pairs = map_pairs(data.truth, PAIRS, seed)
-        x, s, t = (z.float().to(device) for z in (pairs.x_s, pairs.s, pairs.t))
-        found = method.jump(models, x, s, t).double().cpu()
-        out["map_error"] = (points.map_error(found, pairs.x_t), {})
-    x_0 = torch.randn((PAIRS, *data.shape), generator=generator("cpu", "one jump", seed)) * data.truth.base_scale
-    begin = method.grid(1)[0].item()  # a clock that does not reach t = 0 jumps from its own end
-    s, t = torch.full((PAIRS,), begin, dtype=torch.float64), torch.ones(PAIRS, dtype=torch.float64)
-    x = method.interpolant.alpha(s[0]) * x_0.double()
-    found = method.jump(models, *(z.float().to(device) for z in (x, s, t))).double().cpu()
-    out["one_jump_error"] = (points.map_error(found, data.truth.flow(x, s, t)), {})
+        pairs = map_pairs(truth, PAIRS, seed)
+        out["map_error"] = (error(pairs.x_s, pairs.s, pairs.x_t, pairs.t), {})
+    x_0 = truth.base_scale * torch.randn((PAIRS, *data.shape), generator=generator("cpu", "one jump", seed)).double()
+    s = linear.time_of(path.theta(method.grid(1)[0])).expand(PAIRS)
+    t, x_s = torch.ones_like(s), linear.alpha(s)[:, None] * x_0
+    out["one_jump_error"] = (error(x_s, s, truth.flow(x_s, s, t), t), {})
     return out

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from bench import config, experiment
+from bench.jobs import jobs
 from methods.registry import ConfigError
+from sweeps.plan import Plan
 
 METHODS = config.names("method")
 
@@ -100,3 +102,9 @@ def test_every_yaml_ships_as_package_data() -> None:
     assert {p.stem for p in (Path(config.CONF) / "sweep").glob("*.yaml")} >= {
         "none", "digits_quickstart", "digits_all_methods", "cifar_all_methods"
     }
+
+
+def test_ten_thousand_runs_are_planned_with_their_teachers() -> None:
+    seeds = ",".join(map(str, range(2500)))
+    plan = Plan(jobs(config.request(["method=lmd,cd,psd_m,ect", f"seed={seeds}"]).experiments))
+    assert len(plan) == 12_501, "ten thousand runs, a teacher for each seed, and the reference rows"

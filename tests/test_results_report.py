@@ -38,16 +38,14 @@ def test_write_makes_the_four_files_and_returns_the_frame(tmp_path):
     pd.testing.assert_frame_equal(back, frame, check_dtype=False)
 
 
-def test_the_command_rebuilds_a_sweep_from_records_alone_in_seconds(tmp_path):
+def test_the_command_rebuilds_a_sweep_from_records_alone(tmp_path):
     runs = [path.name for path in sweep(tmp_path)]
     place = tmp_path / "sweeps" / "quick"
     place.mkdir(parents=True)
     (place / "runs.json").write_text(json.dumps({"runs": [*runs, "planned-only"], "order": ["lsd", "cd"]}))
-    start = time.monotonic()
     root = Path(report.__file__).parent.parent
     done = subprocess.run([sys.executable, "-m", "results.report", place], cwd=root, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert time.monotonic() - start < 60  # about two seconds alone; the machine may be busy
     assert {path.name for path in place.iterdir()} == NAMES | {"runs.json"}
     assert done.stdout.splitlines()[1].startswith("lsd") and done.stderr == ""
 

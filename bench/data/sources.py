@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from bench.data import digits, images, targets
@@ -30,7 +31,7 @@ def load(config: Config) -> Dataset:
     Raises ConfigError naming the key or file at fault. The last few are kept in memory.
     """
     source, options = _checked(config)
-    return _load(source, config["name"], tuple(options.items()))
+    return _load(_stamp(options), source, config["name"], tuple(options.items()))
 
 
 def fingerprint(config: Config) -> str | None:
@@ -42,8 +43,16 @@ def fingerprint(config: Config) -> str | None:
     return tree_hash("data.path", options["path"]) if config["name"] == "folder" else None
 
 
+def _stamp(options: Mapping[str, Any]) -> tuple[tuple[int, int], ...]:
+    """Size and time of the files behind a data set: one that was rewritten is read again."""
+    paths = [Path(v).expanduser() for k, v in options.items() if k in ("path", "heldout") and v]
+    return tuple((p.stat().st_size, p.stat().st_mtime_ns) for p in paths if p.exists())
+
+
 @lru_cache(maxsize=2)
-def _load(source: Callable[..., Dataset], name: str, options: tuple[tuple[str, Any], ...]) -> Dataset:
+def _load(
+    stamp: tuple[tuple[int, int], ...], source: Callable[..., Dataset], name: str, options: tuple[tuple[str, Any], ...]
+) -> Dataset:
     return source(name, **dict(options))
 
 

@@ -1,0 +1,257 @@
+"""Where one objective becomes another, and the pieces that several share: derivatives, learned weight, kernels."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from oracle import FEATURES, Oracle, context, data, features, networks, one_loss, orders, perturbation, squared
+from torch import Tensor
+
+from bench.truth import target
+from methods.base import Batch, Method
+from methods.flow_map import Derivative, derivative, jump, lagrangian
+from methods.imm import IMM, Kernel
+from methods.interpolant import Linear, Trigonometric
+from methods.meanflow import MeanFlow
+from methods.self_distillation import ESD, LSD, PSD
+from methods.times import Uniform
+
+N = 256
+TRUTH = target("gaussian")
+PAPER = IMM()
+
+
+def points(n: int = N) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """x, s, t and a tangent dx."""
+    g = torch.Generator().manual_seed(3)
+    x, dx = torch.randn((2, n, 2), generator=g, dtype=torch.float64)
+    s, t = torch.rand((2, n), generator=g, dtype=torch.float64)
+    return x, s, t, dx
+
+
+def ones(n: int = N) -> Tensor:
+    return torch.ones(n, dtype=torch.float64)
+
+
+# The derivative of a network.
+
+
+def test_the_exact_derivative_is_that_of_the_features() -> None:
+    """With v = phi @ theta and no truth, the derivative along t is known from phi alone."""
+    x, s, t, _ = points()
+    theta = perturbation(1.0)
+
+    def v(x: Tensor, s: Tensor, t: Tensor) -> Tensor:
+        return features(x, s, t) @ theta
+
+    value, dv = derivative(v, x, s, t, dt=1.0)
+    h = 1e-5
+    torch.testing.assert_close(value, v(x, s, t))
+    torch.testing.assert_close(dv, (v(x, s, t + h) - v(x, s, t - h)) / (2 * h), rtol=1e-7, atol=1e-7)
+
+
+TANGENTS = {"x": (True, 0.0, 0.0), "s": (False, 1.0, 0.0), "t": (False, 0.0, 1.0), "all": (True, 1.0, -0.5)}
+
+
+@pytest.mark.parametrize("along", TANGENTS)
+def test_split_and_exact_derivatives_agree(along: str) -> None:
+    x, s, t, dx = points()
+    moving, ds, dt = TANGENTS[along]
+    net, tangent = Oracle(TRUTH, 0.3), dx if moving else None
+    exact, split = (
+        derivative(net, x, s, t, dx=tangent, ds=ds, dt=dt, how=how) for how in (Derivative.EXACT, Derivative.SPLIT)
+    )
+    for one, other in zip(exact, split, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("along", TANGENTS)
+def test_the_finite_difference_is_of_second_order(along: str) -> None:
+    x, s, t, dx = points()
+    moving, ds, dt = TANGENTS[along]
+    net, tangent = Oracle(TRUTH, 0.3), dx if moving else None
+    exact = derivative(net, x, s, t, dx=tangent, ds=ds, dt=dt)[1]
+    errors = {}
+    for k in (100, 200, 400):
+        rough = derivative(net, x, s, t, dx=tangent, ds=ds, dt=dt, how=Derivative.FINITE, h=1 / k)[1]
+        errors[k] = (rough - exact).square().mean().sqrt().item()
+    assert list(orders(errors))[-1] == pytest.approx(2, abs=0.1)
+
+
+@pytest.mark.parametrize(("how", "attached"), [("exact", True), ("split", False), ("finite", False)])
+def test_only_the_exact_derivative_carries_a_gradient(how: str, attached: bool) -> None:
+    x, s, t, _ = points()
+    value, dv = derivative(Oracle(TRUTH, 0.3), x, s, t, dt=1.0, how=Derivative(how))
+    assert value.requires_grad
+    assert dv.requires_grad is attached
+
+
+def test_the_lagrangian_pair_is_the_map_and_its_time_derivative() -> None:
+    x, s, t, _ = points()
+    net = Oracle(TRUTH, 0.3)
+    end, speed = lagrangian(net, x, s, t)
+    h = 1e-5
+    torch.testing.assert_close(end, jump(net, x, s, t))
+    quotient = (jump(net, x, s, t + h) - jump(net, x, s, t - h)) / (2 * h)
+    torch.testing.assert_close(speed, quotient, rtol=1e-6, atol=1e-7)
+
+
+# MeanFlow and flow matching.
+
+
+def test_meanflow_on_the_diagonal_is_flow_matching() -> None:
+    method = MeanFlow(eta=1.0, power=0.0, time_law=Uniform())
+    loss, net = one_loss(method, TRUTH, N, 0.2)
+    at = context(method, N)
+    t = at.draws.uniform("times", 2).min(1).values
+    x_1, x_0 = data(TRUTH, N), at.noise(data(TRUTH, N))
+    expected = squared(net((1 - t)[:, None] * x_0 + t[:, None] * x_1, t, t) - (x_1 - x_0))
+    torch.testing.assert_close(loss.per_sample, expected, rtol=1e-12, atol=1e-12)
+
+
+def test_meanflow_puts_its_share_on_the_diagonal_at_the_noisier_time() -> None:
+    _, net = one_loss(MeanFlow(eta=0.25), TRUTH, N)
+    s, t = max(((s, t) for s, t, _ in net.calls), key=lambda c: len(c[0]))
+    _, off = one_loss(MeanFlow(eta=0.0), TRUTH, N)
+    assert (s == t).sum() == N // 4
+    torch.testing.assert_close(s, off.calls[-1][0])
+
+
+@pytest.mark.parametrize("how", [Derivative.EXACT, Derivative.SPLIT])
+def test_meanflow_is_the_same_with_either_derivative(how: Derivative) -> None:
+    loss, net = one_loss(MeanFlow(derivative=how), TRUTH, N, 0.2)
+    other, other_net = one_loss(MeanFlow(derivative=Derivative.SPLIT), TRUTH, N, 0.2)
+    torch.testing.assert_close(loss.per_sample, other.per_sample, rtol=1e-12, atol=1e-12)
+    gradients = [torch.autograd.grad(a.per_sample.mean(), b.theta)[0] for a, b in ((loss, net), (other, other_net))]
+    torch.testing.assert_close(*gradients, rtol=1e-12, atol=1e-12)
+
+
+# Self-distillation: semigroup, learned weight, annealing.
+
+
+def test_the_semigroup_at_its_ends_asks_nothing() -> None:
+    """gamma = 0 or 1 compares v_{s,t} with itself."""
+    method, net = PSD(eta=0.0, uniform=True), Oracle(TRUTH, 0.3)
+    x, s, t, _ = points()
+
+    class Ends:
+        def __init__(self, gamma: float) -> None:
+            self.gamma = gamma
+
+        def uniform(self, purpose: str, *shape: int) -> Tensor:
+            return torch.full((N, *shape), self.gamma, dtype=torch.float64)
+
+    for gamma in (0.0, 1.0):
+        at = replace(context(method, N))
+        object.__setattr__(at, "draws", Ends(gamma))
+        object.__setattr__(at.draws, "rows", range(N))
+        assert squared(method.residual(net, x, s, t, at)).max() < 1e-24
+
+
+@pytest.mark.parametrize("method", [LSD(), ESD(), PSD(), PSD(uniform=True)], ids=["lsd", "esd", "psd_m", "psd_u"])
+def test_the_learned_weight_enters_as_exp_minus_w_times_loss_plus_w(method: Method) -> None:
+    plain, net = one_loss(method, TRUTH, N, 0.2, w=0.0)
+    weighted, _ = one_loss(method, TRUTH, N, 0.2, w=0.4)
+    diagonal, (s, t) = context(method, N).draws.uniform("diagonal"), context(method, N).draws.uniform("times", 2).T
+    s, t = torch.minimum(s, t), torch.maximum(s, t)
+    on, off = context(method, N).split(0.75)
+    w = 0.4 * torch.cat([1 + 2 * diagonal[on], 1 + s[off] + t[off]])
+    torch.testing.assert_close(weighted.per_sample, torch.exp(-w) * plain.per_sample + w)
+
+
+def test_the_learned_weight_is_stationary_at_the_logarithm_of_the_loss() -> None:
+    method = LSD()
+    models = networks(method, TRUTH, 0.2)
+    loss, _ = one_loss(method, TRUTH, N, models=models)
+    slope = torch.autograd.grad(loss.per_sample.sum(), models["weight"].a)[0]
+    plain, _ = one_loss(LSD(learned_weight=False), TRUTH, N, 0.2)
+    diagonal, pair = context(method, N).draws.uniform("diagonal"), context(method, N).draws.uniform("times", 2)
+    on, off = context(method, N).split(0.75)
+    sums = torch.cat([1 + 2 * diagonal[on], 1 + pair[off].sum(1)])
+    torch.testing.assert_close(slope, (sums * (1 - plain.per_sample)).sum())
+
+
+def test_annealing_widens_the_interval_with_progress() -> None:
+    for progress, widest in ((0.0, 0.0), (0.25, 0.5), (0.75, 1.0)):
+        _, net = one_loss(PSD(eta=0.0, anneal=0.5), TRUTH, 4096, progress=progress)
+        s, t, _ = net.calls[-1]
+        assert (t - s).max() <= widest + 1e-12
+        assert (t - s).max() >= 0.95 * widest
+
+
+# Moment matching.
+
+
+def laplace(a: Tensor, b: Tensor, gap: Tensor) -> Tensor:
+    return torch.exp(-torch.clamp((a - b).square().sum().sqrt(), min=1e-8) / (2 * gap))
+
+
+def test_moment_matching_is_the_papers_sum_over_pairs() -> None:
+    method, m = PAPER, PAPER.particles
+    loss, net = one_loss(method, TRUTH, 16, 0.2)
+    at, x_1 = context(method, 16), data(TRUTH, 16)
+    x_0 = at.noise(x_1)
+    (tau, end, _), (rho, _, _) = net.calls
+    y = jump(net, (1 - tau)[:, None] * x_0 + tau[:, None] * x_1, tau, end)
+    other = jump(net, (1 - rho)[:, None] * x_0 + rho[:, None] * x_1, rho, end)
+    for g in range(0, 16, m):
+        pairs = [(i, j) for i in range(g, g + m) for j in range(g, g + m)]
+        gap = end[g] - tau[g]
+        total = sum(
+            laplace(y[i], y[j], gap) + laplace(other[i], other[j], gap) - 2 * laplace(y[i], other[j], gap)
+            for i, j in pairs
+        )
+        expected = method.weight(tau[g]) * total / m**2
+        torch.testing.assert_close(loss.per_sample[g : g + m], expected.expand(m), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("path", [Linear(), Trigonometric()], ids=["linear", "trigonometric"])
+def test_the_weight_of_moment_matching_is_the_papers(path: Linear | Trigonometric) -> None:
+    method = IMM(interpolant=path, b=5.0, power=1.0)
+    t = torch.linspace(0.01, 0.99, 50, dtype=torch.float64).requires_grad_()
+    data_part, noise_part = path.beta(t), path.alpha(t)
+    log_snr = torch.log(data_part**2 / noise_part**2)
+    slope = torch.autograd.grad(log_snr.sum(), t)[0]
+    expected = 0.5 * torch.sigmoid(5 - log_snr) * slope * data_part / (data_part**2 + noise_part**2)
+    torch.testing.assert_close(method.weight(t), expected)
+    assert (expected > 0).all()
+
+
+@pytest.mark.parametrize("path", [Linear(), Trigonometric(), Linear(0.5)], ids=["linear", "trigonometric", "half_base"])
+def test_the_second_time_of_moment_matching_lies_a_fixed_step_of_eta_away(path: Linear | Trigonometric) -> None:
+    method = IMM(interpolant=path, gap=8)
+    tau = torch.linspace(method.edge, 0.5, 40, dtype=torch.float64)
+    ends = torch.tensor([method.edge, 1 - method.edge], dtype=torch.float64)
+    noisiest, cleanest = path.alpha(ends) / path.beta(ends)
+    eta, eta_closer = (path.alpha(t) / path.beta(t) for t in (tau, method.closer(tau)))
+    torch.testing.assert_close(eta - eta_closer, ((noisiest - cleanest) / 2**8).expand(40).clamp(max=eta))
+
+
+def test_particles_of_a_group_share_their_times_and_groups_do_not() -> None:
+    _, net = one_loss(IMM(particles=4), TRUTH, 64)
+    tau, end = (z.reshape(-1, 4) for z in net.calls[0][:2])
+    assert (tau == tau[:, :1]).all() and (end == end[:, :1]).all()
+    assert len(tau[:, 0].unique()) == 16
+
+
+@pytest.mark.parametrize("kernel", Kernel)
+def test_an_interval_of_length_zero_gives_a_finite_gradient(kernel: Kernel) -> None:
+    """A uniform number may be 0."""
+    method, net = IMM(kernel=kernel), Oracle(TRUTH, 0.2)
+    at = context(method, 8)
+
+    class Zero:
+        rows = range(8)
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(draws, name)
+
+        def uniform(self, purpose: str, *shape: int) -> Tensor:
+            return torch.zeros((8, *shape), dtype=torch.float64)
+
+    draws = at.draws
+    loss = method.losses({"net": net}, Batch(data(TRUTH, 8)), replace(at, draws=Zero()))["net"].per_sample
+    assert loss.isfinite().all()
+    assert torch.autograd.grad(loss.mean(), net.theta)[0].shape == (FEATURES, 2)
+    loss = method.losses({"net": net}, Batch(data(TRUTH, 8)), replace(at, draws=Zero()))["net"].per_sample
+    assert torch.autograd.grad(loss.mean(), net.theta)[0].isfinite().all()
