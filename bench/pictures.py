@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from bench import model
-from results.store import StoreError, read_rows, read_run
+from results.store import RUN_FILE, StoreError, read_rows, read_run
 
 IMAGES, POINTS = 9, 2000
 
@@ -16,6 +16,8 @@ def samples(folders: Sequence[Path]) -> dict[str, dict[int, np.ndarray]]:
     """{label: {steps: samples}} of the first finished seed of each label; images in [0, 1], points as they are."""
     found: dict[str, dict[int, np.ndarray]] = {}
     for folder in folders:
+        if not (folder / RUN_FILE).exists():
+            continue
         try:
             record = read_run(folder)
             steps = sorted({row.steps for row in read_rows(folder)})

@@ -10,6 +10,7 @@ Running the same command again continues where it stopped; finished runs are not
 
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if any(a.split("=")[0] in ("--help", "-h", "--cfg", "-c", "--info", "-i", "--hydra-help") for a in arguments):
         _hydra_help()
         return 0
+    warnings.formatwarning = lambda message, *rest, **more: f"warning: {message}\n"
     try:
         return _main(arguments)
     except (ConfigError, PlanError, StoreError, RecordError, SweepError) as error:
