@@ -73,7 +73,7 @@ def _points(data: Dataset, protocol: Protocol, device: torch.device) -> Callable
     def score(samples: Tensor, seed: int) -> Scores:
         x = samples.cpu()
         g = generator("cpu", "points", seed)
-        real = data.heldout[torch.randperm(len(data.heldout), generator=g)[: len(x)]]
+        real = data.train[torch.randperm(len(data.train), generator=g)[: len(x)]]
         return {
             "sliced_w2": (points.sliced_w2(x, real), {"primary": True}),
             "kl": points.histogram_kl(x, truth),

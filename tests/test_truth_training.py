@@ -1,17 +1,17 @@
 """Short trainings, for what stationarity cannot see: laws of time, the diagonal term, weights, averages, rounds.
 
-The one-jump map error E|Xhat_{0,1}(x_0) - X_{0,1}(x_0)|^2 of an untrained network (the identity) is about 1.8 on both
-targets; a right objective brings it below its bar in a few seconds.
+The one-jump map error E|Xhat_{0,1}(x_0) - X_{0,1}(x_0)|^2 of an untrained network (the identity) is about 1.9 on the
+Gaussian and 0.51 on the skewed target; a right objective brings it below 0.04 and 0.1 in a few seconds.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
 import pytest
 import torch
-from oracle import data, teacher_of
+from oracle import Oracle, data, teacher_of
 from torch import Tensor, nn
 
 from bench.data import Dataset
@@ -21,8 +21,8 @@ from bench.rng import generator
 from bench.schedule import factor
 from bench.train import Recipe, Trainer
 from bench.truth import target
-from methods.base import Method
-from methods.consistency import CD, ECT, EasyPairs, KarrasPairs
+from methods.base import Batch, Context, Loss, Method, Models
+from methods.consistency import CD, ECT, Distance, EasyPairs
 from methods.flow_map_matching import LMD
 from methods.flow_matching import FlowMatching
 from methods.imm import IMM
@@ -53,9 +53,13 @@ def trained(method: Method, name: str, steps: int, previous: nn.Module | None = 
 
 
 @lru_cache
+def flow(name: str) -> Trainer:
+    return trained(FlowMatching(), name, 800)
+
+
 def teacher_net(name: str) -> nn.Module:
     """A velocity network, from which students of progressive distillation start."""
-    return trained(FlowMatching(), name, 1500).averaged()
+    return flow(name).averaged()
 
 
 @torch.no_grad()
@@ -90,43 +94,152 @@ def many_steps(trainer: Trainer, steps: int = 32) -> Callable[[Tensor, Tensor, T
     return jump
 
 
-@dataclass(frozen=True)
-class Case:
-    """A method with its number of steps and its bars for the two targets."""
-
-    method: Method
-    steps: int
-    gaussian: float
-    skewed: float
-
-
-CASES = {
-    "lsd": Case(LSD(eta=0.5), 600, 0.04, 0.1),
-    "esd": Case(ESD(eta=0.5), 600, 0.04, 0.1),
-    "psd_m": Case(PSD(eta=0.5), 600, 0.04, 0.1),
-    "psd_u": Case(PSD(eta=0.5, uniform=True), 600, 0.04, 0.1),
-    "meanflow": Case(MeanFlow(), 600, 0.04, 0.1),
-    "lmd": Case(LMD(), 600, 0.04, 0.1),
-    "cd": Case(CD(pairs=KarrasPairs(18)), 600, 0.04, 0.1),
-    "ect": Case(ECT(pairs=EasyPairs(doublings=4)), 600, 0.04, 0.1),
-    "imm": Case(IMM(), 600, 0.04, 0.1),
-    "progressive": Case(Progressive(start=8), 600, 0.04, 0.1),
+STEPS = 500
+GAUSSIAN: dict[str, Method] = {
+    "lsd": LSD(),
+    "esd": ESD(),
+    "psd_m": PSD(),
+    "psd_u": PSD(uniform=True),
+    "meanflow": MeanFlow(),
+    "lmd": LMD(),
+    "cd": CD(),
+    "ect": ECT(pairs=EasyPairs(doublings=4)),
+    "imm": IMM(),
+    "progressive": Progressive(start=8),
+}
+# Robust distances, adaptive weights and few particles have other fixed points on a skewed target: they are off here.
+SKEWED: dict[str, Method] = {
+    "lsd": LSD(),
+    "psd_m": PSD(),
+    "meanflow": MeanFlow(power=0.0),
+    "lmd": LMD(),
+    "cd": CD(),
+    "ect": ECT(pairs=EasyPairs(doublings=4), distance=Distance.SQUARED),
+    "progressive": Progressive(start=8),
 }
 
 
-if __name__ == "__main__":
-    import time, sys
-    print("identity", [map_error(n, lambda x, s, t: x) for n in ("gaussian", "skewed")])
-    for n in ("gaussian", "skewed"):
-        t0 = time.time()
-        tr = trained(FlowMatching(), n, 1000)
-        print(n, "flow", map_error(n, many_steps(tr)), map_error(n, one_jump(tr)), time.time() - t0, flush=True)
-    for k, c in CASES.items():
-        if len(sys.argv) > 1 and k not in sys.argv[1:]: continue
-        for n in ("gaussian", "skewed"):
-            for steps in (600, 1500):
-                t0 = time.time()
-                prev = teacher_net(n) if k == "progressive" else None
-                t1 = time.time()
-                tr = trained(c.method, n, steps, prev)
-                print(n, k, steps, f"{map_error(n, one_jump(tr)):.4f}", f"{time.time() - t1:.1f}s", flush=True)
+def learned(method: Method, name: str) -> float:
+    """The one-jump map error after training; a student of progressive distillation starts as its teacher."""
+    start = teacher_net(name) if isinstance(method, Progressive) else None
+    return map_error(name, one_jump(trained(method, name, STEPS, start)))
+
+
+@pytest.mark.parametrize("name", ["gaussian", "skewed"])
+def test_flow_matching_learns_the_velocity_and_not_the_map(name: str) -> None:
+    trainer = flow(name)
+    assert map_error(name, many_steps(trainer)) < 0.02
+    assert map_error(name, one_jump(trainer)) > 1
+
+
+@pytest.mark.parametrize("name", GAUSSIAN)
+def test_a_short_training_learns_the_map_of_a_gaussian(name: str) -> None:
+    assert map_error("gaussian", lambda x, s, t: x) > 1.7
+    assert learned(GAUSSIAN[name], "gaussian") < 0.04
+
+
+@pytest.mark.parametrize("name", SKEWED)
+def test_a_short_training_learns_the_map_of_the_skewed_target(name: str) -> None:
+    assert map_error("skewed", lambda x, s, t: x) > 0.5
+    assert learned(SKEWED[name], "skewed") < 0.1
+
+
+# The loop around the objectives.
+
+
+def live(trainer: Trainer) -> Tensor:
+    return torch.cat([p.detach().flatten() for p in trainer.models["net"].parameters()]).clone()
+
+
+def flat(weights: list[Tensor]) -> Tensor:
+    return torch.cat([w.flatten() for w in weights])
+
+
+@pytest.mark.parametrize("warm", [True, False], ids=["evaluation", "target"])
+def test_an_average_follows_its_recursion(warm: bool) -> None:
+    module = nn.Linear(3, 2)
+    averages = Averages(module, [0.9, 0.5], warm=warm)
+    expected = {d: live_of(module) for d in (0.9, 0.5)}
+    for n in range(1, 6):
+        with torch.no_grad():
+            for p in module.parameters():
+                p.add_(n)
+        averages.update()
+        for d in expected:
+            decay = min(d, (1 + n) / (10 + n)) if warm else d
+            expected[d] = decay * expected[d] + (1 - decay) * live_of(module)
+            torch.testing.assert_close(flat(averages.weights[d]), expected[d])
+
+
+def live_of(module: nn.Module) -> Tensor:
+    return torch.cat([p.detach().flatten() for p in module.parameters()]).clone()
+
+
+@dataclass(frozen=True)
+class Watched(CD):
+    """Consistency distillation that notes what the loop hands it."""
+
+    seen: list[tuple[float, str, Tensor, Tensor]] = field(default_factory=list)
+
+    def losses(self, models: Models, batch: Batch, context: Context) -> dict[str, Loss]:
+        assert context.target is not None
+        slow, net = live_of(context.target["net"]), live_of(models["net"])
+        self.seen.append((context.progress, context.stage.name, slow, net))
+        return super().losses(models, batch, context)
+
+
+def test_the_loop_hands_out_progress_and_the_slow_target() -> None:
+    method = Watched(target_ema=0.8)
+    trained(method, "gaussian", 5)
+    slow = method.seen[0][3]
+    for k, (progress, stage, target_net, net) in enumerate(method.seen):
+        slow = slow if k == 0 else 0.8 * slow + 0.2 * net
+        assert (progress, stage) == (k / 5, "train")
+        torch.testing.assert_close(target_net, slow)
+
+
+def test_the_evaluated_network_is_the_average_and_not_the_last_one() -> None:
+    trainer = trained(FlowMatching(), "gaussian", 20)
+    average = live_of(trainer.averaged())
+    assert torch.equal(average, flat(trainer.average.weights[0.99]))
+    assert not torch.allclose(average, live(trainer), atol=1e-4)
+
+
+def test_micro_batches_train_the_same_network() -> None:
+    for method in (LSD(), IMM()):
+        whole, sliced = (live(trained(method, "gaussian", 5, micro_batch=size)) for size in (None, 64))
+        torch.testing.assert_close(whole, sliced, rtol=1e-3, atol=1e-4)
+
+
+def test_the_learned_weight_is_trained() -> None:
+    weight = trained(LSD(), "gaussian", 20).models["weight"]
+    assert weight(torch.zeros(1), torch.ones(1)).abs().item() > 1e-4
+
+
+def test_rounds_of_progressive_distillation_pass_on_and_keep_their_students() -> None:
+    method, nets = Progressive(start=4, keep=4), {k: nn.Linear(1, 1) for k in ("a", "b")}
+    models: dict[str, nn.Module] = {role: nn.Linear(1, 1) for role in ("net", "teacher", "student_4", "student_2")}
+    untouched = live_of(models["student_4"])
+    with torch.no_grad():
+        method.prepare(4, models, {"net": nets["a"]})
+        assert torch.equal(live_of(models["net"]), live_of(nets["a"]))
+        assert torch.equal(live_of(models["student_4"]), untouched)
+        method.prepare(2, models, {"net": nets["b"]})
+    for role in ("net", "teacher", "student_4"):
+        assert torch.equal(live_of(models[role]), live_of(nets["b"]))
+
+
+@pytest.mark.parametrize(("steps", "role"), [(1, "net"), (2, "student_2"), (4, "student_4"), (8, "net")])
+def test_progressive_distillation_samples_from_the_student_of_that_many_steps(steps: int, role: str) -> None:
+    method = Progressive(start=4, keep=4)
+    models = {r: Oracle(target("gaussian")) for r in ("net", "student_2", "student_4")}
+    times = method.times(steps)
+    method.jump(models, torch.zeros(3, 2), times[:1].expand(3).float(), times[1:2].expand(3).float())
+    assert {r: len(net.calls) for r, net in models.items()} == {r: int(r == role) for r in models}
+
+
+def test_schedules_have_their_shapes() -> None:
+    assert [factor("cosine", 0.0, p) for p in (0, 0.5, 1)] == pytest.approx([1, 0.5, 0])
+    assert [factor("linear", 0.5, p) for p in (0, 0.25, 0.75)] == pytest.approx([0, 0.5, 0.5])
+    assert factor("sqrt", 0.0, 0.4) == pytest.approx(0.5)
+    assert factor("constant", 0.0, 0.9) == 1
