@@ -28,7 +28,7 @@ def save(folder: Path, step: int, state: Mapping[str, Any], keep: int = 2, kind:
     folder.mkdir(parents=True, exist_ok=True)
     buffer = io.BytesIO()
     torch.save(_canonical(state), buffer)
-    content = buffer.getvalue()
+    content = buffer.getbuffer()
     path = folder / f"{kind}-{step:08d}-{hashlib.sha256(content).hexdigest()[:12]}.pt"
     aside = folder / f".{path.name}.{os.getpid()}"
     with open(aside, "wb") as file:

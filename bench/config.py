@@ -107,7 +107,9 @@ def request(arguments: Sequence[str]) -> Request:
 def with_method(config: Mapping[str, Any], name: str, plugins: str | None = None) -> Config:
     """The same experiment with another method at its defaults (a teacher)."""
     other: Config = copy.deepcopy(dict(config))
-    other["method"] = {**_defaults(name, plugins), **config["sweep"]["knobs"].get(name, {})}
+    defaults = _defaults(name, plugins)
+    given = {k: v for k, v in config.get("knobs", {}).items() if k in defaults}
+    other["method"] = copy.deepcopy({**defaults, **config["sweep"]["knobs"].get(name, {}), **given})
     other["label"] = name
     return other
 
@@ -165,6 +167,8 @@ def _base(
     for g in knobs:
         if not g.is_axis and _has(config, g.key):
             _set(config, g.key, g.values[0])
+    # A teacher takes those of the command line's knobs that its method has.
+    config["knobs"] = {g.key.split(".")[1]: g.values[0] for g in knobs if not g.is_axis and g.key.count(".") == 1}
     return config
 
 

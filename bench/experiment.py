@@ -1,6 +1,7 @@
 """The objects behind one plain config: data, method, backbone, recipe, protocol, device."""
 
 import importlib.metadata
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,7 +24,7 @@ Config = Mapping[str, Any]
 def use_plugins(folder: str | None) -> None:
     """Make the modules of the user's method folder importable."""
     if folder is not None and str(Path(folder).resolve()) not in sys.path:
-        sys.path.insert(0, str(Path(folder).resolve()))
+        sys.path.append(str(Path(folder).resolve()))  # at the end: no file of the user's shadows a package
 
 
 def method(config: Config) -> Method:
@@ -43,7 +44,12 @@ def dataset(config: Config) -> data.Dataset:
 def recipe(config: Config) -> Recipe:
     """The training recipe of a config."""
     train = dict(config["train"])
-    train["betas"], train["ema"] = tuple(train["betas"]), tuple(train["ema"])
+    for key in ("betas", "ema"):
+        train[key] = _numbers(f"train.{key}", train[key])
+    for key in ("lr", "weight_decay", "warmup", "clip"):
+        train[key] = _number(f"train.{key}", train[key])
+    for key in ("images", "batch"):
+        _number(f"budget.{key}", config["budget"][key])
     return Recipe(images=int(config["budget"]["images"]), batch=int(config["budget"]["batch"]),
                   micro_batch=config["budget"]["micro_batch"], **train)
 
@@ -52,9 +58,15 @@ def check(config: Config) -> None:
     """Raise ConfigError where a config cannot run, as far as that is known without data, network or device."""
     made, settings = method(config), recipe(config)
     network_factory(config, (1, 8, 8))
-    for solver in config["evaluation"]["solvers"]:
-        if solver not in [s.value for s in Solver]:
-            raise nearest("evaluation.solvers", solver, (s.value for s in Solver))
+    device(config)
+    _check_evaluation(config, settings)
+    if config["backbone"].get("classes"):
+        raise ConfigError("backbone.classes: class-conditional models are not evaluated yet; leave it 0")
+    if len(made.stages(settings.images)) > 1 and float(config["evaluation"]["ema"] or settings.ema[0]) != settings.ema[0]:
+        raise ConfigError(
+            f"evaluation.ema: {config['label']} hands its first average ({settings.ema[0]}) from stage to stage and must "
+            "be evaluated with it; put the wanted decay first in train.ema"
+        )
     group = made.needs.group
     for key, size in (("budget.batch", settings.batch), ("budget.micro_batch", settings.micro_batch)):
         if size is not None and size % group:
@@ -65,6 +77,33 @@ def check(config: Config) -> None:
             f"budget.images={settings.images} leaves no step for one of the {len(stages)} stages of {config['label']}; "
             "raise it or lower the number of stages"
         )
+
+
+def _check_evaluation(config: Config, settings: Recipe) -> None:
+    evaluation = config["evaluation"]
+    for solver in evaluation["solvers"]:
+        if solver not in [s.value for s in Solver]:
+            raise nearest("evaluation.solvers", solver, (s.value for s in Solver))
+    for key in ("steps", "seeds"):
+        if not all(n == int(n) for n in _numbers(f"evaluation.{key}", evaluation[key])):
+            raise ConfigError(f"evaluation.{key}={evaluation[key]} must be whole numbers")
+    for key in ("chunk", "batch"):
+        if _number(f"evaluation.{key}", evaluation[key]) < 1:
+            raise ConfigError(f"evaluation.{key}={evaluation[key]} must be at least 1")
+    if evaluation["ema"] is not None and float(evaluation["ema"]) not in settings.ema:
+        raise nearest("evaluation.ema", evaluation["ema"], settings.ema)
+
+
+def _number(key: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ConfigError(f"{key}={value!r} must be a number")
+    return value
+
+
+def _numbers(key: str, values: Any) -> tuple[float, ...]:
+    if not isinstance(values, list | tuple) or not values:
+        raise ConfigError(f"{key}={values!r} must be a list of numbers, for example {key}=[{values}]")
+    return tuple(_number(key, value) for value in values)
 
 
 def backbone(config: Config, dataset: data.Dataset) -> Backbone:
@@ -87,9 +126,9 @@ def protocol(config: Config, dataset: data.Dataset) -> Protocol:
     image = dataset.kind == "images"
     name = config["data"].get("features") if image else None
     count = evaluation["count"] or min(len(dataset.heldout), 10_000)
-    if image and count > len(dataset.heldout):
+    if count > len(dataset.heldout):
         raise ConfigError(
-            f"evaluation.count={count}: only {len(dataset.heldout)} held-out images can stand beside it at the same "
+            f"evaluation.count={count}: only {len(dataset.heldout)} held-out samples can stand beside it at the same "
             "count; lower it or leave it null"
         )
     return Protocol(
@@ -106,15 +145,18 @@ def protocol(config: Config, dataset: data.Dataset) -> Protocol:
 
 
 def device(config: Config) -> torch.device:
-    """backend.device; "auto" takes the worker's GPU, or the CPU."""
-    import os
-
-    name = config["backend"]["device"]
-    if name != "auto":
-        return torch.device(name)
-    if not torch.cuda.is_available():
-        return torch.device("cpu")
-    return torch.device("cuda", int(os.environ.get("FEWSTEP_WORKER", "0")) % torch.cuda.device_count())
+    """backend.device: "cpu", "cuda", "cuda:1"; "auto" and "cuda" take the worker's GPU, "auto" the CPU where there is none."""
+    name = str(config["backend"]["device"])
+    if name not in ("auto", "cuda"):
+        try:
+            return torch.device(name)
+        except RuntimeError as error:
+            raise nearest("backend.device", name, ("auto", "cpu", "cuda", "cuda:0")) from error
+    if torch.cuda.is_available():
+        return torch.device("cuda", int(os.environ.get("FEWSTEP_WORKER", "0")) % torch.cuda.device_count())
+    if name == "cuda":
+        raise ConfigError("backend.device=cuda: PyTorch sees no GPU here; use auto or cpu")
+    return torch.device("cpu")
 
 
 def versions() -> dict[str, str]:

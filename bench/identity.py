@@ -7,7 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 TRAINING = ("data", "backbone", "method", "interpolant", "budget", "train", "seed")
-HARMLESS = {"budget": ("micro_batch",), "train": ("checkpoints", "milestones", "logs")}
+HARMLESS = {
+    "budget": ("micro_batch",), "train": ("checkpoints", "milestones", "logs"), "backbone": ("gflops",),
+    "data": ("features", "root", "download"),
+}
+VERSION = 1  # bump when the loop, the averages or the networks are mended: old weights are then never served for new ones
 
 
 def run_id(config: Mapping[str, Any], version: int, fingerprint: str | None, parents: tuple[str, ...]) -> str:
@@ -21,9 +25,9 @@ def run_id(config: Mapping[str, Any], version: int, fingerprint: str | None, par
         for key in keys:
             content[section].pop(key, None)
     if fingerprint is not None:
-        content["data"] = {k: v for k, v in content["data"].items() if k not in ("path", "root", "heldout", "download")}
-    content |= {"version": version, "fingerprint": fingerprint, "parents": parents}
-    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:10]
+        content["data"] = {k: v for k, v in content["data"].items() if k not in ("path", "heldout")}
+    content |= {"version": (VERSION, version), "fingerprint": fingerprint, "parents": parents}
+    digest = _digest(content)
     return f"{config['method']['name']}-{config['data']['name']}-s{config['seed']}-{digest}"
 
 
@@ -32,5 +36,17 @@ def reference_id(config: Mapping[str, Any], fingerprint: str | None) -> str:
     evaluation = {k: v for k, v in config["evaluation"].items() if k not in ("batch", "steps")}
     content = {"data": config["data"], "evaluation": evaluation, "fingerprint": fingerprint,
                "base_scale": config["interpolant"]["base_scale"]}
-    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:10]
-    return f"reference-{config['data']['name']}-{digest}"
+    return f"reference-{config['data']['name']}-{_digest(content)}"
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(_canonical(content), sort_keys=True).encode()).hexdigest()[:10]
+
+
+def _canonical(value: Any) -> Any:
+    """1 and 1.0 are one setting."""
+    if isinstance(value, Mapping):
+        return {k: _canonical(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_canonical(v) for v in value]
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value

@@ -88,7 +88,7 @@ class _Run:
                 )
         except StoreError:
             pass
-        config, teacher = self.config, self.teacher
+        config, teacher = {**self.config, "shape": list(self.data.shape)}, self.teacher
         return RunRecord(
             run_id=self.folder.name, label=config["label"], method=config["method"]["name"],
             data=config["data"]["name"], backbone=config["backbone"]["name"], seed=int(config["seed"]), config=config,

@@ -48,12 +48,13 @@ def _teacher(config: Config) -> Job:
 
 
 def _job(config: Config, method: Method, parents: tuple[str, ...], listed: bool = True) -> Job:
-    plain = {k: v for k, v in config.items() if k not in ("sweep", "plan", "out")}
+    plain = {k: v for k, v in config.items() if k not in ("sweep", "plan", "out", "knobs")}
     plain["kind"] = "method"
     plain["evaluation"] = _evaluation(config)
     plain["teacher"] = {**config["teacher"], "run": parents[0] if parents else None}
     name = run_id(config, method.version, data.fingerprint(config["data"]), parents)
-    return Job(name, config["label"], plain, parents, cost=gflops(config, method), listed=listed)
+    plain["cost"] = gflops(config, method)
+    return Job(name, config["label"], plain, parents, cost=plain["cost"], listed=listed)
 
 
 def reopen(out: Path, plan: Iterable[Job]) -> int:
@@ -80,8 +81,12 @@ def _scoring(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def _evaluation(config: Mapping[str, Any]) -> dict[str, Any]:
     """The evaluation settings with the hash of the feature weights: new weights are a new protocol."""
-    name = config["data"].get("features")
-    return {**config["evaluation"], "features": f"{name}:{features.digest(name)[:12]}" if name else "none"}
+    name, evaluation = config["data"].get("features"), config["evaluation"]
+    return {
+        **evaluation,
+        "features": f"{name}:{features.digest(name)[:12]}" if name else "none",
+        "ema": float(evaluation["ema"] or config["train"]["ema"][0]),
+    }
 
 
 def _references(experiments: Sequence[Config]) -> Iterator[Job]:
@@ -106,11 +111,10 @@ def seconds_per_gflop(out: Path, jobs: Sequence[Job], config: Mapping[str, Any])
     for folder in sorted((out / "runs").glob("*-*")):
         try:
             record = read_run(folder)
-        except (StoreError, ValueError):
+        except (StoreError, RecordError):
             continue
-        if record.status == "done" and record.kind == "method" and record.config.get("backbone") == config["backbone"]:
-            work = gflops(record.config, experiment.method(record.config))
-            rates.append((record.train_seconds + record.evaluation_seconds) / work)
+        if record.status == "done" and record.config.get("backbone") == config["backbone"] and record.config.get("cost"):
+            rates.append((record.train_seconds + record.evaluation_seconds) / record.config["cost"])
     if rates:
         return sorted(rates)[len(rates) // 2], f"from {len(rates)} finished runs of this backbone in {out}"
     device = experiment.device(config).type

@@ -34,9 +34,12 @@ class Model:
         """
         if not self.method.supports(steps):
             raise ValueError(f"{self.run_id} defines no sample of {steps} steps")
-        chunk = int(self.config["evaluation"]["chunk"])
-        sampler = Sampler(self.method, self.models, self.shape, seed, chunk, self.device, condition)
+        sampler = self.sampler(seed, int(self.config["evaluation"]["chunk"]), condition)
         return torch.cat([x.cpu() for x in sampler.batches(n, steps, max(n, 1))])
+
+    def sampler(self, seed: int, chunk: int, condition: int | None = None) -> Sampler:
+        """A sampler with network calls of `chunk` rows; the noise depends on the chunk."""
+        return Sampler(self.method, self.models, self.shape, seed, chunk, self.device, condition)
 
     def export(self, path: Path | str) -> None:
         """Write the averaged weights of "net" as a plain state dict (torch.save)."""
@@ -56,7 +59,7 @@ def load(folder: Path | str, ema: float | None = None, device: str | torch.devic
         raise ValueError(f"{folder} holds no usable checkpoint (its status is {record.status!r}); run its command again")
     path, state = found
     method = experiment.method(config)
-    shape = experiment.dataset(config).shape
+    shape = tuple(config["shape"])
     models = method.build(experiment.network_factory(config, shape))
     for role, module in models.items():
         module.load_state_dict(state["models"][role])
@@ -67,7 +70,7 @@ def load(folder: Path | str, ema: float | None = None, device: str | torch.devic
     models["net"].load_state_dict({**models["net"].state_dict(), **state["ema"][decay]})
     for module in models.values():
         module.to(device).eval().requires_grad_(False)
-    return Model(method, models, tuple(shape), config, folder.name, torch.device(device), path.name)
+    return Model(method, models, shape, config, folder.name, torch.device(device), path.name)
 
 
 def load_teacher(folder: Path, device: torch.device) -> Teacher:

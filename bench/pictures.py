@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench import model
+from bench import experiment, model
 from results.store import RUN_FILE, StoreError, read_rows, read_run
 
 IMAGES, POINTS = 9, 2000
@@ -23,9 +23,10 @@ def samples(folders: Sequence[Path]) -> dict[str, dict[int, np.ndarray]]:
             steps = sorted({row.steps for row in read_rows(folder)})
             if record.kind != "method" or record.status != "done" or record.label in found:
                 continue
-            loaded = model.load(folder)
+            loaded = model.load(folder, device=experiment.device(record.config))
             points = len(loaded.shape) == 1
-            drawn = {n: loaded.sample(POINTS if points else IMAGES, n, seed=0).numpy() for n in steps}
+            sampler = loaded.sampler(seed=0, chunk=POINTS if points else IMAGES)
+            drawn = {n: sampler.draw(0, n).cpu().numpy() for n in steps}
         except (StoreError, ValueError, OSError) as error:
             warnings.warn(f"no samples of {folder.name} in the picture: {error}", stacklevel=2)
             continue

@@ -23,6 +23,7 @@ from methods.registry import ConfigError
 from results import report
 from results.record import RecordError
 from results.render import plain
+from results.scores import ProtocolError
 from results.store import StoreError, read_rows, write_json
 from sweeps.backend import SweepError
 from sweeps.engine import Outcome
@@ -41,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     warnings.formatwarning = lambda message, *rest, **more: f"warning: {message}\n"
     try:
         return _main(arguments)
-    except (ConfigError, PlanError, StoreError, RecordError, SweepError) as error:
+    except (ConfigError, PlanError, StoreError, RecordError, ProtocolError, SweepError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
 
@@ -65,6 +66,12 @@ def _main(arguments: Sequence[str]) -> int:
     folder = out / "sweeps" / name
     order = list(dict.fromkeys(config["label"] for config in request.experiments))
     listed = [job.id for job in plan if job.listed or job.kind == "reference"]
+    references = [job.id for job in plan if job.kind == "reference"]
+    if len(references) > 1:
+        raise ConfigError(
+            f"this sweep would need {len(references)} tables: its runs differ in data or evaluation, and numbers of two "
+            "protocols cannot stand in one; run one sweep for each"
+        )
     write_json(folder / "runs.json", {"runs": listed, "order": order, "note": settings["sweep"]["note"]})
     if again := reopen(out, plan):
         print(f"{again} finished runs are scored again under the new evaluation; nothing is trained twice.")

@@ -37,7 +37,7 @@ def scorer(data: Dataset, protocol: Protocol, device: torch.device) -> Callable[
 
 def _images(data: Dataset, protocol: Protocol, device: torch.device) -> Callable[[Tensor, int], Scores]:
     network = features.load(protocol.features.split(":")[0], device)
-    reference = _moments(_features(network, data, data.train))
+    reference = _moments(_features(network, data, data.train, device))
     g = generator("cpu", "neighbours", protocol.count)
     n = min(len(data.heldout), 2000)  # both sets at one size, or the larger would look nearer
     train, heldout = (
@@ -46,8 +46,8 @@ def _images(data: Dataset, protocol: Protocol, device: torch.device) -> Callable
 
     def score(samples: Tensor, seed: int) -> Scores:
         pixels = data.encode(samples)
-        found = _moments(_features(network, data, pixels))
-        rounded = data.decode(pixels)[:n]
+        found = _moments(_features(network, data, pixels, device))
+        rounded = data.decode(pixels)[:n].to(device)
         return {
             protocol.metrics[0]: (frechet_distance(*found, *reference), {"primary": True}),
             "nn_train": (nearest_distance(rounded, train), {}),
@@ -57,9 +57,9 @@ def _images(data: Dataset, protocol: Protocol, device: torch.device) -> Callable
     return score
 
 
-def _features(network: Callable[[Tensor], Tensor], data: Dataset, pixels: Tensor) -> Tensor:
-    with torch.no_grad():
-        return torch.cat([network(data.decode(part)).double().cpu() for part in pixels.split(500)])
+def _features(network: Callable[[Tensor], Tensor], data: Dataset, pixels: Tensor, device: torch.device) -> Tensor:
+    with torch.no_grad(), torch.backends.cudnn.flags(allow_tf32=False):
+        return torch.cat([network(data.decode(part.to(device))).double().cpu() for part in pixels.split(500)])
 
 
 def _moments(features: Tensor) -> tuple[Any, Any]:

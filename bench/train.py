@@ -24,6 +24,7 @@ from methods.registry import ConfigError, nearest
 from results.store import append_jsonl, read_jsonl
 
 Report = Callable[[dict[str, Any]], bool]
+BLOWN_UP = 1e6  # a loss so many times the first one is divergence, though it is a number
 OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "radam": torch.optim.RAdam,
 }
@@ -109,6 +110,10 @@ class Trainer:
         self.target_net = copy.deepcopy(self.models["net"]).requires_grad_(False) if decay else None
         self.target = Averages(self.models["net"], [decay], warm=False) if decay else None
         self.optimizers: dict[str, torch.optim.Optimizer] = {}
+        self._sum, self._count = torch.zeros((), device=self.device), 0
+        self._parts: Mapping[str, Tensor] = {}
+        self._first_loss = 0.0
+        self._resumed: Path | None = None
         self.train_data = self.data.train.to(self.device)
         labels = self.data.labels if self.conditional else None
         self.labels = None if labels is None else labels.to(self.device)
@@ -122,7 +127,7 @@ class Trainer:
         resumed = self._resume()
         if not resumed:
             self._begin_stage(0)
-        self._sum, self._count, clock = torch.zeros((), device=self.device), 0, time.monotonic()
+        clock, last = time.monotonic(), None
         every = {k: max(1, self.recipe.steps // n) if n else 0 for k, n in
                  (("log", self.recipe.logs), ("save", self.recipe.checkpoints), ("milestone", self.recipe.milestones))}
         stage, told = self.stage, 0.0
@@ -132,15 +137,18 @@ class Trainer:
                 stage = self.stage
             self._train_step(stage)
             if self.step % every["log"] == 0 or self.step == self.recipe.steps:
+                reason = self._log(stage)  # waits for the device, so the clock is read after it
                 self.seconds, clock = self.seconds + time.monotonic() - clock, time.monotonic()
-                if (reason := self._log(stage)) is not None:
+                if reason is not None:
                     return Outcome("diverged", reason, self.step, self.seconds, None)
             if every["save"] and (self.step % every["save"] == 0 or self.step == self.recipe.steps):
                 self.seconds, clock = self.seconds + time.monotonic() - clock, time.monotonic()
-                self._save("step")
+                last = self._save("step")
                 clock = time.monotonic()
             if every["milestone"] and self.step % every["milestone"] == 0:
+                self.seconds += time.monotonic() - clock
                 self._save("milestone")
+                clock = time.monotonic()
             if (now := time.monotonic()) - told > 0.5:
                 told = now
                 message = {"images": self.step * self.recipe.batch, "budget": self.recipe.images, "stage": stage.name}
@@ -148,8 +156,7 @@ class Trainer:
                     self.seconds += time.monotonic() - clock
                     path = self._save("step")
                     return Outcome("interrupted", "stopped on request", self.step, self.seconds, path)
-        found = None if self.folder is None else checkpoint.newest(self.folder / "checkpoints")
-        return Outcome("done", "", self.step, self.seconds, found[0] if found else None)
+        return Outcome("done", "", self.step, self.seconds, last or self._resumed)
 
     def averaged(self, decay: float | None = None) -> nn.Module:
         """A copy of "net" with the average of that decay (default: the first configured)."""
@@ -201,6 +208,7 @@ class Trainer:
             parameters = [p for group in self.optimizers[name].param_groups for p in group["params"]]
             value.backward(inputs=parameters, retain_graph=len(losses) > 1)
             self._sum += value.detach()
+            self._parts = loss.parts
 
     def _begin_stage(self, index: int) -> None:
         stage = self.stages[index]
@@ -241,20 +249,21 @@ class Trainer:
         loss = self._sum.item() / max(1, self._count)
         self._sum.zero_()
         self._count = 0
-        self._note(images=self.step * self.recipe.batch, stage=stage.name, loss=loss)
-        if loss == loss and abs(loss) != float("inf"):
+        parts = {name: part.mean().item() for name, part in self._parts.items() if len(part)}
+        self._note(images=self.step * self.recipe.batch, stage=stage.name, loss=loss, **parts)
+        self._first_loss = self._first_loss or abs(loss)
+        if abs(loss) <= BLOWN_UP * max(1.0, self._first_loss):  # False for NaN
             return None
-        return f"the loss was {loss} at step {self.step} (stage {stage.name!r})"
+        return f"the loss was {loss:.3g} at step {self.step} (stage {stage.name!r})"
 
     def _save(self, kind: str) -> Path | None:
         if self.folder is None:
             return None
         ema = self.average.state()
         state: dict[str, Any] = {"step": self.step, "stage": self.stage_index, "ema": ema}
-        # Roles that sampling needs besides "net" (progressive distillation's kept students) belong to the EMA file too.
-        state["models"] = {role: module.state_dict() for role, module in self.models.items() if role != "net"}
+        roles = self.models if kind == "step" else [r for r in self.method.sampled(self.models) if r != "net"]
+        state["models"] = {role: self.models[role].state_dict() for role in roles}
         if kind == "step":
-            state["models"]["net"] = self.models["net"].state_dict()
             state["optimizers"] = {name: o.state_dict() for name, o in self.optimizers.items()}
             if self.target is not None:
                 state["target"] = self.target.state()
@@ -270,7 +279,7 @@ class Trainer:
     def _resume(self) -> bool:
         if self.folder is None or (found := checkpoint.newest(self.folder / "checkpoints")) is None:
             return False
-        state = found[1]
+        self._resumed, state = found
         self.step, self.stage_index = state["step"], state["stage"]
         for role, module in self.models.items():
             module.load_state_dict(state["models"][role])

@@ -121,7 +121,7 @@ class Context:
 
 @dataclass(frozen=True)
 class Loss:
-    """per_sample (B,): the loop takes its mean over the global batch. parts: further (B,) tensors to be logged."""
+    """per_sample (B,): the loop takes its mean over the global batch. parts: further vectors whose means are logged."""
 
     per_sample: Tensor
     parts: Mapping[str, Tensor] = field(default_factory=dict)
@@ -171,6 +171,10 @@ class Method(ABC):
         """The training stages; their images sum to the budget `images`."""
         return [Stage("train", images)]
 
+    def sampled(self, models: Models) -> list[str]:
+        """The roles that `jump` calls."""
+        return ["net"]
+
     def jump(self, models: Models, x: Tensor, s: Tensor, t: Tensor, condition: Tensor | None = None) -> Tensor:
         """X_{s,t}(x), shape of x (B, ...); s, t (B,)."""
         from methods.flow_map import jump
@@ -190,6 +194,11 @@ class Method(ABC):
 def _split(rows: range, share: float) -> tuple[Tensor, Tensor]:
     inside = torch.tensor([int((i + 1) * share + 1e-9) > int(i * share + 1e-9) for i in rows], dtype=torch.bool)
     return inside.nonzero()[:, 0], (~inside).nonzero()[:, 0]
+
+
+def start_from_teacher(models: Models, previous: Models) -> None:
+    """A `Stage.prepare`: the student takes the teacher's weights."""
+    models["net"].load_state_dict(previous["net"].state_dict())
 
 
 def conditioned(

@@ -13,6 +13,7 @@ and is left out.
 """
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
@@ -20,7 +21,18 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from methods.base import Batch, Context, Loss, Method, Models, Needs, conditioned, squared
+from methods.base import (
+    Batch,
+    Context,
+    Loss,
+    Method,
+    Models,
+    Needs,
+    Stage,
+    conditioned,
+    squared,
+    start_from_teacher,
+)
 from methods.flow_map import jump
 from methods.interpolant import Interpolant
 from methods.solvers import Solver, step
@@ -139,7 +151,10 @@ class Consistency(Method):
 
 @dataclass(frozen=True)
 class ECT(Consistency):
-    """Consistency training, easy version: starts as denoising and tightens; no teacher, no slow target."""
+    """Consistency training, easy version: starts as denoising and tightens; no teacher, no slow target.
+
+    The authors start from a pretrained diffusion model; here it starts from scratch, on the budget of all others.
+    """
 
     pairs: Pairs = field(default_factory=EasyPairs)
     distance: Distance = Distance.NORM
@@ -162,7 +177,7 @@ class ECT(Consistency):
 class CD(Consistency):
     """Consistency distillation: x_r by one step of the teacher's ODE. target_ema: decay of the slow target, 0 for none.
 
-    The authors' CIFAR-10 configuration uses no slow target. The solver steps in this clock, not in sigma; Euler's step
+    initialise: the student starts from the teacher's weights, as the authors'. The authors' CIFAR-10 configuration uses no slow target. The solver steps in this clock, not in sigma; Euler's step
     is the same in both, Heun's of the same order.
     """
 
@@ -170,6 +185,10 @@ class CD(Consistency):
     distance: Distance = Distance.SQUARED
     solver: Solver = Solver.HEUN
     target_ema: float = 0.0
+    initialise: bool = True
+
+    def stages(self, images: int) -> Sequence[Stage]:
+        return [Stage("train", images, prepare=start_from_teacher if self.initialise else None)]
 
     @property
     def needs(self) -> Needs:

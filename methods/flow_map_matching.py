@@ -8,24 +8,32 @@ recommends (eq. 27); without it (eq. 26, the original) the gradient also runs th
 Reference: Boffi, Albergo, Vanden-Eijnden, "Flow map matching" (arXiv 2406.07507), Corollary 3.7.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 
-from methods.base import Batch, Context, Loss, Method, Models, Needs, conditioned, squared
+from methods.base import Batch, Context, Loss, Method, Models, Needs, Stage, conditioned, squared, start_from_teacher
 from methods.flow_map import lagrangian
 from methods.times import ordered
 
 
 @dataclass(frozen=True)
 class LMD(Method):
-    """Lagrangian map distillation. stop_gradient: cut the gradient at the teacher's evaluation."""
+    """Lagrangian map distillation. stop_gradient: cut the gradient at the teacher's evaluation.
+
+    initialise: start from the teacher's weights instead of from scratch.
+    """
 
     stop_gradient: bool = True
+    initialise: bool = False
 
     @property
     def needs(self) -> Needs:
         return Needs(teacher=True, cost=2.6, truth="A")
+
+    def stages(self, images: int) -> Sequence[Stage]:
+        return [Stage("train", images, prepare=start_from_teacher if self.initialise else None)]
 
     def losses(self, models: Models, batch: Batch, context: Context) -> dict[str, Loss]:
         path, x_1 = self.interpolant, batch.x_1

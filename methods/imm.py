@@ -4,10 +4,11 @@ A group of M samples shares s < r < t (in the paper's clock, noise at 1; here ta
 
     y = X_{t,s}(x_t),   y~ = sg[ X_{r,s}(x_r) ],   x_r by DDIM from (x_t, x_1), that is, on the same noise and data
     loss = w(s, t) [ mean k(y, y') + mean k(y~, y~') - 2 mean k(y, y~) ]   over all M x M pairs, the diagonal included
-    k(a, b) = exp( -max(|a-b|, eps) / (D |t-s|) )                          the Laplace kernel of the paper
+    k(a, b) = exp( -max(|a-b|, eps) / (D s_0 |t-s|) )                      the Laplace kernel of the paper
     w = 1/2 sigmoid(b - lambda_t) (-d lambda / dt) a_t^p / (a_t^2 + b_t^2),   lambda = log SNR
 
-|t-s| is the paper's c_out for the flow parameterisation X = x + (t-s) v, which is the one used here. One particle and
+s_0 |t-s| is the paper's c_out for the flow parameterisation X = x + (t-s) v, which is the one used here. Training stops
+short of both ends by `edge`; sampling runs from 0 to 1 all the same. One particle and
 the energy kernel -|a-b|^2 give twice the squared consistency loss (the paper's Lemma 2).
 
 Reference: Zhou, Ermon, Song, "Inductive Moment Matching" (arXiv 2503.07565), eqs. 9-13 and Appendix C.
@@ -45,6 +46,10 @@ class IMM(Method):
     kernel: Kernel = Kernel.LAPLACE
     eps: float = 1e-8
 
+    def __post_init__(self) -> None:
+        if self.particles < 1:
+            raise ValueError(f"method.particles={self.particles} must be at least 1")
+
     @property
     def needs(self) -> Needs:
         return Needs(group=self.particles, cost=1.5, truth="C")
@@ -62,7 +67,7 @@ class IMM(Method):
         with torch.no_grad():
             y_sg = jump(v, path.point(x_0, x_1, rho), rho, end)
         # A gap of exactly 0 (a uniform number may be 0) would make the kernel's gradient 0 * inf.
-        scale = y.shape[1:].numel() * (end - tau).clamp(min=self.eps)
+        scale = y.shape[1:].numel() * path.base_scale * (end - tau).clamp(min=self.eps)
         groups, scale = [self._groups(z) for z in (y, y_sg)], self._groups(scale)[:, :1, None]
         loss = (
             self._mean(groups[0], groups[0], scale)

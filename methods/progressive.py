@@ -70,6 +70,9 @@ class Progressive(Method):
         roles = ["net", "teacher", *(f"student_{n}" for n in self.kept)]
         return {role: backbone.net() for role in roles}
 
+    def sampled(self, models: Models) -> list[str]:
+        return [role for role in models if role != "teacher"]
+
     def stages(self, images: int) -> Sequence[Stage]:
         rounds = [self.start >> k for k in range(int(log2(self.start)) + 1)]
         share = [self.last_rounds_weight if n <= 2 else 1.0 for n in rounds]
@@ -84,7 +87,7 @@ class Progressive(Method):
         """The student of n steps starts as its teacher; a finished student that will be sampled from is kept."""
         state = previous["net"].state_dict()
         for role in ("net", "teacher", f"student_{2 * n}"):
-            if role in models and not (role.startswith("student") and n == self.start):
+            if role in models:
                 models[role].load_state_dict(state)
 
     def losses(self, models: Models, batch: Batch, context: Context) -> dict[str, Loss]:

@@ -34,7 +34,10 @@ def make_interpolant(config: Mapping[str, Any]) -> Interpolant:
     """{"name": "linear" | "trigonometric", "base_scale": float}."""
     if config["name"] not in INTERPOLANTS:
         raise nearest("interpolant.name", config["name"], INTERPOLANTS)
-    return INTERPOLANTS[config["name"]](base_scale=float(config.get("base_scale", 1.0)))
+    try:
+        return INTERPOLANTS[config["name"]](base_scale=float(config.get("base_scale", 1.0)))
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"interpolant.base_scale={config['base_scale']!r} is not a positive number") from error
 
 
 def make_method(config: Mapping[str, Any], interpolant: Interpolant) -> Method:
@@ -55,7 +58,10 @@ def _make(target: str, knobs: Mapping[str, Any], key: str, **given: Any) -> Any:
         if name not in fields or name in given:
             raise nearest(key, name, fields.keys() - given.keys())
         values[name] = _resolve(value, hints[name], f"{key}.{name}")
-    return cls(**values, **given)
+    try:
+        return cls(**values, **given)
+    except (ValueError, ZeroDivisionError) as error:
+        raise ConfigError(str(error)) from error
 
 
 def _resolve(value: Any, hint: Any, key: str) -> Any:

@@ -49,9 +49,14 @@ class SelfDistillation(Method):
     eta: float = 0.75
     learned_weight: bool = True
     anneal: float = 0.0
+    stop_gradient: StopGradient = StopGradient.CONVEX
     relative_cost: ClassVar[float] = 2.0
+    placements: ClassVar[tuple[StopGradient, ...]] = tuple(StopGradient)
 
     def __post_init__(self) -> None:
+        if self.stop_gradient not in self.placements:
+            valid = ", ".join(p.value for p in self.placements)
+            raise ValueError(f"method.stop_gradient={self.stop_gradient.value} means nothing here. Valid: {valid}")
         if not 0 <= self.eta <= 1:
             raise ValueError(f"method.eta is a share of the batch and must lie in [0, 1], got {self.eta}")
 
@@ -98,7 +103,7 @@ class SelfDistillation(Method):
 class LSD(SelfDistillation):
     """Lagrangian self-distillation."""
 
-    stop_gradient: StopGradient = StopGradient.CONVEX
+    placements: ClassVar[tuple[StopGradient, ...]] = (StopGradient.NONE, StopGradient.CONVEX, StopGradient.DETACHED)
 
     def residual(self, v: Velocity, x: Tensor, s: Tensor, t: Tensor, context: Context) -> Tensor:
         if self.stop_gradient is StopGradient.DETACHED:
@@ -141,7 +146,7 @@ class PSD(SelfDistillation):
 
     uniform: bool = False
     relative_cost: ClassVar[float] = 1.5
-    stop_gradient: StopGradient = StopGradient.CONVEX
+    placements: ClassVar[tuple[StopGradient, ...]] = (StopGradient.NONE, StopGradient.CONVEX)
 
     def residual(self, v: Velocity, x: Tensor, s: Tensor, t: Tensor, context: Context) -> Tensor:
         if self.uniform:

@@ -32,7 +32,8 @@ def plain(frame: pd.DataFrame, metric: str | None = None) -> str:
     body += [[label, _short_cell(rows[0], best)] + [""] * (len(steps) + 4) for label, rows in _references(part)]
     head = [info.name, *map(_steps_title, steps), "images", "seconds", "params", "teacher", "status"]
     star = ", * best or tied" if info.better else ""
-    caption = f"{info.title}, {_ARROW[info.better]}; mean ±95 % over training seeds{star}"
+    caption = f"{info.title}, {_ARROW[info.better]}; mean ±95 % over training seeds"
+    caption += f" (references: over sample draws){star}"
     return "\n".join([*_aligned([head, *body]), f"{caption}; protocol {_protocol(part)}, {_seeds(part)}"])
 
 
@@ -69,7 +70,7 @@ def _caption(part: pd.DataFrame, metric: Metric) -> str:
     ranks = "bold = best of its column, and all whose interval overlaps the best one's; " if metric.better else ""
     floors = sorted({number(value) for value in part["floor"].dropna()})
     words = [
-        "Mean [95 % Student-t interval over training seeds; none below three seeds]; "
+        "Mean [95 % Student-t interval over training seeds, for references over sample draws; none below three]; "
         f"{ranks}italic = reference, one value for any number of steps.",
         f"Protocol `{_protocol(part)}`; {_seeds(part)}; {_evaluations(part)}.",
         metric.note,

@@ -6,6 +6,7 @@ At theta = 0 the network is the truth, and the gradient with respect to theta te
 Everything is float64, and every number is a function of the seeds.
 """
 
+import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import pi
@@ -172,7 +173,7 @@ def loss_and_gradient(
 def orders(losses: Mapping[int, float]) -> Iterator[float]:
     """Observed orders between successive n (each twice the one before)."""
     sizes = sorted(losses)
-    for coarse, fine in zip(sizes, sizes[1:], strict=False):
+    for coarse, fine in itertools.pairwise(sizes):
         yield torch.log2(torch.tensor(losses[coarse] / losses[fine], dtype=torch.float64)).item()
 
 

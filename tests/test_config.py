@@ -108,3 +108,49 @@ def test_ten_thousand_runs_are_planned_with_their_teachers() -> None:
     seeds = ",".join(map(str, range(2500)))
     plan = Plan(jobs(config.request(["method=lmd,cd,psd_m,ect", f"seed={seeds}"]).experiments))
     assert len(plan) == 12_501, "ten thousand runs, a teacher for each seed, and the reference rows"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "names"),
+    [
+        (["train.ema=0.999"], ["train.ema", "list"]),
+        (["budget.images=abc"], ["budget.images", "number"]),
+        (["train.lr=abc"], ["train.lr"]),
+        (["backend.device=gpu"], ["backend.device", "cuda"]),
+        (["method=progressive", "method.start=12"], ["start", "power of two"]),
+        (["interpolant.base_scale=0"], ["interpolant.base_scale", "positive"]),
+        (["method=imm", "method.particles=0"], ["particles"]),
+        (["evaluation.seeds=0"], ["evaluation.seeds", "list"]),
+        (["evaluation.chunk=0"], ["evaluation.chunk"]),
+        (["evaluation.ema=0.5"], ["evaluation.ema", "0.999"]),
+        (["evaluation.solvers=[huen]"], ["evaluation.solvers", "heun"]),
+        (["backbone.classes=10"], ["backbone.classes"]),
+        (["backbone.widht=10"], ["widht", "width"]),
+        (["method=lsd", "method.stop_gradient=full"], ["method.stop_gradient", "convex"]),
+        (["method=progressive", "train.ema=[0.999,0.9]", "evaluation.ema=0.9"], ["evaluation.ema", "train.ema"]),
+    ],
+)
+def test_a_wrong_value_is_found_before_anything_starts(arguments: list[str], names: list[str]) -> None:
+    with pytest.raises(ConfigError) as error:
+        for made in config.request(["sweep=none", *arguments]).experiments:
+            experiment.check(made)
+    for name in names:
+        assert name in str(error.value)
+
+
+def test_what_cannot_change_a_weight_does_not_change_a_runs_identity() -> None:
+    def identity(*arguments: str) -> str:
+        return jobs(config.request(["sweep=none", "data=cifar10", "method=psd_m", *arguments]).experiments)[-1].id
+
+    same = ["data.root=elsewhere", "data.download=true", "data.features=digits8", "backbone.gflops=3", "out=x",
+            "interpolant.base_scale=1", "budget.micro_batch=32", "evaluation.count=64", "train.logs=7", "backend.threads=2"]
+    other = ["seed=1", "train.lr=1", "backbone.width=64", "method.eta=0.5", "interpolant.base_scale=0.5", "train.ema=[0.9]"]
+    assert {identity(argument) for argument in same} == {identity()}
+    assert len({identity(argument) for argument in [*other, "seed=0"]}) == 1 + len(other)
+
+
+def test_a_teacher_is_the_flow_matching_row_also_with_knobs_of_the_command_line() -> None:
+    made = jobs(config.request(["sweep=none", "method=flow_matching,lmd", "method.solver=heun"]).experiments)
+    (row,) = [job for job in made if job.label == "flow_matching" and job.listed]
+    (student,) = [job for job in made if job.label == "lmd"]
+    assert student.parents == (row.id,)

@@ -84,6 +84,27 @@ def test_a_diverged_run_is_a_result_and_its_siblings_finish(tmp_path: Path) -> N
     assert status["psd_m train.lr=0.001"] == "done"
 
 
+def test_a_loss_that_explodes_is_divergence_though_it_is_a_number(tmp_path: Path) -> None:
+    command = ["sweep=none", "method=lsd", "train.lr=1.0", "train.clip=0", *SMALL, "budget.images=12800", f"out={tmp_path}"]
+    assert run.main(command) == 0
+    assert pd.read_csv(table_file(tmp_path))["status"].str.contains("diverged").any()
+
+
+def test_another_average_in_the_same_folder_is_another_row_and_not_an_empty_table(tmp_path: Path) -> None:
+    for decay in ("0.999", "0.99"):
+        assert run.main(["sweep=none", "method=psd_m", f"train.ema=[{decay}]", *SMALL, f"out={tmp_path}"]) == 0
+    for file in (tmp_path / "sweeps").glob("*/leaderboard.csv"):
+        assert "psd_m" in set(pd.read_csv(file)["method"])
+
+
+def test_a_sweep_over_two_data_sets_is_refused_before_it_trains(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run.main(["sweep=none", "method=psd_m", "data=gaussian,skewed", *SMALL, f"out={tmp_path}"]) == 2
+    assert "one sweep for each" in capsys.readouterr().err
+    assert not list((tmp_path / "runs").iterdir())
+
+
 def test_the_tiny_cifar_sweep_on_a_users_arrays(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     colours = rng.integers(0, 255, (200, 1, 1, 3))
@@ -99,6 +120,9 @@ def test_the_tiny_cifar_sweep_on_a_users_arrays(tmp_path: Path) -> None:
     table = pd.read_csv(table_file(tmp_path))
     assert (table["status"].dropna() == "done").all()
     assert table["method"].nunique() == 11 + 3
+    (tmp_path / "mine.npy").unlink()
+    (folder,) = (tmp_path / "runs").glob("psd_u-*")
+    assert load(folder).sample(2).shape == (2, 3, 16, 16), "a finished model needs no data"
 
 
 def test_points_are_scored_against_the_exact_map(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 import fcntl
 import json
 import multiprocessing
-import time
 
 import fake_jobs
 import pytest

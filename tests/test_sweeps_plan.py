@@ -1,7 +1,6 @@
 """Claims about plans: deduplicated, parents first, checked, described, fast."""
 
 import random
-import time
 
 import pytest
 from hypothesis import given

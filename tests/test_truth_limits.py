@@ -1,14 +1,16 @@
 """Where one objective becomes another, and the pieces that several share: derivatives, learned weight, kernels."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
-from oracle import FEATURES, Oracle, context, data, features, networks, one_loss, orders, perturbation, squared
+from oracle import Oracle, context, data, features, networks, one_loss, orders, perturbation, squared
 from torch import Tensor
 
 from bench.truth import target
-from methods.base import Batch, Method
+from methods.base import Batch, Draws, Method
+from methods.consistency import CD, ECT
 from methods.flow_map import Derivative, derivative, jump, lagrangian
 from methods.imm import IMM, Kernel
 from methods.interpolant import Linear, Trigonometric
@@ -29,8 +31,17 @@ def points(n: int = N) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     return x, s, t, dx
 
 
-def ones(n: int = N) -> Tensor:
-    return torch.ones(n, dtype=torch.float64)
+class Constant:
+    """Draws whose uniform numbers all have one value."""
+
+    def __init__(self, draws: Draws, value: float) -> None:
+        self.draws, self.rows, self.value = draws, draws.rows, value
+
+    def uniform(self, purpose: str, *shape: int) -> Tensor:
+        return torch.full((len(self.rows), *shape), self.value, dtype=torch.float64)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.draws, name)
 
 
 # The derivative of a network.
@@ -126,6 +137,27 @@ def test_meanflow_is_the_same_with_either_derivative(how: Derivative) -> None:
     torch.testing.assert_close(*gradients, rtol=1e-12, atol=1e-12)
 
 
+# Consistency: weights and slow targets.
+
+
+def test_the_weight_of_a_pair_multiplies_its_distance() -> None:
+    method = ECT()
+    loss, _ = one_loss(method, TRUTH, N, 0.2, progress=0.9)
+    _, _, w = method.pairs(context(method, N).draws.uniform("times"), 0.9, method.interpolant)
+    distance = torch.sqrt(loss.parts["raw"] + method.c**2) - method.c
+    torch.testing.assert_close(loss.per_sample.detach(), w * distance)
+
+
+def test_a_slow_target_teaches_in_place_of_the_network() -> None:
+    method = CD(target_ema=0.9)
+    slow = Oracle(TRUTH)
+    loss, net = one_loss(method, TRUTH, N, 0.2, target={"net": slow})
+    own, _ = one_loss(method, TRUTH, N, 0.2)
+    assert [len(slow.calls), len(net.calls)] == [1, 1]
+    assert (loss.per_sample.mean() - own.per_sample.mean()).abs() > 1e-3
+    assert method.needs.target_ema == 0.9 and CD().needs.target_ema is None
+
+
 # Self-distillation: semigroup, learned weight, annealing.
 
 
@@ -134,23 +166,14 @@ def test_the_semigroup_at_its_ends_asks_nothing() -> None:
     method, net = PSD(eta=0.0, uniform=True), Oracle(TRUTH, 0.3)
     x, s, t, _ = points()
 
-    class Ends:
-        def __init__(self, gamma: float) -> None:
-            self.gamma = gamma
-
-        def uniform(self, purpose: str, *shape: int) -> Tensor:
-            return torch.full((N, *shape), self.gamma, dtype=torch.float64)
-
     for gamma in (0.0, 1.0):
-        at = replace(context(method, N))
-        object.__setattr__(at, "draws", Ends(gamma))
-        object.__setattr__(at.draws, "rows", range(N))
-        assert squared(method.residual(net, x, s, t, at)).max() < 1e-24
+        at = context(method, N)
+        assert squared(method.residual(net, x, s, t, replace(at, draws=Constant(at.draws, gamma)))).max() < 1e-24
 
 
 @pytest.mark.parametrize("method", [LSD(), ESD(), PSD(), PSD(uniform=True)], ids=["lsd", "esd", "psd_m", "psd_u"])
 def test_the_learned_weight_enters_as_exp_minus_w_times_loss_plus_w(method: Method) -> None:
-    plain, net = one_loss(method, TRUTH, N, 0.2, w=0.0)
+    plain, _ = one_loss(method, TRUTH, N, 0.2, w=0.0)
     weighted, _ = one_loss(method, TRUTH, N, 0.2, w=0.4)
     diagonal, (s, t) = context(method, N).draws.uniform("diagonal"), context(method, N).draws.uniform("times", 2).T
     s, t = torch.minimum(s, t), torch.maximum(s, t)
@@ -239,19 +262,6 @@ def test_an_interval_of_length_zero_gives_a_finite_gradient(kernel: Kernel) -> N
     """A uniform number may be 0."""
     method, net = IMM(kernel=kernel), Oracle(TRUTH, 0.2)
     at = context(method, 8)
-
-    class Zero:
-        rows = range(8)
-
-        def __getattr__(self, name: str) -> object:
-            return getattr(draws, name)
-
-        def uniform(self, purpose: str, *shape: int) -> Tensor:
-            return torch.zeros((8, *shape), dtype=torch.float64)
-
-    draws = at.draws
-    loss = method.losses({"net": net}, Batch(data(TRUTH, 8)), replace(at, draws=Zero()))["net"].per_sample
-    assert loss.isfinite().all()
-    assert torch.autograd.grad(loss.mean(), net.theta)[0].shape == (FEATURES, 2)
-    loss = method.losses({"net": net}, Batch(data(TRUTH, 8)), replace(at, draws=Zero()))["net"].per_sample
-    assert torch.autograd.grad(loss.mean(), net.theta)[0].isfinite().all()
+    loss = method.losses({"net": net}, Batch(data(TRUTH, 8)), replace(at, draws=Constant(at.draws, 0.0)))["net"]
+    assert loss.per_sample.isfinite().all()
+    assert torch.autograd.grad(loss.per_sample.mean(), net.theta)[0].isfinite().all()

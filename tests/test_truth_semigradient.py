@@ -148,6 +148,13 @@ def two_jumps(at: At) -> Tensor:
     return at.v(at.x_0, s, t) - (exact - at.x_0)
 
 
+def two_euler_steps(at: At) -> Tensor:
+    s, m, t = halving(at)
+    half = at.x_0 + (m - s)[:, None] * TRUTH.velocity(at.x_0, s)
+    end = half + (t - m)[:, None] * TRUTH.velocity(half, m)
+    return at.v(at.x_0, s, t) - (end - at.x_0)
+
+
 def matching(at: At) -> tuple[Tensor, Tensor, Tensor]:
     """tau, rho and end of moment matching with one particle and gap 6."""
     edge = 0.006
@@ -186,6 +193,7 @@ CASES = {
     "ect": Case(ECT(pairs=UniformPairs(8), distance=Distance.SQUARED), consistency, to_data),
     "cd": Case(CD(pairs=UniformPairs(8)), distillation, to_data),
     "progressive": Case(Progressive(start=4), two_jumps, lambda at: features(at.x_0, 0 * at.one, at.one)),
+    "progressive_first": Case(Progressive(start=1), two_euler_steps, lambda at: features(at.x_0, 0 * at.one, at.one)),
     "imm": Case(IMM(particles=1, kernel=Kernel.ENERGY, gap=6), moments, moments_slope, moments_weight),
 }
 
