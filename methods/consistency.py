@@ -177,8 +177,9 @@ class ECT(Consistency):
 class CD(Consistency):
     """Consistency distillation: x_r by one step of the teacher's ODE. target_ema: decay of the slow target, 0 for none.
 
-    initialise: the student starts from the teacher's weights, as the authors'. The authors' CIFAR-10 configuration uses no slow target. The solver steps in this clock, not in sigma; Euler's step
-    is the same in both, Heun's of the same order.
+    initialise: the student starts from the teacher's weights, as the authors'. Their CIFAR-10 configuration uses no slow
+    target. The solver steps in this clock, not in sigma; on the linear clock Euler's step is the same in both, Heun's of
+    the same order.
     """
 
     pairs: Pairs = field(default_factory=KarrasPairs)

@@ -1,5 +1,7 @@
 """Scoring: the exact map has no error on either clock, evaluations are counted, noise follows the sample's index."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 from oracle import Oracle, on_clock
@@ -77,7 +79,7 @@ def test_a_velocity_model_converges_to_the_exact_map_at_least_at_its_solvers_ord
     errors = []
     for steps in (8, 16):
         x, times = x_0, method.grid(steps)
-        for s, t in zip(times[:-1], times[1:], strict=True):
+        for s, t in pairwise(times):
             x = method.jump(models, x, s.expand(200), t.expand(200))
         errors.append((x - end).square().sum(1).mean().sqrt().item())
     assert errors[0] / errors[1] > 0.65 * 2**order  # midpoint does better than its order here
