@@ -183,6 +183,11 @@ FAULTS = [
         ci="swapped times of the teacher's step",
     ),
     *_of(
+        "cd, lmd", "methods/base.py",
+        ("student not started as its teacher", 'models["net"].load_state_dict(previous["net"].state_dict())', "pass",
+         "training::test_a_student_that_says_so_starts_as_its_teacher"),
+    ),
+    *_of(
         "lmd", "methods/flow_map_matching.py",
         ("swapped times", "context.teach(end, t,", "context.teach(end, s,", f"{POINT}[lmd-linear]"),
         ("teacher at the start of the jump", "context.teach(end, t,", "context.teach(x_s, t,", f"{POINT}[lmd-linear]"),
@@ -218,6 +223,8 @@ FAULTS = [
          "limits::test_particles_of_a_group_share_their_times_and_groups_do_not"),
         ("wrong clock in the weight", "torch.sigmoid(self.b - log_snr)", "torch.sigmoid(self.b + log_snr)", f"{LOSS}[imm]"),
         ("kernel without the gap", "(end - tau).clamp(min=self.eps)", "torch.ones_like(tau)",
+         "limits::test_moment_matching_is_the_papers_sum_over_pairs"),
+        ("kernel without the base scale", "path.base_scale * (end - tau)", "(end - tau)",
          "limits::test_moment_matching_is_the_papers_sum_over_pairs"),
         ("gap of zero", "(end - tau).clamp(min=self.eps)", "(end - tau)",
          "limits::test_an_interval_of_length_zero_gives_a_finite_gradient[Kernel.LAPLACE]"),

@@ -20,7 +20,6 @@ from methods.times import Uniform
 
 N = 256
 TRUTH = target("gaussian")
-PAPER = IMM()
 
 
 def points(n: int = N) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -205,23 +204,24 @@ def test_annealing_widens_the_interval_with_progress() -> None:
 # Moment matching.
 
 
-def laplace(a: Tensor, b: Tensor, gap: Tensor) -> Tensor:
-    return torch.exp(-torch.clamp((a - b).square().sum().sqrt(), min=1e-8) / (2 * gap))
+def laplace(a: Tensor, b: Tensor, scale: Tensor) -> Tensor:
+    return torch.exp(-torch.clamp((a - b).square().sum().sqrt(), min=1e-8) / (2 * scale))
 
 
-def test_moment_matching_is_the_papers_sum_over_pairs() -> None:
-    method, m = PAPER, PAPER.particles
+@pytest.mark.parametrize("base_scale", [1.0, 0.5])
+def test_moment_matching_is_the_papers_sum_over_pairs(base_scale: float) -> None:
+    method, m = IMM(interpolant=Linear(base_scale)), 4
     loss, net = one_loss(method, TRUTH, 16, 0.2)
     at, x_1 = context(method, 16), data(TRUTH, 16)
-    x_0 = at.noise(x_1)
+    x_0 = base_scale * at.noise(x_1)
     (tau, end, _), (rho, _, _) = net.calls
     y = jump(net, (1 - tau)[:, None] * x_0 + tau[:, None] * x_1, tau, end)
     other = jump(net, (1 - rho)[:, None] * x_0 + rho[:, None] * x_1, rho, end)
     for g in range(0, 16, m):
         pairs = [(i, j) for i in range(g, g + m) for j in range(g, g + m)]
-        gap = end[g] - tau[g]
+        scale = base_scale * (end[g] - tau[g])
         total = sum(
-            laplace(y[i], y[j], gap) + laplace(other[i], other[j], gap) - 2 * laplace(y[i], other[j], gap)
+            laplace(y[i], y[j], scale) + laplace(other[i], other[j], scale) - 2 * laplace(y[i], other[j], scale)
             for i, j in pairs
         )
         expected = method.weight(tau[g]) * total / m**2

@@ -103,6 +103,7 @@ GAUSSIAN: dict[str, Method] = {
     "meanflow": MeanFlow(),
     "lmd": LMD(),
     "cd": CD(),
+    "cd_from_scratch": CD(initialise=False),
     "ect": ECT(pairs=EasyPairs(doublings=4)),
     "imm": IMM(),
     "progressive": Progressive(start=8),
@@ -120,8 +121,8 @@ SKEWED: dict[str, Method] = {
 
 
 def learned(method: Method, name: str) -> float:
-    """The one-jump map error after training; a student of progressive distillation starts as its teacher."""
-    start = teacher_net(name) if isinstance(method, Progressive) else None
+    """The one-jump map error after training; some students start as their teacher."""
+    start = teacher_net(name) if method.needs.teacher else None
     return map_error(name, one_jump(trained(method, name, STEPS, start)))
 
 
@@ -189,7 +190,7 @@ class Watched(CD):
 
 
 def test_the_loop_hands_out_progress_and_the_slow_target() -> None:
-    method = Watched(target_ema=0.8)
+    method = Watched(target_ema=0.8, initialise=False)
     trained(method, "gaussian", 5)
     slow = method.seen[0][3]
     for k, (progress, stage, target_net, net) in enumerate(method.seen):
@@ -218,6 +219,15 @@ def test_micro_batches_train_the_same_network(method: Method) -> None:
 def test_the_learned_weight_is_trained() -> None:
     weight = trained(LSD(), "gaussian", 20).models["weight"]
     assert weight(torch.zeros(1), torch.ones(1)).abs().item() > 1e-4
+
+
+@pytest.mark.parametrize("method", [CD(), LMD(initialise=True), Progressive(start=2)], ids=lambda m: type(m).__name__)
+def test_a_student_that_says_so_starts_as_its_teacher(method: Method) -> None:
+    teacher, net = nn.Linear(1, 1), nn.Linear(1, 1)
+    prepare = method.stages(100)[0].prepare
+    assert prepare is not None
+    prepare({"net": net}, {"net": teacher})
+    assert torch.equal(live_of(net), live_of(teacher))
 
 
 def test_rounds_of_progressive_distillation_pass_on_and_keep_their_students() -> None:
