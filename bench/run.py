@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _main(arguments: Sequence[str]) -> int:
-    from bench.jobs import jobs, reopen, seconds_per_gflop
+    from bench.jobs import SUSTAINED, jobs, reopen, seconds_per_gflop
 
     request = composition.request(arguments)
     settings = request.settings
@@ -60,7 +60,8 @@ def _main(arguments: Sequence[str]) -> int:
     if settings["plan"]:
         rate, source = seconds_per_gflop(out, plan.jobs, request.experiments[0])
         print(plan.describe(read_states(out, plan.ids), rate, workers))
-        print(f"Cost: {source}.")
+        hours = sum(job.cost for job in plan.todo(read_states(out, plan.ids))) / SUSTAINED["cuda"] / 3600
+        print(f"Cost: {source}. On GPUs that sustain {SUSTAINED['cuda'] / 1000:.0f} TFLOP/s: about {hours:,.1f} GPU-hours.")
         return 0
     _check_writable(out)
     folder = out / "sweeps" / name
