@@ -88,7 +88,7 @@ def table(out: Path, name: str, runs: Sequence[str], order: list[str]) -> None:
     from bench.pictures import samples
 
     folder = out / "sweeps" / name
-    folders = [out / "runs" / run for run in runs]
+    folders = [path for run in runs if (path := out / "runs" / run).exists()]
     frame = report.write(folders, folder, order, samples(folders), protocols=_protocols(folders))
     print(plain(frame))
     for file in ("leaderboard.csv", "leaderboard.md", "metric_vs_steps.png", "samples.png"):
