@@ -1,12 +1,15 @@
 """Flow map matching: learn the map from a known velocity b (a teacher), or directly from data.
 
     LMD   r = d_t X_{s,t}(I_s) - sg[ b_t(X_{s,t}(I_s)) ]                      Lagrangian, s <= t uniform on the triangle
-    EMD   r = d_s X_{s,t}(I_s) + sg[ grad X_{s,t}(I_s) b_s(I_s) ]             Eulerian, likewise
+    EMD   r = d_s X_{s,t}(I_s) + grad X_{s,t}(I_s) b_s(I_s)                   Eulerian, likewise
     FMM   | d_t X_{s,t}(X_{t,s}(I_t)) - dI_t/dt |^2 + | X_{s,t}(X_{t,s}(I_t)) - I_t |^2     direct, s and t on the whole square
 
-As s -> t both residuals become v_{t,t} - b_t, so no diagonal term is needed. The stop-gradients are what arXiv 2505.18825
-recommends (eqs. 27, 29); without them (eqs. 26, 28, the originals) the gradient also runs through the teacher's argument,
-or through grad X. FMM needs backward maps (t < s) and cuts nothing; its second term enforces invertibility.
+As s -> t both residuals become v_{t,t} - b_t, so no diagonal term is needed. LMD's stop-gradient is what arXiv 2505.18825
+recommends (eq. 27); without it (eq. 26, the original) the gradient also runs through the teacher's argument. EMD is the
+original (eq. 28), which is quadratic in the map, since b is given. Its cut at grad X . b (eq. 29) is offered, but leaves no
+descent: with the operators D = d_s and A = b . grad the step follows D*(D + A), which need not be positive, and on a
+Gaussian it diverges at every learning rate we tried. FMM needs backward maps (t < s) and cuts nothing; its second term
+enforces invertibility.
 
 Reference: Boffi, Albergo, Vanden-Eijnden, "Flow map matching" (arXiv 2406.07507), Corollary 3.7 and Propositions 3.8, 3.11.
 """
@@ -54,7 +57,7 @@ class LMD(Method):
 class EMD(Method):
     """Eulerian map distillation. stop_gradient: cut the gradient at the product grad X . b. initialise: as in LMD."""
 
-    stop_gradient: bool = True
+    stop_gradient: bool = False
     initialise: bool = False
 
     @property

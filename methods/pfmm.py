@@ -2,11 +2,12 @@
 
     loss = | v_{s,t}(I_s) - sg[ (X'_{m,t}(X'_{s,m}(I_s)) - I_s) / (t - s) ] |^2,   m = (s+t)/2,   t - s <= reach
 
-In the first stage X' is an Euler step of the teacher's velocity, later the student of the stage before, valid to half the
-reach. (s, t) is uniform on the strip that the reach leaves of the triangle, unlike progressive distillation's grid.
-Dividing by t - s is the preconditioning that the self-distillation paper applies to the semigroup loss (eq. 22); it drops
-a factor (t-s)^2 from the original. The quotient is the mean of the two jumps' velocities, and is computed as that: the
-difference of two close points would leave nothing but rounding at small t - s, and 0/0 where t - s rounds to 0.
+In the first stage X' is an Euler step of the teacher's velocity, later the student of the stage before, valid to half
+the reach. (s, t) is continuous, unlike progressive distillation's grid: the gap is uniform up to the reach and s on
+what it leaves, which weighs the rare long jumps of the triangle more. (The paper leaves the weight w_{s,t} open.)
+Dividing by t - s is the preconditioning that the self-distillation paper applies to the semigroup loss (eq. 22); it
+drops a factor (t-s)^2 from the original. The quotient is computed as what it is, the mean of the two jumps' velocities:
+the difference of two close points would leave rounding alone at small t - s, and 0/0 where that rounds to zero.
 
 Reference: Boffi, Albergo, Vanden-Eijnden (arXiv 2406.07507), Section 3.4; (arXiv 2505.18825), Appendix B.3.
 """
@@ -73,7 +74,7 @@ class PFMM(Method):
 
 
 def strip(u: Tensor, w: Tensor, reach: float) -> tuple[Tensor, Tensor]:
-    """s, t uniform on 0 <= s <= t <= min(1, s + reach), from uniforms: the gap's density is proportional to 1 - gap."""
-    gap = 1 - torch.sqrt(1 - reach * (2 - reach) * w)
+    """0 <= s <= t <= 1 from uniforms: t - s is uniform in [0, reach), and s in [0, 1 - (t - s))."""
+    gap = reach * w
     s = u * (1 - gap)
     return s, s + gap
