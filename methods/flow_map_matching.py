@@ -8,8 +8,8 @@ As s -> t both residuals become v_{t,t} - b_t, so no diagonal term is needed. LM
 recommends (eq. 27); without it (eq. 26, the original) the gradient also runs through the teacher's argument. EMD is the
 original (eq. 28), which is quadratic in the map, since b is given. Its cut at grad X . b (eq. 29) is offered, but leaves no
 descent: with the operators D = d_s and A = b . grad the step follows D*(D + A), which need not be positive, and
-trainings on a Gaussian diverged (learning rates 5e-4 and 2e-3). FMM needs backward maps (t < s) and cuts nothing; its second term
-enforces invertibility.
+trainings on a Gaussian diverged (learning rates 5e-4 and 2e-3).
+FMM needs backward maps (t < s) and cuts nothing; its second term enforces invertibility.
 
 Reference: Boffi, Albergo, Vanden-Eijnden, "Flow map matching" (arXiv 2406.07507), Corollary 3.7 and Propositions 3.8, 3.11.
 """
