@@ -82,3 +82,18 @@ def lagrangian(v: Velocity, x: Tensor, s: Tensor, t: Tensor, how: Derivative = D
     value, dv = derivative(v, x, s, t, dt=1.0, how=how)
     gap = align(t - s, x)
     return x + gap * value, value + gap * dv
+
+
+def eulerian(v: Velocity, x: Tensor, s: Tensor, t: Tensor, b: Tensor, cut: bool) -> Tensor:
+    """d_s X_{s,t}(x) + grad X_{s,t}(x) b = b - v_{s,t} + (t-s) (d_s v_{s,t} + grad v_{s,t} b), shape of x.
+
+    cut: the product grad X . b is taken without gradient, which then runs through d_s X alone.
+    """
+    gap = align(t - s, x)
+    if not cut:
+        value, dv = derivative(v, x, s, t, dx=b, ds=1.0)
+        return b + gap * dv - value
+    value, d_s = derivative(v, x, s, t, ds=1.0)
+    with torch.no_grad():
+        transport = b + gap * derivative(v, x, s, t, dx=b)[1]
+    return gap * d_s - value + transport

@@ -1,20 +1,27 @@
-"""Flow map distillation from a known velocity b (a teacher).
+"""Flow map matching: learn the map from a known velocity b (a teacher), or directly from data.
 
-    LMD   r = d_t X_{s,t}(I_s) - sg[ b_t(X_{s,t}(I_s)) ],   loss = |r|^2,   s <= t uniform on the triangle
+    LMD   r = d_t X_{s,t}(I_s) - sg[ b_t(X_{s,t}(I_s)) ]                      Lagrangian, s <= t uniform on the triangle
+    EMD   r = d_s X_{s,t}(I_s) + grad X_{s,t}(I_s) b_s(I_s)                   Eulerian, likewise
+    FMM   | d_t X_{s,t}(X_{t,s}(I_t)) - dI_t/dt |^2 + | X_{s,t}(X_{t,s}(I_t)) - I_t |^2     direct, s and t on the whole square
 
-As s -> t the residual is v_{t,t} - b_t, so no diagonal term is needed. The stop-gradient is what arXiv 2505.18825
-recommends (eq. 27); without it (eq. 26, the original) the gradient also runs through the teacher's argument.
+As s -> t both residuals become v_{t,t} - b_t, so no diagonal term is needed. LMD's stop-gradient is what arXiv 2505.18825
+recommends (eq. 27); without it (eq. 26, the original) the gradient also runs through the teacher's argument. EMD is the
+original (eq. 28), which is quadratic in the map, since b is given. Its cut at grad X . b (eq. 29) is offered, but leaves no
+descent: with the operators D = d_s and A = b . grad the step follows D*(D + A), which need not be positive, and
+trainings on a Gaussian diverged (learning rates 5e-4 and 2e-3).
+FMM needs backward maps (t < s) and cuts nothing; its second term enforces invertibility.
 
-Reference: Boffi, Albergo, Vanden-Eijnden, "Flow map matching" (arXiv 2406.07507), Corollary 3.7.
+Reference: Boffi, Albergo, Vanden-Eijnden, "Flow map matching" (arXiv 2406.07507), Corollary 3.7 and Propositions 3.8, 3.11.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from methods.base import Batch, Context, Loss, Method, Models, Needs, Stage, conditioned, squared, start_from_teacher
-from methods.flow_map import lagrangian
+from methods.flow_map import eulerian, jump, lagrangian
 from methods.times import ordered
 
 
@@ -44,3 +51,49 @@ class LMD(Method):
         with torch.set_grad_enabled(not self.stop_gradient):
             b = context.teach(end, t, batch.condition)
         return {"net": Loss(squared(speed - b))}
+
+
+@dataclass(frozen=True)
+class EMD(Method):
+    """Eulerian map distillation. stop_gradient: cut the gradient at the product grad X . b. initialise: as in LMD."""
+
+    stop_gradient: bool = False
+    initialise: bool = False
+
+    @property
+    def needs(self) -> Needs:
+        return Needs(teacher=True, cost=2.0, truth="A")
+
+    def stages(self, images: int) -> Sequence[Stage]:
+        return [Stage("train", images, prepare=start_from_teacher if self.initialise else None)]
+
+    def losses(self, models: Models, batch: Batch, context: Context) -> dict[str, Loss]:
+        path, x_1 = self.interpolant, batch.x_1
+        s, t = ordered(*context.uniform_pair("times"))
+        x_s = path.point(path.base_scale * context.noise(x_1), x_1, s)
+        v = conditioned(models["net"], batch.condition, context.draws.dropout("student"))
+        with torch.no_grad():
+            b = context.teach(x_s, s, batch.condition)
+        return {"net": Loss(squared(eulerian(v, x_s, s, t, b, cut=self.stop_gradient)))}
+
+
+@dataclass(frozen=True)
+class FMM(Method):
+    """Direct flow map matching, both terms. inversion: weight of the second one."""
+
+    inversion: float = 1.0
+
+    @property
+    def needs(self) -> Needs:
+        return Needs(cost=3.3, truth="C")
+
+    def losses(self, models: Models, batch: Batch, context: Context) -> dict[str, Loss]:
+        path, x_1 = self.interpolant, batch.x_1
+        x_0 = path.base_scale * context.noise(x_1)
+        s, t = context.uniform_pair("times")
+        x_t = path.point(x_0, x_1, t)
+        v = conditioned(models["net"], batch.condition, context.draws.dropout("student"))
+        end, speed = lagrangian(v, jump(v, x_t, t, s), s, t)
+        matched, inverted = squared(speed - path.velocity(x_0, x_1, t)), squared(end - x_t)
+        parts: dict[str, Tensor] = {"lagrangian": matched.detach(), "inversion": inverted.detach()}
+        return {"net": Loss(matched + self.inversion * inverted, parts)}

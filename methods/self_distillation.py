@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from methods.base import Backbone, Batch, Context, Loss, Method, Models, Needs, Stage, conditioned, squared
-from methods.flow_map import Derivative, Velocity, derivative, lagrangian
+from methods.flow_map import Derivative, Velocity, derivative, eulerian, lagrangian
 from methods.flow_matching import velocity_loss
 from methods.interpolant import align
 from methods.times import ordered
@@ -130,13 +130,9 @@ class ESD(SelfDistillation):
         gap = align(t - s, x)
         with torch.set_grad_enabled(self.stop_gradient is StopGradient.NONE):
             b = v(x, s, s)
-        if self.stop_gradient is StopGradient.FULL:
-            value, d_s = derivative(v, x, s, t, ds=1.0)
-            with torch.no_grad():
-                transport = b + gap * derivative(v, x, s, t, dx=b)[1]
-            return gap * d_s - value + transport
-        how = Derivative.SPLIT if self.stop_gradient is StopGradient.DETACHED else Derivative.EXACT
-        value, dv = derivative(v, x, s, t, dx=b, ds=1.0, how=how)
+        if self.stop_gradient is not StopGradient.DETACHED:
+            return eulerian(v, x, s, t, b, cut=self.stop_gradient is StopGradient.FULL)
+        value, dv = derivative(v, x, s, t, dx=b, ds=1.0, how=Derivative.SPLIT)
         return b + gap * dv - value
 
 

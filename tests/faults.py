@@ -30,6 +30,7 @@ POINT = "pointwise::test_loss_and_gradient_vanish_at_the_exact_map"
 FIXED = "expectation::test_the_semigradient_vanishes_at_the_exact_map_only"
 LOSS = "semigradient::test_the_loss_is_its_definition"
 CUT = "semigradient::test_the_gradient_enters_where_it_should_and_nowhere_else"
+WHOLE = "semigradient::test_without_stop_gradient_the_gradient_is_the_derivative_of_the_loss"
 TRAIN = "training::test_a_short_training_learns_the_map_of"
 MICRO = "tests/test_method_contract.py::test_micro_batches_have_the_losses_of_the_whole_batch"
 
@@ -72,6 +73,8 @@ def _of(subject: str, file: str, *rows: tuple[str, str, str, str | tuple[str, ..
 
 SELF = "methods/self_distillation.py"
 CONSISTENCY = "methods/consistency.py"
+FLOW_MAP = "methods/flow_map.py"
+MATCHING = "methods/flow_map_matching.py"
 
 FAULTS = [
     *_of(
@@ -116,15 +119,22 @@ FAULTS = [
          "limits::test_annealing_widens_the_interval_with_progress"),
     ),
     *_of(
-        "esd", SELF,
+        "esd", FLOW_MAP,
         ("dropped J.v", "transport = b + gap * derivative(v, x, s, t, dx=b)[1]", "transport = b",
          f"{POINT}[esd-linear]"),
         ("flipped sign", "gap * d_s - value + transport", "gap * d_s - value - transport", f"{POINT}[esd-linear]"),
-        ("wrong clock of the own velocity", "b = v(x, s, s)", "b = v(x, s, t)", f"{POINT}[esd-linear]"),
-        ("missing stop-gradient", "with torch.no_grad():\n                transport",
-         "with torch.enable_grad():\n                transport", f"{CUT}[esd]"),
-        ("gap forgotten", "return b + gap * dv - value", "return b + dv - value", f"{POINT}[esd_detached-linear]"),
+        ("missing stop-gradient", "with torch.no_grad():\n        transport",
+         "with torch.enable_grad():\n        transport", f"{CUT}[esd]"),
+        ("gap forgotten", "return b + gap * dv - value", "return b + dv - value", f"{POINT}[esd_none-linear]"),
         ci="dropped J.v",
+    ),
+    *_of(
+        "esd", SELF,
+        ("wrong clock of the own velocity", "b = v(x, s, s)", "b = v(x, s, t)", f"{POINT}[esd-linear]"),
+        ("gap forgotten in the detached variant", "return b + gap * dv - value", "return b + dv - value",
+         f"{POINT}[esd_detached-linear]"),
+        ("cut of the whole residual for every placement", "cut=self.stop_gradient is StopGradient.FULL", "cut=True",
+         f"{CUT}[esd_convex]"),
     ),
     *_of(
         "psd_m", SELF,
@@ -183,18 +193,85 @@ FAULTS = [
         ci="swapped times of the teacher's step",
     ),
     *_of(
-        "cd, lmd", "methods/base.py",
+        "cd, lmd, emd", "methods/base.py",
         ("student not started as its teacher", 'models["net"].load_state_dict(previous["net"].state_dict())', "pass",
          "training::test_a_student_that_says_so_starts_as_its_teacher"),
     ),
     *_of(
-        "lmd", "methods/flow_map_matching.py",
+        "lmd", MATCHING,
         ("swapped times", "context.teach(end, t,", "context.teach(end, s,", f"{POINT}[lmd-linear]"),
         ("teacher at the start of the jump", "context.teach(end, t,", "context.teach(x_s, t,", f"{POINT}[lmd-linear]"),
         ("missing stop-gradient", "torch.set_grad_enabled(not self.stop_gradient)", "torch.enable_grad()",
          f"{CUT}[lmd]"),
         ("flipped sign", "squared(speed - b)", "squared(speed + b)", f"{POINT}[lmd-linear]"),
         ci="swapped times",
+    ),
+    *_of(
+        "emd", MATCHING,
+        ("wrong clock of the teacher", "context.teach(x_s, s,", "context.teach(x_s, t,", f"{POINT}[emd-linear]"),
+        ("always cut", "cut=self.stop_gradient", "cut=True", f"{WHOLE}[emd]"),
+        ("never cut", "cut=self.stop_gradient", "cut=False", f"{CUT}[emd]"),
+        ci="wrong clock of the teacher",
+    ),
+    *_of(
+        "emd", FLOW_MAP,
+        ("dropped J.v", "dx=b, ds=1.0)", "ds=1.0)", f"{POINT}[emd-linear]"),
+        ("dropped d_s v", "dx=b, ds=1.0)", "dx=b)", f"{POINT}[emd-linear]"),
+    ),
+    *_of(
+        "fmm", MATCHING,
+        ("backward map that runs forward", "jump(v, x_t, t, s), s, t)", "jump(v, x_t, s, t), s, t)",
+         "expectation::test_the_lagrangian_term_of_flow_map_matching_has_the_value_of_flow_matching[1.0]"),
+        ("wrong clock of the velocity", "path.velocity(x_0, x_1, t))", "path.velocity(x_0, x_1, s))",
+         f"{FIXED}[fmm-trigonometric]"),
+        ("gradient cut at the backward map", "jump(v, x_t, t, s), s, t)", "jump(v, x_t, t, s).detach(), s, t)",
+         f"{WHOLE}[fmm]"),
+        ("inversion term dropped", "matched + self.inversion * inverted", "matched",
+         "semigradient::test_flow_map_matching_is_its_definition"),
+        ("inversion to data", "squared(end - x_t)", "squared(end - x_1)",
+         "pointwise::test_the_inversion_term_of_flow_map_matching_is_zero[linear]"),
+        ("half of the square", 's, t = context.uniform_pair("times")', 's, t = ordered(*context.uniform_pair("times"))',
+         "clocks::test_flow_map_matching_visits_the_whole_square_uniformly"),
+        ci="backward map that runs forward",
+    ),
+    *_of(
+        "pfmm", "methods/pfmm.py",
+        ("second jump from the start", "teacher(x + align(m - s, x) * first, m, t)", "teacher(x, m, t)",
+         f"{POINT}[pfmm-linear]"),
+        ("student as its own teacher", 'conditioned(models["teacher"], batch', 'conditioned(models["net"], batch',
+         f"{LOSS}[pfmm]"),
+        ("wrong clock in the first stage", "context.teach(x, s, batch", "context.teach(x, t, batch",
+         (f"{LOSS}[pfmm_first]",
+          "order::test_the_first_stage_of_progressive_flow_map_matching_has_the_error_of_eulers_steps[gaussian]")),
+        ("every stage the first", '"first": k == 0', '"first": True',
+         "pointwise::test_every_stage_of_progressive_flow_map_matching_after_the_first_is_exact"),
+        ("quotient of differences", "(first + second) / 2",
+         "(align(m - s, x) * first + align(t - m, x) * second) / align(t - s, x)",
+         "limits::test_an_interval_that_rounds_to_nothing_is_still_taught"),
+        ("reach ignored", "gap = reach * w", "gap = w",
+         "clocks::test_progressive_flow_map_matching_visits_every_interval_up_to_its_reach_alike[0]"),
+        ("reach that does not double", "2.0 ** (k - self.doublings)", "2.0**-self.doublings",
+         "clocks::test_the_stages_of_progressive_flow_map_matching_share_the_budget_and_double_their_reach"),
+        ("student not started as its teacher", 'for role in ("net", "teacher"):', 'for role in ("teacher",):',
+         "training::test_stages_of_progressive_flow_map_matching_start_as_their_teacher"),
+        ci="second jump from the start",
+    ),
+    *_of(
+        "shortcut", "methods/shortcut.py",
+        ("second jump from the start", "slow(x + align(d / 2, x) * first, t", "slow(x, t", f"{POINT}[shortcut-linear]"),
+        ("first jump of full length", "first = slow(x, t, t + d / 2)", "first = slow(x, t, t + d)",
+         f"{POINT}[shortcut-linear]"),
+        ("missing stop-gradient", GUARD + "first = slow", OPEN + "first = slow", f"{CUT}[shortcut]"),
+        ("slow copy ignored", "(context.target or models)", "models",
+         "limits::test_the_slow_copy_teaches_the_shortcuts"),
+        ("smallest step on the diagonal", "t, t + 1 / n) - speed", "t, t) - speed", f"{LOSS}[shortcut]"),
+        ("lengths half as long", "self.levels).floor())", "self.levels).floor() - 1)",
+         "clocks::test_shortcuts_visit_every_dyadic_length_alike_and_its_multiples_alike"),
+        ("starts off the grid", "t = (u[on] / d).floor() * d", "t = u[on] * (1 - d)",
+         "clocks::test_shortcuts_visit_every_dyadic_length_alike_and_its_multiples_alike"),
+        ("any number of steps", "<= 2**self.levels and steps & (steps - 1) == 0", "<= 2**self.levels",
+         "clocks::test_shortcuts_sample_on_the_grids_that_they_learn"),
+        ci="second jump from the start",
     ),
     *_of(
         "progressive", "methods/progressive.py",
@@ -261,7 +338,7 @@ FAULTS = [
          ("clocks::test_a_share_of_the_batch_is_exact_however_the_batch_is_sliced", f"{MICRO}[4-meanflow]")),
     ),
     *_of(
-        "derivative", "methods/flow_map.py",
+        "derivative", FLOW_MAP,
         ("one-sided divisor", "/ (2 * h)", "/ h", "limits::test_the_finite_difference_is_of_second_order"),
         ("tangent in s ignored", "torch.full_like(s, ds)", "torch.zeros_like(s)",
          "limits::test_the_finite_difference_is_of_second_order"),

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from omegaconf import OmegaConf
 
-from bench import run
+from bench import config, run
 from bench.model import load
 
 ROOT = Path(__file__).parent.parent
@@ -30,7 +31,7 @@ def test_the_cifar_plan_needs_no_data_and_leaves_nothing_behind(tmp_path: Path) 
         [sys.executable, "-m", "bench.run", "sweep=cifar_all_methods", "plan=true", f"out={tmp_path}"],
         cwd=ROOT, capture_output=True, text=True, check=True,
     )
-    assert done.stdout.count("flow_matching-cifar10-s0-") >= 4, "flow matching is its own row and the teacher of three"
+    assert done.stdout.count("flow_matching-cifar10-s0-") >= 4, "flow matching is its own row and the teacher of five"
     assert not list(tmp_path.iterdir())
 
 
@@ -114,12 +115,13 @@ def test_the_tiny_cifar_sweep_on_a_users_arrays(tmp_path: Path) -> None:
         "sweep=cifar_all_methods", "data=arrays", f"data.path={tmp_path / 'mine.npy'}", "seed=0", "backbone.channels=8",
         "backbone.multipliers=[1,1]", "backbone.blocks=1", "backbone.attention=[8]", "backbone.embedding=16",
         "budget.images=64", "budget.batch=8", "evaluation.count=20", "evaluation.chunk=20", "evaluation.steps=[1,2]",
-        "method.start=4", "backend.workers=0", f"out={tmp_path}",
+        "method.start=4", "method.doublings=1", "backend.workers=0", f"out={tmp_path}",
     ]
     assert run.main(command) == 0
     table = pd.read_csv(table_file(tmp_path))
     assert (table["status"].dropna() == "done").all()
-    assert table["method"].nunique() == 11 + 3
+    axes = OmegaConf.load(config.CONF / "sweep" / "cifar_all_methods.yaml").sweep.axes
+    assert table["method"].nunique() == len(axes.method) + 3, "and noise, a Gaussian fit, held-out data"
     (tmp_path / "mine.npy").unlink()
     (folder,) = (tmp_path / "runs").glob("psd_u-*")
     assert load(folder).sample(2).shape == (2, 3, 16, 16), "a finished model needs no data"

@@ -14,12 +14,15 @@ from torch import Tensor
 from bench.truth import Gaussian, target
 from methods.base import Method
 from methods.consistency import CD, ECT, EasyPairs, KarrasPairs, UniformPairs
+from methods.flow_map_matching import EMD, FMM, LMD
 from methods.flow_matching import FlowMatching
 from methods.imm import IMM
 from methods.interpolant import Interpolant, Linear, Trigonometric, convert_point, convert_velocity
 from methods.meanflow import MeanFlow
+from methods.pfmm import PFMM
 from methods.progressive import Progressive, Spacing
 from methods.self_distillation import LSD, PSD
+from methods.shortcut import Shortcut
 from methods.times import LogitNormal, Uniform, karras_sigmas, normal_quantile, ordered
 
 LINEAR, TRIG = Linear(), Trigonometric()
@@ -138,7 +141,8 @@ def test_the_karras_grid_has_its_ends_and_its_spacing() -> None:
 
 
 @pytest.mark.parametrize("steps", [1, 2, 4, 16])
-@pytest.mark.parametrize("method", [FlowMatching(), LSD(), ECT(), IMM(), Progressive()], ids=lambda m: type(m).__name__)
+@pytest.mark.parametrize("method", [FlowMatching(), LSD(), FMM(), PFMM(), Shortcut(), ECT(), IMM(), Progressive()],
+                         ids=lambda m: type(m).__name__)
 def test_a_sampling_grid_rises_to_data(method: Method, steps: int) -> None:
     grid = method.grid(steps)
     assert grid.dtype == torch.float64 and len(grid) == steps + 1
@@ -226,6 +230,15 @@ def test_self_distillation_visits_the_whole_triangle_uniformly() -> None:
         assert ((s < a) & (t < b)).double().mean().item() == pytest.approx(a * (2 * b - a), abs=0.02)
 
 
+@pytest.mark.parametrize("method", [LMD(), EMD()], ids=["lmd", "emd"])
+def test_distillation_visits_the_whole_triangle_uniformly(method: Method) -> None:
+    _, net = one_loss(method, TRUTH, 40_000)
+    s, t, _ = net.calls[-1]
+    assert (s <= t).all()
+    for a, b in ((0.3, 0.6), (0.5, 0.5), (0.2, 0.9)):
+        assert ((s < a) & (t < b)).double().mean().item() == pytest.approx(a * (2 * b - a), abs=0.01)
+
+
 def test_meanflow_visits_times_near_data() -> None:
     """The paper's logit-normal(-2, 2), its clock turned around."""
     s, t = visited(MeanFlow(eta=0.0))
@@ -233,6 +246,49 @@ def test_meanflow_visits_times_near_data() -> None:
     assert logit.mean().item() == pytest.approx(2, abs=0.05)
     assert logit.std().item() == pytest.approx(2, abs=0.05)
     assert (s < t).all()
+
+
+def test_flow_map_matching_visits_the_whole_square_uniformly() -> None:
+    t, s = visited(FMM())  # the backward map
+    for a, b in ((0.3, 0.6), (0.5, 0.5), (0.9, 0.2)):
+        assert ((s < a) & (t < b)).double().mean().item() == pytest.approx(a * b, abs=0.01)
+
+
+@pytest.mark.parametrize("stage", [0, 1, 2])
+def test_progressive_flow_map_matching_visits_every_interval_up_to_its_reach_alike(stage: int) -> None:
+    method = PFMM(doublings=2)
+    s, t = visited(method, stage=method.stages(2**20)[stage])
+    reach, gap = (0.25, 0.5, 1.0)[stage], t - s
+    assert (gap >= 0).all() and gap.max() <= reach
+    assert_uniform(gap, 0, reach)
+    assert_uniform(s / (1 - gap))
+
+
+def test_the_stages_of_progressive_flow_map_matching_share_the_budget_and_double_their_reach() -> None:
+    stages = PFMM(doublings=3).stages(400)
+    assert [stage.images for stage in stages] == [100] * 4
+    assert [stage.options["reach"] for stage in stages] == [1 / 8, 1 / 4, 1 / 2, 1]
+    assert [stage.options["first"] for stage in stages] == [True, False, False, False]
+
+
+def test_shortcuts_visit_every_dyadic_length_alike_and_its_multiples_alike() -> None:
+    _, net = one_loss(Shortcut(levels=3), TRUTH, 80_000)
+    (s, t), (s_on, t_on) = ((s, t) for s, t, enabled in net.calls if enabled)
+    assert (len(s), len(s_on)) == (70_000, 10_000)
+    assert (t - s == 1 / 8).all()
+    torch.testing.assert_close(s.unique(), torch.arange(8).double() / 8)
+    assert (s.unique(return_counts=True)[1] / len(s)).tolist() == pytest.approx([1 / 8] * 8, abs=0.01)
+    lengths, counts = (t_on - s_on).unique(return_counts=True)
+    assert lengths.tolist() == [0.25, 0.5, 1.0]
+    assert (counts / len(s_on)).tolist() == pytest.approx([1 / 3] * 3, abs=0.02)
+    for d in lengths:
+        starts, counts = s_on[t_on - s_on == d].unique(return_counts=True)
+        torch.testing.assert_close(starts, torch.arange(round(1 / d.item())).double() * d)
+        assert (counts / counts.sum() / d).tolist() == pytest.approx([1] * len(starts), abs=0.15)
+
+
+def test_shortcuts_sample_on_the_grids_that_they_learn() -> None:
+    assert [n for n in range(300) if Shortcut().supports(n)] == [1, 2, 4, 8, 16, 32, 64, 128]
 
 
 def test_easy_consistency_visits_lognormal_noise_levels() -> None:

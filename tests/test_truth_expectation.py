@@ -2,7 +2,7 @@
 
 With c_d^2 the eigenvalues of the covariance, s_0 the base scale and sig_d(t)^2 = s_0^2 (1-t)^2 + t^2 c_d^2:
 
-    flow matching   (pi/2) s_0 tr C^{1/2}
+    flow matching   (pi/2) s_0 tr C^{1/2},   and so the Lagrangian term of direct flow map matching
     MeanFlow        E_{s<t} sum_d s_0^2 c_d^2 sig_d(t)^2 / sig_d(s)^4
     consistency     mean_i sum_d 2 c_d^2 (1 - rho_d(t_i, t_{i+1})),   rho = (s_0^2 (1-s)(1-t) + s t c^2) / (sig(s) sig(t))
 
@@ -20,11 +20,13 @@ from torch import Tensor
 from bench.truth import Gaussian, Truth, target
 from methods.base import Method
 from methods.consistency import ECT, Distance, UniformPairs
+from methods.flow_map_matching import FMM
 from methods.flow_matching import FlowMatching
 from methods.imm import IMM, Kernel
 from methods.interpolant import Linear, Trigonometric
 from methods.meanflow import MeanFlow
 from methods.self_distillation import LSD
+from methods.shortcut import Shortcut
 from methods.times import Uniform
 
 FLOW = FlowMatching()
@@ -91,6 +93,12 @@ def test_flow_matching_has_its_value(base_scale: float) -> None:
 
 
 @BASES
+def test_the_lagrangian_term_of_flow_map_matching_has_the_value_of_flow_matching(base_scale: float) -> None:
+    method = FMM(interpolant=Linear(base_scale))
+    assert agree(measure(method, gaussian(base_scale), part="lagrangian"), flow_value(gaussian(base_scale)))
+
+
+@BASES
 def test_meanflow_has_its_value(base_scale: float) -> None:
     method = replace(MEAN, interpolant=Linear(base_scale))
     assert agree(measure(method, gaussian(base_scale)), mean_flow_value(gaussian(base_scale)))
@@ -116,7 +124,8 @@ def test_self_distillation_weighs_its_two_parts_by_their_shares_of_the_batch() -
 
 
 @pytest.mark.parametrize("path", [Linear(), Trigonometric(), Linear(0.5)], ids=["linear", "trigonometric", "half_base"])
-@pytest.mark.parametrize("method", [FLOW, MEAN, LSD(learned_weight=False)], ids=["flow_matching", "meanflow", "lsd"])
+@pytest.mark.parametrize("method", [FLOW, MEAN, LSD(learned_weight=False), FMM()],
+                         ids=["flow_matching", "meanflow", "lsd", "fmm"])
 def test_the_semigradient_vanishes_at_the_exact_map_only(method: Method, path: Linear | Trigonometric) -> None:
     method, truth = replace(method, interpolant=path), on_clock(gaussian(path.base_scale), path)
     assert measure(method, truth).excess < ZERO
@@ -135,6 +144,18 @@ def test_consistency_training_sees_a_perturbed_map() -> None:
     assert perturbed > 4 * at_truth
 
 
+def test_the_bias_of_the_smallest_shortcut_falls_as_its_length() -> None:
+    at_truth = {2**k: measure(Shortcut(bootstrap=0.0, levels=k), gaussian(), n=2**16) for k in (2, 3, 4)}
+    assert all(0.8 < order < 1.2 for order in orders({n: m.size for n, m in at_truth.items()}))
+    assert at_truth[16].excess > CLEAR
+    assert measure(Shortcut(bootstrap=0.0, levels=16), gaussian()).excess < ZERO
+
+
+def test_the_semigradient_of_shortcut_models_vanishes_at_the_exact_map_up_to_their_smallest_step() -> None:
+    assert measure(Shortcut(levels=16), gaussian()).excess < ZERO
+    assert measure(Shortcut(levels=16), gaussian(), 0.1).excess > CLEAR
+
+
 def test_the_semigradient_of_moment_matching_vanishes_at_the_exact_map_only() -> None:
     assert measure(IMM(), gaussian()).excess < ZERO
     assert measure(IMM(), gaussian(), 0.1).excess > CLEAR
@@ -145,7 +166,7 @@ def test_moment_matching_by_consistency_is_biased_by_its_gap() -> None:
     assert at_truth[10] < at_truth[6] / 4
 
 
-@pytest.mark.parametrize("method", [FLOW, LSD(learned_weight=False)], ids=["flow_matching", "lsd"])
+@pytest.mark.parametrize("method", [FLOW, LSD(learned_weight=False), FMM()], ids=["flow_matching", "lsd", "fmm"])
 def test_the_semigradient_vanishes_on_the_skewed_target(method: Method) -> None:
     assert measure(method, skewed(), n=512).excess < ZERO
     assert measure(method, skewed(), 0.2, n=512).excess > CLEAR

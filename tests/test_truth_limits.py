@@ -5,17 +5,20 @@ from typing import Any
 
 import pytest
 import torch
-from oracle import Oracle, context, data, features, networks, one_loss, orders, perturbation, squared
+from oracle import Oracle, context, data, features, networks, one_loss, orders, perturbation, squared, teacher_of
 from torch import Tensor
 
 from bench.truth import target
 from methods.base import Batch, Draws, Method
 from methods.consistency import CD, ECT
 from methods.flow_map import Derivative, derivative, jump, lagrangian
+from methods.flow_map_matching import FMM
 from methods.imm import IMM, Kernel
 from methods.interpolant import Linear, Trigonometric
 from methods.meanflow import MeanFlow
+from methods.pfmm import PFMM
 from methods.self_distillation import ESD, LSD, PSD
+from methods.shortcut import Shortcut
 from methods.times import Uniform
 
 N = 256
@@ -134,6 +137,55 @@ def test_meanflow_is_the_same_with_either_derivative(how: Derivative) -> None:
     torch.testing.assert_close(loss.per_sample, other.per_sample, rtol=1e-12, atol=1e-12)
     gradients = [torch.autograd.grad(a.per_sample.mean(), b.theta)[0] for a, b in ((loss, net), (other, other_net))]
     torch.testing.assert_close(*gradients, rtol=1e-12, atol=1e-12)
+
+
+# Flow map matching, shortcuts, and what they are special cases of.
+
+
+@pytest.mark.parametrize("t", [0.0, 0.3])
+def test_flow_map_matching_on_the_diagonal_is_flow_matching(t: float) -> None:
+    net, at, x_1 = Oracle(TRUTH, 0.2), context(FMM(), N), data(TRUTH, N)
+    loss = FMM().losses({"net": net}, Batch(x_1), replace(at, draws=Constant(at.draws, t)))["net"]
+    time, x_0 = torch.full((N,), t, dtype=torch.float64), at.noise(x_1)
+    expected = squared(net((1 - t) * x_0 + t * x_1, time, time) - (x_1 - x_0))
+    torch.testing.assert_close(loss.per_sample, expected)
+    assert (loss.parts["inversion"] == 0).all()
+
+
+OWN = {"shortcut": Shortcut(bootstrap=1.0, levels=3), "pfmm": PFMM()}
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_taught_by_itself_a_method_of_halves_is_progressive_self_distillation_on_its_own_times(name: str) -> None:
+    net = Oracle(TRUTH, 0.2)
+    loss, _ = one_loss(OWN[name], TRUTH, N, models={"net": net, "teacher": net})
+    s, t, _ = net.calls[-1]
+    at, psd = context(OWN[name], N), PSD(eta=0.0)
+    x = (1 - s)[:, None] * at.noise(data(TRUTH, N)) + s[:, None] * data(TRUTH, N)
+    expected = squared(psd.residual(net, x, s, t, at))
+    torch.testing.assert_close(loss.per_sample, expected, rtol=1e-12, atol=1e-12)
+    gradients = [torch.autograd.grad(value.mean(), net.theta)[0] for value in (loss.per_sample, expected)]
+    torch.testing.assert_close(*gradients, rtol=1e-12, atol=1e-12)
+
+
+def test_the_slow_copy_teaches_the_shortcuts() -> None:
+    slow, method = Oracle(TRUTH), Shortcut(bootstrap=1.0, levels=3)
+    loss, net = one_loss(method, TRUTH, N, 0.2, target={"net": slow})
+    own, _ = one_loss(method, TRUTH, N, 0.2)
+    assert [len(slow.calls), len([s for s, _, _ in net.calls if len(s)])] == [2, 1]
+    assert (loss.per_sample.mean() - own.per_sample.mean()).abs() > 1e-3
+    assert method.needs.target_ema == 0.999
+
+
+@pytest.mark.parametrize("doublings", [0, 1])
+def test_an_interval_that_rounds_to_nothing_is_still_taught(doublings: int) -> None:
+    """In float32 s + gap may be s."""
+    method, net = PFMM(doublings=doublings), Oracle(TRUTH, 0.2)
+    at = context(method, N, teacher=teacher_of(TRUTH))
+    loss = method.losses({"net": net, "teacher": Oracle(TRUTH)}, Batch(data(TRUTH, N)),
+                         replace(at, draws=Constant(at.draws, 0.0)))["net"]
+    x, zero = at.noise(data(TRUTH, N)), torch.zeros(N, dtype=torch.float64)
+    torch.testing.assert_close(loss.per_sample, squared(net(x, zero, zero) - TRUTH.velocity(x, zero)))
 
 
 # Consistency: weights and slow targets.

@@ -9,6 +9,7 @@ from oracle import data, loss_and_gradient, orders, teacher_of
 from bench.truth import Truth, target
 from methods.base import Method
 from methods.consistency import CD, KarrasPairs, UniformPairs
+from methods.pfmm import PFMM
 from methods.progressive import Progressive, Spacing, Weighting
 from methods.solvers import Solver, step
 
@@ -93,4 +94,15 @@ def test_the_first_round_of_progressive_distillation_has_the_error_of_eulers_ste
     for n in (16, 32, 64):
         stage = first_round(n).stages(2**20)[0]
         losses[n] = loss_and_gradient(first_round(n), truth, n=4096, stage=stage).loss
+    assert list(orders(losses))[-1] == pytest.approx(2, abs=0.2)
+
+
+@pytest.mark.parametrize("name", ["gaussian", "skewed"])
+def test_the_first_stage_of_progressive_flow_map_matching_has_the_error_of_eulers_steps(name: str) -> None:
+    """Of two steps of half the reach, divided by the interval: of first order in the reach, squared."""
+    truth = target(name) if name == "gaussian" else replace(target(name), steps=16)  # type: ignore[type-var]
+    losses = {}
+    for k in (3, 4, 5):
+        stage = PFMM(doublings=k).stages(2**20)[0]
+        losses[2**k] = loss_and_gradient(PFMM(doublings=k), truth, n=4096, stage=stage).loss
     assert list(orders(losses))[-1] == pytest.approx(2, abs=0.2)

@@ -1,6 +1,7 @@
 """Objectives that vanish sample by sample at the exact flow map: loss and gradient are zero there, and nowhere near it.
 
-Self-distillation is taken at eta = 0, its distillation term alone; its diagonal term is flow matching's (class C).
+Self-distillation is taken at eta = 0, its distillation term alone; its diagonal term is flow matching's (class C). So are
+shortcut models at bootstrap = 1, and direct flow map matching by its inversion term.
 """
 
 from dataclasses import replace
@@ -10,10 +11,12 @@ from oracle import loss_and_gradient, on_clock
 
 from bench.truth import Gaussian, Truth, target
 from methods.base import Method
-from methods.flow_map_matching import LMD
+from methods.flow_map_matching import EMD, FMM, LMD
 from methods.interpolant import Linear, Trigonometric
+from methods.pfmm import PFMM
 from methods.progressive import Progressive, Spacing, Weighting
 from methods.self_distillation import ESD, LSD, PSD, StopGradient
+from methods.shortcut import Shortcut
 
 OFF = {"eta": 0.0, "learned_weight": False}
 METHODS: dict[str, Method] = {
@@ -29,6 +32,10 @@ METHODS: dict[str, Method] = {
     "psd_u": PSD(uniform=True, **OFF),
     "lmd": LMD(),
     "lmd_plain": LMD(stop_gradient=False),
+    "emd": EMD(),
+    "emd_cut": EMD(stop_gradient=True),
+    "pfmm": PFMM(doublings=2),
+    "shortcut": Shortcut(bootstrap=1.0),
     "progressive": Progressive(start=8),
     "progressive_uniform": Progressive(start=8, spacing=Spacing.UNIFORM, weighting=Weighting.VELOCITY),
 }
@@ -93,3 +100,28 @@ def test_every_round_of_progressive_distillation_after_the_first_is_exact(stage:
     of_round = {"stage": method.stages(2**20)[stage]}
     assert loss_and_gradient(method, target("gaussian"), 0.0, **of_round).loss < 1e-20
     assert loss_and_gradient(method, target("gaussian"), 0.1, **of_round).loss > 1e-3
+
+
+@pytest.mark.parametrize("stage", [1, 2])
+def test_every_stage_of_progressive_flow_map_matching_after_the_first_is_exact(stage: int) -> None:
+    method = PFMM(doublings=2)
+    of_stage = {"stage": method.stages(2**20)[stage]}
+    assert loss_and_gradient(method, target("gaussian"), 0.0, **of_stage).loss < 1e-20
+    assert loss_and_gradient(method, target("gaussian"), 0.1, **of_stage).loss > 1e-3
+
+
+@pytest.mark.parametrize("clock", CLOCKS)
+def test_the_inversion_term_of_flow_map_matching_is_zero(clock: str) -> None:
+    """Beside the Lagrangian term: its value is logged, and its gradient is what weighing it by 1 instead of 0 adds."""
+    whole, bare = (FMM(inversion=w, interpolant=CLOCKS[clock]) for w in (1.0, 0.0))
+    for theta, zero in ((0.0, True), (0.1, False)):
+        added = loss_and_gradient(whole, gaussian(CLOCKS[clock]), theta, part="inversion")
+        without = loss_and_gradient(bare, gaussian(CLOCKS[clock]), theta)
+        assert (added.loss < 1e-20) is zero and (added.loss > 1e-3) is not zero
+        size = (added.gradient - without.gradient).norm().item()
+        assert (size < 1e-10) is zero and (size > 1e-3) is not zero
+
+
+def test_the_inversion_term_is_zero_on_the_skewed_target_to_the_accuracy_of_its_solved_map() -> None:
+    assert loss_and_gradient(FMM(), skewed(), 0.0, n=256, part="inversion").loss < 1e-9
+    assert loss_and_gradient(FMM(), skewed(), 0.1, n=256, part="inversion").loss > 1e-3

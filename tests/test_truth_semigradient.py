@@ -19,12 +19,14 @@ from torch import Tensor
 from bench.truth import target
 from methods.base import Context, Method, squared
 from methods.consistency import CD, ECT, Distance, UniformPairs
-from methods.flow_map_matching import LMD
+from methods.flow_map_matching import EMD, FMM, LMD
 from methods.flow_matching import FlowMatching
 from methods.imm import IMM, Kernel
 from methods.meanflow import MeanFlow
+from methods.pfmm import PFMM
 from methods.progressive import Progressive
 from methods.self_distillation import ESD, LSD, PSD, StopGradient
+from methods.shortcut import Shortcut
 from methods.times import Uniform
 
 N, THETA = 512, 0.2
@@ -78,6 +80,10 @@ def lagrangian_of_teacher(at: At) -> Tensor:
 
 def eulerian(at: At) -> Tensor:
     return at.along(at.map, x=at.v(at.x, at.s, at.s), s=1)
+
+
+def eulerian_of_teacher(at: At) -> Tensor:
+    return at.along(at.map, x=TRUTH.velocity(at.x, at.s), s=1)
 
 
 def semigroup(at: At, gamma: Tensor) -> Tensor:
@@ -155,6 +161,51 @@ def two_euler_steps(at: At) -> Tensor:
     return at.v(at.x_0, s, t) - (end - at.x_0)
 
 
+def doubling(at: At) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Times of a stage that reaches 1, and the point."""
+    u, gap = at.context.draws.uniform("times", 2).T
+    s = u * (1 - gap)
+    return s, s + gap / 2, s + gap, at.on_path(s)
+
+
+def two_teacher_jumps(at: At) -> Tensor:
+    s, m, t, x = doubling(at)
+    return at.v(x, s, t) - (TRUTH.flow(TRUTH.flow(x, s, m), m, t) - x) / (t - s)[:, None]
+
+
+def two_teacher_steps(at: At) -> Tensor:
+    s, m, t, x = doubling(at)
+    half = x + (m - s)[:, None] * TRUTH.velocity(x, s)
+    return at.v(x, s, t) - (half + (t - m)[:, None] * TRUTH.velocity(half, m) - x) / (t - s)[:, None]
+
+
+def doubling_slope(at: At) -> Tensor:
+    s, _, t, x = doubling(at)
+    return features(x, s, t)
+
+
+def dyadic(at: At) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """s, t, who is bootstrapped and the method's order of samples, for three levels and half the batch."""
+    on, off = at.context.split(0.5)
+    taught = torch.zeros(N, dtype=torch.bool).index_fill(0, on, True)
+    u, which = at.context.draws.uniform("times", 2).T
+    d = torch.where(taught, 0.5 ** (3 * which).floor(), torch.full_like(u, 1 / 8))
+    s = (u / d).floor() * d
+    return s, s + d, taught, torch.cat([off, on])
+
+
+def shortcut(at: At) -> Tensor:
+    s, t, taught, order = dyadic(at)
+    m, x = (s + t) / 2, at.on_path(s)
+    two = (at.map(at.map(x, s, m), m, t) - x) / (t - s)[:, None]
+    return (at.v(x, s, t) - torch.where(taught[:, None], two, at.speed))[order]
+
+
+def shortcut_slope(at: At) -> Tensor:
+    s, t, _, order = dyadic(at)
+    return features(at.on_path(s), s, t)[order]
+
+
 def matching(at: At) -> tuple[Tensor, Tensor, Tensor]:
     """tau, rho and end of moment matching with one particle and gap 6."""
     edge = 0.006
@@ -189,6 +240,10 @@ CASES = {
     "psd_m": Case(PSD(**OFF), lambda at: semigroup(at, at.one / 2), At.phi),
     "psd_u": Case(PSD(uniform=True, **OFF), lambda at: semigroup(at, at.context.draws.uniform("gamma")), At.phi),
     "lmd": Case(LMD(), lagrangian_of_teacher, slope_in_t),
+    "emd": Case(EMD(stop_gradient=True), eulerian_of_teacher, slope_in_s),
+    "pfmm": Case(PFMM(doublings=1), two_teacher_jumps, doubling_slope),
+    "pfmm_first": Case(PFMM(doublings=0), two_teacher_steps, doubling_slope),
+    "shortcut": Case(Shortcut(bootstrap=0.5, levels=3), shortcut, shortcut_slope),
     "meanflow": Case(MeanFlow(eta=0.0, power=0.0, time_law=Uniform()), mean_flow, At.phi),
     "ect": Case(ECT(pairs=UniformPairs(8), distance=Distance.SQUARED), consistency, to_data),
     "cd": Case(CD(pairs=UniformPairs(8)), distillation, to_data),
@@ -223,6 +278,16 @@ def test_the_gradient_enters_where_it_should_and_nowhere_else(name: str) -> None
     torch.testing.assert_close(gradient, expected, rtol=1e-7, atol=1e-12)
 
 
+def test_flow_map_matching_is_its_definition() -> None:
+    """There and back again from I_t, on the whole square."""
+    per_sample, _, at = taken(FMM(inversion=0.5))
+    s, t = at.context.draws.uniform("times", 2).T
+    x = at.on_path(t)
+    back = at.map(x, t, s)
+    end, speed = torch.func.jvp(lambda r: at.map(back, s, r), (t,), (at.one,))
+    torch.testing.assert_close(per_sample, squared(speed - at.speed) + 0.5 * squared(end - x), rtol=1e-7, atol=1e-12)
+
+
 WHOLE = {
     "flow_matching": FlowMatching(),
     "lsd": LSD(stop_gradient=CUT.NONE, **OFF),
@@ -230,6 +295,8 @@ WHOLE = {
     "psd_m": PSD(stop_gradient=CUT.NONE, **OFF),
     "psd_u": PSD(uniform=True, stop_gradient=CUT.NONE, **OFF),
     "lmd": LMD(stop_gradient=False),
+    "emd": EMD(),
+    "fmm": FMM(),
 }
 
 
@@ -247,14 +314,14 @@ def test_without_stop_gradient_the_gradient_is_the_derivative_of_the_loss(name: 
     assert slope == pytest.approx(gradient.norm().item(), rel=1e-6)
 
 
-@pytest.mark.parametrize("name", ["lsd", "esd", "psd_m", "psd_u", "lmd", "meanflow", "ect", "cd", "imm"])
+@pytest.mark.parametrize("name", ["lsd", "esd", "psd_m", "psd_u", "lmd", "emd", "shortcut", "meanflow", "ect", "cd", "imm"])
 def test_with_stop_gradient_it_is_not(name: str) -> None:
     _, gradient, _ = taken(CASES[name].method)
     slope = difference_quotient(CASES[name].method, gradient / gradient.norm())
     assert abs(slope - gradient.norm().item()) > 1e-3 * gradient.norm().item()
 
 
-@pytest.mark.parametrize("name", ["lsd", "esd", "psd_m", "psd_u", "lmd"])
+@pytest.mark.parametrize("name", ["lsd", "esd", "psd_m", "psd_u", "lmd", "emd"])
 def test_every_placement_of_the_stop_gradient_has_the_same_loss(name: str) -> None:
     cases = [case.method for key, case in CASES.items() if key.split("_detached")[0].split("_convex")[0] == name]
     values = [taken(method)[0] for method in [WHOLE[name], *cases]]
@@ -277,12 +344,13 @@ def test_the_robust_distance_is_the_papers() -> None:
     torch.testing.assert_close(taken(robust)[0], torch.sqrt(raw + 0.01) - 0.1)
 
 
-@pytest.mark.parametrize("method", [MeanFlow(), ECT(), CD(), IMM(), Progressive(start=4), PSD(**OFF), LSD(**OFF)],
-                         ids=["meanflow", "ect", "cd", "imm", "progressive", "psd", "lsd"])
+@pytest.mark.parametrize("method", [MeanFlow(), ECT(), CD(), IMM(), Progressive(start=4), PSD(**OFF), LSD(**OFF),
+                                    EMD(stop_gradient=True), PFMM(), Shortcut(bootstrap=1.0)],
+                         ids=lambda m: type(m).__name__.lower())
 def test_a_target_is_computed_without_gradient(method: Method) -> None:
     loss, net = one_loss(method, TRUTH, 64, THETA)
     assert loss.per_sample.requires_grad
-    others = 0 if isinstance(method, Progressive) else 1  # its target is another network's
+    others = 0 if isinstance(method, Progressive | PFMM) else 1  # its target is another network's
     enabled = [flag for s, _, flag in net.calls if len(s)]  # not the empty diagonal part
     assert enabled.count(False) >= others
     assert enabled.count(True) == 1

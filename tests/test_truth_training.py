@@ -23,12 +23,14 @@ from bench.train import Recipe, Trainer
 from bench.truth import target
 from methods.base import Batch, Context, Loss, Method, Models
 from methods.consistency import CD, ECT, Distance, EasyPairs
-from methods.flow_map_matching import LMD
+from methods.flow_map_matching import EMD, FMM, LMD
 from methods.flow_matching import FlowMatching
 from methods.imm import IMM
 from methods.meanflow import MeanFlow
+from methods.pfmm import PFMM
 from methods.progressive import Progressive
 from methods.self_distillation import ESD, LSD, PSD
+from methods.shortcut import Shortcut
 
 CPU = torch.device("cpu")
 NET = {"name": "mlp", "width": 64, "depth": 2, "embedding": 32}
@@ -102,6 +104,10 @@ GAUSSIAN: dict[str, Method] = {
     "psd_u": PSD(uniform=True),
     "meanflow": MeanFlow(),
     "lmd": LMD(),
+    "emd": EMD(),
+    "fmm": FMM(),
+    "pfmm": PFMM(doublings=4),
+    "shortcut": Shortcut(bootstrap=0.25, target_ema=0.95),
     "cd": CD(),
     "cd_from_scratch": CD(initialise=False),
     "ect": ECT(pairs=EasyPairs(doublings=4)),
@@ -221,7 +227,8 @@ def test_the_learned_weight_is_trained() -> None:
     assert weight(torch.zeros(1), torch.ones(1)).abs().item() > 1e-4
 
 
-@pytest.mark.parametrize("method", [CD(), LMD(initialise=True), Progressive(start=2)], ids=lambda m: type(m).__name__)
+@pytest.mark.parametrize("method", [CD(), LMD(initialise=True), EMD(initialise=True), Progressive(start=2)],
+                         ids=lambda m: type(m).__name__)
 def test_a_student_that_says_so_starts_as_its_teacher(method: Method) -> None:
     teacher, net = nn.Linear(1, 1), nn.Linear(1, 1)
     prepare = method.stages(100)[0].prepare
@@ -241,6 +248,16 @@ def test_rounds_of_progressive_distillation_pass_on_and_keep_their_students() ->
         method.prepare(2, models, {"net": nets["b"]})
     for role in ("net", "teacher", "student_4"):
         assert torch.equal(live_of(models[role]), live_of(nets["b"]))
+
+
+def test_stages_of_progressive_flow_map_matching_start_as_their_teacher() -> None:
+    student = nn.Linear(1, 1)
+    for stage in PFMM(doublings=1).stages(100):
+        models: dict[str, nn.Module] = {role: nn.Linear(1, 1) for role in ("net", "teacher")}
+        assert stage.prepare is not None
+        stage.prepare(models, {"net": student})
+        for role in ("net", "teacher"):
+            assert torch.equal(live_of(models[role]), live_of(student))
 
 
 @pytest.mark.parametrize(("steps", "role"), [(1, "net"), (2, "student_2"), (4, "student_4"), (8, "net")])
