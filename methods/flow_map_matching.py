@@ -37,7 +37,7 @@ class LMD(Method):
 
     @property
     def needs(self) -> Needs:
-        return Needs(teacher=True, cost=2.6, truth="A")
+        return Needs(teacher=True, cost=4.0, truth="A")
 
     def stages(self, images: int) -> Sequence[Stage]:
         return [Stage("train", images, prepare=start_from_teacher if self.initialise else None)]

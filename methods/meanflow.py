@@ -34,7 +34,7 @@ class MeanFlow(Method):
 
     @property
     def needs(self) -> Needs:
-        return Needs(cost=1.7, truth="C")
+        return Needs(cost=2.4, truth="C")
 
     def losses(self, models: Models, batch: Batch, context: Context) -> dict[str, Loss]:
         path, x_1 = self.interpolant, batch.x_1

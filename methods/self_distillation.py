@@ -50,7 +50,7 @@ class SelfDistillation(Method):
     learned_weight: bool = True
     anneal: float = 0.0
     stop_gradient: StopGradient = StopGradient.CONVEX
-    relative_cost: ClassVar[float] = 2.0
+    relative_cost: ClassVar[float] = 2.4
     placements: ClassVar[tuple[StopGradient, ...]] = tuple(StopGradient)
 
     def __post_init__(self) -> None:
@@ -125,6 +125,7 @@ class ESD(SelfDistillation):
     """Eulerian self-distillation."""
 
     stop_gradient: StopGradient = StopGradient.FULL
+    relative_cost: ClassVar[float] = 3.0
 
     def residual(self, v: Velocity, x: Tensor, s: Tensor, t: Tensor, context: Context) -> Tensor:
         gap = align(t - s, x)
