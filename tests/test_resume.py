@@ -17,7 +17,7 @@ from bench.job import execute
 from bench.jobs import jobs
 
 ROOT = Path(__file__).parent.parent
-SMALL = ["sweep=none", "seed=0", "budget.images=25600", "backbone.width=64", "backbone.depth=2", "evaluation.seeds=[0]",
+SMALL = ["sweep=none", "seed=0", "budget.images=51200", "backbone.width=64", "backbone.depth=2", "evaluation.seeds=[0]",
          "evaluation.steps=[1,4]", "evaluation.count=128", "train.logs=25"]
 KNOBS = {"progressive": ["method.start=4"]}
 
@@ -44,7 +44,7 @@ def bits(folder: Path) -> tuple[str, str]:
 CHILD = "import json, sys; from bench.job import execute; execute(json.load(open(sys.argv[1])), sys.argv[2], lambda m: False)"
 
 
-@pytest.mark.parametrize(("method", "steps"), [("lsd", (30, 110)), ("progressive", (150,))])
+@pytest.mark.parametrize(("method", "steps"), [("lsd", (30, 110)), ("progressive", (290,))])
 def test_a_run_killed_at_random_moments_ends_bitwise_like_an_undisturbed_one(
     tmp_path: Path, method: str, steps: tuple[int, ...]
 ) -> None:
@@ -54,7 +54,7 @@ def test_a_run_killed_at_random_moments_ends_bitwise_like_an_undisturbed_one(
     job, folder = made[-1], tmp_path / "rough" / made[-1].id
     folder.mkdir(parents=True)
     (folder / "plain.json").write_text(json.dumps(job.config))
-    for step in steps:  # progressive's third round of three begins at step 133 of 200
+    for step in steps:  # progressive's third round of three begins at step 267 of 400
         _kill_at(folder, step)
     assert execute(job.config, str(folder), lambda m: False) == "done"
     assert bits(folder) == bits(tmp_path / "calm" / job.id)
