@@ -89,6 +89,7 @@ class Context:
     progress: float  # share of the whole budget done before this step, in [0, 1)
     stage: Stage
     teacher: Callable[[Tensor, Tensor, Tensor | None], Tensor] | None = None  # (x, t, condition) -> b_t(x), frozen
+    weak_teacher: Callable[[Tensor, Tensor, Tensor | None], Tensor] | None = None  # likewise (needs.weak_teacher)
     target: Models | None = None  # slow copies of the networks (needs.target_ema)
 
     def noise(self, like: Tensor) -> Tensor:
@@ -118,6 +119,12 @@ class Context:
             raise ValueError("this method needs a teacher, and the context has none")
         return self.teacher(x, t, condition)
 
+    def teach_weakly(self, x: Tensor, t: Tensor, condition: Tensor | None = None) -> Tensor:
+        """The weaker teacher's b_t(x). Raises if the harness handed none in."""
+        if self.weak_teacher is None:
+            raise ValueError("this method needs a weak teacher, and the context has none")
+        return self.weak_teacher(x, t, condition)
+
 
 @dataclass(frozen=True)
 class Loss:
@@ -133,6 +140,8 @@ class Needs:
 
     teacher: bool = False
     """A trained velocity model of the same data and seed; its cost is billed to the method."""
+    weak_teacher: bool = False
+    """A second, weaker velocity model to guide the teacher away from; billed likewise."""
     target_ema: float | None = None
     """Decay per step of the slow copy in `context.target`; None when the method has none."""
     group: int = 1
@@ -152,6 +161,7 @@ class Method(ABC):
     """A way to learn the flow map: its fields are its knobs, and their defaults are the paper's."""
 
     version: ClassVar[int] = 1  # bump when a loss is mended: results of the old code are then never served for it
+    paper: ClassVar[str] = ""  # where the objective is from, for tables: "Song et al. 2023, arXiv 2303.01469"
     interpolant: Interpolant = field(default_factory=Linear, kw_only=True)
 
     @property

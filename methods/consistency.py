@@ -16,7 +16,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor
@@ -158,6 +158,7 @@ class ECT(Consistency):
 
     pairs: Pairs = field(default_factory=EasyPairs)
     distance: Distance = Distance.NORM
+    paper: ClassVar[str] = "Geng et al. 2024, arXiv 2406.14548"
 
     @property
     def needs(self) -> Needs:
@@ -187,6 +188,7 @@ class CD(Consistency):
     solver: Solver = Solver.HEUN
     target_ema: float = 0.0
     initialise: bool = True
+    paper: ClassVar[str] = "Song et al. 2023, arXiv 2303.01469"
 
     def stages(self, images: int) -> Sequence[Stage]:
         return [Stage("train", images, prepare=start_from_teacher if self.initialise else None)]

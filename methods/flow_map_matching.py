@@ -14,30 +14,33 @@ FMM needs backward maps (t < s) and cuts nothing; its second term enforces inver
 Reference: Boffi, Albergo, Vanden-Eijnden, "Flow map matching" (arXiv 2406.07507), Corollary 3.7 and Propositions 3.8, 3.11.
 """
 
-from collections.abc import Sequence
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from methods.base import Batch, Context, Loss, Method, Models, Needs, Stage, conditioned, squared, start_from_teacher
-from methods.flow_map import eulerian, jump, lagrangian
+from methods.flow_map import Velocity, eulerian, jump, lagrangian
 from methods.times import ordered
+
+PAPER = "Boffi et al. 2024, arXiv 2406.07507"
 
 
 @dataclass(frozen=True)
-class LMD(Method):
-    """Lagrangian map distillation. stop_gradient: cut the gradient at the teacher's evaluation.
-
-    initialise: start from the teacher's weights instead of from scratch.
-    """
+class MapDistillation(Method):
+    """What LMD and EMD share. stop_gradient: cut the gradient where the class says; initialise: start as the teacher."""
 
     stop_gradient: bool = True
     initialise: bool = False
+    relative_cost: ClassVar[float] = 4.0
+    paper: ClassVar[str] = PAPER
 
     @property
     def needs(self) -> Needs:
-        return Needs(teacher=True, cost=4.0, truth="A")
+        return Needs(teacher=True, cost=self.relative_cost, truth="A")
 
     def stages(self, images: int) -> Sequence[Stage]:
         return [Stage("train", images, prepare=start_from_teacher if self.initialise else None)]
@@ -47,34 +50,35 @@ class LMD(Method):
         s, t = ordered(*context.uniform_pair("times"))
         x_s = path.point(path.base_scale * context.noise(x_1), x_1, s)
         v = conditioned(models["net"], batch.condition, context.draws.dropout("student"))
-        end, speed = lagrangian(v, x_s, s, t)
-        with torch.set_grad_enabled(not self.stop_gradient):
-            b = context.teach(end, t, batch.condition)
-        return {"net": Loss(squared(speed - b))}
+        return {"net": Loss(squared(self.residual(v, x_s, s, t, lambda x, t: context.teach(x, t, batch.condition))))}
+
+    @abstractmethod
+    def residual(self, v: Velocity, x: Tensor, s: Tensor, t: Tensor, b: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+        """r at x = I_s for s <= t, shape of x; b(x, t) is the teacher's velocity."""
 
 
 @dataclass(frozen=True)
-class EMD(Method):
-    """Eulerian map distillation. stop_gradient: cut the gradient at the product grad X . b. initialise: as in LMD."""
+class LMD(MapDistillation):
+    """Lagrangian map distillation; the cut is at the teacher's evaluation."""
+
+    def residual(self, v: Velocity, x: Tensor, s: Tensor, t: Tensor, b: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+        end, speed = lagrangian(v, x, s, t)
+        with torch.set_grad_enabled(not self.stop_gradient):
+            velocity = b(end, t)
+        return speed - velocity
+
+
+@dataclass(frozen=True)
+class EMD(MapDistillation):
+    """Eulerian map distillation; the cut is at the product grad X . b."""
 
     stop_gradient: bool = False
-    initialise: bool = False
+    relative_cost: ClassVar[float] = 2.0
 
-    @property
-    def needs(self) -> Needs:
-        return Needs(teacher=True, cost=2.0, truth="A")
-
-    def stages(self, images: int) -> Sequence[Stage]:
-        return [Stage("train", images, prepare=start_from_teacher if self.initialise else None)]
-
-    def losses(self, models: Models, batch: Batch, context: Context) -> dict[str, Loss]:
-        path, x_1 = self.interpolant, batch.x_1
-        s, t = ordered(*context.uniform_pair("times"))
-        x_s = path.point(path.base_scale * context.noise(x_1), x_1, s)
-        v = conditioned(models["net"], batch.condition, context.draws.dropout("student"))
+    def residual(self, v: Velocity, x: Tensor, s: Tensor, t: Tensor, b: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
         with torch.no_grad():
-            b = context.teach(x_s, s, batch.condition)
-        return {"net": Loss(squared(eulerian(v, x_s, s, t, b, cut=self.stop_gradient)))}
+            velocity = b(x, s)
+        return eulerian(v, x, s, t, velocity, cut=self.stop_gradient)
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,7 @@ class FMM(Method):
     """Direct flow map matching, both terms. inversion: weight of the second one."""
 
     inversion: float = 1.0
+    paper: ClassVar[str] = PAPER
 
     @property
     def needs(self) -> Needs:

@@ -25,6 +25,7 @@ class FlowMatching(Method):
 
     solver: Solver = Solver.EULER
     time_law: TimeLaw = field(default_factory=Uniform)
+    paper: ClassVar[str] = "Lipman et al. 2022, arXiv 2210.02747"
 
     @property
     def needs(self) -> Needs:

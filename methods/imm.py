@@ -16,6 +16,7 @@ Reference: Zhou, Ermon, Song, "Inductive Moment Matching" (arXiv 2503.07565), eq
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -45,6 +46,7 @@ class IMM(Method):
     power: float = 1.0
     kernel: Kernel = Kernel.LAPLACE
     eps: float = 1e-8
+    paper: ClassVar[str] = "Zhou et al. 2025, arXiv 2503.07565"
 
     def __post_init__(self) -> None:
         if self.particles < 1:

@@ -12,6 +12,7 @@ Reference: Geng et al., "Mean Flows for One-step Generative Modeling" (arXiv 250
 """
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -31,6 +32,7 @@ class MeanFlow(Method):
     floor: float = 1e-3
     time_law: TimeLaw = field(default_factory=lambda: LogitNormal(2.0, 2.0))
     derivative: Derivative = Derivative.SPLIT
+    paper: ClassVar[str] = "Geng et al. 2025, arXiv 2505.13447"
 
     @property
     def needs(self) -> Needs:

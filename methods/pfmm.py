@@ -14,6 +14,7 @@ Reference: Boffi, Albergo, Vanden-Eijnden (arXiv 2406.07507), Section 3.4; (arXi
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +29,7 @@ class PFMM(Method):
     """doublings: stages after the first; the first reaches 2^-doublings, the last 1."""
 
     doublings: int = 5
+    paper: ClassVar[str] = "Boffi et al. 2024, arXiv 2406.07507"
 
     def __post_init__(self) -> None:
         if self.doublings < 0:

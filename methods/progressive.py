@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import partial
 from math import log2
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -52,6 +53,7 @@ class Progressive(Method):
     last_rounds_weight: float = 1.0
     weighting: Weighting = Weighting.TRUNCATED_SNR
     spacing: Spacing = Spacing.COSINE
+    paper: ClassVar[str] = "Salimans & Ho 2022, arXiv 2202.00512"
 
     def __post_init__(self) -> None:
         if self.start < 1 or self.start & (self.start - 1):

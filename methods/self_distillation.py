@@ -52,6 +52,7 @@ class SelfDistillation(Method):
     stop_gradient: StopGradient = StopGradient.CONVEX
     relative_cost: ClassVar[float] = 2.4
     placements: ClassVar[tuple[StopGradient, ...]] = tuple(StopGradient)
+    paper: ClassVar[str] = "Boffi et al. 2025, arXiv 2505.18825"
 
     def __post_init__(self) -> None:
         if self.stop_gradient not in self.placements:

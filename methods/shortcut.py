@@ -12,6 +12,7 @@ Reference: Frans et al., "One Step Diffusion via Shortcut Models" (arXiv 2410.12
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 
@@ -26,6 +27,7 @@ class Shortcut(Method):
     bootstrap: float = 0.125
     levels: int = 7
     target_ema: float = 0.999
+    paper: ClassVar[str] = "Frans et al. 2024, arXiv 2410.12557"
 
     def __post_init__(self) -> None:
         if not 0 <= self.bootstrap <= 1:

@@ -1,0 +1,46 @@
+"""Faults in: The training loop, its averages and draws, and the sampler."""
+
+from fault_tables.base import of
+
+FAULTS = [
+    *of(
+        "ema", "bench/ema.py",
+        ("wrong decay", "self._live, 1 - now)", "self._live, now)", "training::test_an_average_follows_its_recursion"),
+        ("warm-up of slow targets", "if self._warm else decay", "if True else decay",
+         "training::test_an_average_follows_its_recursion"),
+        ci="wrong decay",
+    ),
+    *of(
+        "training loop", "bench/train.py",
+        ("last network instead of the average",
+         "return self.average.copy_to(net, self.recipe.ema[0] if decay is None else decay)", "return net",
+         "training::test_the_evaluated_network_is_the_average_and_not_the_last_one"),
+        ("slow target that stands still", "            self.target.update()\n", "            pass\n",
+         "training::test_the_loop_hands_out_progress_and_the_slow_target"),
+        ("progress forgotten", "self.step / self.recipe.steps, stage", "0.0, stage",
+         "training::test_the_loop_hands_out_progress_and_the_slow_target"),
+        ("micro-batches that weigh too much", "loss.per_sample.sum() / self.recipe.batch", "loss.per_sample.mean()",
+         ("training::test_micro_batches_train_the_same_network[lsd]",
+          "training::test_micro_batches_train_the_same_network[imm]")),
+    ),
+    *of(
+        "draws", "bench/rng.py",
+        ("step not in the key", "kind, purpose, self._step)", "kind, purpose)",
+         "sampling::test_draws_differ_by_purpose_step_and_seed_and_repeat_otherwise"),
+        ("every slice the first rows", "[self.rows.start : self.rows.stop]", "[: len(self.rows)]",
+         "sampling::test_a_slice_draws_the_rows_of_the_whole"),
+        ("masks keyed by name alone", 'f"dropout/{purpose}/{name}"', 'f"dropout/{name}"',
+         "sampling::test_passes_of_one_purpose_share_their_dropout_mask"),
+    ),
+    *of(
+        "sampler", "bench/sample.py",
+        ("noise put back for the wrong time", "x, at[k + 1])\n        return", "x, at[k])\n        return",
+         "sampling::test_exact_maps_sample_the_target_in_any_number_of_steps[ECT-2]"),
+        ("renoising without the base scale", 'path.base_scale * self.noise(index, f"renoise {k}")',
+         'self.noise(index, f"renoise {k}")',
+         "sampling::test_exact_maps_sample_the_target_from_another_base_scale[renoise]"),
+        ("hops that all end at data", "x, at[k], at[k + 1], c)", "x, at[k], at[-1], c)",
+         "sampling::test_exact_maps_sample_the_target_in_any_number_of_steps[LSD-2]"),
+        ci="noise put back for the wrong time",
+    ),
+]  # fmt: skip
