@@ -199,7 +199,7 @@ class Trainer:
             x_1 = torch.where(flips.reshape(-1, *[1] * (x_1.ndim - 1)), x_1.flip(-1), x_1)
         batch = Batch(x_1, None if self.labels is None else self.labels[i])
         target = None if self.target_net is None else {"net": self.target_net}
-        context = Context(draws, self.step / self.recipe.steps, stage, self.teacher, target)
+        context = Context(draws, self.step / self.recipe.steps, stage, self.teacher, target=target)
         return self.method.losses(self.models, batch, context)
 
     def _backward(self, losses: Mapping[str, Loss], stage: Stage) -> None:

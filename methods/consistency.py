@@ -195,7 +195,7 @@ class CD(Consistency):
 
     @property
     def needs(self) -> Needs:
-        return Needs(True, self.target_ema or None, reaches="data", rule="renoise", cost=2.0, truth="B")
+        return Needs(True, target_ema=self.target_ema or None, reaches="data", rule="renoise", cost=2.0, truth="B")
 
     @property
     def law(self) -> tuple[Pairs, Distance]:

@@ -9,6 +9,7 @@ Reference: Lipman et al. (arXiv 2210.02747), Liu et al. (arXiv 2209.03003), Albe
 """
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from torch import Tensor
 

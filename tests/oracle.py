@@ -109,7 +109,7 @@ def context(
 ) -> Context:
     """The context of one float64 training step with a global batch of n. stage None: the method's last."""
     draws = StepDraws(seed, step, rows or range(n), n, CPU, dtype=torch.float64)
-    return Context(draws, progress, stage or method.stages(2**20)[-1], teacher, target)
+    return Context(draws, progress, stage or method.stages(2**20)[-1], teacher, target=target)
 
 
 def data(truth: Truth, n: int, seed: int = 0, step: int = 0) -> Tensor:
