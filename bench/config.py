@@ -60,7 +60,7 @@ def parse(arguments: Sequence[str]) -> list[Given]:
 def names(group: str, plugins: str | None = None) -> list[str]:
     """The options of a config group, those of the plug-in folder included."""
     folders = [CONF / group] + ([Path(plugins) / group] if plugins else [])
-    return sorted(p.stem for folder in folders for p in folder.glob("*.yaml"))
+    return sorted(p.relative_to(folder).with_suffix("").as_posix() for folder in folders for p in folder.rglob("*.yaml"))
 
 
 def composed(overrides: Sequence[str], plugins: str | None = None) -> Config:
@@ -96,7 +96,7 @@ def request(arguments: Sequence[str]) -> Request:
     settings = composed([g.text for g in plain if not g.is_axis], plugins)
     axes = _axes(settings["sweep"], given)
     fixed = [g.text for g in plain if g.key not in axes]
-    experiments = list(_experiments(axes, fixed, knobs, settings["sweep"], plugins))
+    experiments = list(_experiments(axes, given, fixed, knobs, settings["sweep"], plugins))
     used = {g.key for config in experiments for g in knobs if _has(config, g.key)}
     for g in knobs:
         if g.key not in used:
@@ -130,11 +130,11 @@ def _axes(sweep: Mapping[str, Any], given: Sequence[Given]) -> dict[str, list[An
 
 
 def _experiments(
-    axes: Mapping[str, list[Any]], fixed: Sequence[str], knobs: Sequence[Given], sweep: Mapping[str, Any],
-    plugins: str | None,
+    axes: Mapping[str, list[Any]], given: Sequence[Given], fixed: Sequence[str], knobs: Sequence[Given],
+    sweep: Mapping[str, Any], plugins: str | None,
 ) -> Iterator[Config]:
     bases: dict[tuple[Any, ...], Config] = {}
-    for point in expand(axes):
+    for point in _points(axes, sweep, given):
         groups = tuple((k, v) for k, v in point.items() if k in GROUPS)
         if groups not in bases:
             bases[groups] = _base(groups, fixed, knobs, sweep, plugins)
@@ -153,6 +153,21 @@ def _experiments(
         shown = [f"{k.removeprefix('method.')}={v}" for k, v in varied.items() if k != "seed" and _has(config, k)]
         config["label"] = " ".join([config["method"]["name"], *shown])
         yield config
+
+
+def _points(axes: Mapping[str, list[Any]], sweep: Mapping[str, Any], given: Sequence[Given]) -> list[dict[str, Any]]:
+    """The cross product of the axes, then each point of the list `sweep.also`, spread over the axes that it leaves open.
+
+    Where the sweep's axes name no method the list is all there is. What the command line says narrows the list too.
+    """
+    also = sweep.get("also", [])
+    chosen = {g.key: g.values[0] if isinstance(g.values[0], list) else g.values for g in given}
+    listed = [point for point in also if all(value in chosen.get(key, (value,)) for key, value in point.items())]
+    crossed = expand(axes) if "method" in sweep["axes"] or not also else []
+    points = crossed + [p for fixed in listed for p in expand({k: v for k, v in axes.items() if k not in fixed}, fixed)]
+    if not points:
+        raise ConfigError(f"sweep={sweep['name']}: the command line leaves none of its runs; see sweep.also in its file")
+    return points
 
 
 def _base(

@@ -19,6 +19,7 @@ from methods.registry import ConfigError, make_interpolant, make_method, nearest
 from methods.solvers import Solver
 
 Config = Mapping[str, Any]
+POINT_METRICS = ("sliced_w2", "kl", "w2", "map_error")
 
 
 def use_plugins(folder: str | None) -> None:
@@ -124,6 +125,7 @@ def protocol(config: Config, dataset: data.Dataset) -> Protocol:
     """The protocol under which this data set's samples are scored."""
     evaluation = config["evaluation"]
     image = dataset.kind == "images"
+    of_points = POINT_METRICS + (("kl_50",) if dataset.name == "checkerboard" else ())
     name = config["data"].get("features") if image else None
     count = evaluation["count"] or min(len(dataset.heldout), 10_000)
     if count > len(dataset.heldout):
@@ -133,7 +135,7 @@ def protocol(config: Config, dataset: data.Dataset) -> Protocol:
         )
     return Protocol(
         name=f"{config['data']['name']}-{'frechet' if image else 'points'}",
-        metrics=(f"fd_{name}", "nn_train", "nn_heldout") if image else ("sliced_w2", "kl", "w2", "map_error"),
+        metrics=(f"fd_{name}", "nn_train", "nn_heldout") if image else of_points,
         features=evaluation["features"],
         reference=f"train:{dataset.hash[:12]}",
         count=count,

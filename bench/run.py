@@ -73,25 +73,26 @@ def _main(arguments: Sequence[str]) -> int:
             f"this sweep would need {len(references)} tables: its runs differ in data or evaluation, and numbers of two "
             "protocols cannot stand in one; run one sweep for each"
         )
-    write_json(folder / "runs.json", {"runs": listed, "order": order, "note": settings["sweep"]["note"]})
+    write_json(folder / "runs.json", {"runs": listed, "order": order, "note": settings["sweep"]["note"],
+                                      "published": settings["sweep"].get("published")})
     if again := reopen(out, plan):
         print(f"{again} finished runs are scored again under the new evaluation; nothing is trained twice.")
     with Display(plan, read_states(out, plan.ids), workers) as display:
         outcome = run_locally(plan, "bench.job:execute", out, workers, display, int(settings["backend"]["attempts"]),
                               int(settings["backend"]["threads"]), name=name)
-    table(out, name, listed, order)
+    table(out, name, listed, order, settings["sweep"].get("published"))
     return _tell(outcome, arguments)
 
 
-def table(out: Path, name: str, runs: Sequence[str], order: list[str]) -> None:
+def table(out: Path, name: str, runs: Sequence[str], order: list[str], published: str | None = None) -> None:
     """Write and print the leaderboard and the pictures of one sweep."""
     from bench.pictures import samples
 
     folder = out / "sweeps" / name
     folders = [path for run in runs if (path := out / "runs" / run).exists()]
-    frame = report.write(folders, folder, order, samples(folders), protocols=_protocols(folders))
+    frame = report.write(folders, folder, order, samples(folders), protocols=_protocols(folders), published=published)
     print(plain(frame))
-    for file in ("leaderboard.csv", "leaderboard.md", "metric_vs_steps.png", "samples.png"):
+    for file in ("leaderboard.csv", "leaderboard.md", "published.md", "metric_vs_steps.png", "samples.png"):
         if (folder / file).exists():
             print(folder / file)
 

@@ -6,7 +6,8 @@ DECAYS = {
     "constant": lambda p: 1.0,
     "cosine": lambda p: 0.5 * (1 + cos(pi * p)),
     "linear": lambda p: 1 - p,
-    "sqrt": lambda p: 1 / sqrt(max(1.0, p / 0.1)),  # flat for a tenth, then 1/sqrt: the self-distillation paper's shape
+    "sqrt": lambda p: 1 / sqrt(max(1.0, p / 0.1)),  # flat for a tenth, then 1/sqrt
+    "sqrt_late": lambda p: 1 / sqrt(max(1.0, p / 0.14)),  # the self-distillation paper's: flat for 35,000 of 250,000 steps
 }
 
 

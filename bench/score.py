@@ -13,7 +13,7 @@ from bench.metrics.frechet import frechet_distance
 from bench.metrics.neighbours import nearest_distance
 from bench.protocol import Protocol
 from bench.rng import generator
-from bench.truth import map_pairs
+from bench.truth import Checkerboard, map_pairs
 from methods.base import Method
 from methods.interpolant import Linear, convert_point
 
@@ -74,11 +74,14 @@ def _points(data: Dataset, protocol: Protocol, device: torch.device) -> Callable
         x = samples.cpu()
         g = generator("cpu", "points", seed)
         real = data.train[torch.randperm(len(data.train), generator=g)[: len(x)]]
-        return {
+        scores: Scores = {
             "sliced_w2": (points.sliced_w2(x, real), {"primary": True}),
             "kl": points.histogram_kl(x, truth),
             "w2": (points.exact_w2(x, real), {}),
         }
+        if isinstance(truth, Checkerboard):
+            scores["kl_50"] = points.paper_kl(x, truth)
+        return scores
 
     return score
 

@@ -22,6 +22,8 @@ _KNOWN = (
            note="Features of the packaged CIFAR-10 classifier; comparable inside this harness only."),
     Metric("kl", "histogram KL divergence",
            note="A perfect sampler scores the floor at this sample count; excess = value - floor."),
+    Metric("kl_50", "histogram KL divergence by the self-distillation paper's rule",
+           note="Its 50 cells a side cut the squares: a perfect sampler scores the floor; excess = value - floor."),
     Metric("sliced_w2", "sliced Wasserstein-2 distance"),
     Metric("w2", "Wasserstein-2 distance"),
     Metric("map_error", "mean squared error against the exact flow map"),

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from results import gallery, plots, table
+from results import beside, gallery, plots, table
 from results.record import RecordError
 from results.render import plain
 from results.scores import ProtocolError, Runs
@@ -31,9 +31,11 @@ def write(
     *,
     metric: str | None = None,
     protocols: Collection[str] | None = None,
+    published: str | None = None,
 ) -> pd.DataFrame:
     """Write leaderboard.csv, leaderboard.md, metric_vs_steps.png (and samples.png if given) into `out`.
 
+    `published` names a table of results/published/ that then stands beside the runs in published.md.
     Returns the tidy leaderboard. Runs that are not done appear with their status; broken folders cost a StoreWarning.
     `metric` leads the table and is drawn (default: the runs' primary one). `protocols` keeps rows of these ids.
     Raises ProtocolError if one metric mixes protocols, StoreError if `out` cannot be written.
@@ -44,6 +46,8 @@ def write(
     if metric is not None:
         frame = _leading(frame, metric)
     table.write(out, frame, f"Leaderboard: {out.name}")
+    if published is not None:
+        beside.write(out, frame, published)
     try:
         plots.metric_vs_steps(frame, out / "metric_vs_steps.png", subtitle=_subtitle(runs))
         if samples:
@@ -74,6 +78,12 @@ def find_runs(folder: Path) -> tuple[list[Path], list[str] | None]:
     return found, None
 
 
+def _published(folder: Path) -> str | None:
+    """The published table that a sweep folder's runs stand beside, if it names one."""
+    path = folder / SWEEP_FILE
+    return read_json(path).get("published") if path.exists() else None
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status and prints one clear line on an error."""
     options = _parser().parse_args(arguments)
@@ -94,9 +104,11 @@ def _report(options: argparse.Namespace) -> int:
     folders = [run for runs, _ in places for run in runs]
     order = [label for _, labels in places for label in labels or []]
     out = options.out or _default_out(options.folders[0])
-    frame = write(folders, out, order, metric=options.metric, protocols=options.protocol)
+    published = next(filter(None, map(_published, options.folders)), None)
+    frame = write(folders, out, order, metric=options.metric, protocols=options.protocol, published=published)
     print(plain(frame))
-    print("\n".join(str(out / name) for name in ("leaderboard.csv", "leaderboard.md", "metric_vs_steps.png")))
+    names = ("leaderboard.csv", "leaderboard.md", *(("published.md",) if published else ()), "metric_vs_steps.png")
+    print("\n".join(str(out / name) for name in names))
     return 0
 
 

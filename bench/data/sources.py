@@ -15,14 +15,14 @@ Config = Mapping[str, Any]
 
 _SOURCES: dict[str, tuple[Callable[..., Dataset], tuple[str, ...]]] = {
     "digits": (digits.load, ()),
-    **dict.fromkeys(TARGETS, (targets.load, ("base_scale",))),
+    **dict.fromkeys(TARGETS, (targets.load, ("base_scale", "count"))),
     "cifar10": (images.cifar10, ("root", "download")),
     "arrays": (images.arrays, ("path", "heldout", "limit", "flip")),
     "folder": (images.folder, ("path", "size", "flip")),
 }
 NAMES = tuple(_SOURCES)
 _OF_THE_HARNESS = ("name", "features")
-_COUNTS = {"limit": images.FEWEST, "size": 1}  # options that are whole numbers, and their least value
+_COUNTS = {"limit": images.FEWEST, "size": 1, "count": 1}  # options that are whole numbers, and their least value
 
 
 def load(config: Config) -> Dataset:

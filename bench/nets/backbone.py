@@ -11,10 +11,11 @@ from torch import nn
 
 from bench.nets.layers import KERNELS
 from bench.nets.mlp import MLP
+from bench.nets.plain import PlainMLP
 from bench.nets.unet import UNet
 from bench.nets.weight import Weight
 
-NETS: dict[str, type[nn.Module]] = {"mlp": MLP, "unet": UNet}
+NETS: dict[str, type[nn.Module]] = {"mlp": MLP, "mlp_plain": PlainMLP, "unet": UNet}
 
 
 class BackboneError(ValueError):
@@ -41,7 +42,7 @@ class Backbone:
             _check(key, value, defaults[key])
 
     def net(self) -> nn.Module:
-        """net(x, s, t, condition=None, dropout=None) -> v_{s,t}(x): zero before training. See `MLP` and `UNet`."""
+        """net(x, s, t, condition=None, dropout=None) -> v_{s,t}(x): zero before training (not `PlainMLP`). See the networks."""
         with _seeded(self.seed):
             return self._build("cpu")
 

@@ -45,6 +45,12 @@ class Checkerboard(Truth):
         row = 2 * within_pair.floor() + column % 2
         return torch.stack([2 * u[:, 0] - 1, (row + within_pair % 1) / 2 - 1], dim=1)
 
+    def density(self, x: Tensor) -> Tensor:
+        """1/2 on the squares, 0 elsewhere; x (..., 2). An edge belongs to the square above it, up to rounding."""
+        square = (2 * (x.double() + 1) + 1e-9).floor()
+        inside = ((square >= 0) & (square < 4)).all(-1)
+        return 0.5 * (inside & (square.sum(-1) % 2 == 0))
+
     def cell_probabilities(self, edges: Tensor) -> Tensor:
         low, high = edges.double()[:-1], edges.double()[1:]
         a, b = torch.tensor(EDGES[:-1]).double(), torch.tensor(EDGES[1:]).double()
