@@ -154,3 +154,28 @@ def test_a_teacher_is_the_flow_matching_row_also_with_knobs_of_the_command_line(
     (row,) = [job for job in made if job.label == "flow_matching" and job.listed]
     (student,) = [job for job in made if job.label == "lmd"]
     assert student.parents == (row.id,)
+
+
+def test_a_sweep_may_list_points_beside_its_axes_and_the_command_line_narrows_them_too() -> None:
+    found = config.request(["sweep=ablation/stop_gradient"]).experiments
+    assert len(found) == 21 and len({c["label"] for c in found}) == 7
+    assert {c["seed"] for c in found} == {0, 1, 2}
+    narrowed = config.request(["sweep=ablation/stop_gradient", "method=esd", "seed=1"]).experiments
+    assert [c["label"] for c in narrowed] == [f"esd stop_gradient={p}" for p in ("none", "convex", "full", "detached")]
+    assert [c["method"]["stop_gradient"] for c in narrowed] == ["none", "convex", "full", "detached"]
+    with pytest.raises(ConfigError, match=r"leaves none of its runs.*sweep\.also"):
+        config.request(["sweep=ablation/stop_gradient", "method=cd"])
+
+
+def test_the_papers_checkerboard_is_its_setting_in_full_and_has_a_size_for_two_cores() -> None:
+    paper = config.request(["sweep=paper/checkerboard_self_distillation"])
+    first = paper.experiments[0]
+    assert first["budget"] == {"images": 25_000_000_000, "batch": 100_000, "micro_batch": None}
+    assert (first["train"]["optimizer"], first["train"]["lr"], first["train"]["clip"]) == ("radam", 1e-3, 10.0)
+    assert first["backbone"]["width"] == 512 and first["data"]["count"] == 10_000_000
+    assert first["method"]["eta"] == 0.75 and not first["method"]["learned_weight"]
+    small = config.request(["sweep=paper/checkerboard_self_distillation_cpu"])
+    assert [c["label"] for c in small.experiments] == [c["label"] for c in paper.experiments]
+    assert small.settings["sweep"]["published"] == paper.settings["sweep"]["published"]
+    for made in (first, small.experiments[0]):
+        experiment.check(made)

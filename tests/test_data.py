@@ -278,3 +278,11 @@ def test_real_images_pass_through_the_arrays_source(tmp_path: Path) -> None:
     assert found.shape == (3, 32, 32) and (len(found.train), len(found.heldout)) == (1800, 200)
     mean = found.decode(found.train).mean((0, 2, 3)) / 2 + 0.5
     torch.testing.assert_close(mean, torch.tensor([0.494, 0.485, 0.450]), rtol=0, atol=0.02)
+
+
+def test_a_target_has_as_many_training_points_as_asked() -> None:
+    few, many = (data.load({"name": "checkerboard", "count": n}) for n in (1000, 2000))
+    assert len(few.train) == 1000 and len(many.train) == 2000 and few.hash != many.hash
+    assert torch.equal(few.train, many.train[:1000])
+    with pytest.raises(ConfigError, match=r"data\.count"):
+        data.load({"name": "checkerboard", "count": 0})

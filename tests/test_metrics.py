@@ -185,3 +185,18 @@ def test_damaged_feature_weights_are_refused_until_their_hashes_are_recorded(
     monkeypatch.undo()
     features.digest.cache_clear()
     assert features.digest("digits8")
+
+
+@pytest.mark.parametrize(("cells", "expected"), [(40, 0.0063), (50, 0.0663), (52, 0.0108), (100, 0.0421)])
+def test_cells_that_cut_the_squares_give_a_perfect_sampler_a_high_score(cells: int, expected: float) -> None:
+    board = target("checkerboard")
+    values = [points._midpoint_kl(board.sample(64_000, gen(k)), board, cells) for k in range(4)]
+    assert np.mean(values) == pytest.approx(expected, abs=0.001)
+
+
+def test_the_papers_kl_carries_its_floor_and_sees_a_shifted_sampler() -> None:
+    board = target("checkerboard")
+    x = board.sample(20_000, gen(50))
+    value, extra = points.paper_kl(x, board)
+    assert value == pytest.approx(extra["floor"], abs=0.01) and extra["excess"] == value - extra["floor"]
+    assert points.paper_kl(x + 0.05, board)[1]["excess"] > 0.1

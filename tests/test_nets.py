@@ -319,3 +319,16 @@ def test_a_compiled_jvp_equals_the_eager_one(name: str, shape: tuple[int, ...]) 
     for ours, theirs in zip(gradients, expected, strict=True):
         if theirs is not None:
             assert ours is not None and torch.allclose(ours, theirs, atol=1e-4, rtol=1e-3)
+
+
+def test_the_plain_network_is_the_papers_stack_of_dense_layers() -> None:
+    net, (x, s, t) = Backbone({"name": "mlp_plain", "scale": 0.5}, (2,), 0).net(), inputs((2,), dtype=torch.float32)
+    assert [layer.weight.shape for layer in net.hidden] == [(512, 4), *[(512, 512)] * 4]
+    h = torch.stack([s, t, *(2 * x).T], 1)
+    for layer in net.hidden:
+        h = torch.nn.functional.gelu(h @ layer.weight.T + layer.bias, approximate="tanh")
+    torch.testing.assert_close(net(x, s, t), 0.5 * (h @ net.head.weight.T + net.head.bias))
+    net, (x, s, t) = net.double(), inputs((2,))
+    ahead, back = (net(x, s, t + h) for h in (1e-5, -1e-5))
+    tangent = torch.func.jvp(lambda t: net(x, s, t), (t,), (torch.ones_like(t),))[1]
+    torch.testing.assert_close(tangent, (ahead - back) / 2e-5, rtol=1e-6, atol=1e-8)

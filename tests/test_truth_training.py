@@ -273,4 +273,5 @@ def test_schedules_have_their_shapes() -> None:
     assert [factor("cosine", 0.0, p) for p in (0, 0.5, 1)] == pytest.approx([1, 0.5, 0])
     assert [factor("linear", 0.5, p) for p in (0, 0.25, 0.75)] == pytest.approx([0, 0.5, 0.5])
     assert factor("sqrt", 0.0, 0.4) == pytest.approx(0.5)
+    assert [factor("sqrt_late", 0.0, p) for p in (0.14, 0.56)] == pytest.approx([1, 0.5])
     assert factor("constant", 0.0, 0.9) == 1
