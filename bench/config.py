@@ -197,13 +197,14 @@ def _check_groups(given: Sequence[Given], plugins: str | None) -> None:
 
 def _check_keys(given: Sequence[Given], config: Config, plugins: str | None) -> None:
     valid = set(_keys(config))
-    valid |= {f"method.{k}" for m in names("method", plugins) for k in _keys(_raw("method", m, plugins))}
+    valid |= {f"method.{k}" for m in names("method", plugins) for k in _keys(raw("method", m, plugins))}
     for g in given:
         if g.key not in valid and not g.text.startswith(("+", "~")):
             raise nearest("command line: key", g.key, valid)
 
 
-def _raw(group: str, name: str, plugins: str | None) -> Config:
+def raw(group: str, name: str, plugins: str | None = None) -> Config:
+    """One option's own YAML file, uncomposed. Raises ConfigError naming the nearest."""
     for folder in [CONF] + ([Path(plugins)] if plugins else []):
         if (path := folder / group / f"{name}.yaml").exists():
             return OmegaConf.to_container(OmegaConf.load(path))  # type: ignore[return-value]

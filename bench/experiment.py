@@ -3,11 +3,12 @@
 import importlib.metadata
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from bench import data
 from bench.nets import Backbone, BackboneError
@@ -116,9 +117,15 @@ def network_factory(config: Config, shape: tuple[int, ...]) -> Backbone:
     """The same for samples of a known shape. Raises ConfigError for a key or value that means nothing."""
     options = {k: v for k, v in config["backbone"].items() if k != "gflops"}
     try:
-        return Backbone(options, shape, int(config["seed"]))
+        return Backbone(options, shape, int(config["seed"]), _parametrisation(config))
     except BackboneError as error:
         raise ConfigError(str(error)) from error
+
+
+def _parametrisation(config: Config) -> Callable[[nn.Module], nn.Module]:
+    """A student's networks are made like its teacher's, so that they can start from its weights."""
+    teacher = config.get("teacher", {}).get("made_by")
+    return method({**config, "method": teacher}).parametrise if teacher else lambda net: net
 
 
 def protocol(config: Config, dataset: data.Dataset) -> Protocol:

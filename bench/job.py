@@ -42,8 +42,10 @@ class _Run:
         self.recipe = experiment.recipe(config)
         self.data = experiment.dataset(config)
         self.protocol = experiment.protocol(config, self.data)
-        self.teacher = load_teacher(folder.parent / config["teacher"]["run"], self.device) if config["teacher"][
-            "run"] else None
+        self.teacher, self.weak_teacher = (
+            load_teacher(folder.parent / run, self.device) if (run := config["teacher"].get(key)) else None
+            for key in ("run", "weak_run")
+        )
 
     def execute(self) -> str:
         self.record = self._opened()
@@ -58,11 +60,11 @@ class _Run:
         for module in models.values():
             module.to(self.device)
         params = sum(p.numel() for p in models["net"].parameters())
-        teacher = self.teacher
+        teacher, weak = self.teacher, self.weak_teacher
         trainer = Trainer(
             self.method, models, self.data, self.recipe, int(self.config["seed"]), self.device, self.folder,
             teacher.velocity if teacher else None, {"net": teacher.net} if teacher else {}, self.report,
-            conditional=bool(self.config["backbone"].get("classes")),
+            conditional=bool(self.config["backbone"].get("classes")), weak_teacher=weak.velocity if weak else None,
         )
         self._write(params=params)
         outcome = trainer.run()
@@ -88,12 +90,12 @@ class _Run:
                 )
         except StoreError:
             pass
-        config, teacher = {**self.config, "shape": list(self.data.shape)}, self.teacher
+        config, paid = {**self.config, "shape": list(self.data.shape)}, [t for t in (self.teacher, self.weak_teacher) if t]
         return RunRecord(
             run_id=self.folder.name, label=config["label"], method=config["method"]["name"],
             data=config["data"]["name"], backbone=config["backbone"]["name"], seed=int(config["seed"]), config=config,
-            images_budget=self.recipe.images, teacher=teacher.run_id if teacher else None,
-            teacher_images=teacher.images if teacher else 0, teacher_seconds=teacher.seconds if teacher else 0.0,
+            images_budget=self.recipe.images, teacher=self.teacher.run_id if self.teacher else None,
+            teacher_images=sum(t.images for t in paid), teacher_seconds=sum(t.seconds for t in paid),
             data_hash=self.data.hash, versions=experiment.versions(), device=_device_name(self.device),
             started=_now(), attempts=attempts,
         )

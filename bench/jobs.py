@@ -10,12 +10,12 @@ from bench import config as composition
 from bench import data, experiment, features
 from bench.identity import reference_id, run_id
 from methods.base import Method
+from methods.registry import ConfigError, method_class, nearest
 from results.record import RecordError
 from results.store import StoreError, read_run, write_run
 from sweeps.plan import Job
 
 Config = dict[str, Any]
-TEACHER = "flow_matching"
 # A guess for a machine on which nothing of the kind has run yet: what one worker sustains, in GFLOP/s.
 SUSTAINED = {"cpu": 40.0, "cuda": 30_000.0}
 
@@ -28,30 +28,59 @@ def jobs(experiments: Sequence[Config]) -> list[Job]:
     for config in experiments:
         if (alike := repr({k: v for k, v in config.items() if k != "seed"})) not in checked:
             experiment.check(config)
+            _check_teacher(config)
             checked.add(alike)
         method = experiment.method(config)
-        parents: tuple[str, ...] = ()
         config = copy.deepcopy(config)
-        if method.needs.teacher:
-            teacher = _teacher(config)
-            teachers.setdefault(teacher.id, teacher)
-            parents = (teacher.id,)
+        parents = [_teacher(config)] if method.needs.teacher else []
+        if method.needs.weak_teacher:
+            parents.append(_teacher(config, config["teacher"]["weak_share"]))
+        teachers |= {teacher.id: teacher for teacher in parents}
         made.append(_job(config, method, parents))
     return [*_references(experiments), *teachers.values(), *made]
 
 
-def _teacher(config: Config) -> Job:
-    other = composition.with_method(config, TEACHER, config["plugins"])
+def _teacher(config: Config, share: float = 1.0) -> Job:
+    """The teacher's own training, on a share of the budget: below 1, the weak teacher's."""
+    other = composition.with_method(config, config["teacher"]["method"], config["plugins"])
     if config["teacher"]["seed"] is not None:
         other["seed"] = config["teacher"]["seed"]
-    return _job(other, experiment.method(other), (), listed=False)
+    if share < 1:
+        other["budget"]["images"] = round(share * other["budget"]["images"])
+        other["label"] += " (weak)"
+    return _job(other, experiment.method(other), listed=False)
 
 
-def _job(config: Config, method: Method, parents: tuple[str, ...], listed: bool = True) -> Job:
+def _check_teacher(config: Config) -> None:
+    """Raise ConfigError unless teacher.method is a velocity model and the weak teacher's share of the budget makes sense."""
+    teacher, plugins = config["teacher"], config["plugins"]
+    known = composition.names("method", plugins)
+    if teacher["method"] not in known or not _is_velocity_model(teacher["method"], plugins):
+        raise nearest("teacher.method", teacher["method"], (name for name in known if _is_velocity_model(name, plugins)))
+    share = teacher["weak_share"]
+    if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share < 1:
+        raise ConfigError(f"teacher.weak_share={share!r} must be a share of the budget between 0 and 1, for example 0.25")
+    images, batch = config["budget"]["images"], config["budget"]["batch"]
+    if experiment.method(config).needs.weak_teacher and round(share * images) < batch:
+        raise ConfigError(f"teacher.weak_share={share} of budget.images={images} is less than one batch; "
+                          f"it must be at least {batch / images:.3g}")
+
+
+def _is_velocity_model(name: str, plugins: str | None) -> bool:
+    try:
+        return bool(method_class(composition.raw("method", name, plugins)["target"]).velocity_model)
+    except ConfigError:  # a broken method of the user's is an error where it is asked for
+        return False
+
+
+def _job(config: Config, method: Method, teachers: Sequence[Job] = (), listed: bool = True) -> Job:
+    parents = tuple(teacher.id for teacher in teachers)
     plain = {k: v for k, v in config.items() if k not in ("sweep", "plan", "out", "knobs")}
     plain["kind"] = "method"
     plain["evaluation"] = _evaluation(config)
-    plain["teacher"] = {**config["teacher"], "run": parents[0] if parents else None}
+    run, weak = (*parents, None, None)[:2]
+    made_by = teachers[0].config["method"] if teachers else None  # the student's networks are parametrised like it
+    plain["teacher"] = {**config["teacher"], "run": run, "weak_run": weak, "made_by": made_by}
     name = run_id(config, method.version, data.fingerprint(config["data"]), parents)
     plain["cost"] = gflops(config, method)
     return Job(name, config["label"], plain, parents, cost=plain["cost"], listed=listed)

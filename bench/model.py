@@ -74,7 +74,7 @@ def load(folder: Path | str, ema: float | None = None, device: str | torch.devic
 
 
 def load_teacher(folder: Path, device: torch.device) -> Teacher:
-    """The teacher that a finished flow-matching run makes."""
+    """The teacher that a finished run of a velocity model makes."""
     record = read_run(folder)
     model = load(folder, device=device)
     return Teacher(model.models["net"], record.run_id, record.images_seen, record.train_seconds)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class Teacher:
-    """b_t(x) = v_{t,t}(x) of a flow-matching network with its averaged weights, plus what it cost."""
+    """b_t(x) = v_{t,t}(x) of a velocity model's network with its averaged weights, plus what it cost."""
 
     net: nn.Module
     run_id: str

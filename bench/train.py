@@ -98,6 +98,7 @@ class Trainer:
     teacher_models: Models = field(default_factory=dict)
     report: Report = lambda message: False
     conditional: bool = False  # whether the networks take class labels
+    weak_teacher: Callable[[Tensor, Tensor, Tensor | None], Tensor] | None = None
 
     def __post_init__(self) -> None:
         self.stages = list(self.method.stages(self.recipe.images))
@@ -199,7 +200,7 @@ class Trainer:
             x_1 = torch.where(flips.reshape(-1, *[1] * (x_1.ndim - 1)), x_1.flip(-1), x_1)
         batch = Batch(x_1, None if self.labels is None else self.labels[i])
         target = None if self.target_net is None else {"net": self.target_net}
-        context = Context(draws, self.step / self.recipe.steps, stage, self.teacher, target=target)
+        context = Context(draws, self.step / self.recipe.steps, stage, self.teacher, self.weak_teacher, target)
         return self.method.losses(self.models, batch, context)
 
     def _backward(self, losses: Mapping[str, Loss], stage: Stage) -> None:

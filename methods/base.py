@@ -141,7 +141,7 @@ class Needs:
     teacher: bool = False
     """A trained velocity model of the same data and seed; its cost is billed to the method."""
     weak_teacher: bool = False
-    """A second, weaker velocity model to guide the teacher away from; billed likewise."""
+    """Beside the teacher a second, weaker velocity model to guide it away from; billed likewise."""
     target_ema: float | None = None
     """Decay per step of the slow copy in `context.target`; None when the method has none."""
     group: int = 1
@@ -162,6 +162,7 @@ class Method(ABC):
 
     version: ClassVar[int] = 1  # bump when a loss is mended: results of the old code are then never served for it
     paper: ClassVar[str] = ""  # where the objective is from, for tables: "Song et al. 2023, arXiv 2303.01469"
+    velocity_model: ClassVar[bool] = False  # learns v_{t,t} = b_t and integrates it in `jump`: it can be a teacher
     interpolant: Interpolant = field(default_factory=Linear, kw_only=True)
 
     @property
@@ -175,7 +176,11 @@ class Method(ABC):
 
     def build(self, backbone: Backbone) -> dict[str, nn.Module]:
         """The networks by role. "net" is the one that is averaged, evaluated and sampled from."""
-        return {"net": backbone.net()}
+        return {"net": self.parametrise(backbone.net())}
+
+    def parametrise(self, net: nn.Module) -> nn.Module:
+        """v_{s,t}(x) from a raw network of the backbone. The networks of this method's students are made so too."""
+        return net
 
     def stages(self, images: int) -> Sequence[Stage]:
         """The training stages; their images sum to the budget `images`."""

@@ -26,6 +26,7 @@ class FlowMatching(Method):
 
     solver: Solver = Solver.EULER
     time_law: TimeLaw = field(default_factory=Uniform)
+    velocity_model: ClassVar[bool] = True
     paper: ClassVar[str] = "Lipman et al. 2022, arXiv 2210.02747"
 
     @property

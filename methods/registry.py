@@ -49,6 +49,14 @@ def make_method(config: Mapping[str, Any], interpolant: Interpolant) -> Method:
     return method
 
 
+def method_class(target: str) -> type[Method]:
+    """The class behind a method's `target`. Raises ConfigError if it cannot be imported or is no method."""
+    cls = _load(target, "method")
+    if not (isinstance(cls, type) and issubclass(cls, Method)):
+        raise ConfigError(f"method.target={target} is not a methods.base.Method")
+    return cls
+
+
 def _make(target: str, knobs: Mapping[str, Any], key: str, **given: Any) -> Any:
     cls = _load(target, key)
     fields = {f.name: f for f in dataclasses.fields(cls) if f.init}

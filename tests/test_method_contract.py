@@ -24,7 +24,7 @@ EACH = pytest.mark.parametrize("name", METHODS)
 # Network calls of one jump, where it is not one.
 CALLS: dict[str, int] = {}
 # Parameters that a method never moves: on the diagonal the network does not see t - s.
-UNSEEN = {"flow_matching": {"net.time.gap.weight"}}
+UNSEEN = {"flow_matching": {"net.time.gap.weight"}, "edm": {"net.net.time.gap.weight"}}
 
 
 @lru_cache
@@ -71,6 +71,7 @@ def test_its_needs_are_sane(name: str) -> None:
     assert needs.group >= 1 and needs.cost > 0
     assert needs.reaches in ("any", "grid", "data") and needs.rule in ("hop", "renoise")
     assert needs.truth in ("A", "B", "C")
+    assert needs.teacher or not needs.weak_teacher
     assert needs.reaches != "data" or needs.rule == "renoise"
 
 
@@ -175,11 +176,12 @@ def test_a_jump_calls_the_network_once_unless_it_says_otherwise(name: str) -> No
 
 @EACH
 def test_one_exact_jump_reaches_data(name: str) -> None:
-    """Flow matching's is an Euler step, and only its direction is known."""
+    """A velocity model's is an Euler step, and only its direction is known."""
     method, x = made(name), data(TRUTH, B)
     s, t = method.grid(1).expand(B, 2).T
     end = method.jump({"net": Oracle(TRUTH)}, x, s, t)
-    expected = x + TRUTH.velocity(x, s) if name == "flow_matching" else TRUTH.flow(x, s, t)
+    euler = x + (t - s)[:, None] * TRUTH.velocity(x, s)
+    expected = euler if method.velocity_model else TRUTH.flow(x, s, t)
     torch.testing.assert_close(end, expected)
 
 

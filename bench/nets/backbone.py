@@ -2,7 +2,7 @@
 
 import difflib
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -27,12 +27,16 @@ class Backbone:
 
     The keys besides `name` are the keyword arguments of `MLP` and `UNet`; missing ones take their defaults there.
     Networks are built in float32 on the CPU from the seed alone: two calls give equal networks on every machine, and
-    no global generator moves. Raises BackboneError for a key, name or value that means nothing.
+    no global generator moves. `parametrise` makes v_{s,t}(x) of every raw network (a teacher's preconditioning, which
+    its students share). Raises BackboneError for a key, name or value that means nothing.
     """
 
-    def __init__(self, config: Mapping[str, Any], shape: tuple[int, ...], seed: int) -> None:
+    def __init__(
+        self, config: Mapping[str, Any], shape: tuple[int, ...], seed: int,
+        parametrise: Callable[[nn.Module], nn.Module] = lambda net: net,
+    ) -> None:
         self.options = dict(config)
-        self.shape, self.seed = tuple(shape), seed
+        self.shape, self.seed, self.parametrise = tuple(shape), seed, parametrise
         if "name" not in self.options:
             raise BackboneError(f"backbone.name is missing; known backbones: {', '.join(NETS)}")
         self.name = _known("backbone.name", str(self.options.pop("name")), NETS)
@@ -42,9 +46,9 @@ class Backbone:
             _check(key, value, defaults[key])
 
     def net(self) -> nn.Module:
-        """net(x, s, t, condition=None, dropout=None) -> v_{s,t}(x): zero before training (not `PlainMLP`). See the networks."""
+        """net(x, s, t, condition=None, dropout=None) -> v_{s,t}(x). See the networks: zero before training (not `PlainMLP`)."""
         with _seeded(self.seed):
-            return self._build("cpu")
+            return self.parametrise(self._build("cpu"))
 
     def weight(self) -> nn.Module:
         """weight(s, t) -> w_{s,t} (B,): zero before training. See `Weight`."""

@@ -1,0 +1,48 @@
+"""EDM's preconditioning on the clock t=0 noise, t=1 data, as a parametrisation of the two-time velocity.
+
+With R^2 = s_0^2 alpha^2 + sd^2 beta^2, the variance at time t when the data have standard deviation sd,
+
+    v_{s,t}(x) = a(s) x + b(s) F(x / R(s), s, t)
+    a = (s_0^2 alpha alpha' + sd^2 beta beta') / R^2,     b = s_0 sd (alpha beta' - alpha' beta) / R
+
+is what D(y; sigma) = c_skip y + c_out F(c_in y) becomes for y = x / beta and sigma = s_0 alpha / beta: the velocity of the
+path through y - D and D. The divisions by beta (infinite sigma) and by alpha (sigma = 0) have cancelled. F sees an
+input and has a target of unit variance at every time, and F = 0 is the exact velocity of N(0, sd^2 I).
+
+The embedding of time is the network's own, of t. EDM's ln(sigma) / 4 is infinite at both ends of the clock, where students
+are asked, and so is its derivative, which the objectives with a Jacobian-vector product take. t is a monotone function
+of it, and both times of a flow map enter a network that starts as its teacher in the same way.
+
+Reference: Karras, Aittala, Aila & Laine (arXiv 2206.00364), Section 5 and Table 1.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from methods.base import Mask
+from methods.interpolant import Interpolant, align
+
+
+class Preconditioned(nn.Module):
+    """net(x, s, t, condition=None, dropout=None) -> v_{s,t}(x), of a raw network F with the same arguments."""
+
+    def __init__(self, net: nn.Module, interpolant: Interpolant, sigma_data: float) -> None:
+        super().__init__()
+        self.net, self.interpolant, self.sigma_data = net, interpolant, sigma_data
+
+    def forward(
+        self, x: Tensor, s: Tensor, t: Tensor, condition: Tensor | None = None, dropout: Mask | None = None
+    ) -> Tensor:
+        spread, skip, out = (align(c, x) for c in coefficients(self.interpolant, self.sigma_data, s))
+        inner: Tensor = self.net(x / spread, s, t, condition=condition, dropout=dropout)
+        return skip * x + out * inner
+
+
+def coefficients(path: Interpolant, sigma_data: float, t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """R, a and b of the module's docstring, each of the shape of t; R and b are positive on the whole of [0, 1]."""
+    alpha, beta, d_alpha, d_beta = path.alpha(t), path.beta(t), path.d_alpha(t), path.d_beta(t)
+    noise, data = path.base_scale**2, sigma_data**2
+    variance = noise * alpha.square() + data * beta.square()
+    spread = torch.sqrt(variance)
+    skip = (noise * alpha * d_alpha + data * beta * d_beta) / variance
+    return spread, skip, path.base_scale * sigma_data * (alpha * d_beta - d_alpha * beta) / spread
