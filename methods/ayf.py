@@ -54,7 +54,6 @@ class AYF(Method):
     guidance_low: float = 1.0
     guidance_high: float = 1.0
     initialise: bool = True
-    relative_cost: ClassVar[float] = 2.7
     paper: ClassVar[str] = "Sabour et al. 2025, arXiv 2506.14603"
 
     def __post_init__(self) -> None:
@@ -73,8 +72,7 @@ class AYF(Method):
     @property
     def needs(self) -> Needs:
         """truth "A" is at warmup_end = 1 and without guidance, whose map is another one."""
-        cost = self.relative_cost + (0.4 if self.guided else 0.0)
-        return Needs(teacher=True, weak_teacher=self.guided, cost=cost, truth="A")
+        return Needs(teacher=True, weak_teacher=self.guided, cost=3.0 if self.guided else 2.7, truth="A")
 
     def stages(self, images: int) -> Sequence[Stage]:
         return [Stage("train", images, prepare=start_from_teacher if self.initialise else None)]
@@ -121,8 +119,6 @@ class AYFEMD(AYF):
 @dataclass(frozen=True)
 class AYFLMD(AYF):
     """Lagrangian map distillation: the end of the interval moves, and the teacher is asked where the student lands."""
-
-    relative_cost: ClassVar[float] = 2.4
 
     def tangent(self, v: Velocity, x: Tensor, s: Tensor, t: Tensor, b: Field, r: float) -> tuple[Tensor, Tensor]:
         value, dv = derivative(v, x, s, t, dt=1.0, how=Derivative.SPLIT)

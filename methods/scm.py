@@ -131,7 +131,7 @@ class SCT(SCM):
 
     @property
     def needs(self) -> Needs:
-        return Needs(reaches="data", rule="renoise", cost=2.4, truth="C")
+        return Needs(reaches="data", rule="renoise", cost=2.6, truth="C")
 
     def speed(self, batch: Batch, context: Context, z: Tensor, x: Tensor, a: Tensor) -> Tensor:
         return align(torch.cos(a), x) * z - align(torch.sin(a), x) * batch.x_1
@@ -145,7 +145,7 @@ class SCD(SCM):
 
     @property
     def needs(self) -> Needs:
-        return Needs(teacher=True, reaches="data", rule="renoise", cost=2.7, truth="A")
+        return Needs(teacher=True, reaches="data", rule="renoise", cost=2.9, truth="A")
 
     def stages(self, images: int) -> Sequence[Stage]:
         (stage,) = super().stages(images)

@@ -11,7 +11,6 @@ TrigFlow, the loss of sCT at the exact map is E cos(a)^2 sum_d c_d^4 s_0^2 / sig
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from math import atan, pi
 from typing import Any
 
@@ -32,7 +31,7 @@ from oracle import (
     squared,
     teacher_of,
 )
-from test_truth_training import flow, learned
+from test_truth_training import map_error, one_jump, teacher_net, trained
 from torch import Tensor, nn
 
 from bench.sample import Sampler
@@ -64,7 +63,7 @@ def gaussian(path: Interpolant = PATHS["linear"]) -> Gaussian:
     return on_clock(truth, path)
 
 
-def skewed(steps: int = 40) -> Truth:
+def skewed(steps: int = 24) -> Truth:
     return replace(target("skewed"), steps=steps)  # type: ignore[type-var]
 
 
@@ -96,9 +95,9 @@ def test_loss_and_gradient_see_a_perturbed_map(name: str, path: Interpolant) -> 
     assert perturbed.size > 1e-3
 
 
-@pytest.mark.parametrize("name", POINTWISE)
+@pytest.mark.parametrize("name", [name for name in POINTWISE if "plain" not in name])
 def test_loss_and_gradient_vanish_on_the_skewed_target_to_the_accuracy_of_its_solved_map(name: str) -> None:
-    at_truth, perturbed = (loss_and_gradient(POINTWISE[name], skewed(), theta, n=256) for theta in (0.0, 0.1))
+    at_truth, perturbed = (loss_and_gradient(POINTWISE[name], skewed(), theta, n=64) for theta in (0.0, 0.1))
     assert at_truth.loss < 1e-7 and at_truth.size < 1e-4
     assert perturbed.loss > 1e-3 and perturbed.size > 1e-3
 
@@ -112,7 +111,7 @@ def test_scd_is_zero_with_its_learned_weight_too_once_warmed_up() -> None:
 @pytest.mark.parametrize("method", [AYFEMD(**PLAIN), AYFLMD(**PLAIN)], ids=["emd", "lmd"])
 def test_the_hundredth_that_align_your_flow_holds_back_pulls_towards_the_teachers_velocity(method: AYF) -> None:
     truth = gaussian()
-    loss, net = one_loss(method, truth, N, progress=0.5)
+    loss, _ = one_loss(method, truth, N, progress=0.5)
     s, t = interval(method, context(method, N))
     at, x_1 = context(method, N), data(truth, N)
     x = method.interpolant.point(at.noise(x_1), x_1, s)
@@ -155,9 +154,11 @@ def test_consistency_training_has_its_value_and_a_semigradient_that_vanishes_at_
 
 
 def test_the_semigradient_vanishes_on_the_skewed_target_without_normalisation_only() -> None:
-    plain, whole = SCT(**OPEN, **PLAIN), SCT(**OPEN)
-    assert measure(plain, skewed(8), n=1024).excess < ZERO
-    assert measure(plain, skewed(8), 0.3, n=1024).excess > CLEAR
+    """At noise levels where what was drawn is least certain, and its law furthest from symmetric."""
+    whole = SCT(mean=0.2, std=0.3, c=0.01, **OPEN)
+    plain = replace(whole, normalise=False)
+    assert measure(plain, skewed(8), n=512).excess < ZERO
+    assert measure(plain, skewed(8), 0.3, n=512).excess > CLEAR
     assert measure(whole, skewed(8), n=1024).excess > CLEAR
     assert measure(whole, gaussian()).excess < ZERO, "a symmetric target cannot see it"
 
@@ -358,7 +359,7 @@ class Given:
 
 
 def gradient_of(per_sample: Tensor, net: Oracle) -> Tensor:
-    return torch.autograd.grad(per_sample.mean(), net.theta)[0]
+    return torch.autograd.grad(per_sample.mean(), net.theta, retain_graph=True)[0]
 
 
 def weight_of(a: Tensor, path: Interpolant) -> tuple[Tensor, Tensor]:
@@ -563,6 +564,8 @@ def test_the_ends_of_the_clock_are_finite_in_single_precision(method: Method, u:
     at.draws._dtype = torch.float32  # type: ignore[attr-defined]
     shape = (8,) if isinstance(method, SCM) else (8, 2)
     at = replace(at, draws=Given(at.draws, torch.full(shape, u)))
+    if isinstance(method, AYF):
+        method = replace(method, warmup_end=1.0)
     models = networks(method, gaussian())
     loss = method.losses(models, Batch(data(gaussian(), 8).float()), at)["net"]
     assert loss.per_sample.isfinite().all()
@@ -600,12 +603,11 @@ def test_a_knob_that_means_nothing_is_named(make: Callable[[], Method], words: l
 TRAINED: dict[str, Method] = {"sct": SCT(), "scd": SCD(), "ayf_emd": AYFEMD(), "ayf_lmd": AYFLMD()}
 
 
-@lru_cache
-def map_error(name: str, on: str) -> float:
-    flow(on)  # the teacher's weights, for students that start from them
-    return learned(TRAINED[name], on)
-
-
 @pytest.mark.parametrize("name", TRAINED)
 def test_a_short_training_learns_the_map_of_a_gaussian(name: str) -> None:
-    assert map_error(name, "gaussian") < 0.04
+    method = TRAINED[name]
+    start = teacher_net("gaussian") if method.needs.teacher else None
+    trainer = trained(method, "gaussian", 300, start)
+    assert map_error("gaussian", one_jump(trainer)) < 0.04
+    if isinstance(method, SCM):
+        assert trainer.models["weight"](torch.zeros(1), torch.ones(1)).abs().item() > 1e-4
