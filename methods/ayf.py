@@ -41,6 +41,7 @@ Field = Callable[[Tensor, Tensor], Tensor]
 class AYF(Method):
     """mean, std: of logit(t - s). warmup: share of the budget over which r rises to warmup_end.
 
+    mean and std are those of reproductions and the warm-up's share is sCM's: neither was checked against the paper.
     normalise, c: divide g by |g| + c. initialise: the student starts as its teacher, as the authors'.
     guidance_low, guidance_high: bounds of lam; above 1 they push the teacher away from a weaker one.
     """
