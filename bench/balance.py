@@ -25,9 +25,8 @@ class Aside:
         """Add the gradient of `value` with respect to the parameters."""
         more = torch.autograd.grad(value, parameters, retain_graph=retain_graph, materialize_grads=True)
         if name in self.gradients:
-            torch._foreach_add_(self.gradients[name], more)
-        else:
-            self.gradients[name] = list(more)
+            more = torch._foreach_add(self.gradients[name], more)  # not in place: autograd may hand out views of one number
+        self.gradients[name] = list(more)
 
     @torch.no_grad()
     def join(self, name: str, parameters: Sequence[Tensor], last: Iterable[Tensor]) -> None:
