@@ -72,7 +72,7 @@ class CTM(Method):
     @property
     def needs(self) -> Needs:
         calls = {Solver.EULER: 1, Solver.RK4: 4}.get(self.solver, 2) * (2 * self.n - 1) / 3
-        return Needs(teacher=True, target_ema=self.target_ema or None, cost=3.3 + calls / 3, truth="B")
+        return Needs(teacher=True, target_ema=self.target_ema or None, cost=3 + 0.3 * calls, truth="B")
 
     def stages(self, images: int) -> Sequence[Stage]:
         return [

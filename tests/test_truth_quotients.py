@@ -18,7 +18,8 @@ from methods.soflow import SoFlow
 from methods.times import Uniform
 
 N, THETA, ZERO, CLEAR = 512, 0.2, 5.0, 40.0
-PATHS = {"linear": Linear(), "trigonometric": Trigonometric(), "half_base": Linear(0.5), "trigonometric_half": Trigonometric(0.5)}
+PATHS = {"linear": Linear(), "trigonometric": Trigonometric(), "half_base": Linear(0.5),
+         "trigonometric_half": Trigonometric(0.5)}
 BOTH = pytest.mark.parametrize("path", PATHS.values(), ids=PATHS)
 APART: dict[str, Any] = {"start_law": Uniform(0.0, 0.5), "end_law": Uniform(0.5, 1.0)}
 
@@ -148,9 +149,9 @@ def test_the_semigradient_vanishes_with_the_gap_at_the_exact_map_only(path: Inte
 @pytest.mark.parametrize("path", [Linear(), Trigonometric(0.5)], ids=["linear", "trigonometric_half"])
 def test_the_bias_is_of_first_order_in_the_gap(path: Interpolant) -> None:
     biases = {k: loss_and_gradient(constant(1 / k, interpolant=path), gaussian(path), n=2**15, chunks=8)
-              for k in (4, 8, 16)}
-    assert all(order == pytest.approx(1, abs=0.25) for order in orders({k: m.size for k, m in biases.items()}))
-    assert biases[16].excess > CLEAR
+              for k in (8, 16, 32)}
+    assert list(orders({k: m.size for k, m in biases.items()}))[-1] == pytest.approx(1, abs=0.2)
+    assert biases[8].excess > CLEAR
 
 
 def test_on_the_skewed_target_the_adaptive_weight_moves_the_fixed_point() -> None:

@@ -25,7 +25,8 @@ from methods.registry import ConfigError
 from methods.solvers import Solver, step
 
 N, THETA, ZERO, CLEAR = 512, 0.2, 5.0, 40.0
-PATHS = {"linear": Linear(), "trigonometric": Trigonometric(), "half_base": Linear(0.5), "trigonometric_half": Trigonometric(0.5)}
+PATHS = {"linear": Linear(), "trigonometric": Trigonometric(), "half_base": Linear(0.5),
+         "trigonometric_half": Trigonometric(0.5)}
 BOTH = pytest.mark.parametrize("path", PATHS.values(), ids=PATHS)
 ORDER = {Solver.EULER: 1, Solver.HEUN: 2}
 MORE: dict[str, Any] = {"name": "denoising"}
@@ -145,8 +146,9 @@ def test_the_residual_and_its_gradient_fall_at_the_solvers_order_in_the_substeps
 
 @pytest.mark.parametrize("solver", ORDER)
 def test_the_residual_falls_at_the_solvers_order_on_the_skewed_target(solver: Solver) -> None:
-    losses = {n: drawn(CTM(n=n + 1, solver=solver), skewed(100), 256, 0.0, 0.999)[0].mean().item() for n in (32, 64)}
-    assert list(orders(losses))[-1] == pytest.approx(2 * ORDER[solver], abs=0.8)
+    """Of its median: the mean hangs on the few trajectories that pass between the two components."""
+    losses = {n: drawn(CTM(n=n + 1, solver=solver), skewed(100), 256, 0.0, 0.999)[0].median().item() for n in (32, 64)}
+    assert list(orders(losses))[-1] == pytest.approx(2 * ORDER[solver], abs=0.3)
     assert drawn(CTM(n=33, solver=solver), skewed(100), 256, 0.3, 0.999)[0].mean() > 1e-3
 
 
@@ -246,7 +248,7 @@ def test_levels_are_uniform_on_what_the_substeps_leave(h: int) -> None:
 
 @pytest.mark.parametrize("solver", Solver)
 def test_the_cost_counts_the_teachers_calls(solver: Solver) -> None:
-    """Of 300 steps; each costs a third of a step of flow matching."""
+    """Of 300 steps; each costs three tenths of a step of flow matching."""
     method, calls = CTM(solver=solver), 0
 
     def teacher(x: Tensor, t: Tensor, condition: Tensor | None = None) -> Tensor:
@@ -258,7 +260,7 @@ def test_the_cost_counts_the_teachers_calls(solver: Solver) -> None:
     net["net"].double()
     for k in range(300):
         method.losses(net, Batch(x_1), context(method, 4, step=k, teacher=teacher))
-    assert calls / 300 / 3 == pytest.approx(method.needs.cost - 3.3, rel=0.05)
+    assert 0.3 * calls / 300 == pytest.approx(method.needs.cost - 3, rel=0.05)
 
 
 # The balance of the two losses.
@@ -326,6 +328,12 @@ def test_micro_batches_train_the_same_network() -> None:
         ends.append(live(made))
     assert (ends[0] - start).norm() > 1e-3
     assert (ends[0] - ends[1]).norm() < 1e-3 * (ends[0] - start).norm()
+
+
+def test_the_parts_of_both_losses_are_logged() -> None:
+    made = trainer(CTM(initialise=False))
+    made._train_step(made.stage)
+    assert made._parts.keys() == {"matched", "denoised"}
 
 
 def test_a_fixed_weight_takes_the_place_of_the_balance() -> None:
