@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from bench import checkpoint
+from bench.balance import Aside, last_layers
 from bench.data import Dataset
 from bench.ema import Averages
 from bench.rng import StepDraws
@@ -113,6 +114,7 @@ class Trainer:
         self.optimizers: dict[str, torch.optim.Optimizer] = {}
         self._sum, self._count = torch.zeros((), device=self.device), 0
         self._parts: Mapping[str, Tensor] = {}
+        self._aside = Aside()
         self._first_loss = 0.0
         self._resumed: Path | None = None
         self.train_data = self.data.train.to(self.device)
@@ -178,6 +180,8 @@ class Trainer:
         for begin in range(0, recipe.batch, size):
             draws = whole if size == recipe.batch else whole.slice(range(begin, min(begin + size, recipe.batch)))
             self._backward(self._losses(stage, draws), stage)
+        for name, other in stage.balanced.items():
+            self._aside.join(name, self._parameters(other), last_layers(self.models, stage.trained[other]))
         for optimizer in self.optimizers.values():
             if recipe.clip:
                 parameters = [p for group in optimizer.param_groups for p in group["params"]]
@@ -206,10 +210,15 @@ class Trainer:
     def _backward(self, losses: Mapping[str, Loss], stage: Stage) -> None:
         for name, loss in losses.items():
             value = loss.per_sample.sum() / self.recipe.batch
-            parameters = [p for group in self.optimizers[name].param_groups for p in group["params"]]
-            value.backward(inputs=parameters, retain_graph=len(losses) > 1)
+            if name in stage.balanced:
+                self._aside.add(name, value, self._parameters(stage.balanced[name]), retain_graph=len(losses) > 1)
+            else:
+                value.backward(inputs=self._parameters(name), retain_graph=len(losses) > 1)
             self._sum += value.detach()
-            self._parts = loss.parts
+        self._parts = {name: part for loss in losses.values() for name, part in loss.parts.items()}
+
+    def _parameters(self, loss: str) -> list[Tensor]:
+        return [p for group in self.optimizers[loss].param_groups for p in group["params"]]
 
     def _begin_stage(self, index: int) -> None:
         stage = self.stages[index]

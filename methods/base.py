@@ -72,6 +72,8 @@ class Stage:
     `trained` maps the name of a loss to the roles whose parameters it moves. `prepare(models, previous)` runs once at
     the start and edits `models` in place; `previous` holds the networks as evaluated (EMA) at the end of the stage
     before, or {"net": teacher network} in the first stage of a method that has a teacher.
+    `balanced` maps the name of a further loss to one in `trained`: its gradient, on the same parameters and scaled to the
+    other's length at the last layer (the module `head`) of those networks, both of the whole batch, is added to it.
     """
 
     name: str
@@ -79,6 +81,7 @@ class Stage:
     trained: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: {"net": ("net",)})
     prepare: Callable[[Models, Models], None] | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    balanced: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -124,12 +124,12 @@ def networks(method: Method, truth: Truth, theta: Tensor | float = 0.0, w: float
 
 def one_loss(
     method: Method, truth: Truth, n: int, theta: Tensor | float = 0.0, step: int = 0, w: float = 0.0,
-    models: Mapping[str, nn.Module] | None = None, **of_context: Any,
+    models: Mapping[str, nn.Module] | None = None, name: str = "net", **of_context: Any,
 ) -> tuple[Loss, Oracle]:
-    """The "net" loss of one step and the network it was taken of."""
+    """The loss `name` of one step and the network it was taken of."""
     models = models or networks(method, truth, theta, w)
     at = context(method, n, step=step, teacher=teacher_of(truth), **of_context)
-    loss = method.losses(models, Batch(data(truth, n, step=step)), at)["net"]
+    loss = method.losses(models, Batch(data(truth, n, step=step)), at)[name]
     net = models["net"]
     assert isinstance(net, Oracle)
     return loss, net
