@@ -28,12 +28,12 @@ class Averages:
                 average.copy_(live)
 
     @torch.no_grad()
-    def update(self) -> None:
-        """Fold the live parameters in."""
+    def update(self, now: float | None = None) -> None:
+        """Fold the live parameters in. now: this step's decay in place of every average's own (a changing one)."""
         self._n += 1
         for decay, weights in self.weights.items():
-            now = min(decay, (1 + self._n) / (10 + self._n)) if self._warm else decay
-            torch._foreach_lerp_(weights, self._live, 1 - now)
+            own = min(decay, (1 + self._n) / (10 + self._n)) if self._warm else decay
+            torch._foreach_lerp_(weights, self._live, 1 - (own if now is None else now))
 
     @torch.no_grad()
     def copy_to(self, module: nn.Module, decay: float) -> nn.Module:

@@ -187,12 +187,12 @@ class Trainer:
                 parameters = [p for group in optimizer.param_groups for p in group["params"]]
                 torch.nn.utils.clip_grad_norm_(parameters, recipe.clip, foreach=True)
             optimizer.step()
-        self.step += 1
-        self._count += 1
         self.average.update()
         if self.target is not None and self.target_net is not None:
-            self.target.update()
+            self.target.update(self.method.target_decay(self.step / recipe.steps))
             self.target.copy_to(self.target_net, next(iter(self.target.weights)))
+        self.step += 1
+        self._count += 1
 
     def _losses(self, stage: Stage, draws: StepDraws) -> Mapping[str, Loss]:
         i = (draws.uniform("data") * len(self.train_data)).long()

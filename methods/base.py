@@ -146,7 +146,7 @@ class Needs:
     weak_teacher: bool = False
     """Beside the teacher a second, weaker velocity model to guide it away from; billed likewise."""
     target_ema: float | None = None
-    """Decay per step of the slow copy in `context.target`; None when the method has none."""
+    """Decay per step of the slow copy in `context.target`; None when the method has none. See `Method.target_decay`."""
     group: int = 1
     """Neighbouring samples that share their times; batches and slices are multiples of it."""
     reaches: str = "any"
@@ -188,6 +188,16 @@ class Method(ABC):
     def stages(self, images: int) -> Sequence[Stage]:
         """The training stages; their images sum to the budget `images`."""
         return [Stage("train", images)]
+
+    def target_decay(self, progress: float) -> float:
+        """Decay of the slow copy in a step before which that share of the budget was done; by default constant.
+
+        Raises ValueError for a method without a slow copy.
+        """
+        decay = self.needs.target_ema
+        if decay is None:
+            raise ValueError(f"{type(self).__name__} has no slow target")
+        return decay
 
     def sampled(self, models: Models) -> list[str]:
         """The roles that `jump` calls."""

@@ -3,20 +3,27 @@
     loss = w(s, r) d( X_{s,1}(x_s), sg[ X_{r,1}(x_r) ] ),   s < r <= 1
 
 What differs is where x_r comes from (the same noise and data: training; a teacher's solver step: distillation), the law
-of the pair (s, r), the distance d and the weight. With X_{s,1}(x) = x + (1-s) v the boundary X_{1,1} = id is exact, so
-the target at r = 1 is x_r itself and EDM's cut at sigma_min is not needed. The papers state noise levels sigma; here
-they become times through the interpolant (linear: t = 1 / (1 + sigma)).
+of the pair (s, r) with its weight (methods/pairs.py), the distance d and whether a slow copy gives the target:
 
-Reference: Song et al., "Consistency Models" (arXiv 2303.01469), Algorithms 2 and 3; Geng et al., "Consistency Models
-Made Easy" (ECT, arXiv 2406.14548). LPIPS, the distance of the former's best figures, shares ImageNet features with FID
-and is left out.
+    CD    a solver's step    fixed grid                      |.|^2    constant decay, by default no copy
+    CT    same noise         growing grid                    |.|^2    decay grows with the grid
+    ICT   same noise         doubling grid, log-normal       norm     no copy
+    ECT   same noise         continuous, log-normal          norm     no copy
+
+With X_{s,1}(x) = x + (1-s) v the boundary X_{1,1} = id is exact, so the target at r = 1 is x_r itself and EDM's cut at
+sigma_min is not needed.
+
+Reference: Song et al., "Consistency Models" (arXiv 2303.01469), Algorithms 2 and 3; Song & Dhariwal, "Improved
+Techniques for Training Consistency Models" (arXiv 2310.14189); Geng et al., "Consistency Models Made Easy" (ECT, arXiv
+2406.14548). LPIPS, the distance of the first's best figures, shares ImageNet features with FID and is left out.
 """
 
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import ClassVar, Protocol
+from math import sqrt
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -25,6 +32,7 @@ from methods.base import (
     Batch,
     Context,
     Loss,
+    Mask,
     Method,
     Models,
     Needs,
@@ -34,9 +42,9 @@ from methods.base import (
     start_from_teacher,
 )
 from methods.flow_map import jump
-from methods.interpolant import Interpolant
+from methods.pairs import DoublingPairs, EasyPairs, GrowingPairs, KarrasPairs, Pairs, to_data
 from methods.solvers import Solver, step
-from methods.times import karras_sigmas, normal_quantile
+from methods.times import karras_sigmas
 
 
 class Distance(Enum):
@@ -45,80 +53,26 @@ class Distance(Enum):
     SQUARED = "squared"
     NORM = "norm"
 
-
-class Pairs(Protocol):
-    """The law of (s, r) and the weight of a pair."""
-
-    def __call__(self, u: Tensor, progress: float, path: Interpolant) -> tuple[Tensor, Tensor, Tensor]:
-        """Uniforms (B,) -> s, r, w, each (B,), with 0 <= s < r <= 1."""
-        ...
-
-
-@dataclass(frozen=True)
-class EasyPairs:
-    """ECT's: ln sigma ~ N(mean, std^2); sigma_r / sigma_s rises from denoising to consistency as training proceeds.
-
-    sigma_r = max(0, sigma (1 - q^-(a+1) (1 + k sigmoid(-b sigma)))), a = 0, 1, ... in `doublings` equal parts of the
-    budget (the paper: 25.6 M images, a new part every 3.2 M). w = 1 / (sigma_s - sigma_r).
-    """
-
-    mean: float = -1.1
-    std: float = 2.0
-    q: float = 2.0
-    k: float = 8.0
-    b: float = 1.0
-    doublings: int = 8
-
-    def __call__(self, u: Tensor, progress: float, path: Interpolant) -> tuple[Tensor, Tensor, Tensor]:
-        sigma = torch.exp(self.mean + self.std * normal_quantile(u))
-        a = int(progress * self.doublings)
-        ratio = 1 - self.q ** -(a + 1) * (1 + self.k * torch.sigmoid(-self.b * sigma))
-        sigma_r = sigma * ratio.clamp(min=0)
-        return path.time_of_sigma(sigma), path.time_of_sigma(sigma_r), 1 / (sigma - sigma_r)
-
-
-@dataclass(frozen=True)
-class KarrasPairs:
-    """Neighbours on EDM's grid of n noise levels, index uniform, w = 1. The last level is taken for data (r = 1)."""
-
-    n: int = 18
-    sigma_min: float = 0.002
-    sigma_max: float = 80.0
-    rho: float = 7.0
-
-    def __call__(self, u: Tensor, progress: float, path: Interpolant) -> tuple[Tensor, Tensor, Tensor]:
-        sigmas = karras_sigmas(self.n, self.sigma_min, self.sigma_max, self.rho)
-        sigmas[-1] = 0
-        return _neighbours(path.time_of_sigma(sigmas), u)
-
-
-@dataclass(frozen=True)
-class UniformPairs:
-    """Neighbours on n equal intervals of [0, 1], index uniform, w = 1."""
-
-    n: int = 18
-
-    def __call__(self, u: Tensor, progress: float, path: Interpolant) -> tuple[Tensor, Tensor, Tensor]:
-        return _neighbours(torch.linspace(0, 1, self.n + 1, dtype=torch.float64), u)
-
-
-def _neighbours(times: Tensor, u: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    times = times.to(u)
-    i = (u * (len(times) - 1)).long()
-    return times[i], times[i + 1], torch.ones_like(u)
+    def of(self, raw: Tensor, c: float) -> Tensor:
+        """The distance (B,) from raw = |a-b|^2 (B,)."""
+        return raw if self is Distance.SQUARED else torch.sqrt(raw + c**2) - c
 
 
 @dataclass(frozen=True)
 class Consistency(Method):
-    """sigma_max: the noise level from which sampling starts. c: the pseudo-Huber constant of Distance.NORM."""
+    """sigma_max: the noise level from which sampling starts. pairs: the law of (s, r).
+
+    c: the pseudo-Huber constant of Distance.NORM; None is the rule .00054 sqrt(entries of a sample) (arXiv 2310.14189).
+    """
 
     sigma_max: float = 80.0
-    c: float = 1e-6
+    c: float | None = 1e-6
+    pairs: Pairs = field(default_factory=KarrasPairs)
+    distance: Distance = Distance.SQUARED
 
-    @property
-    @abstractmethod
-    def law(self) -> tuple[Pairs, Distance]:
-        """The pair law and the distance."""
+    def __post_init__(self) -> None:
+        if self.c is not None and not (isinstance(self.c, int | float) and self.c >= 0):
+            raise ValueError(f"method.c must be a number >= 0, or null for the rule .00054 sqrt(D), got {self.c!r}")
 
     @abstractmethod
     def partner(
@@ -126,52 +80,34 @@ class Consistency(Method):
     ) -> Tensor:
         """x_r, the neighbour of x_s further towards data."""
 
+    def pair(self, context: Context) -> tuple[Tensor, Tensor, Tensor]:
+        """s, r and w of this step, each (B,)."""
+        return self.pairs(context.draws.uniform("times"), context.progress, self.interpolant)
+
+    def target(
+        self, models: Models, context: Context, x_r: Tensor, r: Tensor, condition: Tensor | None, dropout: Mask | None
+    ) -> Tensor:
+        """X_{r,1}(x_r) of the network that teaches, shape of x_r."""
+        slow = models if context.target is None else context.target
+        return jump(conditioned(slow["net"], condition, dropout), x_r, r, torch.ones_like(r))
+
     def losses(self, models: Models, batch: Batch, context: Context) -> dict[str, Loss]:
         path, x_1 = self.interpolant, batch.x_1
         x_0 = path.base_scale * context.noise(x_1)
-        pairs, distance = self.law
-        s, r, w = pairs(context.draws.uniform("times"), context.progress, path)
+        s, r, w = self.pair(context)
         x_s = path.point(x_0, x_1, s)
-        one = torch.ones_like(s)
         dropout = context.draws.dropout("student")  # the two passes share their mask
-        slow = models if context.target is None else context.target
         with torch.no_grad():
             x_r = self.partner(batch, context, x_0, x_s, s, r)
-            target = jump(conditioned(slow["net"], batch.condition, dropout), x_r, r, one)
-        raw = squared(jump(conditioned(models["net"], batch.condition, dropout), x_s, s, one) - target)
-        d = raw if distance is Distance.SQUARED else torch.sqrt(raw + self.c**2) - self.c
-        return {"net": Loss(w * d, {"raw": raw.detach()})}
+            target = self.target(models, context, x_r, r, batch.condition, dropout)
+        end = jump(conditioned(models["net"], batch.condition, dropout), x_s, s, torch.ones_like(s))
+        raw = squared(end - target)
+        c = 0.00054 * sqrt(x_1[0].numel()) if self.c is None else self.c
+        return {"net": Loss(w * self.distance.of(raw, c), {"raw": raw.detach()})}
 
     def grid(self, steps: int) -> Tensor:
         """EDM-spaced noise levels from sigma_max, then data. Untuned: the papers search theirs on FID."""
-        sigmas = karras_sigmas(steps + 1, sigma_max=self.sigma_max)
-        sigmas[-1] = 0
-        return self.interpolant.time_of_sigma(sigmas)
-
-
-@dataclass(frozen=True)
-class ECT(Consistency):
-    """Consistency training, easy version: starts as denoising and tightens; no teacher, no slow target.
-
-    The authors start from a pretrained diffusion model; here it starts from scratch, on the budget of all others.
-    """
-
-    pairs: Pairs = field(default_factory=EasyPairs)
-    distance: Distance = Distance.NORM
-    paper: ClassVar[str] = "Geng et al. 2024, arXiv 2406.14548"
-
-    @property
-    def needs(self) -> Needs:
-        return Needs(reaches="data", rule="renoise", cost=1.4, truth="C")
-
-    @property
-    def law(self) -> tuple[Pairs, Distance]:
-        return self.pairs, self.distance
-
-    def partner(
-        self, batch: Batch, context: Context, x_0: Tensor, x_s: Tensor, s: Tensor, r: Tensor
-    ) -> Tensor:
-        return self.interpolant.point(x_0, batch.x_1, r)
+        return self.interpolant.time_of_sigma(to_data(karras_sigmas(steps + 1, sigma_max=self.sigma_max)))
 
 
 @dataclass(frozen=True)
@@ -179,12 +115,10 @@ class CD(Consistency):
     """Consistency distillation: x_r by one step of the teacher's ODE. target_ema: decay of the slow target, 0 for none.
 
     initialise: the student starts from the teacher's weights, as the authors'. Their CIFAR-10 configuration uses no slow
-    target. The solver steps in this clock, not in sigma; on the linear clock Euler's step is the same in both, Heun's of
-    the same order.
+    target (ImageNet's: .95). The solver steps in this clock, not in sigma; on the linear clock Euler's step is the same
+    in both, Heun's of the same order.
     """
 
-    pairs: Pairs = field(default_factory=KarrasPairs)
-    distance: Distance = Distance.SQUARED
     solver: Solver = Solver.HEUN
     target_ema: float = 0.0
     initialise: bool = True
@@ -197,11 +131,68 @@ class CD(Consistency):
     def needs(self) -> Needs:
         return Needs(True, target_ema=self.target_ema or None, reaches="data", rule="renoise", cost=2.0, truth="B")
 
-    @property
-    def law(self) -> tuple[Pairs, Distance]:
-        return self.pairs, self.distance
-
     def partner(
         self, batch: Batch, context: Context, x_0: Tensor, x_s: Tensor, s: Tensor, r: Tensor
     ) -> Tensor:
         return step(self.solver, lambda x, t: context.teach(x, t, batch.condition), x_s, s, r)
+
+
+@dataclass(frozen=True)
+class ConsistencyTraining(Consistency):
+    """What trainings from data share: x_r has the noise and the data of x_s."""
+
+    @property
+    def needs(self) -> Needs:
+        return Needs(reaches="data", rule="renoise", cost=1.4, truth="C")
+
+    def partner(
+        self, batch: Batch, context: Context, x_0: Tensor, x_s: Tensor, s: Tensor, r: Tensor
+    ) -> Tensor:
+        return self.interpolant.point(x_0, batch.x_1, r)
+
+
+@dataclass(frozen=True)
+class CT(ConsistencyTraining):
+    """Consistency training of the original paper, in its squared-distance form.
+
+    The slow target decays by mu = mu_0^(s_0 / n) per step, n the number of intervals at that moment and s_0 =
+    pairs.start. The paper writes N = n + 1 in the exponent; its code uses n, and so does this.
+    """
+
+    pairs: GrowingPairs = field(default_factory=GrowingPairs)
+    mu_0: float = 0.9
+    paper: ClassVar[str] = "Song et al. 2023, arXiv 2303.01469"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 < self.mu_0 < 1:
+            raise ValueError(f"method.mu_0 is a decay per step and must lie between 0 and 1, got {self.mu_0}")
+
+    @property
+    def needs(self) -> Needs:
+        return Needs(target_ema=self.target_decay(0.0), reaches="data", rule="renoise", cost=1.4, truth="C")
+
+    def target_decay(self, progress: float) -> float:
+        return float(self.mu_0 ** (self.pairs.start / self.pairs.intervals(progress)))
+
+
+@dataclass(frozen=True)
+class ICT(ConsistencyTraining):
+    """Improved consistency training: no slow target, a robust distance, small intervals weighed up."""
+
+    c: float | None = None
+    pairs: Pairs = field(default_factory=DoublingPairs)
+    distance: Distance = Distance.NORM
+    paper: ClassVar[str] = "Song & Dhariwal 2023, arXiv 2310.14189"
+
+
+@dataclass(frozen=True)
+class ECT(ConsistencyTraining):
+    """Consistency training, easy version: starts as denoising and tightens; no teacher, no slow target.
+
+    The authors start from a pretrained diffusion model; here it starts from scratch, on the budget of all others.
+    """
+
+    pairs: Pairs = field(default_factory=EasyPairs)
+    distance: Distance = Distance.NORM
+    paper: ClassVar[str] = "Geng et al. 2024, arXiv 2406.14548"

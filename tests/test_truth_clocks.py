@@ -13,12 +13,13 @@ from torch import Tensor
 
 from bench.truth import Gaussian, target
 from methods.base import Method
-from methods.consistency import CD, ECT, EasyPairs, KarrasPairs, UniformPairs
+from methods.consistency import CD, ECT
 from methods.flow_map_matching import EMD, FMM, LMD
 from methods.flow_matching import FlowMatching
 from methods.imm import IMM
 from methods.interpolant import Interpolant, Linear, Trigonometric, convert_point, convert_velocity
 from methods.meanflow import MeanFlow
+from methods.pairs import EasyPairs, KarrasPairs, UniformPairs
 from methods.pfmm import PFMM
 from methods.progressive import Progressive, Spacing
 from methods.self_distillation import LSD, PSD

@@ -19,12 +19,13 @@ from torch import Tensor
 
 from bench.truth import Gaussian, Truth, target
 from methods.base import Method
-from methods.consistency import ECT, Distance, UniformPairs
+from methods.consistency import ECT, Distance
 from methods.flow_map_matching import FMM
 from methods.flow_matching import FlowMatching
 from methods.imm import IMM, Kernel
 from methods.interpolant import Linear, Trigonometric
 from methods.meanflow import MeanFlow
+from methods.pairs import UniformPairs
 from methods.self_distillation import LSD
 from methods.shortcut import Shortcut
 from methods.times import Uniform

@@ -8,7 +8,8 @@ from oracle import data, loss_and_gradient, orders, teacher_of
 
 from bench.truth import Truth, target
 from methods.base import Method
-from methods.consistency import CD, KarrasPairs, UniformPairs
+from methods.consistency import CD
+from methods.pairs import KarrasPairs, UniformPairs
 from methods.pfmm import PFMM
 from methods.progressive import Progressive, Spacing, Weighting
 from methods.solvers import Solver, step

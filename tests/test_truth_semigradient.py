@@ -18,11 +18,12 @@ from torch import Tensor
 
 from bench.truth import target
 from methods.base import Context, Method, squared
-from methods.consistency import CD, ECT, Distance, UniformPairs
+from methods.consistency import CD, ECT, Distance
 from methods.flow_map_matching import EMD, FMM, LMD
 from methods.flow_matching import FlowMatching
 from methods.imm import IMM, Kernel
 from methods.meanflow import MeanFlow
+from methods.pairs import UniformPairs
 from methods.pfmm import PFMM
 from methods.progressive import Progressive
 from methods.self_distillation import ESD, LSD, PSD, StopGradient

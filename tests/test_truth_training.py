@@ -22,11 +22,12 @@ from bench.schedule import factor
 from bench.train import Recipe, Trainer
 from bench.truth import target
 from methods.base import Batch, Context, Loss, Method, Models
-from methods.consistency import CD, ECT, Distance, EasyPairs
+from methods.consistency import CD, ECT, Distance
 from methods.flow_map_matching import EMD, FMM, LMD
 from methods.flow_matching import FlowMatching
 from methods.imm import IMM
 from methods.meanflow import MeanFlow
+from methods.pairs import EasyPairs
 from methods.pfmm import PFMM
 from methods.progressive import Progressive
 from methods.self_distillation import ESD, LSD, PSD

@@ -1,0 +1,157 @@
+"""Laws of the pair (s, r) that a consistency loss compares, and the weight of each pair.
+
+The papers state falling noise levels sigma_s > sigma_r; the interpolant turns them into times s < r, the same pair on
+every clock. A grid is EDM's: n intervals between n + 1 levels, the last of which is taken for data (r = 1).
+
+    KarrasPairs     consistency distillation: a fixed grid, every interval alike
+    GrowingPairs    consistency training: n grows with the square root of progress, every interval alike
+    DoublingPairs   its improved techniques: n doubles, intervals by a log-normal law of sigma, w = 1 / (sigma_s - sigma_r)
+    EasyPairs       ECT: sigma_s log-normal and continuous, the ratio sigma_r / sigma_s rises, the same w
+    UniformPairs    equal intervals of [0, 1], for ablations
+
+References: arXiv 2303.01469 (Section 5 and Appendix C), 2310.14189 (Table 1), 2406.14548 (Section 3).
+"""
+
+from dataclasses import dataclass
+from math import ceil, log2, sqrt
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from methods.interpolant import Interpolant
+from methods.times import karras_sigmas, normal_quantile
+
+
+class Pairs(Protocol):
+    """The law of (s, r) and the weight of a pair."""
+
+    def __call__(self, u: Tensor, progress: float, path: Interpolant) -> tuple[Tensor, Tensor, Tensor]:
+        """Uniforms (B,) -> s, r, w, each (B,), with 0 <= s < r <= 1. progress: share of the law's training, in [0, 1)."""
+        ...
+
+
+@dataclass(frozen=True)
+class EasyPairs:
+    """ECT's: ln sigma ~ N(mean, std^2); sigma_r / sigma_s rises from denoising to consistency as training proceeds.
+
+    sigma_r = max(0, sigma (1 - d_a (1 + k sigmoid(-b sigma)))), d_a = max(q^-(a+1), 1 - limit), a = 0, 1, ... in
+    `doublings` equal parts of the budget (the paper: 25.6 M images, a new part every 3.2 M). w = 1 / (sigma_s - sigma_r).
+    """
+
+    mean: float = -1.1
+    std: float = 2.0
+    q: float = 2.0
+    k: float = 8.0
+    b: float = 1.0
+    doublings: int = 8
+    limit: float = 1.0
+
+    def __call__(self, u: Tensor, progress: float, path: Interpolant) -> tuple[Tensor, Tensor, Tensor]:
+        sigma = torch.exp(self.mean + self.std * normal_quantile(u))
+        return self.paired(sigma, int(progress * self.doublings), path)
+
+    def paired(self, sigma: Tensor, a: int, path: Interpolant) -> tuple[Tensor, Tensor, Tensor]:
+        """s, r, w of given noise levels in part a."""
+        d = max(self.q ** -(a + 1), 1 - self.limit)
+        sigma_r = sigma * (1 - d * (1 + self.k * torch.sigmoid(-self.b * sigma))).clamp(min=0)
+        return path.time_of_sigma(sigma), path.time_of_sigma(sigma_r), 1 / (sigma - sigma_r)
+
+
+@dataclass(frozen=True)
+class KarrasPairs:
+    """Neighbours on EDM's grid of n noise levels, index uniform, w = 1."""
+
+    n: int = 18
+    sigma_min: float = 0.002
+    sigma_max: float = 80.0
+    rho: float = 7.0
+
+    def __call__(self, u: Tensor, progress: float, path: Interpolant) -> tuple[Tensor, Tensor, Tensor]:
+        sigmas = to_data(karras_sigmas(self.n, self.sigma_min, self.sigma_max, self.rho))
+        return _any_neighbours(path.time_of_sigma(sigmas), u)
+
+
+@dataclass(frozen=True)
+class GrowingPairs:
+    """Consistency training's: as KarrasPairs, with more and more intervals.
+
+    n = ceil( sqrt( p ((end + 1)^2 - start^2) + start^2 ) - 1 ), p the progress: from start - 1 (at least 1) to end. The
+    paper's N counts the levels: N = n + 1.
+    """
+
+    start: int = 2
+    end: int = 150
+    sigma_min: float = 0.002
+    sigma_max: float = 80.0
+    rho: float = 7.0
+
+    def __post_init__(self) -> None:
+        _check_growth(self.start, self.end)
+
+    def intervals(self, progress: float) -> int:
+        """n at this share of the training."""
+        n = sqrt(progress * ((self.end + 1) ** 2 - self.start**2) + self.start**2) - 1
+        return max(1, ceil(n))
+
+    def __call__(self, u: Tensor, progress: float, path: Interpolant) -> tuple[Tensor, Tensor, Tensor]:
+        return KarrasPairs(self.intervals(progress) + 1, self.sigma_min, self.sigma_max, self.rho)(u, progress, path)
+
+
+@dataclass(frozen=True)
+class DoublingPairs:
+    """The improved techniques': EDM's grid of n intervals, n doubling from start to end in equal parts of the budget.
+
+    The probability of an interval is that of ln sigma ~ N(mean, std^2) between its ends (before the last level is taken
+    for data), as a share of the grid's. w = 1 / (sigma_s - sigma_r).
+    """
+
+    start: int = 10
+    end: int = 1280
+    mean: float = -1.1
+    std: float = 2.0
+    sigma_min: float = 0.002
+    sigma_max: float = 80.0
+    rho: float = 7.0
+
+    def __post_init__(self) -> None:
+        _check_growth(self.start, self.end)
+
+    def intervals(self, progress: float) -> int:
+        """n at this share of the training."""
+        return min(self.start * 2 ** int(progress * (log2(self.end / self.start) + 1)), self.end)
+
+    def __call__(self, u: Tensor, progress: float, path: Interpolant) -> tuple[Tensor, Tensor, Tensor]:
+        sigmas = karras_sigmas(self.intervals(progress) + 1, self.sigma_min, self.sigma_max, self.rho)
+        below = torch.special.erf((sigmas.log() - self.mean) / (sqrt(2) * self.std))
+        reached = (below[0] - below) / (below[0] - below[-1])  # rises from 0 at sigma_max to 1 at sigma_min
+        i = torch.searchsorted(reached[1:-1].to(u), u, right=True)
+        sigmas = to_data(sigmas)
+        times, w = path.time_of_sigma(sigmas).to(u), (-1 / sigmas.diff()).to(u)
+        return times[i], times[i + 1], w[i]
+
+
+@dataclass(frozen=True)
+class UniformPairs:
+    """Neighbours on n equal intervals of [0, 1], index uniform, w = 1."""
+
+    n: int = 18
+
+    def __call__(self, u: Tensor, progress: float, path: Interpolant) -> tuple[Tensor, Tensor, Tensor]:
+        return _any_neighbours(torch.linspace(0, 1, self.n + 1, dtype=torch.float64), u)
+
+
+def to_data(sigmas: Tensor) -> Tensor:
+    """The same noise levels with data in place of the last."""
+    return torch.cat([sigmas[:-1], torch.zeros_like(sigmas[:1])])
+
+
+def _any_neighbours(times: Tensor, u: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    times = times.to(u)
+    i = (u * (len(times) - 1)).long()
+    return times[i], times[i + 1], torch.ones_like(u)
+
+
+def _check_growth(start: int, end: int) -> None:
+    if not 1 <= start <= end:
+        raise ValueError(f"method.pairs.start={start} and method.pairs.end={end} must satisfy 1 <= start <= end")
