@@ -98,6 +98,7 @@ class Trainer:
     teacher_models: Models = field(default_factory=dict)
     report: Report = lambda message: False
     conditional: bool = False  # whether the networks take class labels
+    trajectories: Tensor | None = None  # (count, 1 + times, ...) for a method with needs.trajectories
 
     def __post_init__(self) -> None:
         self.stages = list(self.method.stages(self.recipe.images))
@@ -117,6 +118,7 @@ class Trainer:
         self.train_data = self.data.train.to(self.device)
         labels = self.data.labels if self.conditional else None
         self.labels = None if labels is None else labels.to(self.device)
+        self.paths = None if self.trajectories is None else self.trajectories.to(self.device)
 
     @property
     def stage(self) -> Stage:
@@ -197,7 +199,9 @@ class Trainer:
         if self.data.flip:
             flips = draws.uniform("flip") < 0.5
             x_1 = torch.where(flips.reshape(-1, *[1] * (x_1.ndim - 1)), x_1.flip(-1), x_1)
-        batch = Batch(x_1, None if self.labels is None else self.labels[i])
+        paths = self.paths
+        states = None if paths is None else paths[(draws.uniform("trajectories") * len(paths)).long()]
+        batch = Batch(x_1, None if self.labels is None else self.labels[i], states)
         target = None if self.target_net is None else {"net": self.target_net}
         context = Context(draws, self.step / self.recipe.steps, stage, self.teacher, target=target)
         return self.method.losses(self.models, batch, context)

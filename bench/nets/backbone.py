@@ -11,6 +11,7 @@ from torch import nn
 
 from bench.nets.layers import KERNELS
 from bench.nets.mlp import MLP
+from bench.nets.temporal import Mixing
 from bench.nets.unet import UNet
 from bench.nets.weight import Weight
 
@@ -49,6 +50,13 @@ class Backbone:
         """weight(s, t) -> w_{s,t} (B,): zero before training. See `Weight`."""
         with _seeded(self.seed):
             return Weight(time_scale=float(self.options.get("time_scale", 4.0)))
+
+    def operator(self, slots: int, modes: int) -> nn.Module:
+        """`net` with a `Mixing` after every block: rows come in groups of `slots`. Equal to `net` before training."""
+        net = self.net()
+        assert isinstance(net, MLP | UNet)
+        net.mixing.extend(Mixing(width, slots, modes) for width in net.widths)
+        return net
 
     def parameters(self) -> int:
         """The number of parameters of `net`, without its memory or the time of its initialisation."""
