@@ -65,8 +65,8 @@ class DSNO(Method):
     def __post_init__(self) -> None:
         if self.slots < 1:
             raise ValueError(f"method.slots counts states of a trajectory and must be at least 1, got {self.slots}")
-        if not 1 <= self.modes <= (most := self.slots // 2 + 1):
-            raise ValueError(f"method.modes={self.modes}: {self.slots} slots have frequencies for 1 to {most} modes")
+        if not 1 <= self.modes <= self.slots // 2 + 1:
+            raise ValueError(f"method.modes={self.modes}: {self.slots} slots have 1 to {self.slots // 2 + 1} modes")
         if self.trajectories < 1:
             raise ValueError(f"method.trajectories must be at least 1, got {self.trajectories}")
         unit = self.slots**2 if self.spacing is Spacing.QUADRATIC else self.slots

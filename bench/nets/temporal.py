@@ -34,7 +34,7 @@ class Mixing(nn.Module):
         waves = [k for k in range(modes) if 2 * k not in (0, slots)]  # those with a sine, 1, 2, ...
         self.slots, self.modes, self.waves = slots, modes, slice(1, 1 + len(waves))
         self.real = nn.Parameter(torch.zeros(modes, channels, channels))  # [k, in, out]
-        self.imaginary = nn.Parameter(torch.zeros(len(waves), channels, channels))
+        self.imaginary = nn.Parameter(torch.zeros(len(waves), channels, channels)) if waves else None
         n = torch.arange(slots, dtype=torch.float64)
         angles = 2 * math.pi / slots * n * torch.arange(modes)[:, None]
         basis = torch.cat([angles.cos(), -angles[self.waves].sin()])  # (q, slots): real parts, then imaginary ones
@@ -50,7 +50,7 @@ class Mixing(nn.Module):
             wide = h.to(dtype).reshape(-1, self.slots, h.shape[1], h[0, 0].numel())
             found = torch.einsum("qn,bncp->qbcp", self.basis.to(dtype), wide)
             product = _times(found, torch.cat([self.real, self.real[self.waves]]))
-            if len(self.imaginary):
+            if self.imaginary is not None:
                 real, imaginary = found[self.waves], found[self.modes :]
                 turned = _times(torch.cat([-imaginary, real]), self.imaginary.repeat(2, 1, 1))
                 zero = torch.zeros_like(product[: self.modes - len(real) - 1])  # at frequency slots / 2, if it is kept
