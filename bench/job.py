@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from bench import evaluate, experiment
+from bench import evaluate, experiment, trajectories
 from bench.model import load_teacher
 from bench.train import Trainer
 from methods.registry import ConfigError
@@ -60,11 +60,18 @@ class _Run:
         for module in models.values():
             module.to(self.device)
         params = sum(p.numel() for p in models["net"].parameters())
-        teacher, weak = self.teacher, self.weak_teacher
+        teacher, weak, solved = self.teacher, self.weak_teacher, None
+        if self.method.needs.trajectories is not None:
+            if (solved := self._trajectories()) is None:
+                self._write(status="interrupted", reason="stopped on request", finished=_now())
+                return "interrupted"
+            self._write(teacher_seconds=self.record.teacher_seconds + solved.seconds, trajectory_seconds=solved.seconds,
+                        trajectory_evaluations=solved.evaluations)
         trainer = Trainer(
             self.method, models, self.data, self.recipe, int(self.config["seed"]), self.device, self.folder,
             teacher.velocity if teacher else None, {"net": teacher.net} if teacher else {}, self.report,
-            conditional=bool(self.config["backbone"].get("classes")), weak_teacher=weak.velocity if weak else None,
+            conditional=bool(self.config["backbone"].get("classes")), trajectories=solved.states if solved else None,
+            weak_teacher=weak.velocity if weak else None,
         )
         self._write(params=params)
         outcome = trainer.run()
@@ -98,6 +105,17 @@ class _Run:
             teacher_images=sum(t.images for t in paid), teacher_seconds=sum(t.seconds for t in paid),
             data_hash=self.data.hash, versions=experiment.versions(), device=_device_name(self.device),
             started=_now(), attempts=attempts,
+        )
+
+    def _trajectories(self) -> trajectories.Solved | None:
+        """What the method's teacher was run for, before or now; it lies in the teacher's folder. None if stopped."""
+        wanted, teacher = self.method.needs.trajectories, self.teacher
+        if wanted is None or teacher is None:
+            raise ConfigError(f"{self.config['label']}: needs.trajectories are a teacher's; set needs.teacher as well")
+        message = {"images": 0, "budget": self.recipe.images, "stage": "trajectories"}
+        return trajectories.obtain(
+            self.folder.parent / teacher.run_id / "trajectories", teacher, wanted, self.data.shape,
+            self.method.interpolant.base_scale, self.device, lambda: self.report(message),
         )
 
     def _write(self, **changes: Any) -> None:

@@ -130,8 +130,11 @@ def _references(experiments: Sequence[Config]) -> Iterator[Job]:
 
 
 def gflops(config: Mapping[str, Any], method: Method) -> float:
-    """Estimated work of a training: images x 3 forward passes x the method's relative cost."""
-    return float(config["budget"]["images"]) * 3 * float(config["backbone"]["gflops"]) * method.needs.cost
+    """Estimated work: images x 3 forward passes x the method's relative cost, and the teacher's trajectories."""
+    needs = method.needs
+    passes = float(config["budget"]["images"]) * 3 * needs.cost
+    solved = needs.trajectories.evaluations if needs.trajectories else 0
+    return float(config["backbone"]["gflops"]) * (passes + solved)
 
 
 def seconds_per_gflop(out: Path, jobs: Sequence[Job], config: Mapping[str, Any]) -> tuple[float, str]:
@@ -143,7 +146,8 @@ def seconds_per_gflop(out: Path, jobs: Sequence[Job], config: Mapping[str, Any])
         except (StoreError, RecordError):
             continue
         if record.status == "done" and record.config.get("backbone") == config["backbone"] and record.config.get("cost"):
-            rates.append((record.train_seconds + record.evaluation_seconds) / record.config["cost"])
+            seconds = record.train_seconds + record.evaluation_seconds + record.trajectory_seconds
+            rates.append(seconds / record.config["cost"])
     if rates:
         return sorted(rates)[len(rates) // 2], f"from {len(rates)} finished runs of this backbone in {out}"
     device = experiment.device(config).type

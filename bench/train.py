@@ -100,6 +100,7 @@ class Trainer:
     report: Report = lambda message: False
     conditional: bool = False  # whether the networks take class labels
     weak_teacher: Callable[[Tensor, Tensor, Tensor | None], Tensor] | None = None
+    trajectories: Tensor | None = None  # (count, 1 + times, ...) for a method with needs.trajectories
 
     def __post_init__(self) -> None:
         self.stages = list(self.method.stages(self.recipe.images))
@@ -120,6 +121,7 @@ class Trainer:
         self.train_data = self.data.train.to(self.device)
         labels = self.data.labels if self.conditional else None
         self.labels = None if labels is None else labels.to(self.device)
+        self.paths = None if self.trajectories is None else self.trajectories.to(self.device)
 
     @property
     def stage(self) -> Stage:
@@ -202,7 +204,9 @@ class Trainer:
         if self.data.flip:
             flips = draws.uniform("flip") < 0.5
             x_1 = torch.where(flips.reshape(-1, *[1] * (x_1.ndim - 1)), x_1.flip(-1), x_1)
-        batch = Batch(x_1, None if self.labels is None else self.labels[i])
+        paths = self.paths
+        states = None if paths is None else paths[(draws.uniform("trajectories") * len(paths)).long()]
+        batch = Batch(x_1, None if self.labels is None else self.labels[i], states)
         target = None if self.target_net is None else {"net": self.target_net}
         context = Context(draws, self.step / self.recipe.steps, stage, self.teacher, self.weak_teacher, target)
         return self.method.losses(self.models, batch, context)

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from methods.interpolant import Interpolant, Linear
+from methods.solvers import Solver
 
 Models = Mapping[str, nn.Module]
 Mask = Callable[[str, tuple[int, ...]], Tensor]  # keyed dropout: uniforms in [0, 1) as a pure function of the name
@@ -29,6 +30,14 @@ class Backbone(Protocol):
 
     def weight(self) -> nn.Module:
         """weight(s, t) -> w_{s,t}, shape (B,), zero before training."""
+        ...
+
+    def operator(self, slots: int, modes: int) -> nn.Module:
+        """`net` with blocks that mix `slots` neighbouring rows (the times of one sample) in `modes` frequencies.
+
+        Called as `net` is, on a multiple of `slots` rows. Its shared part has the names and the values of `net`, and
+        before training it gives the same numbers.
+        """
         ...
 
 
@@ -59,10 +68,15 @@ class Draws(Protocol):
 
 @dataclass(frozen=True)
 class Batch:
-    """Data of one slice: x_1 (B, ...) and class labels (B,) or None."""
+    """Data of one slice: x_1 (B, ...) and class labels (B,) or None.
+
+    states (B, 1 + times, ...): teacher trajectories from x_0 on, for a method with needs.trajectories; they have nothing
+    to do with x_1.
+    """
 
     x_1: Tensor
     condition: Tensor | None = None
+    states: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -138,6 +152,25 @@ class Loss:
 
 
 @dataclass(frozen=True)
+class Trajectories:
+    """Paths of the teacher's ODE from noise, solved once and kept: `count` of them, unconditional.
+
+    The solver steps along `times`, from 0 up to 1; the states at the positions `kept` of `times` are what is kept,
+    beside the noise itself.
+    """
+
+    count: int
+    solver: Solver
+    times: tuple[float, ...]
+    kept: tuple[int, ...]
+
+    @property
+    def evaluations(self) -> int:
+        """Rows that the teacher sees."""
+        return self.count * self.solver.order * (len(self.times) - 1)
+
+
+@dataclass(frozen=True)
 class Needs:
     """What a method asks of the harness, as plain data: planning reads it without building a network."""
 
@@ -145,6 +178,8 @@ class Needs:
     """A trained velocity model of the same data and seed; its cost is billed to the method."""
     weak_teacher: bool = False
     """Beside the teacher a second, weaker velocity model to guide it away from; billed likewise."""
+    trajectories: Trajectories | None = None
+    """Solved paths of the teacher, handed to the losses as `batch.states`; billed likewise."""
     target_ema: float | None = None
     """Decay per step of the slow copy in `context.target`; None when the method has none. See `Method.target_decay`."""
     group: int = 1

@@ -1,11 +1,13 @@
-"""One step of a fixed-step solver of dx/dt = b_t(x) from s to t. Times have shape (B,), b(x, t) the shape of x (B, ...).
+"""Fixed-step solvers of dx/dt = b_t(x): one step from s to t, and a path of many.
 
-On the linear interpolant the Euler step is DDIM's: dx/dt of the straight path through the two predicted ends.
+Times have shape (B,), b(x, t) the shape of x (B, ...). On the linear interpolant the Euler step is DDIM's: dx/dt of the
+straight path through the two predicted ends.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from enum import Enum
 
+import torch
 from torch import Tensor
 
 from methods.interpolant import align
@@ -21,10 +23,24 @@ class Solver(Enum):
     MIDPOINT = "midpoint"
     RK4 = "rk4"
 
+    @property
+    def order(self) -> int:
+        """Of the error at the end of a path, and velocity evaluations per step."""
+        return {"euler": 1, "heun": 2, "midpoint": 2, "rk4": 4}[self.value]
+
 
 def step(solver: Solver, b: Field, x: Tensor, s: Tensor, t: Tensor) -> Tensor:
     """x at t after one step of the solver from s; t < s steps backwards."""
     return _STEPS[solver](b, x, s, t)
+
+
+def solve(solver: Solver, b: Field, x: Tensor, times: Sequence[float], kept: Collection[int]) -> Tensor:
+    """(B, 1 + kept, ...): x at times[0] and the states at the positions `kept` of `times`, one step between two times."""
+    states = [x]
+    for i in range(1, len(times)):
+        x = step(solver, b, x, *(x.new_full((len(x),), t) for t in times[i - 1 : i + 1]))
+        states += [x] if i in kept else []
+    return torch.stack(states, 1)
 
 
 def _euler(b: Field, x: Tensor, s: Tensor, t: Tensor) -> Tensor:

@@ -59,7 +59,9 @@ class _Record:
 class RunRecord(_Record):
     """One run: what was asked, how it ended, what it cost. Change a field with `dataclasses.replace`.
 
-    `train_seconds` and `images_seen` are this run's own; the teacher's share stands in `teacher_*`.
+    `train_seconds` and `images_seen` are this run's own; the teacher's share stands in `teacher_*`. Its trajectories,
+    where a method learns from stored ones, are part of `teacher_seconds`: `trajectory_seconds` of them, for
+    `trajectory_evaluations` rows through the teacher, billed to every run that uses them.
     `started` and `finished` are ISO 8601 strings, empty while unknown; `reason` says why a run is not done.
     """
 
@@ -84,6 +86,8 @@ class RunRecord(_Record):
     teacher: str | None = None
     teacher_images: int = 0
     teacher_seconds: float = 0.0
+    trajectory_evaluations: int = 0
+    trajectory_seconds: float = 0.0
     data_hash: str = ""
     versions: dict[str, Any] = field(default_factory=dict)
     device: str = ""

@@ -16,6 +16,7 @@ from bench.truth import target
 from methods.base import Batch, Loss, Method
 from methods.interpolant import Interpolant, Linear, Trigonometric
 from methods.registry import make_method
+from methods.solvers import solve
 
 METHODS = names("method")
 TRUTH = target("gaussian")
@@ -50,12 +51,25 @@ def built(method: Method, shape: tuple[int, ...] = (2,), dtype: torch.dtype = to
     return models
 
 
+def batch_of(method: Method, x_1: Tensor, teacher: Any) -> Batch:
+    """x_1 with what else the method needs beside it, for the whole batch."""
+    wanted = method.needs.trajectories
+    if wanted is None:
+        return Batch(x_1)
+    g = torch.Generator().manual_seed(5)
+    x_0 = torch.randn(x_1.shape, generator=g, dtype=x_1.dtype)
+    states = solve(wanted.solver, lambda x, t: teacher(x, t, None), x_0, wanted.times, wanted.kept)
+    return Batch(x_1, states=states)
+
+
 def losses(
     method: Method, models: dict[str, nn.Module], x_1: Tensor, rows: range | None = None, **more: Any
 ) -> dict[str, Loss]:
     """The losses of one float64 step, or of some rows of it."""
     at = context(method, len(x_1), rows=rows, teacher=teacher_of(TRUTH), target={"net": models["net"]}, **more)
-    return method.losses(models, Batch(x_1 if rows is None else x_1[rows.start : rows.stop]), at)
+    batch, part = batch_of(method, x_1, teacher_of(TRUTH)), slice(None) if rows is None else slice(rows.start, rows.stop)
+    states = None if batch.states is None else batch.states[part]
+    return method.losses(models, Batch(x_1[part], states=states), at)
 
 
 @EACH
@@ -92,8 +106,9 @@ def test_its_stages_spend_the_budget_and_train_known_roles(name: str) -> None:
 def test_its_losses_are_one_finite_number_per_sample(name: str, shape: tuple[int, ...]) -> None:
     method, g = made(name), torch.Generator().manual_seed(0)
     x_1 = torch.randn((B, *shape), generator=g, dtype=torch.float64)
-    at = context(method, B, teacher=lambda x, t, condition: -x)
-    found = method.losses(built(method, shape), Batch(x_1), at)
+    teacher = lambda x, t, condition: -x  # noqa: E731
+    batch, at = batch_of(method, x_1, teacher), context(method, B, teacher=teacher)
+    found = method.losses(built(method, shape), batch, at)
     stage = method.stages(BUDGET)[-1]
     assert found.keys() == stage.trained.keys() | stage.balanced.keys()
     for loss in found.values():
@@ -123,7 +138,7 @@ def test_its_gradients_are_finite_in_the_precision_of_training(name: str, autoca
     at = context(method, 256, teacher=teacher)
     at.draws._dtype = torch.float32  # type: ignore[attr-defined]
     with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
-        found = method.losses(models, Batch(data(TRUTH, 256).float()), at)
+        found = method.losses(models, batch_of(method, data(TRUTH, 256).float(), teacher), at)
     for loss in found.values():
         assert loss.per_sample.dtype == torch.float32
         loss.per_sample.mean().backward(retain_graph=True)

@@ -12,6 +12,7 @@ from torch import nn
 from bench.nets.layers import KERNELS
 from bench.nets.mlp import MLP
 from bench.nets.plain import PlainMLP
+from bench.nets.temporal import Mixing
 from bench.nets.unet import UNet
 from bench.nets.weight import Weight
 
@@ -54,6 +55,15 @@ class Backbone:
         """weight(s, t) -> w_{s,t} (B,): zero before training. See `Weight`."""
         with _seeded(self.seed):
             return Weight(time_scale=float(self.options.get("time_scale", 4.0)))
+
+    def operator(self, slots: int, modes: int) -> nn.Module:
+        """`net` with a `Mixing` after every block: rows come in groups of `slots`. Equal to `net` before training."""
+        with _seeded(self.seed):
+            net = self._build("cpu")
+        if not isinstance(net, MLP | UNet):
+            raise BackboneError(f"backbone={self.name} has no blocks for a neural operator to mix between: use mlp or unet")
+        net.mixing.extend(Mixing(width, slots, modes) for width in net.widths)
+        return self.parametrise(net)
 
     def parameters(self) -> int:
         """The number of parameters of `net`, without its memory or the time of its initialisation."""

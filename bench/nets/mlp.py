@@ -6,7 +6,7 @@ Time enters through a and b only, and those of all blocks come from one product.
 128 the matrix products are what a step costs, in forward mode too. The last modulation lets v be a linear map of x that
 changes with time, which is most of what a velocity is, without spending a block on it. The norm has no parameters; it
 bounds what a block adds far from the data, where self-distillation evaluates a young network and would otherwise
-diverge.
+diverge. A neural operator mixes its time slots after each block (`Backbone.operator`); `mixing` is empty otherwise.
 """
 
 from math import prod, sqrt
@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.nets.layers import Mask, TimeEmbedding, keyed_dropout, linear, modulation, zeroed
+from bench.nets.temporal import mixed
 
 
 class MLP(nn.Module):
@@ -40,6 +41,8 @@ class MLP(nn.Module):
         self.first = nn.ModuleList(linear(width, width, bias=False) for _ in range(depth))
         self.second = nn.ModuleList(_damped(linear(width, width, bias=False), depth) for _ in range(depth))
         self.head = zeroed(nn.Linear(width, features))
+        self.widths = [width] * depth
+        self.mixing = nn.ModuleList()
 
     def forward(
         self, x: Tensor, s: Tensor, t: Tensor, condition: Tensor | None = None, dropout: Mask | None = None
@@ -49,6 +52,7 @@ class MLP(nn.Module):
         for i, (first, second) in enumerate(zip(self.first, self.second, strict=True)):
             inner = F.silu(torch.addcmul(changes[2 * i + 1], first(F.rms_norm(h, h.shape[1:])), changes[2 * i]))
             h = h + second(keyed_dropout(inner, self.dropout, f"block{i}", dropout))
+            h = mixed(self.mixing, i, h)
         h = torch.addcmul(changes[-1], h, changes[-2])
         return self.head(h).reshape(x.shape).to(x.dtype)
 

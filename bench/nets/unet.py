@@ -3,7 +3,8 @@
 GroupNorm-SiLU-conv residual blocks whose second norm is scaled and shifted by time, last convolutions zero before
 training, residual sums rescaled by 1/sqrt(2), skips from every encoder block to a decoder block, single-head attention
 at chosen resolutions. Average pooling and nearest upsampling between the levels; all modulations come from one product.
-The last decoder block of a level already has the width of the level above it.
+The last decoder block of a level already has the width of the level above it. A neural operator mixes its time slots
+after each block (`Backbone.operator`); `mixing` is empty otherwise.
 
 Reference: Ho et al. (arXiv 2006.11239), Song et al. (arXiv 2011.13456, DDPM++), Dhariwal & Nichol (arXiv 2105.05233).
 """
@@ -28,6 +29,7 @@ from bench.nets.layers import (
     normalized,
     zeroed,
 )
+from bench.nets.temporal import mixed
 
 
 class UNet(nn.Module):
@@ -73,9 +75,11 @@ class UNet(nn.Module):
         self.head = zeroed(conv(width, shape[0]))
         embedding = embedding or 4 * channels
         self.time = TimeEmbedding(embedding, time_scale, classes)
-        self.modulation = modulation(embedding, [b.width for b in made])
-        self.splits = [2 * b.width for b in made]
+        self.widths = [b.width for b in made]
+        self.modulation = modulation(embedding, self.widths)
+        self.splits = [2 * width for width in self.widths]
         self.blocks = blocks
+        self.mixing = nn.ModuleList()
 
     def forward(
         self, x: Tensor, s: Tensor, t: Tensor, condition: Tensor | None = None, dropout: Mask | None = None
@@ -87,13 +91,14 @@ class UNet(nn.Module):
             if i and i % self.blocks == 0:
                 h = F.avg_pool2d(h, 2)
                 skips.append(h)
-            h = block(h, next(changes), dropout)
+            h = mixed(self.mixing, i, block(h, next(changes), dropout))
             skips.append(h)
-        h = self.middle(h, next(changes), dropout)
+        done = len(self.encoder)
+        h = mixed(self.mixing, done, self.middle(h, next(changes), dropout))
         for i, block in enumerate(self.decoder):
             if i and i % (self.blocks + 1) == 0:
                 h = F.interpolate(h, scale_factor=2.0, mode="nearest")
-            h = block(torch.cat([h, skips.pop()], 1), next(changes), dropout)
+            h = mixed(self.mixing, done + 1 + i, block(torch.cat([h, skips.pop()], 1), next(changes), dropout))
         return self.head(F.silu(self.norm(h))).to(x.dtype)
 
 
