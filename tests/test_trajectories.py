@@ -186,7 +186,7 @@ def test_a_run_stores_them_with_its_teacher_and_pays_for_them(tmp_path: Path) ->
     record, paid = read_run(folder), read_run(fm)
     (file,) = stored(tmp_path / "runs")
     assert file.parent.parent == fm
-    assert record.trajectory_evaluations == CHUNK * 32 and record.trajectory_seconds > 0
+    assert record.trajectory_evaluations == CHUNK * 64 and record.trajectory_seconds > 0
     assert record.teacher_seconds == pytest.approx(paid.train_seconds + record.trajectory_seconds)
     assert record.teacher_images == paid.images_seen
     assert (paid.trajectory_evaluations, paid.trajectory_seconds, paid.teacher_seconds) == (0, 0, 0)
@@ -239,7 +239,7 @@ def test_micro_batches_give_the_same_result_to_rounding(tmp_path: Path) -> None:
 
 
 def test_what_they_are_changes_the_runs_identity() -> None:
-    ids = {planned(*more)[-1].id for more in ([], ["method.teacher_steps=32"], ["method.trajectories=65"])}
+    ids = {planned(*more)[-1].id for more in ([], ["method.teacher_steps=48"], ["method.trajectories=65"])}
     assert len(ids) == 3
 
 
@@ -247,7 +247,7 @@ def test_the_plan_counts_them() -> None:
     job = planned("method.trajectories=100000")[-1]
     settings = {**job.config, "backbone": {**job.config["backbone"], "gflops": 2.0}}
     few, many = (gflops(settings, DSNO(trajectories=n)) for n in (1, 1001))
-    assert many - few == pytest.approx(2.0 * 1000 * 32)
+    assert many - few == pytest.approx(2.0 * 1000 * 64)
 
 
 def test_a_record_of_before_is_read_with_nothing_to_pay() -> None:

@@ -78,7 +78,7 @@ def test_the_grid_is_the_papers() -> None:
     assert wanted.kept == tuple(512 - 2 * i**2 for i in (12, 8, 4, 0))
     assert wanted.evaluations == 512 * wanted.count
     uniform = DSNO(spacing=Spacing.UNIFORM).needs.trajectories
-    assert uniform is not None and uniform.kept == (4, 8, 12, 16) and uniform.evaluations == 32 * uniform.count
+    assert uniform is not None and uniform.kept == (8, 16, 24, 32) and uniform.evaluations == 64 * uniform.count
 
 
 @pytest.mark.parametrize("path", [Linear(), Trigonometric(), Linear(0.5)])
