@@ -11,6 +11,7 @@ import torch
 
 from bench import evaluate, experiment, trajectories
 from bench.model import load_teacher
+from bench.teacher import Velocity, exact_velocity
 from bench.train import Trainer
 from methods.registry import ConfigError
 from results.record import RunRecord
@@ -69,7 +70,7 @@ class _Run:
                         trajectory_evaluations=solved.evaluations)
         trainer = Trainer(
             self.method, models, self.data, self.recipe, int(self.config["seed"]), self.device, self.folder,
-            teacher.velocity if teacher else None, {"net": teacher.net} if teacher else {}, self.report,
+            self._velocity(), {"net": teacher.net} if teacher else {}, self.report,
             conditional=bool(self.config["backbone"].get("classes")), trajectories=solved.states if solved else None,
             weak_teacher=weak.velocity if weak else None,
         )
@@ -106,6 +107,13 @@ class _Run:
             data_hash=self.data.hash, versions=experiment.versions(), device=_device_name(self.device),
             started=_now(), attempts=attempts,
         )
+
+    def _velocity(self) -> Velocity | None:
+        """What the method learns from: its teacher's velocity, or the exact one, or neither."""
+        if self.teacher is not None or not self.method.needs.teacher:
+            return self.teacher.velocity if self.teacher else None
+        assert self.data.truth is not None, "planning lets only exact targets teach"
+        return exact_velocity(self.data.truth, self.method.interpolant)
 
     def _trajectories(self) -> trajectories.Solved | None:
         """What the method's teacher was run for, before or now; it lies in the teacher's folder. None if stopped."""

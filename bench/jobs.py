@@ -9,6 +9,7 @@ from typing import Any
 from bench import config as composition
 from bench import data, experiment, features
 from bench.identity import reference_id, run_id
+from bench.truth import TARGETS
 from methods.base import Method
 from methods.registry import ConfigError, method_class, nearest
 from results.record import RecordError
@@ -16,6 +17,7 @@ from results.store import StoreError, read_run, write_run
 from sweeps.plan import Job
 
 Config = dict[str, Any]
+EXACT = "exact"  # teacher.method: the known velocity of an exact target in place of a trained one
 # A guess for a machine on which nothing of the kind has run yet: what one worker sustains, in GFLOP/s.
 SUSTAINED = {"cpu": 40.0, "cuda": 30_000.0}
 
@@ -32,7 +34,8 @@ def jobs(experiments: Sequence[Config]) -> list[Job]:
             checked.add(alike)
         method = experiment.method(config)
         config = copy.deepcopy(config)
-        parents = [_teacher(config)] if method.needs.teacher else []
+        trained = method.needs.teacher and config["teacher"]["method"] != EXACT
+        parents = [_teacher(config)] if trained else []
         if method.needs.weak_teacher:
             parents.append(_teacher(config, config["teacher"]["weak_share"]))
         teachers |= {teacher.id: teacher for teacher in parents}
@@ -55,8 +58,11 @@ def _check_teacher(config: Config) -> None:
     """Raise ConfigError unless teacher.method is a velocity model and the weak teacher's share of the budget makes sense."""
     teacher, plugins = config["teacher"], config["plugins"]
     known = composition.names("method", plugins)
-    if teacher["method"] not in known or not _is_velocity_model(teacher["method"], plugins):
-        raise nearest("teacher.method", teacher["method"], (name for name in known if _is_velocity_model(name, plugins)))
+    if teacher["method"] == EXACT:
+        _check_exact_teacher(config)
+    elif teacher["method"] not in known or not _is_velocity_model(teacher["method"], plugins):
+        models = [name for name in known if _is_velocity_model(name, plugins)]
+        raise nearest("teacher.method", teacher["method"], [*models, EXACT])
     share = teacher["weak_share"]
     if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share < 1:
         raise ConfigError(f"teacher.weak_share={share!r} must be a share of the budget between 0 and 1, for example 0.25")
@@ -64,6 +70,17 @@ def _check_teacher(config: Config) -> None:
     if experiment.method(config).needs.weak_teacher and round(share * images) < batch:
         raise ConfigError(f"teacher.weak_share={share} of budget.images={images} is less than one batch; "
                           f"it must be at least {batch / images:.3g}")
+
+
+def _check_exact_teacher(config: Config) -> None:
+    """Raise ConfigError where there is no exact velocity, or where the method wants more of its teacher than that."""
+    needs, stages = (method := experiment.method(config)).needs, method.stages(int(config["budget"]["images"]))
+    if needs.teacher and config["data"]["name"] not in TARGETS:
+        raise ConfigError(f"teacher.method={EXACT}: the velocity of data={config['data']['name']} is not known; "
+                          f"it is for {', '.join(TARGETS)}")
+    if needs.weak_teacher or needs.trajectories or (needs.teacher and stages[0].prepare is not None):
+        raise ConfigError(f"teacher.method={EXACT}: {config['label']} starts from its teacher's weights or runs it ahead, and "
+                          "the exact velocity is no network; set method.initialise=false where it has that knob")
 
 
 def _is_velocity_model(name: str, plugins: str | None) -> bool:
@@ -81,7 +98,8 @@ def _job(config: Config, method: Method, teachers: Sequence[Job] = (), listed: b
     run, weak = (*parents, None, None)[:2]
     made_by = teachers[0].config["method"] if teachers else None  # the student's networks are parametrised like it
     plain["teacher"] = {**config["teacher"], "run": run, "weak_run": weak, "made_by": made_by}
-    name = run_id(config, method.version, data.fingerprint(config["data"]), parents)
+    learnt_from = parents or ((EXACT,) if method.needs.teacher else ())
+    name = run_id(config, method.version, data.fingerprint(config["data"]), learnt_from)
     plain["cost"] = gflops(config, method)
     return Job(name, config["label"], plain, parents, cost=plain["cost"], listed=listed)
 

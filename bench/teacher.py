@@ -1,9 +1,14 @@
-"""A finished velocity model as teacher: the frozen function b_t(x), and the network that students start from."""
+"""What teaches: a finished velocity model, as a frozen function b_t(x) and as weights to start from, or the exact velocity."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from torch import Tensor, nn
+
+from bench.truth import Truth
+from methods.interpolant import Interpolant, Linear, convert_point, convert_velocity
+
+Velocity = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 
 
 @dataclass(frozen=True)
@@ -19,9 +24,20 @@ class Teacher:
         self.net.requires_grad_(False)
 
     @property
-    def velocity(self) -> Callable[[Tensor, Tensor, Tensor | None], Tensor]:
+    def velocity(self) -> Velocity:
         def b(x: Tensor, t: Tensor, condition: Tensor | None = None) -> Tensor:
             out: Tensor = self.net(x, t, t, condition=condition)
             return out
 
         return b
+
+
+def exact_velocity(truth: Truth, path: Interpolant) -> Velocity:
+    """b_t(x) of a target whose velocity is known, on the clock of `path`."""
+    linear = Linear(path.base_scale)
+
+    def b(x: Tensor, t: Tensor, condition: Tensor | None = None) -> Tensor:
+        y, s = convert_point(x.double(), t.double(), path, linear)
+        return convert_velocity(truth.velocity(y, s), y, s, linear, path).to(x.dtype)
+
+    return b

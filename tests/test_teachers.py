@@ -8,9 +8,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+from oracle import on_clock
 
 from bench import config, run
-from bench.job import execute
+from bench.job import _Run, execute
 from bench.jobs import jobs
 from bench.model import load
 from methods.preconditioning import Preconditioned
@@ -188,3 +189,42 @@ def test_both_teachers_are_handed_in_and_on_the_bill(guided: str, tmp_path: Path
     assert paid.teacher == teacher.id and paid.teacher_images == 2560 + 640
     assert paid.teacher_seconds == pytest.approx(records[teacher.id].train_seconds + records[weak.id].train_seconds)
     assert load(tmp_path / student.id).sample(3).shape == (3, 2)
+
+
+EXACT = ["data=gaussian", "teacher.method=exact"]
+
+
+def test_the_exact_velocity_teaches_without_a_parent_and_is_another_run() -> None:
+    exact, trained = (jobs(config.request([*SMALL, "method=lmd", f"teacher.method={m}"]).experiments)
+                      for m in ("exact", "flow_matching"))
+    assert exact[-1].parents == () and len(trained[-1].parents) == 1
+    assert exact[-1].id != trained[-1].id
+
+
+@pytest.mark.parametrize("clock", ["linear", "trigonometric"])
+def test_a_student_of_the_exact_velocity_is_handed_the_truth_on_its_clock(tmp_path: Path, clock: str) -> None:
+    job = jobs(config.request([*SMALL, *EXACT, "method=emd", f"interpolant.name={clock}"]).experiments)[-1]
+    made = _Run(job.config, tmp_path / job.id, lambda message: False)
+    b, path = made._velocity(), made.method.interpolant
+    truth = on_clock(made.data.truth, path)
+    t = torch.linspace(0, 1, 50, dtype=torch.float64)
+    x = torch.randn((50, 2), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    torch.testing.assert_close(b(x, t, None), truth.velocity(x, t) if clock == "linear" else truth.average_velocity(x, t, t))
+    assert made.execute() == "done"
+    assert read_run(tmp_path / job.id).teacher_images == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [(["data=digits", "method=lmd"], ["digits", "mixture"]), (["data=gaussian", "method=cd"], ["initialise=false"]),
+     (["data=gaussian", "method=dsno", "method.initialise=false"], ["runs it ahead"])],
+)
+def test_the_exact_velocity_is_refused_where_it_cannot_teach(arguments: list[str], words: list[str]) -> None:
+    with pytest.raises(ConfigError) as error:
+        jobs(config.request(["sweep=none", *arguments, "teacher.method=exact"]).experiments)
+    for word in ("teacher.method=exact", *words):
+        assert word in str(error.value)
+
+
+def test_a_student_without_its_teachers_weights_may_learn_from_the_exact_velocity() -> None:
+    assert jobs(config.request([*SMALL, *EXACT, "method=cd", "method.initialise=false"]).experiments)[-1].parents == ()
