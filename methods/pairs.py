@@ -35,8 +35,8 @@ class Pairs(Protocol):
 class EasyPairs:
     """ECT's: ln sigma ~ N(mean, std^2); sigma_r / sigma_s rises from denoising to consistency as training proceeds.
 
-    sigma_r = max(0, sigma (1 - d_a (1 + k sigmoid(-b sigma)))), d_a = max(q^-(a+1), 1 - limit), a = 0, 1, ... in
-    `doublings` equal parts of the budget (the paper: 25.6 M images, a new part every 3.2 M). w = 1 / (sigma_s - sigma_r).
+    sigma_r = max(0, sigma (1 - d_a (1 + k sigmoid(-b sigma)))), d_a = q^-(a+1), a = 0, 1, ... in `doublings` equal parts
+    of the budget (the paper: 25.6 M images, a new part every 3.2 M). w = 1 / (sigma_s - sigma_r).
     """
 
     mean: float = -1.1
@@ -45,16 +45,18 @@ class EasyPairs:
     k: float = 8.0
     b: float = 1.0
     doublings: int = 8
-    limit: float = 1.0
 
     def __call__(self, u: Tensor, progress: float, path: Interpolant) -> tuple[Tensor, Tensor, Tensor]:
         sigma = torch.exp(self.mean + self.std * normal_quantile(u))
         return self.paired(sigma, int(progress * self.doublings), path)
 
+    def step(self, a: int) -> float:
+        """d_a."""
+        return float(self.q ** -(a + 1))
+
     def paired(self, sigma: Tensor, a: int, path: Interpolant) -> tuple[Tensor, Tensor, Tensor]:
         """s, r, w of given noise levels in part a."""
-        d = max(self.q ** -(a + 1), 1 - self.limit)
-        sigma_r = sigma * (1 - d * (1 + self.k * torch.sigmoid(-self.b * sigma))).clamp(min=0)
+        sigma_r = sigma * (1 - self.step(a) * (1 + self.k * torch.sigmoid(-self.b * sigma))).clamp(min=0)
         return path.time_of_sigma(sigma), path.time_of_sigma(sigma_r), 1 / (sigma - sigma_r)
 
 

@@ -33,6 +33,17 @@ from methods.pairs import EasyPairs
 
 
 @dataclass(frozen=True)
+class LimitedPairs(EasyPairs):
+    """ECT's, with d_a = max(q^-(a+1), 1 - limit)."""
+
+    doublings: int = 10
+    limit: float = 0.999
+
+    def step(self, a: int) -> float:
+        return max(super().step(a), 1 - self.limit)
+
+
+@dataclass(frozen=True)
 class TruncatedStudent:
     """sigma = exp(mean + scale T) in [low, high], T Student's t with df degrees of freedom (positive).
 
@@ -71,7 +82,7 @@ class TCM(ECT):
     """
 
     c: float | None = 1e-8
-    pairs: EasyPairs = field(default_factory=lambda: EasyPairs(doublings=10, limit=0.999))
+    pairs: EasyPairs = field(default_factory=LimitedPairs)
     boundary: float = 1.0
     first_share: float = 0.5
     mean: float = 0.0

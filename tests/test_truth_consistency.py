@@ -29,7 +29,7 @@ from methods.flow_map import eulerian
 from methods.interpolant import Interpolant, Linear, Trigonometric
 from methods.pairs import DoublingPairs, EasyPairs, GrowingPairs, KarrasPairs, Pairs, UniformPairs
 from methods.registry import ConfigError, make_method
-from methods.truncated import TCM, TruncatedStudent
+from methods.truncated import TCM, LimitedPairs, TruncatedStudent
 
 CPU, N = torch.device("cpu"), 512
 SQUARED = Distance.SQUARED
@@ -284,7 +284,7 @@ def sequence(name: str, n: int) -> Method:
         return CT(pairs=GrowingPairs(n, n))
     if name == "ict":
         return ICT(pairs=DoublingPairs(n, n), distance=SQUARED)
-    return TCM(pairs=EasyPairs(doublings=20, limit=1 - 1 / n), distance=SQUARED)
+    return TCM(pairs=LimitedPairs(doublings=20, limit=1 - 1 / n), distance=SQUARED)
 
 
 @pytest.mark.parametrize("path", [Linear(), Trigonometric(0.5)], ids=["linear", "trigonometric_half"])
@@ -487,7 +487,7 @@ def test_a_short_training_learns_the_map_of_a_gaussian(name: str) -> None:
     assert map_error("gaussian", one_jump(trained(method, "gaussian", steps))) < 0.04
 
 
-@pytest.mark.parametrize("method", [ICT(distance=SQUARED), TCM(pairs=EasyPairs(doublings=4, limit=0.999), distance=SQUARED)],
+@pytest.mark.parametrize("method", [ICT(distance=SQUARED), TCM(pairs=LimitedPairs(doublings=4), distance=SQUARED)],
                          ids=["ict", "tcm"])
 def test_a_short_training_learns_the_map_of_the_skewed_target(method: Method) -> None:
     assert map_error("skewed", one_jump(trained(method, "skewed", 500))) < 0.1

@@ -53,6 +53,8 @@ FAULTS = [
          f"{HERE}_the_first_stage_of_a_truncated_model_is_easy_consistency_on_its_part_of_the_budget"),
         ("second network below the boundary", 'role = "first" if self._below(s[:1]).item() else "net"', 'role = "net"',
          f"{HERE}_a_jump_is_the_first_networks_below_the_boundary"),
+        ("pairs that go on tightening", "max(super().step(a), 1 - self.limit)", "super().step(a)",
+         f"{DEFINITION}[tcm-linear]"),
         ("density of another degree", "torch.cosh(y) ** -self.df", "torch.cosh(y) ** -(self.df + 1)",
          f"{HERE}_the_truncated_student_law_has_its_quantiles"),
         ci="no boundary condition",
