@@ -1,7 +1,7 @@
 """`python -m results.readme`: put the tables of reference runs into README.md, between their markers.
 
-A block opens with `<!-- NAME -->` and ends with `<!-- end -->`; NAME is a folder of results/reference/, and the first table
-of its leaderboard.md goes in between. A test compares the two, so that the README cannot drift from what was run.
+A block opens with `<!-- NAME -->` and ends with `<!-- end -->`. In between goes results/reference/NAME.md, or the first table
+of NAME/leaderboard.md there. A test compares the two, so that the README cannot drift from what was run.
 """
 
 import re
@@ -14,8 +14,14 @@ BLOCK = re.compile(r"(<!-- (\w+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 
 
 def filled(readme: str, reference: Path) -> str:
-    """The README's text with every block filled from `reference`/NAME/leaderboard.md."""
-    return BLOCK.sub(lambda m: f"{m[1]}{first_table(reference / m[2] / 'leaderboard.md')}{m[4]}", readme)
+    """The README's text with every block filled from `reference`."""
+    return BLOCK.sub(lambda m: f"{m[1]}{block(reference, m[2])}{m[4]}", readme)
+
+
+def block(reference: Path, name: str) -> str:
+    """What stands under a name, with a blank line on either side."""
+    page = reference / f"{name}.md"
+    return f"\n{page.read_text().strip()}\n\n" if page.exists() else first_table(reference / name / "leaderboard.md")
 
 
 def first_table(page: Path) -> str:

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import methods_table
 import pytest
 
 from bench import config, experiment
@@ -16,6 +17,10 @@ COMMANDS = re.findall(r"python -m bench\.run([^#\n]*)", README)
 def test_its_tables_are_those_of_the_reference_runs() -> None:
     assert BLOCK.findall(README)
     assert filled(README, ROOT / "results" / "reference") == README, "run: python -m results.readme"
+
+
+def test_its_table_of_methods_is_what_the_code_says() -> None:
+    assert methods_table.PAGE.read_text() == methods_table.page(), "run: python tests/methods_table.py"
 
 
 @pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\(([^)#:]+)\)", README))))
