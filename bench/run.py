@@ -20,11 +20,11 @@ from omegaconf import DictConfig
 
 from bench import config as composition
 from methods.registry import ConfigError
-from results import report
+from results import archive, report
 from results.record import RecordError
 from results.render import plain
 from results.scores import ProtocolError
-from results.store import StoreError, read_rows, write_json
+from results.store import StoreError, load_runs, read_rows, write_json
 from sweeps.backend import SweepError
 from sweeps.engine import Outcome
 from sweeps.local import run as run_locally
@@ -90,7 +90,9 @@ def table(out: Path, name: str, runs: Sequence[str], order: list[str], published
 
     folder = out / "sweeps" / name
     folders = [path for run in runs if (path := out / "runs" / run).exists()]
-    frame = report.write(folders, folder, order, samples(folders), protocols=_protocols(folders), published=published)
+    records = load_runs(folders)
+    archive.write(folder / archive.FILE, records, {"sweep": name, "order": order, "published": published})
+    frame = report.write(records, folder, order, samples(folders), protocols=_protocols(folders), published=published)
     print(plain(frame))
     for file in ("leaderboard.csv", "leaderboard.md", "published.md", "metric_vs_steps.png", "samples.png"):
         if (folder / file).exists():

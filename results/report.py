@@ -1,6 +1,7 @@
 """Rebuild tables and pictures from run folders alone: `python -m results.report FOLDER... [--out DIR] [--metric NAME]`.
 
-FOLDER is a folder of runs, one run folder, or a sweep folder (its runs.json names the runs in ../../runs).
+FOLDER is a folder of runs, one run folder, a sweep folder (its runs.json names the runs in ../../runs), or the file
+records.jsonl.gz that a sweep leaves and that holds the records of all its runs.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ import sys
 import warnings
 from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from results import beside, gallery, plots, table
+from results import archive, beside, gallery, plots, table
 from results.record import RecordError
 from results.render import plain
 from results.scores import ProtocolError, Runs
@@ -24,7 +26,7 @@ SWEEP_FILE = "runs.json"
 
 
 def write(
-    run_folders: Sequence[Path],
+    runs: Runs,
     out: Path,
     order: Sequence[str] | None = None,
     samples: gallery.Samples | None = None,
@@ -36,12 +38,11 @@ def write(
     """Write leaderboard.csv, leaderboard.md, metric_vs_steps.png (and samples.png if given) into `out`.
 
     `published` names a table of results/published/ that then stands beside the runs in published.md.
-    Returns the tidy leaderboard. Runs that are not done appear with their status; broken folders cost a StoreWarning.
+    Returns the tidy leaderboard. Runs that are not done appear with their status.
     `metric` leads the table and is drawn (default: the runs' primary one). `protocols` keeps rows of these ids.
     Raises ProtocolError if one metric mixes protocols, StoreError if `out` cannot be written.
     """
     out = Path(out)
-    runs = load_runs(run_folders)
     frame = table.leaderboard(runs, order, protocols)
     if metric is not None:
         frame = _leading(frame, metric)
@@ -55,6 +56,18 @@ def write(
     except OSError as error:
         raise StoreError(f"{out}: cannot be written ({error.strerror}); choose another folder with out=") from error
     return frame
+
+
+def gather(place: Path) -> tuple[Runs, dict[str, Any]]:
+    """The runs that `place` stands for, and its sweep's description ({} where there is none).
+
+    Broken run folders cost a StoreWarning each. Raises StoreError if there is no run at all, or the archive is damaged.
+    """
+    if place.is_file():
+        return archive.read(place)
+    folders, order = find_runs(place)
+    sweep = read_json(place / SWEEP_FILE) if (place / SWEEP_FILE).exists() else {}
+    return load_runs(folders), sweep | ({"order": order} if order else {})
 
 
 def find_runs(folder: Path) -> tuple[list[Path], list[str] | None]:
@@ -78,12 +91,6 @@ def find_runs(folder: Path) -> tuple[list[Path], list[str] | None]:
     return found, None
 
 
-def _published(folder: Path) -> str | None:
-    """The published table that a sweep folder's runs stand beside, if it names one."""
-    path = folder / SWEEP_FILE
-    return read_json(path).get("published") if path.exists() else None
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status and prints one clear line on an error."""
     options = _parser().parse_args(arguments)
@@ -100,12 +107,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _report(options: argparse.Namespace) -> int:
-    places = [find_runs(folder) for folder in options.folders]
-    folders = [run for runs, _ in places for run in runs]
-    order = [label for _, labels in places for label in labels or []]
+    places = [gather(folder) for folder in options.folders]
+    runs = [run for found, _ in places for run in found]
+    order = [label for _, sweep in places for label in sweep.get("order") or []]
     out = options.out or _default_out(options.folders[0])
-    published = next(filter(None, map(_published, options.folders)), None)
-    frame = write(folders, out, order, metric=options.metric, protocols=options.protocol, published=published)
+    published = next((name for _, sweep in places if (name := sweep.get("published"))), None)
+    frame = write(runs, out, order, metric=options.metric, protocols=options.protocol, published=published)
     print(plain(frame))
     names = ("leaderboard.csv", "leaderboard.md", *(("published.md",) if published else ()), "metric_vs_steps.png")
     print("\n".join(str(out / name) for name in names))
@@ -114,7 +121,8 @@ def _report(options: argparse.Namespace) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m results.report", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="folder of runs, one run, or a sweep")
+    parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER",
+                        help="folder of runs, one run, a sweep, or a sweep's records.jsonl.gz")
     parser.add_argument("--out", type=Path, help="where to write (default: the sweep folder, or report/ beside the runs)")
     parser.add_argument("--metric", help="metric to lead the table and to draw (default: the primary one)")
     parser.add_argument("--protocol", action="append", help="keep only rows of this protocol id; may be repeated")
@@ -125,6 +133,8 @@ def _default_out(folder: Path) -> Path:
     """The sweep folder itself; else `report` beside the folder of runs, never inside a run folder (one writer)."""
     if (folder / SWEEP_FILE).exists():
         return folder
+    if folder.is_file():
+        return folder.parent
     home = folder.resolve()
     return (home.parent if (home / RUN_FILE).exists() else home).parent / "report"
 

@@ -12,11 +12,11 @@ import pytest
 from fake_results import STEPS, record, row, sweep, write
 from matplotlib.image import imread
 
-from results import report
+from results import archive, report
 from results.gallery import samples_grid
 from results.metric import metric_info
 from results.plots import metric_vs_steps
-from results.store import StoreError, StoreWarning
+from results.store import StoreError, StoreWarning, load_runs
 
 NAMES = {"leaderboard.csv", "leaderboard.md", "metric_vs_steps.png"}
 
@@ -30,7 +30,7 @@ def test_write_makes_the_four_files_and_returns_the_frame(tmp_path):
     folders = sweep(tmp_path, ("lsd", "cd"))
     images = np.random.default_rng(0).random((16, 1, 8, 8))
     samples = {name: dict.fromkeys(STEPS, images) for name in ("lsd", "cd")}
-    frame = report.write(folders, tmp_path / "out", ["lsd", "cd"], samples)
+    frame = report.write(load_runs(folders), tmp_path / "out", ["lsd", "cd"], samples)
     assert {path.name for path in (tmp_path / "out").iterdir()} == NAMES | {"samples.png"}
     assert drawn(tmp_path / "out/metric_vs_steps.png") and drawn(tmp_path / "out/samples.png")
     back = pd.read_csv(tmp_path / "out/leaderboard.csv", keep_default_na=False, na_values=["NaN"])
@@ -72,7 +72,7 @@ def test_a_broken_run_is_one_warning_and_the_report_goes_on(tmp_path, capsys):
     assert report.main([str(tmp_path / "runs"), "--out", str(tmp_path / "o")]) == 0
     assert capsys.readouterr().err.count("warning: run left out") == 1
     with pytest.warns(StoreWarning, match="run left out"):
-        frame = report.write(folders, tmp_path / "o", None, None)
+        frame = report.write(load_runs(folders), tmp_path / "o", None, None)
     assert set(frame[frame["sampler"] == "hop"].seeds) == {2}
 
 
@@ -103,7 +103,7 @@ def test_an_unwritable_out_is_one_clear_error(tmp_path, capsys):
 
 def test_nothing_done_yet_still_writes_table_and_picture(tmp_path):
     folders = [write(tmp_path / "runs", record("lsd", s, status="running"), []) for s in range(2)]
-    frame = report.write(folders, tmp_path / "o", ["lsd", "cd"], {})
+    frame = report.write(load_runs(folders), tmp_path / "o", ["lsd", "cd"], {})
     assert set(frame.status) == {"running", "missing 2 of 2"}
     assert (tmp_path / "o/metric_vs_steps.png").stat().st_size > 1000
     assert report.write([], tmp_path / "o", None, None).empty
@@ -113,14 +113,14 @@ def test_nothing_done_yet_still_writes_table_and_picture(tmp_path):
 def test_the_picture_copes_with_any_value(tmp_path, values):
     run = record()
     rows = [row(run, 2**i, value) for i, value in enumerate(values)]
-    frame = report.write([write(tmp_path / "runs", run, rows)], tmp_path / "o", None, None)
+    frame = report.write(load_runs([write(tmp_path / "runs", run, rows)]), tmp_path / "o", None, None)
     assert len(frame) == 3 and drawn(tmp_path / "o/metric_vs_steps.png")
 
 
 def test_thirty_methods_have_distinct_lines(tmp_path):
     runs = [record(f"method_{index}") for index in range(30)]
     folders = [write(tmp_path / "runs", run, [row(run, s, 1 + i / s) for s in STEPS]) for i, run in enumerate(runs)]
-    frame = report.write(folders, tmp_path / "o", None, None)
+    frame = report.write(load_runs(folders), tmp_path / "o", None, None)
     assert drawn(metric_vs_steps(frame, tmp_path / "o/again.png", "fd_digits8"))
 
 
@@ -146,6 +146,30 @@ def test_packaged_feature_distances_are_never_taken_for_fid(tmp_path, name, monk
     folder = write(tmp_path / "runs", run, [row(run, s, 9.0 / s, metric=name) for s in STEPS])
     labels = []
     monkeypatch.setattr("matplotlib.axes.Axes.set_ylabel", lambda self, label: labels.append(label))
-    report.write([folder], tmp_path / "o", None, None)
+    report.write(load_runs([folder]), tmp_path / "o", None, None)
     assert f"## {name}: {info.title} (lower is better)" in (tmp_path / "o/leaderboard.md").read_text()
     assert labels == [info.title]
+
+
+def test_an_archive_holds_what_the_table_needs_in_equal_bytes(tmp_path):
+    runs = load_runs(sweep(tmp_path, ("lsd", "cd")))
+    for name in ("a", "b"):
+        archive.write(tmp_path / name, runs, {"order": ["cd", "lsd"]})
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+    back, about = archive.read(tmp_path / "a")
+    assert [record for record, _ in back] == [record for record, _ in runs] and about["order"] == ["cd", "lsd"]
+    shown = report.write(back, tmp_path / "one", about["order"]).to_csv()
+    assert shown == report.write(runs, tmp_path / "two", ["cd", "lsd"]).to_csv()
+
+
+def test_the_command_rebuilds_a_table_from_an_archive_and_names_a_damaged_one(tmp_path, capsys):
+    runs = load_runs(sweep(tmp_path, ("lsd", "cd")))
+    path = tmp_path / "sent" / archive.FILE
+    path.parent.mkdir()
+    archive.write(path, runs, {"order": ["lsd", "cd"], "published": None})
+    assert report.main([str(path)]) == 0
+    assert {p.name for p in path.parent.iterdir()} == NAMES | {archive.FILE}
+    path.write_bytes(path.read_bytes()[:-20])
+    capsys.readouterr()
+    assert report.main([str(path)]) == 2
+    assert str(path) in capsys.readouterr().err

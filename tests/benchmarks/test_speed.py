@@ -30,7 +30,10 @@ def trainer(method: str, steps: int, *more: str) -> Trainer:
     for module in models.values():
         module.to(device)
     teacher = Teacher(experiment.backbone(plain, dataset).net().to(device), "", 0, 0.0)
-    return Trainer(made, models, dataset, experiment.recipe(plain), 0, device, None, teacher.velocity, {"net": teacher.net})
+    wanted = made.needs.trajectories
+    paths = None if wanted is None else torch.randn((256, 1 + len(wanted.kept), *dataset.shape))
+    return Trainer(made, models, dataset, experiment.recipe(plain), 0, device, None, teacher.velocity, {"net": teacher.net},
+                   trajectories=paths)
 
 
 def loop(method: str, steps: int) -> Any:

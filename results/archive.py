@@ -1,0 +1,47 @@
+"""All records of a sweep in one small file, `records.jsonl.gz`: what a table needs to be rebuilt elsewhere.
+
+The first line describes the sweep (order of labels, name of a published table), each further one is a run with its
+evaluation rows. Equal records give equal bytes.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from results.record import EvalRow, RecordError, RunRecord
+from results.scores import Runs
+from results.store import StoreError
+
+FILE = "records.jsonl.gz"
+
+
+def write(path: Path, runs: Runs, sweep: Mapping[str, Any]) -> None:
+    """Replace `path` by the archive of `runs`. Raises StoreError if that is not possible."""
+    lines: list[Mapping[str, Any]] = [sweep]
+    lines += [{"run": record.to_dict(), "rows": [row.to_dict() for row in rows]} for record, rows in runs]
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(gzip.compress(text.encode(), mtime=0))
+        os.replace(temporary, path)
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be written ({error.strerror}); choose another folder with out=") from error
+
+
+def read(path: Path) -> tuple[list[tuple[RunRecord, list[EvalRow]]], dict[str, Any]]:
+    """The runs and the sweep's description. Raises StoreError for a damaged file, RecordError for another schema."""
+    try:
+        sweep, *lines = [json.loads(line) for line in gzip.decompress(path.read_bytes()).decode().splitlines()]
+        found = [(line["run"], line["rows"]) for line in lines]
+    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
+        raise StoreError(f"{path}: not a whole archive of records ({error}); rebuild it from its runs") from error
+    where = str(path)
+    try:
+        return [(RunRecord.from_dict(r, where), [EvalRow.from_dict(row, where) for row in rows]) for r, rows in found], sweep
+    except AttributeError as error:
+        raise RecordError(f"{path}: a line holds no record") from error
