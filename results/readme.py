@@ -1,7 +1,7 @@
 """`python -m results.readme`: put the tables of reference runs into README.md, between their markers.
 
-A block opens with `<!-- NAME -->` and ends with `<!-- end -->`. In between goes results/reference/NAME.md, or the first table
-of NAME/leaderboard.md there. A test compares the two, so that the README cannot drift from what was run.
+A block opens with `<!-- NAME -->` and ends with `<!-- end -->`. In between goes results/reference/NAME.md, or all tables of
+NAME/published.md there, or the first one of NAME/leaderboard.md. A test compares the two, so that the README cannot drift from what was run.
 """
 
 import re
@@ -20,14 +20,16 @@ def filled(readme: str, reference: Path) -> str:
 
 def block(reference: Path, name: str) -> str:
     """What stands under a name, with a blank line on either side."""
-    page = reference / f"{name}.md"
-    return f"\n{page.read_text().strip()}\n\n" if page.exists() else first_table(reference / name / "leaderboard.md")
+    page, published = reference / f"{name}.md", reference / name / "published.md"
+    if page.exists():
+        return f"\n{page.read_text().strip()}\n\n"
+    found = tables(published) if published.exists() else tables(reference / name / "leaderboard.md")[:1]
+    return "".join(f"\n{text}\n" for text in found) + "\n"
 
 
-def first_table(page: Path) -> str:
-    """The first Markdown table of a page, its caption included, with a blank line on either side."""
-    section = page.read_text().split("\n## ")[1].split("\n", 1)[1]
-    return f"\n{section.strip()}\n\n"
+def tables(page: Path) -> list[str]:
+    """The Markdown tables of a page, captions included, headings not."""
+    return [section.split("\n", 1)[1].strip() for section in page.read_text().split("\n## ")[1:]]
 
 
 if __name__ == "__main__":
