@@ -108,8 +108,10 @@ def with_method(config: Mapping[str, Any], name: str, plugins: str | None = None
     """The same experiment with another method at its defaults (a teacher)."""
     other: Config = copy.deepcopy(dict(config))
     defaults = _defaults(name, plugins)
-    given = {k: v for k, v in config.get("knobs", {}).items() if k in defaults}
-    other["method"] = copy.deepcopy({**defaults, **config["sweep"]["knobs"].get(name, {}), **given})
+    other["method"] = copy.deepcopy(defaults)
+    for knob, value in {**config["sweep"]["knobs"].get(name, {}), **config.get("knobs", {})}.items():
+        if _has(other, f"method.{knob}"):
+            _set(other, f"method.{knob}", copy.deepcopy(value))
     other["label"] = name
     return other
 
@@ -143,9 +145,9 @@ def _experiments(
         skip = False
         for key, value in varied.items():
             if not _has(config, key):
-                skip = key.startswith("method.")  # a knob that this method lacks: its one run stands without it
+                skip = key.startswith("method.") and key in axes  # a knob that this method lacks: its one run stands without it
                 if not skip:
-                    raise nearest("sweep.axes", key, _keys(config))
+                    raise nearest("sweep.axes" if key in axes else "sweep.also", key, _keys(config))
                 continue
             _set(config, key, value)
         if skip and any(v != axes[k][0] for k, v in varied.items() if k.startswith("method.") and not _has(config, k)):
@@ -183,7 +185,7 @@ def _base(
         if not g.is_axis and _has(config, g.key):
             _set(config, g.key, g.values[0])
     # A teacher takes those of the command line's knobs that its method has.
-    config["knobs"] = {g.key.split(".")[1]: g.values[0] for g in knobs if not g.is_axis and g.key.count(".") == 1}
+    config["knobs"] = {g.key.removeprefix("method."): g.values[0] for g in knobs if not g.is_axis}
     return config
 
 

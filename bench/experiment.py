@@ -59,7 +59,10 @@ def recipe(config: Config) -> Recipe:
 def check(config: Config) -> None:
     """Raise ConfigError where a config cannot run, as far as that is known without data, network or device."""
     made, settings = method(config), recipe(config)
-    network_factory(config, (1, 8, 8))
+    factory = network_factory(config, (1, 8, 8))
+    if made.needs.trajectories is not None and not factory.has_operator:
+        raise ConfigError(f"backbone={factory.name} has no blocks for the neural operator of {config['label']} to mix between: "
+                          "use mlp or unet")
     device(config)
     _check_evaluation(config, settings)
     if config["backbone"].get("classes"):
@@ -135,6 +138,9 @@ def protocol(config: Config, dataset: data.Dataset) -> Protocol:
     of_points = POINT_METRICS + (("kl_50",) if dataset.name == "checkerboard" else ())
     name = config["data"].get("features") if image else None
     count = evaluation["count"] or min(len(dataset.heldout), 10_000)
+    if not image and count > len(dataset.train):
+        raise ConfigError(f"evaluation.count={count} samples are compared with as many training points, and there are "
+                          f"{len(dataset.train)} (data.count)")
     if count > len(dataset.heldout):
         raise ConfigError(
             f"evaluation.count={count}: only {len(dataset.heldout)} held-out samples can stand beside it at the same "

@@ -24,6 +24,7 @@ def run_id(config: Mapping[str, Any], version: int, fingerprint: str | None, par
     for section, keys in HARMLESS.items():
         for key in keys:
             content[section].pop(key, None)
+    content["data"] = {k: v for k, v in content["data"].items() if v is not None}  # an option left open is none
     if fingerprint is not None:
         content["data"] = {k: v for k, v in content["data"].items() if k not in ("path", "heldout")}
     content |= {"version": (VERSION, version), "fingerprint": fingerprint, "parents": parents}

@@ -78,9 +78,11 @@ def _check_exact_teacher(config: Config) -> None:
     if needs.teacher and config["data"]["name"] not in TARGETS:
         raise ConfigError(f"teacher.method={EXACT}: the velocity of data={config['data']['name']} is not known; "
                           f"it is for {', '.join(TARGETS)}")
-    if needs.weak_teacher or needs.trajectories or (needs.teacher and stages[0].prepare is not None):
-        raise ConfigError(f"teacher.method={EXACT}: {config['label']} starts from its teacher's weights or runs it ahead, and "
-                          "the exact velocity is no network; set method.initialise=false where it has that knob")
+    if needs.weak_teacher or needs.trajectories:
+        raise ConfigError(f"teacher.method={EXACT}: {config['label']} needs a trained teacher, to run it ahead or to guide it")
+    if needs.teacher and stages[0].prepare is not None:
+        raise ConfigError(f"teacher.method={EXACT}: {config['label']} starts from its teacher's weights, and an exact velocity "
+                          "has none; set method.initialise=false where it has that knob")
 
 
 def _is_velocity_model(name: str, plugins: str | None) -> bool:

@@ -76,5 +76,6 @@ def load(folder: Path | str, ema: float | None = None, device: str | torch.devic
 def load_teacher(folder: Path, device: torch.device) -> Teacher:
     """The teacher that a finished run of a velocity model makes."""
     record = read_run(folder)
-    model = load(folder, device=device)
+    # What a student learns from is part of its training: the first average, however its teacher is evaluated.
+    model = load(folder, ema=float(record.config["train"]["ema"][0]), device=device)
     return Teacher(model.models["net"], record.run_id, record.images_seen, record.train_seconds)

@@ -20,7 +20,7 @@ from omegaconf import DictConfig
 
 from bench import config as composition
 from methods.registry import ConfigError
-from results import archive, report
+from results import archive, beside, report
 from results.record import RecordError
 from results.render import plain
 from results.scores import ProtocolError
@@ -65,7 +65,7 @@ def _main(arguments: Sequence[str]) -> int:
         return 0
     _check_writable(out)
     folder = out / "sweeps" / name
-    order = list(dict.fromkeys(config["label"] for config in request.experiments))
+    order = list(dict.fromkeys(job.label for job in plan if job.listed))
     listed = [job.id for job in plan if job.listed or job.kind == "reference"]
     references = [job.id for job in plan if job.kind == "reference"]
     if len(references) > 1:
@@ -73,14 +73,16 @@ def _main(arguments: Sequence[str]) -> int:
             f"this sweep would need {len(references)} tables: its runs differ in data or evaluation, and numbers of two "
             "protocols cannot stand in one; run one sweep for each"
         )
+    if published := settings["sweep"].get("published"):
+        beside.load(published)  # a wrong name is an error before anything is trained
     write_json(folder / "runs.json", {"runs": listed, "order": order, "note": settings["sweep"]["note"],
-                                      "published": settings["sweep"].get("published")})
+                                      "published": published})
     if again := reopen(out, plan):
         print(f"{again} finished runs are scored again under the new evaluation; nothing is trained twice.")
     with Display(plan, read_states(out, plan.ids), workers) as display:
         outcome = run_locally(plan, "bench.job:execute", out, workers, display, int(settings["backend"]["attempts"]),
                               int(settings["backend"]["threads"]), name=name)
-    table(out, name, listed, order, settings["sweep"].get("published"))
+    table(out, name, listed, order, published)
     return _tell(outcome, arguments)
 
 
@@ -91,8 +93,10 @@ def table(out: Path, name: str, runs: Sequence[str], order: list[str], published
     folder = out / "sweeps" / name
     folders = [path for run in runs if (path := out / "runs" / run).exists()]
     records = load_runs(folders)
-    archive.write(folder / archive.FILE, records, {"sweep": name, "order": order, "published": published})
-    frame = report.write(records, folder, order, samples(folders), protocols=_protocols(folders), published=published)
+    protocols = _protocols(folders)
+    about = {"sweep": name, "order": order, "published": published, "protocols": sorted(protocols or ())}
+    archive.write(folder / archive.FILE, records, about)
+    frame = report.write(records, folder, order, samples(folders), protocols=protocols, published=published)
     print(plain(frame))
     for file in ("leaderboard.csv", "leaderboard.md", "published.md", "metric_vs_steps.png", "samples.png"):
         if (folder / file).exists():

@@ -42,9 +42,9 @@ from methods.base import (
     start_from_teacher,
 )
 from methods.flow_map import jump
-from methods.pairs import DoublingPairs, EasyPairs, GrowingPairs, KarrasPairs, Pairs, to_data
+from methods.pairs import DoublingPairs, EasyPairs, GrowingPairs, KarrasPairs, Pairs
 from methods.solvers import Solver, step
-from methods.times import karras_sigmas
+from methods.times import karras_sigmas, to_data
 
 
 class Distance(Enum):

@@ -34,7 +34,7 @@ from methods.base import Batch, Context, Loss, Mask, Method, Models, Needs, Stag
 from methods.flow_map import Velocity, jump
 from methods.flow_matching import velocity_loss
 from methods.solvers import Solver, step
-from methods.times import karras_sigmas, normal_quantile
+from methods.times import karras_sigmas, normal_quantile, to_data
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class CTM(Method):
     sigma_min: float = 0.002
     sigma_max: float = 80.0
     rho: float = 7.0
-    solver: Solver = Solver.HEUN
+    teacher_solver: Solver = Solver.HEUN
     target_ema: float = 0.999
     balance: bool = True
     denoising: float = 1.0
@@ -68,10 +68,13 @@ class CTM(Method):
             raise ValueError(f"method.sigma_data must be positive, got {self.sigma_data}")
         if self.denoising < 0:
             raise ValueError(f"method.denoising is a weight and cannot be negative, got {self.denoising}")
+        if self.balance and self.denoising != 1:
+            raise ValueError(f"method.denoising={self.denoising} is a fixed weight, and method.balance=true sets its own; set "
+                             "method.balance=false (with method.denoising=0 the term is left out)")
 
     @property
     def needs(self) -> Needs:
-        calls = {Solver.EULER: 1, Solver.RK4: 4}.get(self.solver, 2) * (2 * self.n - 1) / 3
+        calls = self.teacher_solver.order * (2 * self.n - 1) / 3
         return Needs(teacher=True, target_ema=self.target_ema or None, cost=3 + 0.3 * calls, truth="B")
 
     def stages(self, images: int) -> Sequence[Stage]:
@@ -91,14 +94,14 @@ class CTM(Method):
 
         dropout = context.draws.dropout("student")  # all passes of this loss share their mask
         v = conditioned(models["net"], batch.condition, dropout)
-        to_data = frozen((context.target or models)["net"], batch.condition, dropout)
-        estimate = jump(to_data, jump(v, x_s, s, t), t, one)
+        finish = frozen((context.target or models)["net"], batch.condition, dropout)
+        estimate = jump(finish, jump(v, x_s, s, t), t, one)
         with torch.no_grad():
             x_u = x_s
             for k in range(h):
-                x_u = step(self.solver, lambda x, t: context.teach(x, t, batch.condition), x_u, times[first + k],
+                x_u = step(self.teacher_solver, lambda x, t: context.teach(x, t, batch.condition), x_u, times[first + k],
                            times[first + k + 1])
-            target = jump(to_data, jump(v, x_u, u, t), t, one)
+            target = jump(finish, jump(v, x_u, u, t), t, one)
         matched = squared(estimate - target)
         if not self.balance and self.denoising == 0:
             return {"net": Loss(matched)}
@@ -134,9 +137,7 @@ class CTM(Method):
 
     def times(self) -> Tensor:
         """The n times of the grid, from the noisiest to data, float64."""
-        sigmas = karras_sigmas(self.n, self.sigma_min, self.sigma_max, self.rho)
-        sigmas[-1] = 0
-        return self.interpolant.time_of_sigma(sigmas)
+        return self.interpolant.time_of_sigma(to_data(karras_sigmas(self.n, self.sigma_min, self.sigma_max, self.rho)))
 
     def substeps(self, u: float) -> int:
         """h in 1..n-1 from one uniform number: P(h) = h / (1 + ... + n-1)."""
@@ -154,9 +155,7 @@ class CTM(Method):
 
     def grid(self, steps: int) -> Tensor:
         """EDM-spaced noise levels from sigma_max, then data."""
-        sigmas = karras_sigmas(steps + 1, self.sigma_min, self.sigma_max, self.rho)
-        sigmas[-1] = 0
-        return self.interpolant.time_of_sigma(sigmas)
+        return self.interpolant.time_of_sigma(to_data(karras_sigmas(steps + 1, self.sigma_min, self.sigma_max, self.rho)))
 
 
 def frozen(net: nn.Module, condition: Tensor | None, dropout: Mask | None) -> Velocity:

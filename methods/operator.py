@@ -33,8 +33,8 @@ from methods.solvers import Solver
 class Distance(Enum):
     """Summed over a sample: ABSOLUTE |a-b|, SQUARED |a-b|^2."""
 
-    ABSOLUTE = "l1"
-    SQUARED = "l2"
+    ABSOLUTE = "absolute"
+    SQUARED = "squared"
 
 
 class Spacing(Enum):

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from methods.interpolant import Interpolant
-from methods.times import karras_sigmas, normal_quantile
+from methods.times import karras_sigmas, normal_quantile, to_data
 
 
 class Pairs(Protocol):
@@ -46,6 +46,11 @@ class EasyPairs:
     b: float = 1.0
     doublings: int = 8
 
+    def __post_init__(self) -> None:
+        if not (self.q > 1 and self.k >= 0 and self.doublings >= 1 and self.std > 0):
+            raise ValueError(f"method.pairs: q={self.q} must exceed 1, k={self.k} must not be negative, std={self.std} and "
+                             f"doublings={self.doublings} must be positive")
+
     def __call__(self, u: Tensor, progress: float, path: Interpolant) -> tuple[Tensor, Tensor, Tensor]:
         sigma = torch.exp(self.mean + self.std * normal_quantile(u))
         return self.paired(sigma, int(progress * self.doublings), path)
@@ -68,6 +73,10 @@ class KarrasPairs:
     sigma_min: float = 0.002
     sigma_max: float = 80.0
     rho: float = 7.0
+
+    def __post_init__(self) -> None:
+        if self.n < 2:
+            raise ValueError(f"method.pairs.n={self.n} levels leave no interval: at least 2")
 
     def __call__(self, u: Tensor, progress: float, path: Interpolant) -> tuple[Tensor, Tensor, Tensor]:
         sigmas = to_data(karras_sigmas(self.n, self.sigma_min, self.sigma_max, self.rho))
@@ -141,11 +150,6 @@ class UniformPairs:
 
     def __call__(self, u: Tensor, progress: float, path: Interpolant) -> tuple[Tensor, Tensor, Tensor]:
         return _any_neighbours(torch.linspace(0, 1, self.n + 1, dtype=torch.float64), u)
-
-
-def to_data(sigmas: Tensor) -> Tensor:
-    """The same noise levels with data in place of the last."""
-    return torch.cat([sigmas[:-1], torch.zeros_like(sigmas[:1])])
 
 
 def _any_neighbours(times: Tensor, u: Tensor) -> tuple[Tensor, Tensor, Tensor]:

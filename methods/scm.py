@@ -23,8 +23,7 @@ Sections 3-4 and Algorithm 1.
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from math import atan, tan
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
@@ -46,7 +45,7 @@ from methods.base import (
 from methods.flow_map import Velocity
 from methods.interpolant import Interpolant, Trigonometric, align, convert_velocity
 from methods.tangent import check, normalised, pull, warm_up
-from methods.times import karras_sigmas, normal_quantile
+from methods.times import karras_sigmas, normal_quantile, to_data
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ class SCM(Method):
     """mean, std: of ln sigma. warmup: share of the budget over which r rises to 1 (the paper: 10k of 400k steps).
 
     normalise, c: divide g by |g| + c. learned_weight: train w. sigma_max: the noise level from which sampling starts.
-    middle: the angle of the one time in between when there are two steps, the paper's on CIFAR-10.
+    middle: the noise level of the one time in between when there are two steps; the paper's angle 1.1 at sigma_d = .5.
     """
 
     mean: float = -1.0
@@ -64,15 +63,14 @@ class SCM(Method):
     c: float = 0.1
     learned_weight: bool = True
     sigma_max: float = 80.0
-    middle: float = 1.1
+    middle: float = 0.98
     paper: ClassVar[str] = "Lu & Song 2024, arXiv 2410.11081"
 
     def __post_init__(self) -> None:
         check(self.warmup, self.c)
-        highest = atan(self.sigma_max / self.interpolant.base_scale)
-        if not 0 < self.middle < highest:
-            raise ValueError(f"method.middle is an angle between data and the first time and must lie in (0, {highest:.4g}), "
-                             f"got {self.middle}")
+        if not 0 < self.middle < self.sigma_max:
+            raise ValueError(f"method.middle={self.middle} is a noise level and must lie between 0 and "
+                             f"method.sigma_max={self.sigma_max}")
 
     @abstractmethod
     def speed(self, batch: Batch, context: Context, z: Tensor, x: Tensor, a: Tensor) -> Tensor:
@@ -114,11 +112,10 @@ class SCM(Method):
         return -(cos**2) * (value - dx) - r * (cos * sin * x + J)
 
     def grid(self, steps: int) -> Tensor:
-        """From sigma_max to data; the paper's middle for two steps, EDM-spaced noise levels for more (it states none)."""
-        sigmas = karras_sigmas(steps + 1, sigma_max=self.sigma_max)
-        sigmas[-1] = 0
+        """From sigma_max to data; by `middle` for two steps, EDM-spaced noise levels for more (the paper states none)."""
+        sigmas = to_data(karras_sigmas(steps + 1, sigma_max=self.sigma_max))
         if steps == 2:
-            sigmas[1] = self.interpolant.base_scale * tan(self.middle)
+            sigmas[1] = self.middle
         return self.interpolant.time_of_sigma(sigmas)
 
 
@@ -149,7 +146,7 @@ class SCD(SCM):
 
     def stages(self, images: int) -> Sequence[Stage]:
         (stage,) = super().stages(images)
-        return [Stage(stage.name, images, stage.trained, prepare=start_from_teacher if self.initialise else None)]
+        return [replace(stage, prepare=start_from_teacher if self.initialise else None)]
 
     def speed(self, batch: Batch, context: Context, z: Tensor, x: Tensor, a: Tensor) -> Tensor:
         path = self.interpolant

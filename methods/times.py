@@ -56,3 +56,8 @@ def karras_sigmas(n: int, sigma_min: float = 0.002, sigma_max: float = 80.0, rho
     """The EDM grid of n noise levels, falling from sigma_max to sigma_min, float64 (arXiv 2206.00364, eq. 5)."""
     ramp = torch.linspace(0, 1, n, dtype=torch.float64) if n > 1 else torch.zeros(1, dtype=torch.float64)
     return (sigma_max ** (1 / rho) + ramp * (sigma_min ** (1 / rho) - sigma_max ** (1 / rho))) ** rho
+
+
+def to_data(sigmas: Tensor) -> Tensor:
+    """The same falling noise levels with data (0) in place of the last."""
+    return torch.cat([sigmas[:-1], torch.zeros_like(sigmas[:1])])

@@ -1,6 +1,6 @@
 """Truncated consistency models: a second training that sees large noise only, above a frozen first network.
 
-    first stage    ECT
+    first stage    ECT (the authors' code cuts its log-normal law to [.002, 80]; here it is whole)
     second stage   w(s, r) d( X_{s,1}(x_s), sg[ X°_{r,1}(x_r) ] ),   sigma_s >= sigma',
                    X° = the network itself while sigma_r >= sigma', else the first stage's, frozen
 

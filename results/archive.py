@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,7 @@ def read(path: Path) -> tuple[list[tuple[RunRecord, list[EvalRow]]], dict[str, A
     try:
         sweep, *lines = [json.loads(line) for line in gzip.decompress(path.read_bytes()).decode().splitlines()]
         found = [(line["run"], line["rows"]) for line in lines]
-    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
+    except (OSError, EOFError, ValueError, KeyError, TypeError, zlib.error) as error:
         raise StoreError(f"{path}: not a whole archive of records ({error}); rebuild it from its runs") from error
     where = str(path)
     try:

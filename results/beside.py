@@ -1,12 +1,15 @@
-"""Published numbers beside ours: `results/published/NAME.csv`, with the columns label, metric, steps, value, paper, budget.
+"""Published numbers beside ours: `results/published/NAME.csv`, with the columns label, metric, steps, value, count, budget
+and paper.
 
-`label` and `metric` are those of our table. Of a metric with a floor both sides are shown as excess over it too; the floor
-is ours, measured on perfect samples, so it holds for a published number of the same rule and sample count.
+`label` and `metric` are those of our table, `count` is the number of samples that were scored, `budget` of training
+images. Of a metric with a floor both sides are shown as excess over it too; the floor is ours, measured on perfect samples
+of our count, so a published number has its excess only where the counts are equal.
 """
 
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
@@ -46,22 +49,23 @@ def markdown(ours: pd.DataFrame, published: pd.DataFrame, name: str) -> str:
 
 
 def _section(ours: pd.DataFrame, published: pd.DataFrame, metric: str) -> str:
-    steps = sorted(published["steps"].unique())
+    steps, ours = sorted(published["steps"].unique()), ours[ours["sampler"] != "reference"]
     floors = ours["floor"].dropna()
-    floor = float(floors.iloc[0]) if len(floors) else None
+    floor = float(floors.iloc[0]) if len(floors) else math.nan
     lines = [_line(["method", "whose", *map(_steps, steps), "training images"]), _line(["---"] * (len(steps) + 3))]
     for label, part in published.groupby("label", sort=False):
-        own = ours[ours["method"] == label]
-        images = f"{own['images_seen'].max():.3g}" if len(own) else ""
-        mine, theirs = ({n: by.get(n, float("nan")) for n in steps} for by in map(_by_steps, (own, part)))
-        lines.append(_line([str(label), "ours", *(number(mine[n]) for n in steps), images]))
-        lines.append(_line(["", "published", *(number(theirs[n]) for n in steps), str(part["budget"].iloc[0])]))
-        if floor is not None:
-            lines.append(_line(["", "ours - floor", *(number(mine[n] - floor) for n in steps), ""]))
-            lines.append(_line(["", "published - floor", *(number(theirs[n] - floor) for n in steps), ""]))
+        own, comparable = ours[ours["method"] == label], set(part["count"]) == set(ours["count"])
+        for whose, rows, images, floored in (("ours", own, own["images_seen"].max(), True),
+                                             ("published", part, part["budget"].max(), comparable)):
+            values = _by_steps(rows)
+            lines.append(_line([str(label), whose, *(_number(values.get(n)) for n in steps), f"{images:.3g}"]))
+            if floored and not math.isnan(floor):
+                above = (_number(values.get(n), floor) for n in steps)
+                lines.append(_line([str(label), f"{whose} - floor", *above, ""]))
     info, paper = metric_info(metric), ", ".join(dict.fromkeys(published["paper"]))
     caption = f"{info.note} Published: {paper}. Not the same budget: read the order, not the difference."
-    caption += f" Floor here: {number(floor)}." if floor is not None else ""
+    if not math.isnan(floor):
+        caption += f" Floor at our {int(ours['count'].max()):,} samples: {number(floor)}."
     return "\n".join([f"## {info.name}: {info.title}", "", caption, "", *lines])
 
 
@@ -74,6 +78,10 @@ def _aligned(ours: pd.DataFrame, steps: list[int]) -> str:
     caption = f"Excess over the floor of {number(float(ours['floor'].iloc[0]))} on a grid whose cells lie within the squares; "
     caption += "mean [95 % Student-t interval over training seeds]."
     return "\n".join(["## kl: the same on aligned cells", "", caption, "", *lines])
+
+
+def _number(value: float | None, less: float = 0.0) -> str:
+    return "–" if value is None or math.isnan(value) else number(value - less)
 
 
 def _by_steps(part: pd.DataFrame) -> dict[int, float]:

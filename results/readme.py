@@ -1,7 +1,8 @@
 """`python -m results.readme`: put the tables of reference runs into README.md, between their markers.
 
 A block opens with `<!-- NAME -->` and ends with `<!-- end -->`. In between goes results/reference/NAME.md, or all tables of
-NAME/published.md there, or the first one of NAME/leaderboard.md. A test compares the two, so that the README cannot drift from what was run.
+NAME/published.md there, or the first one of NAME/leaderboard.md. A test compares the two, so that the README cannot
+drift from what was run.
 """
 
 import re

@@ -112,7 +112,9 @@ def _report(options: argparse.Namespace) -> int:
     order = [label for _, sweep in places for label in sweep.get("order") or []]
     out = options.out or _default_out(options.folders[0])
     published = next((name for _, sweep in places if (name := sweep.get("published"))), None)
-    frame = write(runs, out, order, metric=options.metric, protocols=options.protocol, published=published)
+    known = {name for _, sweep in places for name in sweep.get("protocols") or ()}
+    protocols = options.protocol or known or None
+    frame = write(runs, out, order, metric=options.metric, protocols=protocols, published=published)
     print(plain(frame))
     names = ("leaderboard.csv", "leaderboard.md", *(("published.md",) if published else ()), "metric_vs_steps.png")
     print("\n".join(str(out / name) for name in names))

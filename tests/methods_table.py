@@ -38,7 +38,8 @@ def page() -> str:
 def row(name: str) -> list[str]:
     """One method's cells."""
     method = made(name)
-    return [f"`{name}`", method.paper, needs(method), training(method), jump(method), method.needs.truth,
+    truth = method.needs.truth + (" at warmup_end=1" if hasattr(method, "warmup_end") else "")
+    return [f"`{name}`", method.paper, needs(method), training(method), jump(method), truth,
             {"any": "any s, t", "grid": "its grid", "data": "data"}[method.needs.reaches], tests(name)]
 
 

@@ -134,6 +134,10 @@ def test_ten_thousand_runs_are_planned_with_their_teachers() -> None:
         (["method=pfmm", "method.doublings=-1"], ["method.doublings", "negative"]),
         (["method=shortcut", "method.bootstrap=2"], ["method.bootstrap", "[0, 1]"]),
         (["method=shortcut", "method.levels=0"], ["method.levels", "at least 1"]),
+        (["method=dsno", "backbone=mlp_plain"], ["mlp_plain", "dsno", "unet"]),
+        (["method=ctm", "method.denoising=0"], ["method.denoising", "method.balance=false"]),
+        (["method=ect", "method.pairs.k=-8"], ["method.pairs", "k=-8"]),
+        (["method=cd", "method.pairs.n=1"], ["method.pairs.n", "at least 2"]),
         (["interpolant.base_scale=0"], ["interpolant.base_scale", "positive"]),
         (["method=imm", "method.particles=0"], ["particles"]),
         (["evaluation.seeds=0"], ["evaluation.seeds", "list"]),
@@ -195,3 +199,29 @@ def test_the_papers_checkerboard_is_its_setting_in_full_and_has_a_size_for_two_c
     assert small.settings["sweep"]["published"] == paper.settings["sweep"]["published"]
     for made in (first, small.experiments[0]):
         experiment.check(made)
+
+
+def test_every_method_is_in_the_sweeps_of_all_methods() -> None:
+    for sweep in ("digits", "mixture", "checkerboard", "cifar"):
+        listed = config.composed([f"sweep={sweep}_all_methods"])["sweep"]["axes"]["method"]
+        assert sorted(listed) == METHODS, sweep
+
+
+def test_a_knob_of_a_listed_point_that_no_method_has_is_named(tmp_path: Path) -> None:
+    (tmp_path / "sweep").mkdir()
+    text = (config.CONF / "sweep" / "ablation" / "stop_gradient.yaml").read_text()
+    (tmp_path / "sweep" / "typo.yaml").write_text(text.replace("method.stop_gradient: none", "method.stop_gradiant: none"))
+    with pytest.raises(ConfigError, match=r"sweep\.also.*stop_gradiant"):
+        config.request([f"plugins={tmp_path}", "sweep=typo"])
+
+
+def test_nested_knobs_reach_the_teacher_that_has_them() -> None:
+    made = jobs(config.request(["sweep=none", "method=edm,cd", "teacher.method=edm", "method.levels.mean=-0.4"]).experiments)
+    (row,) = [job for job in made if job.label == "edm" and job.listed]
+    (student,) = [job for job in made if job.label == "cd"]
+    assert student.parents == (row.id,) and row.config["method"]["levels"]["mean"] == -0.4
+
+
+def test_points_that_the_command_line_makes_equal_are_one_row() -> None:
+    made = Plan(jobs(config.request(["sweep=mixture_all_methods", "method=lmd", "seed=0", "teacher.method=exact"]).experiments))
+    assert [job.label for job in made if job.listed] == ["lmd"]

@@ -6,7 +6,7 @@ import pytest
 import torch
 from oracle import Oracle, on_clock
 
-from bench import data
+from bench import config, data, evaluate
 from bench.metrics.points import sliced_w2
 from bench.sample import Sampler
 from bench.score import map_errors
@@ -16,6 +16,7 @@ from methods.consistency import CD, ECT
 from methods.flow_matching import FlowMatching
 from methods.interpolant import Interpolant, Linear, Trigonometric
 from methods.progressive import Progressive
+from methods.registry import make_method
 from methods.self_distillation import LSD
 from methods.solvers import Solver
 
@@ -105,3 +106,9 @@ def test_a_samples_noise_is_a_function_of_seed_and_index_alone() -> None:
     assert torch.equal(draws[0], draws[1]) and torch.equal(draws[0], draws[2])
     assert not torch.equal(draws[0], torch.cat(list(sampler(LSD(), models, seed=1).batches(1700, 2, 5000))))
     assert draws[0].unique(dim=0).shape == (1700, 2), "no chunk repeats another"
+
+
+@pytest.mark.parametrize("name", config.names("method"))
+def test_only_velocity_models_are_scored_with_other_solvers(name: str) -> None:
+    made = make_method(config.raw("method", name), Linear())
+    assert evaluate.sampling_rule(made).startswith("hop:") is made.velocity_model

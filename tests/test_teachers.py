@@ -13,7 +13,7 @@ from oracle import on_clock
 from bench import config, run
 from bench.job import _Run, execute
 from bench.jobs import jobs
-from bench.model import load
+from bench.model import load, load_teacher
 from methods.preconditioning import Preconditioned
 from methods.registry import ConfigError
 from results.store import read_run
@@ -112,7 +112,7 @@ def test_a_weak_teacher_is_the_same_method_on_a_share_of_the_budget(guided: str)
     ("arguments", "names"),
     [
         (["method=lmd", "teacher.method=edn"], ["teacher.method=edn", "nearest: edm", "flow_matching"]),
-        (["method=lmd", "teacher.method=lsd"], ["teacher.method=lsd", "Valid: edm, flow_matching"]),
+        (["method=lmd", "teacher.method=lsd"], ["teacher.method=lsd", "Valid: edm, exact, flow_matching"]),
         (["method=lmd", "teacher.methd=edm"], ["teacher.methd", "teacher.method"]),
         (["method=lmd", "teacher.weak_share=0"], ["teacher.weak_share", "between 0 and 1"]),
         (["method=lmd", "teacher.weak_share=1"], ["teacher.weak_share", "between 0 and 1"]),
@@ -144,7 +144,7 @@ def test_a_method_of_the_users_can_teach(guided: str) -> None:
     (folder / "method" / "broken.yaml").write_text("name: broken\ntarget: nowhere:Broken\n")
     teacher, _ = planned("method=lmd", f"plugins={guided}", "teacher.method=mine")
     assert teacher.id.startswith("mine-")
-    with pytest.raises(ConfigError, match="Valid: edm, flow_matching, mine"):
+    with pytest.raises(ConfigError, match="Valid: edm, exact, flow_matching, mine"):
         planned("method=lmd", f"plugins={guided}", "teacher.method=guided")
 
 
@@ -217,7 +217,7 @@ def test_a_student_of_the_exact_velocity_is_handed_the_truth_on_its_clock(tmp_pa
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [(["data=digits", "method=lmd"], ["digits", "mixture"]), (["data=gaussian", "method=cd"], ["initialise=false"]),
-     (["data=gaussian", "method=dsno", "method.initialise=false"], ["runs it ahead"])],
+     (["data=gaussian", "method=dsno", "method.initialise=false"], ["run it ahead"])],
 )
 def test_the_exact_velocity_is_refused_where_it_cannot_teach(arguments: list[str], words: list[str]) -> None:
     with pytest.raises(ConfigError) as error:
@@ -228,3 +228,12 @@ def test_the_exact_velocity_is_refused_where_it_cannot_teach(arguments: list[str
 
 def test_a_student_without_its_teachers_weights_may_learn_from_the_exact_velocity() -> None:
     assert jobs(config.request([*SMALL, *EXACT, "method=cd", "method.initialise=false"]).experiments)[-1].parents == ()
+
+
+def test_a_teacher_teaches_with_its_first_average_however_it_is_evaluated(tmp_path: Path) -> None:
+    command = [*SMALL, "data=gaussian", "method=flow_matching", "train.ema=[0.9,0.5]", "evaluation.ema=0.5"]
+    job = jobs(config.request(command).experiments)[-1]
+    execute(job.config, str(tmp_path / job.id), lambda message: False)
+    first = load(tmp_path / job.id, ema=0.9).models["net"].state_dict()
+    taught = load_teacher(tmp_path / job.id, torch.device("cpu")).net.state_dict()
+    assert all(torch.equal(first[k], taught[k]) for k in first)

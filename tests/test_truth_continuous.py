@@ -538,7 +538,8 @@ def test_intervals_are_logit_normal_and_start_uniformly_on_what_they_leave(kind:
 def test_two_steps_stop_over_at_the_papers_angle(path: Interpolant) -> None:
     method = SCD(interpolant=path)
     start, middle, end = pi / 2 - path.theta(method.grid(2))
-    assert [start.item(), middle.item(), end.item()] == pytest.approx([atan(80 / path.base_scale), 1.1, 0])
+    expected = [atan(sigma / path.base_scale) for sigma in (80, 0.98, 0)]
+    assert [start.item(), middle.item(), end.item()] == pytest.approx(expected)
     for steps in (1, 3, 4, 16):
         grid = method.grid(steps)
         assert grid.dtype == torch.float64 and len(grid) == steps + 1 and (grid.diff() > 0).all()
@@ -590,7 +591,7 @@ def test_a_student_starts_as_its_teacher_unless_told_otherwise(kind: type[SCD] |
 @pytest.mark.parametrize(("make", "words"), [
     (lambda: SCT(warmup=2.0), ["method.warmup", "share"]),
     (lambda: AYFEMD(c=0.0), ["method.c", "method.normalise=false"]),
-    (lambda: SCD(middle=1.6), ["method.middle", "1.558"]),
+    (lambda: SCD(middle=80.0), ["method.middle", "method.sigma_max=80.0"]),
     (lambda: AYFLMD(warmup_end=1.5), ["method.warmup_end"]),
     (lambda: AYFEMD(guidance_low=2.0), ["method.guidance_low=2.0", "guidance_high=1.0"]),
 ])  # fmt: skip

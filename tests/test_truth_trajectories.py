@@ -134,12 +134,12 @@ def test_the_slow_copy_is_frozen_though_the_gradient_passes_through_it() -> None
 def test_the_residual_and_its_gradient_fall_at_the_solvers_order_in_the_substeps(solver: Solver, path: Interpolant) -> None:
     """Along the whole trajectory (h = n - 1), and along about two thirds of it."""
     for share in (0.999, 0.45):
-        found = {n: drawn(CTM(n=n + 1, solver=solver, interpolant=path), gaussian(path), 1024, 0.0, share)
+        found = {n: drawn(CTM(n=n + 1, teacher_solver=solver, interpolant=path), gaussian(path), 1024, 0.0, share)
                  for n in (48, 96, 192)}
         p = ORDER[solver]
         assert list(orders({n: loss.mean().item() for n, (loss, _) in found.items()}))[-1] == pytest.approx(2 * p, abs=0.4)
         assert list(orders({n: g.norm().item() for n, (_, g) in found.items()}))[-1] == pytest.approx(p, abs=0.3)
-        seen = drawn(CTM(n=49, solver=solver, interpolant=path), gaussian(path), 1024, 0.3, share)
+        seen = drawn(CTM(n=49, teacher_solver=solver, interpolant=path), gaussian(path), 1024, 0.3, share)
         assert seen[0].mean() > 1e-3
         assert seen[1].norm() > 5 * found[48][1].norm()
 
@@ -147,9 +147,9 @@ def test_the_residual_and_its_gradient_fall_at_the_solvers_order_in_the_substeps
 @pytest.mark.parametrize("solver", ORDER)
 def test_the_residual_falls_at_the_solvers_order_on_the_skewed_target(solver: Solver) -> None:
     """Of its median: the mean hangs on the few trajectories that pass between the two components."""
-    losses = {n: drawn(CTM(n=n + 1, solver=solver), skewed(100), 256, 0.0, 0.999)[0].median().item() for n in (32, 64)}
+    losses = {n: drawn(CTM(n=n + 1, teacher_solver=solver), skewed(100), 256, 0.0, 0.999)[0].median().item() for n in (32, 64)}
     assert list(orders(losses))[-1] == pytest.approx(2 * ORDER[solver], abs=0.3)
-    assert drawn(CTM(n=33, solver=solver), skewed(100), 256, 0.3, 0.999)[0].mean() > 1e-3
+    assert drawn(CTM(n=33, teacher_solver=solver), skewed(100), 256, 0.3, 0.999)[0].mean() > 1e-3
 
 
 @BOTH
@@ -249,7 +249,7 @@ def test_levels_are_uniform_on_what_the_substeps_leave(h: int) -> None:
 @pytest.mark.parametrize("solver", Solver)
 def test_the_cost_counts_the_teachers_calls(solver: Solver) -> None:
     """Of 300 steps; each costs three tenths of a step of flow matching."""
-    method, calls = CTM(solver=solver), 0
+    method, calls = CTM(teacher_solver=solver), 0
 
     def teacher(x: Tensor, t: Tensor, condition: Tensor | None = None) -> Tensor:
         nonlocal calls

@@ -51,6 +51,11 @@ class Backbone:
         with _seeded(self.seed):
             return self.parametrise(self._build("cpu"))
 
+    @property
+    def has_operator(self) -> bool:
+        """Whether `operator` can be asked for."""
+        return issubclass(NETS[self.name], MLP | UNet)
+
     def weight(self) -> nn.Module:
         """weight(s, t) -> w_{s,t} (B,): zero before training. See `Weight`."""
         with _seeded(self.seed):
@@ -61,7 +66,7 @@ class Backbone:
         with _seeded(self.seed):
             net = self._build("cpu")
         if not isinstance(net, MLP | UNet):
-            raise BackboneError(f"backbone={self.name} has no blocks for a neural operator to mix between: use mlp or unet")
+            raise BackboneError(f"backbone={self.name} has no operator: use mlp or unet")
         net.mixing.extend(Mixing(width, slots, modes) for width in net.widths)
         return self.parametrise(net)
 
