@@ -1,5 +1,7 @@
 """Picture 1: metric versus network calls, one line per method, bands for intervals, dashed reference lines.
 
+Many methods get a panel each (results/panels.py).
+
 Drawn with matplotlib's object interface (Agg by file type), so no global pyplot state is touched.
 """
 
@@ -17,6 +19,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
 
+from results import panels
 from results.metric import metric_info
 from results.render import number
 
@@ -25,6 +28,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 MARKERS = ("o", "s", "^", "D", "v", "<", ">", "X")  # seven colours, eight markers: 56 distinct pairs
 STYLES: tuple[Any, ...] = ("-", (0, (6, 1, 1, 1)), ":")  # plain dashes are left to the references
 DPI = 150
+TOGETHER = 12  # more lines than that are a thicket: each gets a panel of its own
 
 
 def metric_vs_steps(frame: pd.DataFrame, path: Path, metric: str | None = None, subtitle: str = "") -> Path:
@@ -33,6 +37,10 @@ def metric_vs_steps(frame: pd.DataFrame, path: Path, metric: str | None = None, 
     part = frame[frame["metric"] == name]
     lines, references = part[part["sampler"] != "reference"], part[part["sampler"] == "reference"]
     figure = Figure(figsize=(8.6, 6.4), layout="constrained")
+    if lines["method"].nunique() > TOGETHER:
+        panels.draw(figure, lines, references, name, subtitle)
+        save_figure(figure, path)
+        return path
     axes = figure.add_subplot()
     for index, (label, rows) in enumerate(lines.groupby("method", sort=False)):
         _line(axes, str(label), rows.sort_values("nfe"), index)

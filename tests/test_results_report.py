@@ -12,7 +12,7 @@ import pytest
 from fake_results import STEPS, record, row, sweep, write
 from matplotlib.image import imread
 
-from results import archive, report
+from results import archive, panels, report
 from results.gallery import samples_grid
 from results.metric import metric_info
 from results.plots import metric_vs_steps
@@ -173,3 +173,27 @@ def test_the_command_rebuilds_a_table_from_an_archive_and_names_a_damaged_one(tm
     capsys.readouterr()
     assert report.main([str(path)]) == 2
     assert str(path) in capsys.readouterr().err
+
+
+def many(tmp_path, count):
+    """Runs of `count` methods, the last of which blows up, beside the references."""
+    folders = sweep(tmp_path, ("lsd",), seeds=1)
+    for k in range(count - 1):
+        run = record(f"method{k}")
+        rows = [row(run, n, 5000.0 if k == count - 2 else 10.0 + k / n, extra={"primary": True}) for n in STEPS]
+        folders.append(write(tmp_path / "runs", run, rows))
+    return load_runs(folders)
+
+
+@pytest.mark.parametrize("count", [12, 13])
+def test_many_methods_get_a_panel_each(tmp_path, monkeypatch, count):
+    seen = []
+    monkeypatch.setattr(panels, "_panel", lambda axes, lines, references, label, top: seen.append((label, top)))
+    report.write(many(tmp_path, count), tmp_path / "out")
+    assert len(seen) == (count if count > 12 else 0)
+    assert all(top < 1000 for _, top in seen), "what blows up does not flatten the others"
+
+
+def test_panels_are_drawn(tmp_path):
+    report.write(many(tmp_path, 14), tmp_path / "out")
+    assert drawn(tmp_path / "out/metric_vs_steps.png")
