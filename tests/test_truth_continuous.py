@@ -535,7 +535,7 @@ def test_intervals_are_logit_normal_and_start_uniformly_on_what_they_leave(kind:
 
 
 @BOTH
-def test_two_steps_stop_over_at_the_papers_angle(path: Interpolant) -> None:
+def test_two_steps_stop_over_at_the_papers_noise_level(path: Interpolant) -> None:
     method = SCD(interpolant=path)
     start, middle, end = pi / 2 - path.theta(method.grid(2))
     expected = [atan(sigma / path.base_scale) for sigma in (80, 0.98, 0)]

@@ -34,9 +34,8 @@ FAULTS = [
         ("weight of the sum over dimensions", "torch.exp(w) / x_1[0].numel() * raw", "torch.exp(w) * raw", WEIGHT),
         ("normalised twice", "raw = pull(value, step)", "raw = pull(value, normalised(step, self.c))",
          f"{SCM_LOSS}[sct-warm-normalised-linear]"),
-        ("noise level taken for its tangent in the two-step grid", "sigmas[1] = self.middle",
-         "sigmas[1] = self.interpolant.base_scale * self.middle",
-         HERE + "two_steps_stop_over_at_the_papers_angle[linear]"),
+        ("two-step grid with its middle at twice the noise", "sigmas[1] = self.middle", "sigmas[1] = 2 * self.middle",
+         HERE + "two_steps_stop_over_at_the_papers_noise_level[linear]"),
         ci="wrong conditional velocity",
     ),
     *of(

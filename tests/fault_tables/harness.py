@@ -5,7 +5,8 @@ from fault_tables.base import of
 FAULTS = [
     *of(
         "ema", "bench/ema.py",
-        ("wrong decay", "self._live, 1 - now)", "self._live, now)", "training::test_an_average_follows_its_recursion"),
+        ("wrong decay", "1 - (own if now is None else now))", "(own if now is None else now))",
+         "training::test_an_average_follows_its_recursion"),
         ("warm-up of slow targets", "if self._warm else decay", "if True else decay",
          "training::test_an_average_follows_its_recursion"),
         ci="wrong decay",
@@ -15,7 +16,7 @@ FAULTS = [
         ("last network instead of the average",
          "return self.average.copy_to(net, self.recipe.ema[0] if decay is None else decay)", "return net",
          "training::test_the_evaluated_network_is_the_average_and_not_the_last_one"),
-        ("slow target that stands still", "            self.target.update()\n", "            pass\n",
+        ("slow target that stands still", "self.target.update(self.method.target_decay(self.step / recipe.steps))", "pass",
          "training::test_the_loop_hands_out_progress_and_the_slow_target"),
         ("progress forgotten", "self.step / self.recipe.steps, stage", "0.0, stage",
          "training::test_the_loop_hands_out_progress_and_the_slow_target"),
