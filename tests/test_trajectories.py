@@ -258,7 +258,7 @@ def test_a_record_of_before_is_read_with_nothing_to_pay() -> None:
 
 
 @pytest.mark.parametrize(("knob", "said"), [("teacher_steps=20", "multiple of 16"), ("modes=4", "method.modes"),
-                                            ("slots=8", "method.teacher_steps"), ("distance=l3", "l1, l2")])
+                                            ("slots=8", "method.teacher_steps"), ("distance=cubed", "absolute, squared")])
 def test_a_wrong_knob_is_an_error_of_the_plan(knob: str, said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         planned(f"method.{knob}")
