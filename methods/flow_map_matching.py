@@ -73,7 +73,7 @@ class EMD(MapDistillation):
     """Eulerian map distillation; the cut is at the product grad X . b."""
 
     stop_gradient: bool = False
-    relative_cost: ClassVar[float] = 2.0
+    relative_cost: ClassVar[float] = 4.0
 
     def residual(self, v: Velocity, x: Tensor, s: Tensor, t: Tensor, b: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
         with torch.no_grad():
@@ -90,7 +90,7 @@ class FMM(Method):
 
     @property
     def needs(self) -> Needs:
-        return Needs(cost=3.3, truth="C")
+        return Needs(cost=4.5, truth="C")
 
     def losses(self, models: Models, batch: Batch, context: Context) -> dict[str, Loss]:
         path, x_1 = self.interpolant, batch.x_1
