@@ -184,10 +184,9 @@ class Trainer:
             self._backward(self._losses(stage, draws), stage)
         for name, other in stage.balanced.items():
             self._aside.join(name, self._parameters(other), last_layers(self.models, stage.trained[other]))
-        for optimizer in self.optimizers.values():
+        for name, optimizer in self.optimizers.items():
             if recipe.clip:
-                parameters = [p for group in optimizer.param_groups for p in group["params"]]
-                torch.nn.utils.clip_grad_norm_(parameters, recipe.clip, foreach=True)
+                torch.nn.utils.clip_grad_norm_(self._parameters(name), recipe.clip, foreach=True)
             optimizer.step()
         self.average.update()
         if self.target is not None and self.target_net is not None:

@@ -1,6 +1,6 @@
 """All records of a sweep in one small file, `records.jsonl.gz`: what a table needs to be rebuilt elsewhere.
 
-The first line describes the sweep (order of labels, name of a published table), each further one is a run with its
+The first line describes the sweep (order of labels, published table, protocols shown), each further one is a run with its
 evaluation rows. Equal records give equal bytes.
 """
 
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Any
 
 from results.record import EvalRow, RecordError, RunRecord
 from results.scores import Runs
-from results.store import StoreError
+from results.store import StoreError, write_bytes
 
 FILE = "records.jsonl.gz"
 
@@ -26,12 +25,7 @@ def write(path: Path, runs: Runs, sweep: Mapping[str, Any]) -> None:
     lines: list[Mapping[str, Any]] = [sweep]
     lines += [{"run": record.to_dict(), "rows": [row.to_dict() for row in rows]} for record, rows in runs]
     text = "".join(json.dumps(line) + "\n" for line in lines)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(gzip.compress(text.encode(), mtime=0))
-        os.replace(temporary, path)
-    except OSError as error:
-        raise StoreError(f"{path}: cannot be written ({error.strerror}); choose another folder with out=") from error
+    write_bytes(path, gzip.compress(text.encode(), mtime=0))
 
 
 def read(path: Path) -> tuple[list[tuple[RunRecord, list[EvalRow]]], dict[str, Any]]:

@@ -65,30 +65,25 @@ def gather(place: Path) -> tuple[Runs, dict[str, Any]]:
     """
     if place.is_file():
         return archive.read(place)
-    folders, order = find_runs(place)
     sweep = read_json(place / SWEEP_FILE) if (place / SWEEP_FILE).exists() else {}
-    return load_runs(folders), sweep | ({"order": order} if order else {})
+    return load_runs(find_runs(place)), sweep
 
 
-def find_runs(folder: Path) -> tuple[list[Path], list[str] | None]:
-    """The run folders that `folder` stands for, and the order of labels if it is a sweep folder.
-
-    Raises StoreError if there is none.
-    """
+def find_runs(folder: Path) -> list[Path]:
+    """The run folders that `folder` stands for. Raises StoreError if there is none."""
     folder = Path(folder)
     if (folder / RUN_FILE).exists():
-        return [folder], None
+        return [folder]
     if (folder / SWEEP_FILE).exists():
-        sweep = read_json(folder / SWEEP_FILE)
         home = folder.resolve().parent.parent / "runs"
-        found = [home / str(run) for run in sweep.get("runs", [])]
-        return [run for run in found if run.exists()], sweep.get("order")
+        found = [home / str(run) for run in read_json(folder / SWEEP_FILE).get("runs", [])]
+        return [run for run in found if run.exists()]
     found = sorted(path.parent for path in folder.glob(f"*/{RUN_FILE}"))
     if not found:
         hint = " (its subfolder runs/ has some)" if (folder / "runs").is_dir() else ""
         what = "holds no run" if folder.is_dir() else "does not exist"
         raise StoreError(f"{folder}: {what}{hint}; give a folder of runs, a run folder or a sweep folder")
-    return found, None
+    return found
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -52,7 +52,7 @@ def test_the_command_rebuilds_a_sweep_from_records_alone(tmp_path):
 @pytest.mark.parametrize(("which", "count"), [("runs", 7), ("runs/lsd-s0", 1)])
 def test_a_runs_folder_and_a_single_run_report_beside_the_runs(tmp_path, capsys, which, count):
     sweep(tmp_path, ("lsd", "cd"))
-    assert len(report.find_runs(tmp_path / which)[0]) == count
+    assert len(report.find_runs(tmp_path / which)) == count
     assert report.main([str(tmp_path / which)]) == 0
     assert {path.name for path in (tmp_path / "report").iterdir()} == NAMES
     assert "fd_digits8" in capsys.readouterr().out
