@@ -30,9 +30,8 @@ from torch import Tensor
 from methods.base import Batch, Context, Loss, Method, Models, Needs, Stage, conditioned, squared, start_from_teacher
 from methods.flow_map import Derivative, Velocity, derivative
 from methods.interpolant import align
-from methods.pfmm import strip
 from methods.tangent import check, normalised, pull, warm_up
-from methods.times import LogitNormal
+from methods.times import LogitNormal, strip
 
 Field = Callable[[Tensor, Tensor], Tensor]
 

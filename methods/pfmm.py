@@ -17,11 +17,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from methods.base import Backbone, Batch, Context, Loss, Method, Models, Needs, Stage, conditioned, squared
 from methods.flow_map import Velocity
 from methods.interpolant import align
+from methods.times import strip
 
 
 @dataclass(frozen=True)
@@ -73,10 +74,3 @@ class PFMM(Method):
         if context.stage.options["first"]:
             return lambda x, s, t: context.teach(x, s, batch.condition)
         return conditioned(models["teacher"], batch.condition)
-
-
-def strip(u: Tensor, w: Tensor, reach: float) -> tuple[Tensor, Tensor]:
-    """0 <= s <= t <= 1 from uniforms: t - s is uniform in [0, reach), and s in [0, 1 - (t - s))."""
-    gap = reach * w
-    s = u * (1 - gap)
-    return s, s + gap

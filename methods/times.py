@@ -52,6 +52,13 @@ def ordered(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
     return torch.minimum(first, second), torch.maximum(first, second)
 
 
+def strip(u: Tensor, w: Tensor, reach: float) -> tuple[Tensor, Tensor]:
+    """0 <= s <= t <= 1 from uniforms: t - s is uniform in [0, reach), and s in [0, 1 - (t - s))."""
+    gap = reach * w
+    s = u * (1 - gap)
+    return s, s + gap
+
+
 def karras_sigmas(n: int, sigma_min: float = 0.002, sigma_max: float = 80.0, rho: float = 7.0) -> Tensor:
     """The EDM grid of n noise levels, falling from sigma_max to sigma_min, float64 (arXiv 2206.00364, eq. 5)."""
     ramp = torch.linspace(0, 1, n, dtype=torch.float64) if n > 1 else torch.zeros(1, dtype=torch.float64)

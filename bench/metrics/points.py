@@ -13,6 +13,7 @@ and the excess over it. In theory it is (K-1) / 2n: on the board .0062 at 64,000
 checkerboard's squares. The paper's 50 cells cut them in half: there a perfect sampler scores .066, most of what it reports.
 """
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -38,15 +39,14 @@ def histogram_kl(samples: Tensor, truth: Truth) -> tuple[float, dict[str, Any]]:
     and outside the grid count in n. The floor is the mean score of perfect samples of the same number.
     """
     edges = grid_edges(truth)
-    value = _kl(samples.double(), edges, _probabilities(truth))
-    floor = _floor(truth, len(samples))
+    value, floor = _aligned_kl(samples.double(), truth), _floor(_aligned_kl, truth, len(samples))
     inside = ((samples >= edges[0]) & (samples <= edges[-1])).all(1).double().mean().item()
     return value, {"floor": floor, "excess": value - floor, "outside": 1 - inside}
 
 
 def paper_kl(samples: Tensor, truth: Checkerboard) -> tuple[float, dict[str, Any]]:
     """`kl_50` of samples (n, 2), and {"floor", "excess"}. An empty cell counts half a sample: the paper gives no rule."""
-    value, floor = _midpoint_kl(samples.double(), truth), _paper_floor(truth, len(samples))
+    value, floor = _midpoint_kl(samples.double(), truth), _floor(_midpoint_kl, truth, len(samples))
     return value, {"floor": floor, "excess": value - floor}
 
 
@@ -112,14 +112,12 @@ def _midpoint_kl(samples: Tensor, truth: Checkerboard, cells: int = PAPER_CELLS)
     return float((p * (p / q).log())[p > 0].sum())
 
 
-@lru_cache(maxsize=64)
-def _paper_floor(truth: Checkerboard, n: int) -> float:
-    draws = [truth.sample(n, torch.Generator().manual_seed(1 + k)) for k in range(FLOOR_DRAWS)]
-    return sum(_midpoint_kl(x, truth) for x in draws) / FLOOR_DRAWS
+def _aligned_kl(samples: Tensor, truth: Truth) -> float:
+    return _kl(samples, grid_edges(truth), _probabilities(truth))
 
 
 @lru_cache(maxsize=64)
-def _floor(truth: Truth, n: int) -> float:
-    edges, p = grid_edges(truth), _probabilities(truth)
+def _floor(score: Callable[[Tensor, Any], float], truth: Truth, n: int) -> float:
+    """The mean score of n perfect samples."""
     draws = [truth.sample(n, torch.Generator().manual_seed(1 + k)) for k in range(FLOOR_DRAWS)]
-    return sum(_kl(x, edges, p) for x in draws) / FLOOR_DRAWS
+    return sum(score(x, truth) for x in draws) / FLOOR_DRAWS

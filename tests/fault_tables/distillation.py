@@ -46,8 +46,6 @@ FAULTS = [
         ("quotient of differences", "(first + second) / 2",
          "(align(m - s, x) * first + align(t - m, x) * second) / align(t - s, x)",
          "limits::test_an_interval_that_rounds_to_nothing_is_still_taught"),
-        ("reach ignored", "gap = reach * w", "gap = w",
-         "clocks::test_progressive_flow_map_matching_visits_every_interval_up_to_its_reach_alike[0]"),
         ("reach that does not double", "2.0 ** (k - self.doublings)", "2.0**-self.doublings",
          "clocks::test_the_stages_of_progressive_flow_map_matching_share_the_budget_and_double_their_reach"),
         ("student not started as its teacher", 'for role in ("net", "teacher"):', 'for role in ("teacher",):',

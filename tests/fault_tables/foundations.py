@@ -19,6 +19,8 @@ FAULTS = [
     ),
     *of(
         "times", "methods/times.py",
+        ("reach ignored", "gap = reach * w", "gap = w",
+         "clocks::test_progressive_flow_map_matching_visits_every_interval_up_to_its_reach_alike[0]"),
         ("swapped pair", "torch.minimum(first, second), torch.maximum(first, second)",
          "torch.maximum(first, second), torch.minimum(first, second)",
          "clocks::test_a_sorted_pair_is_uniform_on_the_triangle"),
