@@ -100,8 +100,7 @@ def _job(config: Config, method: Method, teachers: Sequence[Job] = (), listed: b
     run, weak = (*parents, None, None)[:2]
     made_by = teachers[0].config["method"] if teachers else None  # the student's networks are parametrised like it
     plain["teacher"] = {**config["teacher"], "run": run, "weak_run": weak, "made_by": made_by}
-    learnt_from = parents or ((EXACT,) if method.needs.teacher else ())
-    name = run_id(config, method.version, data.fingerprint(config["data"]), learnt_from)
+    name = run_id(config, method.version, data.fingerprint(config["data"]), parents)
     plain["cost"] = gflops(config, method)
     return Job(name, config["label"], plain, parents, cost=plain["cost"], listed=listed)
 

@@ -197,3 +197,14 @@ def test_many_methods_get_a_panel_each(tmp_path, monkeypatch, count):
 def test_panels_are_drawn(tmp_path):
     report.write(many(tmp_path, 14), tmp_path / "out")
     assert drawn(tmp_path / "out/metric_vs_steps.png")
+
+
+def test_an_archive_of_rescored_runs_shows_the_protocol_that_it_was_written_under(tmp_path):
+    run = record("lsd")
+    rows = [row(run, 1, value, protocol=name, extra={"primary": True}) for name, value in (("old", 3.0), ("new", 2.0))]
+    path = tmp_path / archive.FILE
+    archive.write(path, [(run, rows)], {"order": ["lsd"], "protocols": ["new"]})
+    assert report.main([str(path)]) == 0
+    assert pd.read_csv(tmp_path / "leaderboard.csv")["value"].tolist() == [2.0]
+    archive.write(path, [(run, rows)], {"order": ["lsd"], "protocols": []})
+    assert report.main([str(path)]) == 2
