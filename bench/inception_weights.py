@@ -4,6 +4,7 @@ In this order: a file the user names, files in the cache folder, the package fid
 download that clean-fid makes. Whichever way they come, the digest of their tensors must be the pinned one.
 """
 
+import http.client
 import importlib.util
 import os
 import pickle
@@ -43,21 +44,19 @@ def find(named: Path | None = None) -> list[Convolution]:
     return read(download())
 
 
-def read(path: Path) -> list[Convolution]:
-    """The layers in a file of any layout. Raises ConfigError naming it unless their digest is the pinned one."""
+def read(path: Path, what: str = "") -> list[Convolution]:
+    """The layers in a file of any layout. Raises ConfigError naming it (or `what`) unless their digest is the pinned one."""
+    what = what or f"the file {path}"
     try:
         layers = canonical(_tensors(path))
     except FileNotFoundError:
-        raise ConfigError(f"the Inception weights {path} do not exist; {WAYS}") from None
+        raise ConfigError(f"weights of FID's Inception: {what} does not exist; {WAYS}") from None
     except ValueError as error:
-        raise ConfigError(f"{path} does not hold FID's Inception: {error}; {WAYS}") from error
+        raise ConfigError(f"weights of FID's Inception: {what} does not hold them: {error}; {WAYS}") from error
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
-        why = "cannot be read, they may be cut short; remove that file, then"
-        raise ConfigError(f"the Inception weights {path} {why} {WAYS}") from error
+        raise ConfigError(f"weights of FID's Inception: {what} is damaged or cut short, remove it; then {WAYS}") from error
     if (found := digest(layers)) != DIGEST:
-        raise ConfigError(
-            f"{path} holds an Inception with other weights than FID's: their digest is {found[:12]}, not {DIGEST[:12]}; {WAYS}"
-        )
+        raise ConfigError(f"weights of FID's Inception: {what} holds others (digest {found[:12]}, not {DIGEST[:12]}); {WAYS}")
     return layers
 
 
@@ -70,10 +69,10 @@ def download() -> Path:
         with urllib.request.urlopen(inception_url, timeout=60) as response, open(aside, "wb") as file:
             while block := response.read(1 << 20):
                 file.write(block)
-        read(aside)
+        read(aside, f"what came from {inception_url}")
         os.replace(aside, path)
-    except OSError as error:  # a failing network (URLError is one), a full disk
-        raise ConfigError(f"no weights for FID's Inception: {inception_url} could not be fetched ({error}); {WAYS}") from error
+    except (OSError, http.client.HTTPException) as error:  # no network (URLError is an OSError), a full disk
+        raise ConfigError(f"weights of FID's Inception: {inception_url} could not be fetched ({error}); {WAYS}") from error
     finally:
         aside.unlink(missing_ok=True)
     return path

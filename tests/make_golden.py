@@ -48,7 +48,8 @@ def main(kept: Path | None) -> None:
     whole = dict(np.load(kept)) if kept is not None and kept.exists() else {}
     with tempfile.TemporaryDirectory() as folder:
         nets = references.networks(Path(folder))
-        assert (apart := references.agreement(nets)) < 1e-5, apart
+        apart = references.agreement(nets)
+        assert apart < 1e-5, apart
         print(f"the reference networks agree to {apart:.1e}", flush=True)
         for protocol, network in nets.items():
             for split, x in pixels.items():
