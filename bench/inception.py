@@ -10,6 +10,7 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils import skip_init
 
 WIDTH = 2048
 EPSILON = 1e-3
@@ -31,7 +32,8 @@ class Conv(nn.Module):
         super().__init__()
         h, w = (side, side) if isinstance(side, int) else side
         padding = (h // 2, w // 2) if padded else 0
-        self.conv = nn.Conv2d(inputs, outputs, (h, w), stride, padding)
+        # No random start: it would cost a second, and draw from the global generator.
+        self.conv = skip_init(nn.Conv2d, inputs, outputs, (h, w), stride=stride, padding=padding)
 
     def fold(self, layer: Convolution) -> None:
         """Take over a layer's numbers."""
