@@ -133,7 +133,7 @@ def test_a_record_bills_its_teacher_and_trajectories_in_full(tmp_path: Path) -> 
 
 
 def test_both_teachers_are_on_the_bill(tmp_path: Path) -> None:
-    *teachers, student = recorded(tmp_path, "ayf_emd")
+    *teachers, student = recorded(tmp_path, "ayf_emd", "method.guidance_high=3.0")
     assert len(teachers) == 2 and student.teacher_forward_rows == sum(t.forward_rows for t in teachers)
     assert student.forward_rows == 4 * 1280, "the student, its derivative, the teacher and the weak one"
     assert set(student.parents) == {"teacher", "weak_teacher"}
