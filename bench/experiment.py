@@ -1,7 +1,6 @@
 """The objects behind one plain config: data, method, backbone, recipe, protocol, device."""
 
 import importlib.metadata
-import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -10,9 +9,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from bench import data
+from bench import data, dist
 from bench.nets import Backbone, BackboneError
-from bench.train import Recipe
+from bench.recipe import Recipe
 from bench.truth import TARGETS
 from methods.base import Method
 from methods.registry import ConfigError, make_interpolant, make_method, nearest
@@ -70,7 +69,10 @@ def check(config: Config) -> None:
             f"evaluation.ema: {config['label']} hands its first average ({settings.ema[0]}) from stage to stage and must "
             "be evaluated with it; put the wanted decay first in train.ema"
         )
-    group = made.needs.group
+    group, processes = made.needs.group, config["backend"].get("processes", 1)
+    if isinstance(processes, bool) or not isinstance(processes, int) or processes < 1:
+        raise ConfigError(f"backend.processes={processes!r} must be a whole number of at least 1")
+    dist.Ranks(0, processes).share(settings.batch, group)
     for key, size in (("budget.batch", settings.batch), ("budget.micro_batch", settings.micro_batch)):
         if size is not None and size % group:
             raise ConfigError(f"{key}={size} must be a multiple of {group}, the particles that {config['label']} groups")
@@ -138,7 +140,7 @@ def device(config: Config) -> torch.device:
         except RuntimeError as error:
             raise nearest("backend.device", name, ("auto", "cpu", "cuda", "cuda:0")) from error
     if torch.cuda.is_available():
-        return torch.device("cuda", int(os.environ.get("FEWSTEP_WORKER", "0")) % torch.cuda.device_count())
+        return torch.device("cuda", dist.local_index() % torch.cuda.device_count())
     if name == "cuda":
         raise ConfigError("backend.device=cuda: PyTorch sees no GPU here; use auto or cpu")
     return torch.device("cpu")
