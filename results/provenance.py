@@ -1,0 +1,91 @@
+"""Which runs, checkpoints and evaluation seeds stand behind each number of a leaderboard.
+
+One pass over the rows, by the rules of results/scores.py: of each run the last checkpoint, of a repeated row the later one.
+A table cell is found again by its label, metric, step count, sampler and EMA, never by its place in the table.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from results.labels import distinct_labels
+from results.scores import Runs
+from results.statistics import mean
+
+Key = tuple[str, str, int, str, str]  # label, metric, steps, sampler, ema
+
+
+@dataclass
+class Source:
+    """What one training seed gives to a cell: run (its index), checkpoint, and one value per evaluation seed."""
+
+    run: int
+    seed: int
+    checkpoint: str
+    images_seen: int
+    count: int
+    values: dict[int, float] = field(default_factory=dict)
+
+    @property
+    def value(self) -> float:
+        """The mean over evaluation seeds: what enters the cell's mean."""
+        return mean(list(self.values.values()))
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Answers where a cell comes from. `labels` names each run's line of the table (references: none)."""
+
+    labels: Mapping[str, str]
+    sources: Mapping[Key, Mapping[str, list[Source]]]
+
+    def base(self, method: str) -> str:
+        """The runs' own label behind a line that shows a variant of it ("lsd (ema 0.99)" -> "lsd")."""
+        own = set(self.labels.values())
+        stems = (stem for stem in own if method.startswith(f"{stem} ("))
+        return method if method in own else max(stems, key=len, default=method)
+
+    def of(self, cell: Mapping[str, Any]) -> list[Source]:
+        """The sources of one row of the leaderboard, in order of their runs; none where nothing was scored.
+
+        Two time grids may share sampler and EMA: the one whose mean is the cell's value is meant.
+        """
+        for label in dict.fromkeys((cell["method"], self.base(cell["method"]))):
+            grids = self.sources.get((label, cell["metric"], cell["steps"], cell["sampler"], cell["ema"]))
+            if grids:
+                return next((found for found in grids.values() if _explains(found, cell["value"])), next(iter(grids.values())))
+        return []
+
+
+def trace(runs: Runs, protocols: Collection[str]) -> Trace:
+    """Read all rows of these protocol ids once."""
+    labels = distinct_labels([record for record, _ in runs if record.kind != "reference"])
+    found: dict[Key, dict[tuple[int, int, str], Source]] = defaultdict(dict)
+    for index, (record, rows) in enumerate(runs):
+        label = labels.get(record.run_id)
+        for row in rows:
+            if row.protocol not in protocols:
+                continue
+            parts = found[label or row.label, row.metric, row.steps, row.sampler, row.ema]
+            part = (index, record.seed if label else row.seed, str(row.extra.get("grid", "")))
+            source = parts.get(part)
+            if source is None or row.images_seen > source.images_seen:
+                source = parts[part] = Source(index, part[1], row.checkpoint, row.images_seen, row.count)
+            if row.images_seen == source.images_seen:
+                source.values[row.evaluation_seed] = row.value
+    return Trace(labels, {key: _by_grid(parts) for key, parts in found.items()})
+
+
+def _by_grid(parts: Mapping[tuple[int, int, str], Source]) -> dict[str, list[Source]]:
+    grids: dict[str, list[Source]] = defaultdict(list)
+    for (_, _, grid), source in sorted(parts.items()):
+        grids[grid].append(source)
+    return grids
+
+
+def _explains(found: Sequence[Source], value: float) -> bool:
+    return math.isclose(mean([source.value for source in found]), value, rel_tol=1e-9)
