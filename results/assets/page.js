@@ -91,6 +91,12 @@ function charts() {
   raise();
 }
 
+/** A button for the whole range, where a chart has cut values that blow up. */
+function rangeButton() {
+  const values = shown().cells.filter(cell => !data.references[cell.method] && Number.isFinite(cell.value)).map(cell => cell.value);
+  at("range").hidden = !values.length || shown().better === "higher" || ceiling(values) === Infinity;
+}
+
 function filtered() {
   for (const row of at("board-table").querySelectorAll("[data-row]")) row.hidden = !wanted(Number(row.dataset.row));
   legend();
@@ -106,7 +112,13 @@ function choose(index) {
     ...shown().steps.filter(steps => steps > 0).map(steps => el("option", { value: steps }, stepsTitle(steps))));
   at("cost-steps").value = [...at("cost-steps").options].some(option => option.value === kept) ? kept : "";
   board();
+  rangeButton();
   filtered();
+}
+
+/** Pixels stay square where a picture is drawn larger than it is. */
+function pixels(pictures) {
+  for (const each of pictures) each.classList.toggle("enlarged", each.clientWidth * devicePixelRatio >= each.naturalWidth);
 }
 
 function start() {
@@ -121,7 +133,8 @@ function start() {
   at("cost").addEventListener("change", charts);
   at("cost-steps").addEventListener("change", charts);
   at("filter").addEventListener("input", event => { state.filter = event.target.value; filtered(); });
-  if (!document.querySelector("#samples img")) at("samples").remove();
+  const pictures = [...document.querySelectorAll("#samples img")];
+  if (!pictures.length) at("samples").remove();
   addEventListener("keydown", event => { if (event.key === "Escape") closePanel(); });
   document.addEventListener("pointerdown", event => {
     if (!event.target.closest("#panel, [data-open], .chart")) closePanel();
@@ -129,11 +142,18 @@ function start() {
   choose(0);
   publishedTable();
   runsTable();
+  at("range").addEventListener("click", () => {
+    state.whole = !state.whole;
+    at("range").setAttribute("aria-pressed", state.whole);
+    charts();
+  });
   let width = innerWidth;
   addEventListener("resize", () => {
     if (innerWidth !== width) charts();
     width = innerWidth;
+    pixels(pictures);
   });
+  Promise.all(pictures.map(picture => picture.decode())).then(() => pixels(pictures));
 }
 
 start();

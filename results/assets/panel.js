@@ -12,6 +12,7 @@ function fieldText(name, value) {
   if (name.endsWith("_seconds")) return UNITS.seconds(real(value));
   if (name === "peak_memory") return UNITS.bytes(real(value));
   if (name === "data_hash") return value.slice(0, 12);
+  if (name === "started" || name === "finished") return value.replace("T", " ").replace("+00:00", " UTC");
   return typeof value === "number" && name !== "seed" ? value.toLocaleString("en") : String(value);
 }
 

@@ -84,7 +84,7 @@ function board() {
   const statuses = row => [...new Set(row.cells.map(cell => cell.status))].join("; ");
   const evaluations = row => row.cells.every(cell => cell.nfe === cell.steps && cell.rows === cell.nfe) ? "= steps"
     : row.cells.map(calls).join(", ");
-  const columns = [
+  let columns = [
     { title: "method", left: true, key: row => data.methods[row.method] },
     ...metric.steps.map(steps => ({ title: stepsTitle(steps), key: row => row.at.get(steps)?.value ?? NaN, steps })),
     ...data.bill.map(column => ({ title: column.title, key: row => real(column.values[row.method]),
@@ -93,11 +93,16 @@ function board() {
     { title: "NFE", left: true, key: row => row.cells[0].nfe, text: evaluations },
     { title: "status", left: true, key: statuses, text: statuses },
   ];
+  const own = all.filter(row => !data.references[row.method]);
+  const idle = { seeds: null, NFE: "= steps", status: "done" };
+  const told = column => column.title in idle && new Set(own.map(column.text)).size === 1
+    && [null, column.text(own[0])].includes(idle[column.title]);
+  columns = columns.filter(column => !told(column));
   const line = row => data.references[row.method] ? el("tr", { "data-row": row.method, class: "reference" },
     methodHead(row.method), valueCell(row.cells[0], metric.steps.length), el("td", { colspan: columns.length - 1 - metric.steps.length }))
     : el("tr", { "data-row": row.method }, methodHead(row.method), ...columns.slice(1).map(column => column.text
       ? el("td", { class: column.left ? "left fact" : "fact" }, column.text(row)) : valueCell(row.at.get(column.steps))));
-  const table = sortable(columns, all.filter(row => !data.references[row.method]), all.filter(row => data.references[row.method]), line);
+  const table = sortable(columns, own, all.filter(row => data.references[row.method]), line);
   table.addEventListener("pointerover", event => heat(event.target.closest("[data-row]")?.dataset.row ?? null));
   table.addEventListener("pointerleave", () => heat(null));
   table.addEventListener("focusin", event => heat(event.target.closest("[data-row]")?.dataset.row ?? null));
@@ -112,7 +117,9 @@ function caption(metric) {
   const counts = [...new Set(scored.map(cell => cell.count))].map(count => count.toLocaleString("en")).join(" or ");
   const direction = { lower: "Lower is better; bold is best of its column or tied with it.",
     higher: "Higher is better; bold is best of its column or tied with it.", "": "Not a ranking." }[metric.better];
-  return [`${direction} ${metric.note} `, protocols.length ? `${counts} samples under protocol ` : "",
+  const seeds = [...new Set(metric.cells.filter(cell => !data.references[cell.method]).map(cell => cell.seeds))].sort((a, b) => a - b);
+  const behind = seeds.length ? `Mean over ${seeds.length > 1 ? `${seeds[0]} to ` : ""}${plural(seeds.at(-1), "training seed")}. ` : "";
+  return [`${direction} ${metric.note} ${behind}`, protocols.length ? `${counts} samples under protocol ` : "",
     el("code", {}, protocols.join(", ")), protocols.length ? ". Open a number to see where it comes from." : ""];
 }
 
