@@ -113,7 +113,8 @@ def test_the_runs_behind_a_number_give_that_number(path):
         for source in data["groups"][cell[11]]:
             run, seed, checkpoint, images, count, seeds = data["sources"][source]
             record, rows = runs[run]
-            behind = [r for r in rows if (r.metric, r.steps, r.seed) == (expected["metric"], expected["steps"], seed)]
+            place = expected["metric"], expected["steps"], seed, expected["method"]
+            behind = [r for r in rows if (r.metric, r.steps, r.seed, r.label) == place]
             assert {r.checkpoint for r in behind} == {checkpoint} and {r.evaluation_seed for r in behind} == set(seeds)
             assert {r.images_seen for r in behind} == {images} and {r.count for r in behind} == {count}
             assert record.run_id == _field(data, "run_id", run)
@@ -147,7 +148,8 @@ def test_only_the_last_checkpoint_and_the_later_of_repeated_rows_stand_behind_a_
 def test_what_did_not_finish_is_told_with_its_runs(tmp_path):
     broken = record("cd", status="diverged", reason="loss is NaN at step 40")
     running, fine = record("psd", status="running"), record("lsd")
-    runs = load_runs([write(tmp_path, broken, []), write(tmp_path, running, []), write(tmp_path, fine, [row(fine, 1, math.nan)])])
+    rows = ((broken, []), (running, []), (fine, [row(fine, 1, math.nan)]))
+    runs = load_runs([write(tmp_path, *each) for each in rows])
     _, data, _ = made(tmp_path / "out", runs)
     told = {data["methods"][cell[0]]: (cell[4], data["statuses"][cell[9]]) for cell in data["metrics"][0]["cells"]}
     assert told == {"cd": (None, "diverged 1 of 1"), "psd": (None, "running"), "lsd": (None, "done")}

@@ -1,7 +1,7 @@
 // The page's data, decoded where it is looked at; and the small tools every part uses.
 
 const data = JSON.parse(document.getElementById("data").textContent);
-const state = { metric: 0, filter: "", colours: new Map(), hot: null, whole: false };
+const state = { metric: 0, filter: "", colours: new Map(), hot: null, open: null, whole: false };
 const COLOURS = 7;
 
 const at = id => document.getElementById(id);

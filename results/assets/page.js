@@ -38,8 +38,9 @@ function raise() {
   for (const group of document.querySelectorAll("g.series[class*=' c']")) group.parentNode.append(group);
 }
 
+/** Light a method in the table, the curves and the legend; with null, the one whose panel is open, if any. */
 function heat(method) {
-  const next = method === null ? null : Number(method);
+  const next = method === null ? state.open : Number(method);
   if (next === state.hot) return;
   for (const node of document.querySelectorAll(".hot")) node.classList.remove("hot");
   state.hot = next;

@@ -45,10 +45,14 @@ function openPanel(title, subtitle, ...content) {
 function closePanel() {
   if (at("panel").hidden) return;
   at("panel").hidden = true;
+  state.open = null;
+  heat(null);
   opener?.focus?.({ preventScroll: true });
 }
 
 function openCell(cell) {
+  state.open = data.references[cell.method] ? null : cell.method;
+  heat(state.open);
   const { metric } = cell, [value, interval] = worded(cell), reference = data.references[cell.method];
   const runs = [...new Set(cell.sources.map(([run]) => run))];
   const evaluation = [...new Set(cell.sources.flatMap(source => source[5]))].sort((a, b) => a - b);
@@ -86,5 +90,6 @@ const missing = (cell, scored) => data.runs_of[cell.method].filter(run => !score
     facts([["run", runField("run_id", run), true], ["reason", runField("reason", run)]])));
 
 function openRun(run) {
+  state.open = null;
   openPanel(`${runField("label", run)} · seed ${runField("seed", run)}`, "One run", runFacts(Object.keys(data.runs.fields), run));
 }
