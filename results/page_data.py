@@ -19,17 +19,15 @@ from results.metric import metric_info
 from results.provenance import Source, Trace, trace
 from results.record import RunRecord
 from results.scores import Runs
-from results.statistics import Interval, mean, ties_with_best
 
 REFERENCE = "reference"
-# What a method's training cost: title, unit, and the fields of its runs that add up to it.
+# What a method's training cost: title, unit, and the columns of the leaderboard that add up to it.
 BILL = (
     ("images", "count", ("images_seen",)),
     ("teacher images", "count", ("teacher_images",)),
-    ("forward rows", "count", ("forward_rows",)),
-    ("backward rows", "count", ("backward_rows",)),
-    ("JVP rows", "count", ("jvp_rows",)),
-    ("teacher rows", "count", ("teacher_forward_rows", "teacher_backward_rows")),
+    ("compute", "count", ("compute",)),
+    ("teacher compute", "count", ("teacher_compute",)),
+    ("shared teacher compute", "count", ("teacher_compute_share",)),
     ("time", "seconds", ("train_seconds",)),
     ("teacher time", "seconds", ("teacher_seconds",)),
     ("GPU-hours", "hours", ("gpu_hours",)),
@@ -37,13 +35,13 @@ BILL = (
     ("peak memory", "bytes", ("peak_memory",)),
 )
 COSTS = (
+    ("compute with the teacher's, in forward rows", "count", ("total_compute",)),
     ("training time with the teacher's", "seconds", ("train_seconds", "teacher_seconds")),
     ("training images with the teacher's", "count", ("images_seen", "teacher_images")),
-    ("forward and backward rows with the teacher's", "count",
-     ("forward_rows", "backward_rows", "teacher_forward_rows", "teacher_backward_rows")),
-    ("GPU-hours", "hours", ("gpu_hours",)),
-)  # fmt: skip
-LONG = ("config", "schema", "kind")  # fields of a record that are not shown as they stand
+    ("GPU-hours without the teacher's", "hours", ("gpu_hours",)),
+)
+NOISE = ("training_sd", "sampling_sd", "detectable", "rank_low", "rank_high")  # of one cell, where the leaderboard has them
+HIDDEN = ("config", "schema", "kind")  # fields of a record that are not shown as they stand
 
 
 class Table:
@@ -70,33 +68,36 @@ def payload(
     found = trace(runs, {cell["protocol"] for cell in cells})
     methods, statuses, hows, sources, groups = Table(), Table(), Table(), Table(), Table()
     by_metric: dict[str, list[Any]] = defaultdict(list)
-    best = _best(cells)
-    for index, cell in enumerate(cells):
+    noise = [name for name in NOISE if name in frame]
+    for cell in cells:
         behind = found.of(cell)
         group = tuple(sources.add(_source(source)) for source in behind)
-        how = (cell["protocol"], cell["sampler"], cell["ema"], cell["count"], number(cell["floor"]))
+        how = (cell["protocol"], cell["sampler"], cell["ema"], cell["count"], number(cell["floor"]), cell.get("interval", ""))
+        best = int(cell.get("rank_low") == 1)
         by_metric[cell["metric"]].append([
             methods.add(cell["method"]), cell["steps"], number(cell["nfe"]), number(cell["nfe_rows"]), number(cell["value"]),
-            number(cell["low"]), number(cell["high"]), cell["seeds"], int(index in best), statuses.add(cell["status"]),
+            number(cell["low"]), number(cell["high"]), cell["seeds"], best, statuses.add(cell["status"]),
             hows.add(how), groups.add(group), [number(source.value()) for source in behind],
+            [number(cell[name]) for name in noise],
         ])  # fmt: skip
-    paying = _runs_of(methods.values, records, found)
-    references = {cell["method"] for cell in cells if cell["sampler"] == REFERENCE}
+    first = {cell["method"]: cell for cell in reversed(cells)}
+    lines = [first[name] for name in methods.values]
     return {
         "title": title,
         "note": note,
         "facts": _facts(records),
         "methods": methods.values,
-        "references": [int(name in references) for name in methods.values],
-        "leagues": _leagues(paying, records),
-        "runs_of": paying,
+        "references": [int(line["sampler"] == REFERENCE) for line in lines],
+        "leagues": ["" if line.get("league", "plain") == "plain" else line["league"] for line in lines],
+        "runs_of": _runs_of(methods.values, records, found),
         "metrics": [_metric(name) | {"cells": rows} for name, rows in by_metric.items()],
+        "noise": noise,
         "statuses": statuses.values,
         "hows": hows.values,
         "sources": sources.values,
         "groups": groups.values,
-        "bill": _sums(BILL, paying, records),
-        "costs": _sums(COSTS, paying, records),
+        "bill": _sums(BILL, lines),
+        "costs": _sums(COSTS, lines),
         "runs": _columns([_described(record) for record in records]),
         "published": _published(published),
     }
@@ -123,20 +124,6 @@ def _metric(name: str) -> dict[str, Any]:
     return {"name": name, "title": info.title, "better": info.better, "note": info.note}
 
 
-def _best(cells: Sequence[Mapping[str, Any]]) -> set[int]:
-    """Indices of the best cell of each metric and step count, and of those that tie with it."""
-    columns: dict[tuple[str, int], list[int]] = defaultdict(list)
-    for index, cell in enumerate(cells):
-        if cell["sampler"] != REFERENCE:
-            columns[cell["metric"], cell["steps"]].append(index)
-    found: set[int] = set()
-    for (metric, _), indices in columns.items():
-        if better := metric_info(metric).better:
-            entries = [Interval(*(cells[i][key] for key in ("value", "low", "high", "seeds"))) for i in indices]
-            found |= {i for i, tied in zip(indices, ties_with_best(entries, better), strict=True) if tied}
-    return found
-
-
 def _source(source: Source) -> Hashable:
     return source.run, source.seed, source.checkpoint, source.images_seen, source.count, tuple(source.values)
 
@@ -150,31 +137,14 @@ def _runs_of(methods: Sequence[str], records: Sequence[RunRecord], found: Trace)
     return [own.get(name) or own.get(found.base(name), []) for name in methods]
 
 
-def _sums(columns: Sequence[tuple[str, str, tuple[str, ...]]], paying: Sequence[Sequence[int]],
-          records: Sequence[RunRecord]) -> list[dict[str, Any]]:  # fmt: skip
-    """For each method the mean over its finished runs (all, if none finished); columns that nobody pays are left out."""
+def _sums(columns: Sequence[tuple[str, str, tuple[str, ...]]], lines: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """For each method the sum of its columns; what the leaderboard lacks or nobody paid is left out."""
     shown = []
     for title, unit, names in columns:
-        spent = [[sum(_amount(records[i], name) for name in names) for i in _finished(own, records)] for own in paying]
-        if any(map(any, spent)):
-            shown.append({"title": title, "unit": unit, "values": [number(mean(own)) for own in spent]})
+        paid = [sum(line.get(name, 0) for name in names) for line in lines]
+        if any(value > 0 for value in paid):
+            shown.append({"title": title, "unit": unit, "values": [number(value) for value in paid]})
     return shown
-
-
-def _finished(own: Sequence[int], records: Sequence[RunRecord]) -> Sequence[int]:
-    return [index for index in own if records[index].status == "done"] or own
-
-
-def _amount(record: RunRecord, name: str) -> float:
-    if name == "gpu_hours":
-        return record.train_seconds * getattr(record, "gpus", 0) / 3600
-    return float(getattr(record, name, 0))
-
-
-def _leagues(paying: Sequence[Sequence[int]], records: Sequence[RunRecord]) -> list[str]:
-    """The league of each method, where it is not the plain one."""
-    names = [sorted({str(getattr(records[i], "league", "plain")) for i in own} - {"plain"}) for own in paying]
-    return [", ".join(words) for words in names]
 
 
 def _facts(records: Sequence[RunRecord]) -> list[str]:
@@ -196,7 +166,7 @@ def _counted(count: int, noun: str) -> str:
 
 def _described(record: RunRecord) -> dict[str, Any]:
     """A run's fields as flat values; the configuration as a hash, dictionaries as text."""
-    fields = {name: value for name, value in record.to_dict().items() if name not in LONG}
+    fields = {name: value for name, value in record.to_dict().items() if name not in HIDDEN}
     config = json.dumps(record.config, sort_keys=True, default=str)
     fields["config_hash"] = hashlib.sha256(config.encode()).hexdigest()[:12]
     for name, value in fields.items():

@@ -1,7 +1,7 @@
 """Which runs, checkpoints and evaluation seeds stand behind each number of a leaderboard.
 
-One pass over the rows, by the rules of results/scores.py: of each run the last checkpoint, of a repeated row the later one.
-A table cell is found again by its label, metric, step count, sampler and EMA, never by its place in the table.
+One pass over the rows, by the rules of results/scores.py: of each run the last checkpoint (within a budget, if there is
+one), of a repeated row the later one. A table cell is found again by its label, metric, step count, sampler and EMA, never by its place in the table.
 """
 
 from __future__ import annotations
@@ -56,38 +56,48 @@ class Trace:
     def of(self, cell: Mapping[str, Any]) -> list[Source]:
         """The sources of one row of the leaderboard, in order of their runs; none where nothing was scored.
 
-        Two time grids may share sampler and EMA: the one whose mean is the cell's value is meant.
+        A table drawn at a budget tells its checkpoints by their images; else each run's last one is meant. Two time grids may
+        share sampler and EMA: the one whose mean is the cell's value is meant.
         """
         place = cell["metric"], cell["steps"], cell["sampler"], cell["ema"]
         grids = self.sources.get((cell["method"], *place)) or self.sources.get((self.base(cell["method"]), *place), {})
-        found = list(grids.values())
+        found = [_checkpoints(sources, cell["images_seen"]) for sources in grids.values()]
         return next((each for each in found[1:] if _explains(each, cell["value"])), found[0]) if found else []
 
 
 def trace(runs: Runs, protocols: Collection[str]) -> Trace:
     """Read all rows of these protocol ids once."""
     labels = distinct_labels([record for record, _ in runs if record.kind != "reference"])
-    found: dict[Key, dict[tuple[int, int, str], Source]] = defaultdict(dict)
+    found: dict[Key, dict[tuple[int, int, str, int], Source]] = defaultdict(dict)
     for index, (record, rows) in enumerate(runs):
         label = labels.get(record.run_id)
         for row in rows:
             if row.protocol not in protocols:
                 continue
             parts = found[label or row.label, row.metric, row.steps, row.sampler, row.ema]
-            part = (index, record.seed if label else row.seed, str(row.extra.get("grid", "")))
+            part = (index, record.seed if label else row.seed, row.extra.get("grid") or "", row.images_seen)
             source = parts.get(part)
-            if source is None or row.images_seen > source.images_seen:
+            if source is None:
                 source = parts[part] = Source(index, part[1], row.checkpoint, row.images_seen, row.count)
-            if row.images_seen == source.images_seen:
-                source.values[row.evaluation_seed] = row.value
+            source.values[row.evaluation_seed] = row.value
     return Trace(labels, {key: _by_grid(parts) for key, parts in found.items()})
 
 
-def _by_grid(parts: Mapping[tuple[int, int, str], Source]) -> dict[str, list[Source]]:
+def _by_grid(parts: Mapping[tuple[int, int, str, int], Source]) -> dict[str, list[Source]]:
     grids: dict[str, list[Source]] = defaultdict(list)
-    for (_, _, grid), source in sorted(parts.items()):
+    for (_, _, grid, _), source in sorted(parts.items()):
         grids[grid].append(source)
     return grids
+
+
+def _checkpoints(sources: Sequence[Source], images: float) -> list[Source]:
+    """One source per run and seed, from checkpoints in rising order: the one at `images`, else the last."""
+    kept: dict[tuple[int, int], Source] = {}
+    for source in sources:
+        place = source.run, source.seed
+        if place not in kept or kept[place].images_seen != images:
+            kept[place] = source
+    return list(kept.values())
 
 
 def _explains(found: Sequence[Source], value: float) -> bool:

@@ -113,8 +113,8 @@ def test_the_runs_behind_a_number_give_that_number(path):
         for source in data["groups"][cell[11]]:
             run, seed, checkpoint, images, count, seeds = data["sources"][source]
             record, rows = runs[run]
-            place = expected["metric"], expected["steps"], seed, expected["method"]
-            behind = [r for r in rows if (r.metric, r.steps, r.seed, r.label) == place]
+            place = expected["metric"], expected["steps"], seed, expected["method"], expected["protocol"]
+            behind = [r for r in rows if (r.metric, r.steps, r.seed, r.label, r.protocol) == place]
             assert {r.checkpoint for r in behind} == {checkpoint} and {r.evaluation_seed for r in behind} == set(seeds)
             assert {r.images_seen for r in behind} == {images} and {r.count for r in behind} == {count}
             assert record.run_id == _field(data, "run_id", run)
@@ -172,14 +172,30 @@ def test_costs_count_the_teacher_and_skip_runs_that_did_not_finish():
     paid = record("cd", 0, train_seconds=10.0, teacher_seconds=5.0, teacher_images=7)
     dead = record("cd", 1, train_seconds=99.0, status="failed")
     runs = [(paid, [row(paid)]), (dead, [])]
-    data = payload(table.leaderboard(runs), runs, "t")
+    frame = table.leaderboard(runs)
+    data = payload(frame, runs, "t")
     assert {column["title"]: column["values"] for column in data["costs"]}["training time with the teacher's"] == [15]
     assert "peak memory" not in {column["title"] for column in data["bill"]}, "what nobody measured has no column"
 
 
 def test_a_column_of_a_later_table_does_not_disturb(runs):
     frame = table.leaderboard(runs)
-    assert payload(frame.assign(rank=1, league="x"), runs, "t")["metrics"] == payload(frame, runs, "t")["metrics"]
+    assert payload(frame.assign(of_tomorrow=1), runs, "t") == payload(frame, runs, "t")
+
+
+def test_the_best_and_those_that_tie_are_marked_by_their_rank(runs):
+    frame = table.leaderboard(runs)
+    frame["rank_low"] = [1 if method in ("lsd", "lmd") else 3 for method in frame["method"]]
+    data = payload(frame, runs, "t")
+    marked = {data["methods"][cell[0]] for metric in data["metrics"] for cell in metric["cells"] if cell[8]}
+    assert marked == {"lsd", "lmd"}
+
+
+def test_a_table_drawn_at_a_budget_names_the_checkpoint_of_that_budget():
+    run = record("lsd")
+    rows = [row(run, 1, 9.0, images_seen=50, checkpoint="early"), row(run, 1, 5.0, checkpoint="late")]
+    data = payload(table.leaderboard([(run, rows[:1])]), [(run, rows)], "t")
+    assert [source[2] for source in data["sources"]] == ["early"] and data["metrics"][0]["cells"][0][12] == [9]
 
 
 def test_the_published_table_travels_with_its_columns(tmp_path, runs):

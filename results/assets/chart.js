@@ -53,7 +53,7 @@ function chart(box, { series, references = [], lines, xTitle, xText, xTicks, hei
   const root = svg("svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "img",
     "aria-label": `${shown().title} against ${xTitle}; the table above holds the same numbers` });
   root.append(axes(x, y, width, height, xTicks ? spaced(points.map(point => point.x), x, 28) : ticks(x, width / 80), xText, xTitle));
-  if (lines) root.append(...visible.map(cell => referenceLine(cell, y, width)));
+  if (lines) root.append(...referenceLines(visible, y, width));
   for (const each of series) root.append(lines ? lineOf(each, x, y, top) : dotsOf(each, x, y, top));
   if (!lines) root.append(front(points, x, y, better, width, height));
   const beyond = lines ? named.filter(cell => cell.value > top).map(cell => `${data.methods[cell.method]} ${number(cell.value)}`) : [];
@@ -79,10 +79,15 @@ function axes(x, y, width, height, at, xText, xTitle) {
   return group;
 }
 
-function referenceLine(cell, y, width) {
-  const height = y(cell.value);
-  return svg("g", { class: "reference" }, svg("line", { x1: EDGE.left, x2: width - EDGE.right, y1: height, y2: height }),
-    svg("text", { x: width - EDGE.right, y: height - 4, "text-anchor": "end" }, `${data.methods[cell.method]} ${number(cell.value)}`));
+/** Dashed lines with their names above them, moved down where two would touch. */
+function referenceLines(cells, y, width) {
+  let above = -Infinity;
+  return [...cells].sort((a, b) => y(a.value) - y(b.value)).map(cell => {
+    const height = y(cell.value);
+    above = Math.max(height - 4, above + 13);
+    return svg("g", { class: "reference" }, svg("line", { x1: EDGE.left, x2: width - EDGE.right, y1: height, y2: height }),
+      svg("text", { x: width - EDGE.right, y: above, "text-anchor": "end" }, `${data.methods[cell.method]} ${number(cell.value)}`));
+  });
 }
 
 const pathOf = places => places.map(([x, y], index) => `${index ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}`).join("");
@@ -114,11 +119,12 @@ function front(points, x, y, better, width, height) {
     if (!kept.length || sign * point.y < sign * kept.at(-1).y) kept.push(point);
   const corners = kept.flatMap((point, index) =>
     [...(index ? [[x(point.x), y(kept[index - 1].y)]] : []), [x(point.x), y(point.y)]]);
-  const names = kept.flatMap(point => {
+  const near = (a, b) => b && Math.abs(x(a.x) - x(b.x)) < 44 && Math.abs(y(a.y) - y(b.y)) < 14;
+  const names = kept.flatMap((point, index) => {
     const end = x(point.x) > width * 0.75, name = data.methods[point.cell.method];
     const low = y(point.y) > height - EDGE.bottom - 24;
     return [svg("circle", { cx: x(point.x), cy: y(point.y), r: 5.5 }),
-      svg("text", { x: x(point.x) + (end ? -9 : 8), y: y(point.y) + (low ? 4 : 16), "text-anchor": end ? "end" : "start" }, name)];
+      svg("text", { x: x(point.x) + (end ? -9 : 8), y: y(point.y) + (low ? 4 : 16), "text-anchor": end ? "end" : "start" }, near(point, kept[index - 1]) ? "" : name)];
   });
   return svg("g", { class: "front" }, svg("path", { d: corners.length ? pathOf(corners) : "" }), ...names);
 }

@@ -62,19 +62,30 @@ function openCell(cell) {
   openPanel(
     `${data.methods[cell.method]}${reference ? "" : ` · ${stepsTitle(cell.steps)}`}`, `${metric.name}: ${metric.title}`,
     el("p", { class: "value" }, value, interval ? el("small", {}, ` ${interval}`) : null),
-    el("p", {}, cell.seeds ? `Mean of ${plural(cell.seeds, behind)}${interval ? ", with its 95 % interval" : "; too few for an interval"}.`
-      : `No finished value: ${cell.status}.`),
+    el("p", {}, meaning(cell, behind, interval)),
     facts([
       ["status", cell.status === "done" ? "" : cell.status], ["protocol", cell.protocol, true],
       ["sampler", cell.sampler], ["EMA", cell.ema], ["network calls", reference ? "" : calls(cell)],
       ["samples scored", cell.count.toLocaleString("en")], ["evaluation seeds", evaluation.join(", ") || ""],
       ["floor", number(cell.floor)], ["above the floor", number(cell.value - cell.floor)],
+      ["rank", ranks(cell.noise)], ["spread of seeds", number(cell.noise.training_sd ?? NaN)],
+      ["spread of samples", number(cell.noise.sampling_sd ?? NaN)], ["detectable", number(cell.noise.detectable ?? NaN)],
     ]),
     ...cell.sources.map((source, index) => sourceCard(source, real(cell.values[index]), behind, reference ? [] : own)),
     ...missing(cell, runs),
     ...(runs.length ? [el("h3", {}, runs.length > 1 ? "The same in these runs" : "Its run"), runFacts(shared, runs[0])] : []),
   );
 }
+
+/** What the number and its interval say, in a sentence. */
+function meaning(cell, behind, interval) {
+  if (!cell.seeds) return `No finished value: ${cell.status}.`;
+  const kind = { sampling: "the 95 % interval is over evaluation seeds and tells nothing of other trainings" }[cell.interval]
+    ?? "with its 95 % interval";
+  return `Mean of ${plural(cell.seeds, behind)}${interval ? `; ${kind}` : "; too few for an interval"}.`.replace("; with", ", with");
+}
+
+const ranks = ({ rank_low: low, rank_high: high }) => !low ? "" : low === high ? `${low}` : `${low} to ${high}`;
 
 function sourceCard([run, seed, checkpoint, images, count], value, behind, names) {
   return el("div", { class: "card" },

@@ -127,11 +127,16 @@ function publishedTable() {
   if (!data.published) return at("published").remove();
   const names = data.published.columns, place = name => names.indexOf(name);
   const rows = data.published.rows.map(values => ({ values, cell: ours(values, place) }));
-  const columns = names.map((name, index) => ({ title: name, left: rows.some(row => typeof row.values[index] === "string"),
+  const constant = index => !["label", "method", "metric", "steps", "nfe", "value"].includes(names[index])
+    && rows.every(row => row.values[index] === rows[0].values[index]);
+  const columns = names.map((name, index) => ({ title: name, index, left: rows.some(row => typeof row.values[index] === "string"),
     key: row => row.values[index] ?? NaN, text: row => textOf(name, row.values[index]) }));
   columns.splice(Math.max(place("value"), 0) + 1, 0, { title: "ours", key: row => row.cell?.value ?? NaN });
-  at("published-table").append(sortable(columns, rows, [], row => el("tr", {}, ...columns.map(column => column.text
-    ? el("td", { class: column.left ? "left" : null }, column.text(row)) : valueCell(row.cell)))));
+  const told = columns.filter(column => constant(column.index)).map(column => `${column.title}: ${column.text(rows[0])}`);
+  at("published-caption").append(["A published number has its own budget and protocol: read the order, not the difference.", ...told].join(" · "));
+  const kept = columns.filter(column => !constant(column.index));
+  at("published-table").append(sortable(kept, rows, [], row => el("tr", {}, ...kept.map(column => column.text
+    ? el("td", { class: column.left ? `left${column.text(row).length > 40 ? " long" : ""}` : null }, column.text(row)) : valueCell(row.cell)))));
 }
 const textOf = (name, value) => value === null ? "–" : typeof value === "number" ? name === "value" ? number(value) : value.toLocaleString("en") : value;
 
