@@ -1,7 +1,8 @@
 """Which runs, checkpoints and evaluation seeds stand behind each number of a leaderboard.
 
 One pass over the rows, by the rules of results/scores.py: of each run the last checkpoint (within a budget, if there is
-one), of a repeated row the later one. A table cell is found again by its label, metric, step count, sampler and EMA, never by its place in the table.
+one), of a repeated row the later one. A table cell is found again by its label, metric, step count, sampler and EMA, never
+by its place in the table.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ def write(
     protocols: Collection[str] | None = None,
     published: str | None = None,
 ) -> pd.DataFrame:
-    """Write leaderboard.csv, leaderboard.md, metric_vs_steps.png, index.html (and samples.png if given) into `out`.
+    """Write leaderboard.csv, leaderboard.md, metric_vs_steps.png (and samples.png if given) into `out`.
 
     `published` names a table of results/published/ that then stands beside the runs in published.md.
     Returns the tidy leaderboard. Runs that are not done appear with their status.
@@ -112,7 +112,7 @@ def _report(options: argparse.Namespace) -> int:
     protocols = options.protocol or known or None
     frame = write(runs, out, order, metric=options.metric, protocols=protocols, published=published)
     print(plain(frame))
-    names = ("leaderboard.csv", "leaderboard.md", *(("published.md",) if published else ()), "metric_vs_steps.png", page.FILE)
+    names = ("leaderboard.csv", "leaderboard.md", *(("published.md",) if published else ()), "metric_vs_steps.png")
     print("\n".join(str(out / name) for name in names))
     return 0
 
