@@ -4,6 +4,7 @@ import os
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from fake_results import record, row, sweep
 
@@ -56,7 +57,9 @@ def small(tmp_path_factory):
     runs = load_runs(sweep(folder))
     evil, dead = record(EVIL, run_id="evil"), record("dead", status="diverged", reason="loss is NaN")
     runs += [(evil, [row(evil, 1, 50.0), row(evil, 4, float("inf"))]), (dead, [])]
-    return page.write(folder, table.leaderboard(runs), runs, "small")
+    published = pd.DataFrame({"label": ["lsd", "lsd"], "metric": ["fd_digits8", "fd_digits8"], "steps": [1, 3], "value": [0.5, 0.4],
+                              "paper": ["one paper"] * 2, "status": [EVIL, "read"]})  # fmt: skip
+    return page.write(folder, table.leaderboard(runs), runs, "small", published=published)
 
 
 @pytest.fixture(scope="module")
@@ -183,6 +186,17 @@ def test_the_page_never_scrolls_sideways(visit, many, width, scheme):
     ink, paper = (tab.evaluate(f"getComputedStyle(document.body).{name}") for name in ("color", "backgroundColor"))
     light = [sum(map(int, colour[4:-1].split(","))) for colour in (ink, paper)]
     assert (light[0] < light[1]) == (scheme == "light")
+
+
+def test_published_values_stand_beside_ours(visit, small):
+    tab = visit(small)
+    lines = tab.locator("#published-table tbody tr")
+    assert tab.locator("#published-table thead th").all_inner_texts() == ["label", "metric", "steps", "value", "ours", "status"]
+    assert "0.500" in lines.nth(0).inner_text() and EVIL in lines.nth(0).inner_text()
+    assert [line.locator("[data-open]").count() for line in lines.all()] == [1, 0], "ours where the step count was scored"
+    assert "paper: one paper" in tab.locator("#published-caption").inner_text()
+    lines.nth(0).locator("[data-open]").click()
+    assert "lsd · 1 step" in tab.locator("#panel").inner_text()
 
 
 def test_an_empty_sweep_opens(visit, tmp_path):

@@ -1,12 +1,16 @@
 // What ties the parts together: the choice of metric and methods, the one lit method, and drawing again.
 
-/** Methods in colour at first: those that are best or tied at most step counts, seven at most. */
+/** Methods in colour at first: at most seven, those that stand highest at some step count, then those that do on average. */
 function leaders() {
-  const wins = new Map();
-  for (const cell of shown().cells)
-    if (!data.references[cell.method] && Number.isFinite(cell.value)) wins.set(cell.method, (wins.get(cell.method) ?? 0) + cell.best);
-  const ranked = [...wins].sort(([, a], [, b]) => b - a).slice(0, COLOURS).map(([method]) => method);
-  return wins.size <= COLOURS ? [...wins.keys()] : ranked.sort((a, b) => a - b);
+  const { cells, steps, better } = shown(), places = new Map(), sign = better === "higher" ? -1 : 1;
+  for (const count of steps) {
+    const column = cells.filter(cell => cell.steps === count && !data.references[cell.method] && Number.isFinite(cell.value));
+    column.sort((a, b) => sign * (a.value - b.value));
+    column.forEach((cell, place) => places.set(cell.method, [...(places.get(cell.method) ?? []), place]));
+  }
+  const mean = own => own.reduce((sum, place) => sum + place, 0) / own.length;
+  const ranked = [...places].sort(([, a], [, b]) => Math.min(...a) - Math.min(...b) || mean(a) - mean(b));
+  return ranked.slice(0, COLOURS).map(([method]) => method).sort((a, b) => a - b);
 }
 
 function colour(methods) {

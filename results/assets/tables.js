@@ -115,8 +115,8 @@ function board() {
 function caption(metric) {
   const scored = metric.cells.filter(cell => cell.count), protocols = [...new Set(scored.map(cell => cell.protocol))];
   const counts = [...new Set(scored.map(cell => cell.count))].map(count => count.toLocaleString("en")).join(" or ");
-  const direction = { lower: "Lower is better; bold is best of its column or tied with it.",
-    higher: "Higher is better; bold is best of its column or tied with it.", "": "Not a ranking." }[metric.better];
+  const bold = metric.cells.some(cell => cell.best) ? "; bold where no other method is significantly better." : ".";
+  const direction = { lower: `Lower is better${bold}`, higher: `Higher is better${bold}`, "": "Not a ranking." }[metric.better];
   const seeds = [...new Set(metric.cells.filter(cell => !data.references[cell.method]).map(cell => cell.seeds))].sort((a, b) => a - b);
   const behind = seeds.length ? `Mean over ${seeds.length > 1 ? `${seeds[0]} to ` : ""}${plural(seeds.at(-1), "training seed")}. ` : "";
   return [`${direction} ${metric.note} ${behind}`, protocols.length ? `${counts} samples under protocol ` : "",
@@ -127,7 +127,7 @@ function publishedTable() {
   if (!data.published) return at("published").remove();
   const names = data.published.columns, place = name => names.indexOf(name);
   const rows = data.published.rows.map(values => ({ values, cell: ours(values, place) }));
-  const constant = index => !["label", "method", "metric", "steps", "nfe", "value"].includes(names[index])
+  const constant = index => index !== undefined && !["label", "method", "metric", "steps", "nfe", "value"].includes(names[index])
     && rows.every(row => row.values[index] === rows[0].values[index]);
   const columns = names.map((name, index) => ({ title: name, index, left: rows.some(row => typeof row.values[index] === "string"),
     key: row => row.values[index] ?? NaN, text: row => textOf(name, row.values[index]) }));
