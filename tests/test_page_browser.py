@@ -57,8 +57,8 @@ def small(tmp_path_factory):
     runs = load_runs(sweep(folder))
     evil, dead = record(EVIL, run_id="evil"), record("dead", status="diverged", reason="loss is NaN")
     runs += [(evil, [row(evil, 1, 50.0), row(evil, 4, float("inf"))]), (dead, [])]
-    published = pd.DataFrame({"label": ["lsd", "lsd"], "metric": ["fd_digits8", "fd_digits8"], "steps": [1, 3], "value": [0.5, 0.4],
-                              "paper": ["one paper"] * 2, "status": [EVIL, "read"]})  # fmt: skip
+    published = pd.DataFrame({"label": "lsd", "metric": "fd_digits8", "steps": [1, 3], "value": [0.5, 0.4],
+                              "paper": "one paper", "status": [EVIL, "read"]})  # fmt: skip
     return page.write(folder, table.leaderboard(runs), runs, "small", published=published)
 
 
