@@ -98,7 +98,7 @@ def table(out: Path, name: str, runs: Sequence[str], order: list[str], published
     archive.write(folder / archive.FILE, records, about)
     frame = report.write(records, folder, order, samples(folders), protocols=protocols, published=published)
     print(plain(frame))
-    for file in ("leaderboard.csv", "leaderboard.md", "published.md", "metric_vs_steps.png", "samples.png"):
+    for file in ("leaderboard.csv", "leaderboard.md", "published.md", "metric_vs_steps.png", "samples.png", "index.html"):
         if (folder / file).exists():
             print(folder / file)
 
