@@ -1,7 +1,7 @@
 """Features and distances of real images are those that tests/make_golden.py wrote by the reference implementations.
 
-Every run takes 8 images per protocol. The other 56 and the distance of 300 test images against 600 training images are 900 passes
-of the network per protocol, and need FEWSTEP_SLOW=1 (about ten minutes on one core).
+Every run takes 8 images per protocol. The other 56 and the distance of 300 test images against 600 training images are 900
+passes of the network per protocol, and need FEWSTEP_SLOW=1 (about ten minutes on one core).
 """
 
 import os
