@@ -19,7 +19,7 @@ def rows(out: Path, *arguments: str) -> list[dict[str, Any]]:
     assert run.main([*arguments, f"out={out}"]) == 0
     found = [row.to_dict() for folder in sorted((out / "runs").iterdir()) for row in read_rows(folder)]
     keys = ("run_id", "label", "images_seen", "steps", "evaluation_seed", "metric")
-    return sorted(found, key=lambda row: tuple(row[key] for key in keys))
+    return sorted(found, key=lambda row: [row[key] for key in keys])
 
 
 @pytest.fixture()

@@ -197,4 +197,9 @@ def test_samples_that_do_not_fit_are_one_clear_line(
     error = capsys.readouterr().err
     assert error.startswith("error: ") and error.count("\n") == 1
     assert re.search(told, error)
-    assert given.main([str(tmp_path / "mode.npy"), *options]) == 2 and "made.npy" in capsys.readouterr().err
+
+
+def test_a_file_that_is_not_there_is_named_with_its_neighbours(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "made.npy").touch()
+    assert given.main([str(tmp_path / "mode.npy"), "data=digits"]) == 2
+    assert re.match(r"error: SAMPLES=.*mode\.npy does not exist; .* has made\.npy\n$", capsys.readouterr().err)
