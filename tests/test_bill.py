@@ -158,5 +158,5 @@ def test_every_network_that_is_sampled_from_is_counted_and_exported(tmp_path: Pa
 def test_a_run_in_a_stage_before_its_networks_are_made_is_not_sampled_from(tmp_path: Path) -> None:
     (job,) = [job for job in planned("tcm") if job.kind == "method"]
     run(tmp_path, [job], stop_after=0)
-    with pytest.raises(ValueError, match=r"stage 'first' \(1 of 2\).* net, first.* complete in the last"):
+    with pytest.raises(ValueError, match=r"stage 'first' \(1 of 2\).*net, first.* complete in the last"):
         load(tmp_path / job.id)
