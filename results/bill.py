@@ -27,6 +27,8 @@ def bill(paying: Sequence[RunRecord], done: Sequence[Score], shared: Mapping[str
     Compute is in forward evaluations of a row (results/budget.py), memory in bytes; `total_compute` bills the whole teacher.
     """
     part = {score.run_id: score.part for score in done}
+    if all(value == 1.0 for value in part.values()):
+        part = {}
 
     def own(values: Sequence[float]) -> float:
         return mean([value * part.get(r.run_id, 1.0) for r, value in zip(paying, values, strict=True)] or [0.0])

@@ -11,7 +11,7 @@ import difflib
 import math
 from collections import defaultdict
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from results.budget import At
 from results.labels import distinct_labels
@@ -27,8 +27,7 @@ class ProtocolError(ValueError):
     """Rows of one metric that were scored under different protocols cannot stand in one table."""
 
 
-@dataclass(frozen=True)
-class Compatible:
+class Compatible(NamedTuple):
     """What some papers report: chosen by the metric itself, so never ranked and never the default.
 
     `extreme`: the best of the evaluation seeds; `checkpoint`: the best checkpoint for this step count.
@@ -38,8 +37,7 @@ class Compatible:
     checkpoint: float
 
 
-@dataclass(frozen=True)
-class Score:
+class Score(NamedTuple):
     """One metric of one training seed at one step count.
 
     `value` is the mean of `values`, which stand in the order of the evaluation seeds `draws`. `part` is the share of the
@@ -58,7 +56,7 @@ class Score:
     nfe_rows: float
     images_seen: int
     evaluation_seeds: int
-    count: int
+    samples: int
     value: float
     floor: float
     excess: float
@@ -125,9 +123,12 @@ def primary_metric(runs: Runs) -> str | None:
 
 def _variants(group: Sequence[EvalRow]) -> dict[Variant, list[EvalRow]]:
     """Variant -> its rows of every checkpoint."""
+    first = group[0]
+    if all(row.sampler == first.sampler and row.ema == first.ema and not row.extra.get("grid") for row in group):
+        return {(first.sampler, first.ema, ""): list(group)}
     variants: dict[Variant, list[EvalRow]] = defaultdict(list)
     for row in group:
-        variants[row.sampler, row.ema, str(row.extra.get("grid", ""))].append(row)
+        variants[row.sampler, row.ema, str(row.extra.get("grid") or "")].append(row)
     return variants
 
 
@@ -140,10 +141,12 @@ def _last(rows: Sequence[EvalRow]) -> list[EvalRow]:
 
 def _compatible(rows: Sequence[EvalRow], last: Sequence[EvalRow]) -> Compatible:
     best = max if metric_info(last[0].metric).better == "higher" else min
+    if len(rows) == len(last):
+        return Compatible(best([row.value for row in last]), mean([row.value for row in last]))
     checkpoints: dict[int, dict[int, float]] = defaultdict(dict)
     for row in rows:
         checkpoints[row.images_seen][row.evaluation_seed] = row.value
-    return Compatible(best(row.value for row in last), best(mean([*own.values()]) for own in checkpoints.values()))
+    return Compatible(best([row.value for row in last]), best([mean([*own.values()]) for own in checkpoints.values()]))
 
 
 def _difference(variant: Variant, declared: Variant) -> str:
@@ -160,7 +163,7 @@ def _score(label: str, seed: int, record: RunRecord, every: Sequence[EvalRow]) -
         label=label, family=row.label if reference else record.label, run_id=record.run_id, seed=seed,
         metric=row.metric, steps=row.steps, sampler=row.sampler, ema=row.ema,
         protocol=row.protocol, reference=reference, images_seen=row.images_seen,
-        evaluation_seeds=len(rows), count=min(row.count for row in rows),
+        evaluation_seeds=len(rows), samples=min([row.count for row in rows]),
         nfe=mean([row.nfe for row in rows]), nfe_rows=mean([row.nfe_rows for row in rows]),
         value=mean(values), values=values, draws=tuple(row.evaluation_seed for row in rows),
         part=min(1.0, row.images_seen / record.images_seen) if record.images_seen else 1.0,
@@ -171,4 +174,4 @@ def _score(label: str, seed: int, record: RunRecord, every: Sequence[EvalRow]) -
 
 def _mean_extra(rows: Sequence[EvalRow], key: str) -> float:
     """Mean of a number in `extra`; NaN where rows do not carry it."""
-    return mean([float(value) for row in rows if (value := row.extra.get(key)) is not None])
+    return mean([float(row.extra[key]) for row in rows if row.extra.get(key) is not None])

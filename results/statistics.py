@@ -59,9 +59,10 @@ def mean(values: Sequence[float]) -> float:
     """Arithmetic mean, independent of order; NaN if empty or if any value is NaN."""
     if not values:
         return math.nan
-    if not all(map(math.isfinite, values)):
+    try:
+        return math.fsum(values) / len(values)
+    except (ValueError, OverflowError):  # infinities of both signs, or a sum beyond all floats
         return float(sum(values)) / len(values)
-    return math.fsum(values) / len(values)
 
 
 def interval(values: Sequence[float]) -> Interval:

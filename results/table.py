@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +106,14 @@ class _Context:
     shared: Mapping[str, int]  # teacher -> runs that learn from it
     budget: bool  # drawn at a budget
     scored: Collection[str]  # runs with any row
+    bills: dict[Any, dict[str, Any]] = field(default_factory=dict)  # a method's metrics and step counts share their bill
+
+    def bill(self, label: str, paying: Sequence[RunRecord], done: Sequence[Score]) -> dict[str, Any]:
+        """What the runs `paying` spent up to the checkpoints of `done`."""
+        key = (label, *((score.run_id, score.images_seen) for score in done))
+        if key not in self.bills:
+            self.bills[key] = bill.bill(paying, done, self.shared)
+        return self.bills[key]
 
 
 def _row(
@@ -131,11 +139,11 @@ def _row(
         "protocol": shown[0].protocol if shown else "", "ema": shown[0].ema if shown else "",
         "sampler": shown[0].sampler if shown else "",
         "evaluation_seeds": min((score.evaluation_seeds for score in shown), default=0),
-        "count": min((score.count for score in shown), default=0),
+        "count": min((score.samples for score in shown), default=0),
         "floor": _mean_known([score.floor for score in shown]), "excess": _mean_known([score.excess for score in done]),
         "status": "done" if reference else _status(outcomes, max(context.seeds, 1)),
         "seeds_failed": sum(outcome in ("diverged", "failed") for outcome in outcomes),
-        **bill.bill(paying, done, context.shared),
+        **context.bill(label, paying, done),
         "min_of_evaluation_seeds": mean([score.compatible.extreme for score in done]),
         "best_checkpoint": mean([score.compatible.checkpoint for score in done]),
     }  # fmt: skip
