@@ -43,14 +43,14 @@ def metric_vs_steps(frame: pd.DataFrame, path: Path, metric: str | None = None, 
         panels.draw(figure, lines, references, name, subtitle)
         save_figure(figure, path)
         return path
-    axes = figure.add_subplot()
+    axes, every = figure.add_subplot(), lines
     if lines["method"].nunique() > PANELS:
-        lines, others = _leaders(lines, metric_info(name).better), lines
-        _grey(axes, others)
-        subtitle += f"\n{others['method'].nunique()} methods, those best at some step count in colour"
+        lines = _leaders(every, metric_info(name).better)
+        _grey(axes, every)
+        subtitle += f"\n{every['method'].nunique()} methods, those best at some step count in colour"
     for index, (label, rows) in enumerate(lines.groupby("method", sort=False)):
         _line(axes, str(label), rows.sort_values("nfe"), index)
-    _scales(axes, lines, references)
+    _scales(axes, every, references)
     _references(axes, references)
     _decorate(figure, axes, name, subtitle)
     save_figure(figure, path)
