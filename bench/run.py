@@ -115,7 +115,7 @@ def table(out: Path, name: str, listing: Mapping[str, Any], published: str | Non
     archive.write(folder / archive.FILE, records, about)
     frame = report.write(records, folder, order, samples(folders, labels), protocols=protocols, published=published)
     print(plain(frame))
-    for file in ("leaderboard.csv", "leaderboard.md", "published.md", "metric_vs_steps.png", "samples.png"):
+    for file in (*report.FILES, "published.md", "samples.png"):
         if (folder / file).exists():
             print(folder / file)
 
