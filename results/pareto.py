@@ -66,9 +66,10 @@ def draw(points: pd.DataFrame, path: Path) -> Path:
     costs = list(dict.fromkeys(points["cost"])) or ["nfe_rows"]
     for axes, cost in zip(figure.subplots(1, len(costs), sharey=True, squeeze=False)[0], costs, strict=True):
         _view(axes, points[points["cost"] == cost], cost)
-    metric = str(points["metric"].iloc[0]) if len(points) else "nothing scored yet"
+    metric = str(points["metric"].iloc[0]) if len(points) else "nothing to rank yet"
     info = metric_info(metric)
-    figure.suptitle(f"{metric}: best at its price ({info.better} is better)", fontsize=12, fontweight="bold")
+    direction = f" ({info.better} is better)" if len(points) else ""
+    figure.suptitle(f"{metric}: best at its price{direction}", fontsize=12, fontweight="bold")
     figure.supylabel(info.title, fontsize=9)
     save_figure(figure, path)
     return path
@@ -76,6 +77,8 @@ def draw(points: pd.DataFrame, path: Path) -> Path:
 
 def _view(axes: Axes, points: pd.DataFrame, cost: str) -> None:
     axes.plot(points["price"], points["value"], "o", color="#cccccc", markersize=3.5, markeredgewidth=0, zorder=2)
+    if points.empty:
+        return
     each = points["steps"] if cost != "nfe_rows" else points["steps"] * 0
     edges = [(edge["league"].iloc[0], int(each[edge.index[0]]), edge.sort_values("price"))
              for _, edge in points[points["frontier"]].groupby(["league", each], sort=False)]  # fmt: skip

@@ -63,7 +63,7 @@ def sweeps(tmp_path: Path) -> Path:
     for name, points in {"one": "[{method: psd_m, method.eta: 0.75}, {method: psd_m, method.eta: 0.5}]",
                          "two": "[{method: psd_m}, {method: flow_matching}, {method: psd_u}]"}.items():
         (folder / f"{name}.yaml").write_text(
-            f"# @package _global_\nsweep:\n  name: {name}\n  axes: {{seed: [0]}}\n  also: {points}\n  knobs: {{}}\n  note: ''\n")
+            f"# @package _global_\nsweep: {{name: {name}, axes: {{seed: [0]}}, also: {points}, knobs: {{}}, note: ''}}\n")
     return tmp_path
 
 
