@@ -188,7 +188,7 @@ def many(tmp_path, count):
 @pytest.mark.parametrize("count", [12, 13])
 def test_many_methods_get_a_panel_each(tmp_path, monkeypatch, count):
     seen = []
-    monkeypatch.setattr(panels, "_panel", lambda axes, lines, references, label, top: seen.append((label, top)))
+    monkeypatch.setattr(panels, "_panel", lambda axes, lines, references, label, top, paths: seen.append((label, top)))
     report.write(many(tmp_path, count), tmp_path / "out")
     assert len(seen) == (count if count > 12 else 0)
     assert all(top < 1000 for _, top in seen), "what blows up does not flatten the others"
