@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import warnings
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 
 from results.record import EvalRow, RecordError, RunRecord
 from results.scores import Runs
-from results.store import StoreError, write_bytes
+from results.store import StoreError, StoreWarning, write_bytes
 
 FILE = "records.jsonl.gz"
 
@@ -29,14 +30,25 @@ def write(path: Path, runs: Runs, sweep: Mapping[str, Any]) -> None:
 
 
 def read(path: Path) -> tuple[list[tuple[RunRecord, list[EvalRow]]], dict[str, Any]]:
-    """The runs and the sweep's description. Raises StoreError for a damaged file, RecordError for another schema."""
+    """The runs and the sweep's description. Raises StoreError for a damaged file.
+
+    A run whose record does not follow the schema costs a StoreWarning and is left out; RecordError if that is every one.
+    """
     try:
         sweep, *lines = [json.loads(line) for line in gzip.decompress(path.read_bytes()).decode().splitlines()]
         found = [(line["run"], line["rows"]) for line in lines]
     except (OSError, EOFError, ValueError, KeyError, TypeError, zlib.error) as error:
         raise StoreError(f"{path}: not a whole archive of records ({error}); rebuild it from its runs") from error
-    where = str(path)
-    try:
-        return [(RunRecord.from_dict(r, where), [EvalRow.from_dict(row, where) for row in rows]) for r, rows in found], sweep
-    except AttributeError as error:
-        raise RecordError(f"{path}: a line holds no record") from error
+    runs = []
+    for number, (run, rows) in enumerate(found, 2):
+        where = f"{path}:{number}"
+        try:
+            runs.append((RunRecord.from_dict(run, where), [EvalRow.from_dict(row, where) for row in rows]))
+        except (AttributeError, RecordError) as error:
+            reason = error if isinstance(error, RecordError) else RecordError(f"{where}: a line holds no record")
+            if len(found) == 1:
+                raise reason from error
+            warnings.warn(f"run left out of the table: {reason}", StoreWarning, stacklevel=2)
+    if found and not runs:
+        raise RecordError(f"{path}: no run in it follows the schema; score it again with the version that wrote it")
+    return runs, sweep

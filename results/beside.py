@@ -1,26 +1,32 @@
-"""Published numbers beside ours: `results/published/NAME.csv`, with the columns label, metric, steps, value, count, budget
-and paper.
+"""Published numbers beside ours: `results/published/NAME.csv`, each with its own budget, network and protocol.
 
-`label` and `metric` are those of our table, `count` is the number of samples that were scored, `budget` of training
-images. Of a metric with a floor both sides are shown as excess over it too; the floor is ours, measured on perfect samples
-of our count, so a published number has its excess only where the counts are equal.
+Columns: label (of our table; empty for a method we do not have), name (the paper's), dataset, metric, steps (network
+evaluations; empty where the solver chose), value, count (samples scored), budget (training images), params, league, protocol,
+source and status (READ-P: read in the primary source; READ-S: in a secondary one; RECALLED: from memory). What is not known is
+empty. No number is comparable unless everything that it depends on is known and agrees with ours.
+
+Of a metric with a floor both sides are shown as excess over it too; the floor is ours, measured on perfect samples of our
+count, so a published number has its excess only where the counts are equal.
 """
 
 from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Hashable
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from results.metric import metric_info
-from results.render import number
+from results.numbers import count, number, steps_title
 from results.store import StoreError, write_text
 
 FOLDER = Path(__file__).parent / "published"
+LIST = "Every published number"
+NEAR = 1.1  # budgets and networks within this factor count as equal
+Row = Mapping[Any, Any]
 
 
 def load(name: str) -> pd.DataFrame:
@@ -29,49 +35,96 @@ def load(name: str) -> pd.DataFrame:
     if not path.exists():
         near = difflib.get_close_matches(name, [p.stem for p in FOLDER.glob("*.csv")], 1, 0) or ["none"]
         raise StoreError(f"sweep.published: there is no table {name!r} in results/published; nearest: {near[0]!r}")
-    return pd.read_csv(path)
+    texts = ("label", "name", "dataset", "metric", "league", "protocol", "source", "status")
+    return pd.read_csv(path, dtype=dict.fromkeys(texts, str)).fillna(dict.fromkeys(texts, ""))
 
 
 def write(folder: Path, frame: pd.DataFrame, name: str) -> Path:
-    """Write published.md into `folder`; returns its path."""
-    path = Path(folder) / "published.md"
-    write_text(path, markdown(frame, load(name), name))
+    """Write published.md and published.csv into `folder`; returns the page's path."""
+    path, published = Path(folder) / "published.md", load(name)
+    write_text(path, markdown(frame, published, name))
+    write_text(path.with_suffix(".csv"), marked(frame, published).to_csv(index=False, lineterminator="\n"))
     return path
 
 
+def marked(ours: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
+    """The published table with three more columns: `ours` (our value there), `comparable`, and `because`."""
+    own = {(r["method"], r["metric"], r["steps"]): r for r in _methods(ours).to_dict("records")}
+    rows = [(row, own.get((row["label"], row["metric"], row["steps"]))) for row in published.to_dict("records")]
+    reasons = ["; ".join(_against(row, mine)) for row, mine in rows]
+    values = [math.nan if mine is None else mine["value"] for _, mine in rows]
+    return published.assign(ours=values, comparable=["no" if reason else "yes" for reason in reasons], because=reasons)
+
+
+def _against(row: Row, mine: Row | None) -> list[str]:
+    """Why a published number must not be compared with ours; [] if it may be."""
+    if mine is None:
+        return ["not measured here"]
+    protocol = str(mine.get("protocol", ""))
+    found = [] if row["protocol"] and protocol.startswith(f"{row['protocol']}-v") else [
+        f"protocol {row['protocol'] or 'unknown'}, ours {protocol or 'unknown'}"]  # fmt: skip
+    for name, theirs, its, factor in (("samples", row["count"], mine.get("count"), 1.0),
+                                      ("training images", row["budget"], mine.get("images_seen"), NEAR),
+                                      ("network", row["params"], mine.get("params"), NEAR)):  # fmt: skip
+        if pd.isna(theirs):
+            found.append(f"{name} unknown")
+        elif not its or not 1 / factor <= theirs / its <= factor:
+            found.append(f"{name} {count(theirs)}, ours {count(its or 0)}")
+    if row["dataset"].endswith("-cond"):
+        found.append("conditional on the class")
+    if row["league"] != mine.get("league", "plain"):
+        found.append(f"league {row['league']}")
+    if row["status"] == "RECALLED":
+        found.append("recalled, not read")
+    return found
+
+
 def markdown(ours: pd.DataFrame, published: pd.DataFrame, name: str) -> str:
-    """One section per published metric: our mean, the published value, and both as excess where there is a floor."""
-    sections = [_section(ours[ours["metric"] == metric], part, str(metric)) for metric, part in published.groupby("metric")]
-    aligned = ours[(ours["metric"] == "kl") & (ours["sampler"] != "reference")]
+    """For each published metric that we have, method by method; then every published number with its provenance."""
+    sections = []
+    for metric, part in published.groupby("metric"):
+        own, ran = _methods(ours[ours["metric"] == metric]), part[part["label"] != ""]
+        if not own.empty:
+            sections.append(_section(own, ran[ran["steps"].isin(own["steps"])], str(metric)))
+    aligned = _methods(ours[ours["metric"] == "kl"])
     if "kl_50" in set(published["metric"]) and not aligned.empty:
-        sections.append(_aligned(aligned, sorted(published["steps"].unique())))
-    return "\n\n".join([f"# Ours and published: {name}", *sections]) + "\n"
+        sections.append(_aligned(aligned, sorted(int(n) for n in published["steps"].unique())))
+    return "\n\n".join([f"# Ours and published: {name}", *sections, _list(marked(ours, published))]) + "\n"
+
+
+def _methods(ours: pd.DataFrame) -> pd.DataFrame:
+    return ours[ours["sampler"] != "reference"]
 
 
 def _section(ours: pd.DataFrame, published: pd.DataFrame, metric: str) -> str:
-    steps, ours = sorted(published["steps"].unique()), ours[ours["sampler"] != "reference"]
+    steps = sorted(int(n) for n in published["steps"].unique())
     floors = ours["floor"].dropna()
     floor = float(floors.iloc[0]) if len(floors) else math.nan
-    lines = [_line(["method", "whose", *map(_steps, steps), "training images"]), _line(["---"] * (len(steps) + 3))]
+    lines = [_line(["method", "whose", *map(steps_title, steps), "training images"]), _line(["---"] * (len(steps) + 3))]
     for label, part in published.groupby("label", sort=False):
-        own, comparable = ours[ours["method"] == label], set(part["count"]) == set(ours["count"])
-        for whose, rows, images, floored in (("ours", own, own["images_seen"].max(), True),
-                                             ("published", part, part["budget"].max(), comparable)):
+        sides = [("ours", ours[ours["method"] == label], True)]
+        names = part.groupby("name", sort=False)
+        sides += [("published" if len(names) == 1 else f"published: {name}", rows, set(rows["count"]) == set(ours["count"]))
+                  for name, rows in names]  # fmt: skip
+        for whose, rows, floored in sides:
+            images = rows["images_seen" if whose == "ours" else "budget"].max()
             values = _by_steps(rows)
-            lines.append(_line([str(label), whose, *(_number(values.get(n)) for n in steps), f"{images:.3g}"]))
+            lines.append(_line([str(label), whose, *(_number(values.get(n)) for n in steps), _images(images)]))
             if floored and not math.isnan(floor):
                 above = (_number(values.get(n), floor) for n in steps)
                 lines.append(_line([str(label), f"{whose} - floor", *above, ""]))
-    info, paper = metric_info(metric), ", ".join(dict.fromkeys(published["paper"]))
-    caption = f"{info.note} Published: {paper}. Not the same budget: read the order, not the difference."
+    info = metric_info(metric)
+    sources = list(dict.fromkeys(published["source"]))
+    caption = f"{info.note} Published: {sources[0]}." if len(sources) == 1 else info.note
+    caption += " Not one budget and protocol: read the order, not the difference; published.csv says why of each number."
     if not math.isnan(floor):
         caption += f" Floor at our {int(ours['count'].max()):,} samples: {number(floor)}."
     return "\n".join([f"## {info.name}: {info.title}", "", caption, "", *lines])
 
 
-def _aligned(ours: pd.DataFrame, steps: list[int]) -> str:
+def _aligned(ours: pd.DataFrame, steps: Sequence[int]) -> str:
     """Our own grid: the excess of each method, with its interval moved by the floor."""
-    lines = [_line(["method", *map(_steps, steps)]), _line(["---"] * (len(steps) + 1))]
+    lines = [_line(["method", *map(steps_title, steps)]), _line(["---"] * (len(steps) + 1))]
     for label, part in ours.groupby("method", sort=False):
         rows = {int(row["steps"]): row for row in part.to_dict("records")}
         lines.append(_line([str(label), *(_excess(rows[n]) if n in rows else "" for n in steps)]))
@@ -80,22 +133,39 @@ def _aligned(ours: pd.DataFrame, steps: list[int]) -> str:
     return "\n".join(["## kl: the same on aligned cells", "", caption, "", *lines])
 
 
+def _list(published: pd.DataFrame) -> str:
+    head = ["method", "data", "NFE", "metric", "published", "ours", "comparable", "samples", "images", "params", "protocol",
+            "source", "status"]  # fmt: skip
+    lines = [_line(head), _line(["---"] * len(head))]
+    for row in published.to_dict("records"):
+        verdict = "yes" if row["comparable"] == "yes" else f"no: {row['because']}"
+        sizes = ("" if pd.isna(row[key]) else count(row[key]) for key in ("count", "budget", "params"))
+        steps = "adaptive" if pd.isna(row["steps"]) else f"{row['steps']:.0f}"
+        origin = [row["protocol"] or "unknown", row["source"] or "unknown", row["status"]]
+        value = [f"{row['value']:g}", _number(row["ours"]), verdict]
+        lines.append(_line([row["name"], row["dataset"], steps, row["metric"], *value, *sizes, *origin]))
+    caption = ("Comparable: protocol, number of samples, training images and network are all known and agree with ours "
+               f"(images and network within a factor {NEAR}). Status: READ-P from the primary source, READ-S from a secondary "
+               "one, RECALLED from memory.")  # fmt: skip
+    return "\n".join([f"## {LIST}", "", caption, "", *lines])
+
+
 def _number(value: float | None, less: float = 0.0) -> str:
     return "–" if value is None or math.isnan(value) else number(value - less)
+
+
+def _images(value: float) -> str:
+    return "–" if pd.isna(value) else f"{value:.3g}"
 
 
 def _by_steps(part: pd.DataFrame) -> dict[int, float]:
     return {int(row["steps"]): float(row["value"]) for row in part.to_dict("records")}
 
 
-def _excess(row: dict[Hashable, Any]) -> str:
-    bounds = "" if pd.isna(row["low"]) else f" [{row['low'] - row['floor']:.4f}, {row['high'] - row['floor']:.4f}]"
+def _excess(row: Row) -> str:
+    bounds: str = "" if pd.isna(row["low"]) else f" [{row['low'] - row['floor']:.4f}, {row['high'] - row['floor']:.4f}]"
     return f"{row['value'] - row['floor']:.4f}{bounds}"
 
 
-def _steps(steps: int) -> str:
-    return "1 step" if steps == 1 else f"{steps} steps"
-
-
-def _line(cells: list[str]) -> str:
+def _line(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"

@@ -11,6 +11,7 @@ import math
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
 
@@ -28,8 +29,10 @@ def draw(figure: Figure, lines: pd.DataFrame, references: pd.DataFrame, metric: 
     figure.set_size_inches(11.0, 1.0 + 1.55 * rows)
     grid = np.atleast_1d(figure.subplots(rows, COLUMNS, sharex=True, sharey=True, squeeze=False).ravel())
     top = _top(lines, references)
+    ordered = lines.assign(value=lines["value"].clip(upper=top)).sort_values("nfe")
+    paths = {str(name): rows[["nfe", "value"]].to_numpy(float) for name, rows in ordered.groupby("method", sort=False)}
     for axes, label in zip(grid, labels, strict=False):
-        _panel(axes, lines, references, label, top)
+        _panel(axes, lines, references, label, top, paths)
     _scales(grid[0], lines, references, top)
     for axes in grid[len(labels):]:
         axes.set_axis_off()
@@ -44,12 +47,13 @@ def draw(figure: Figure, lines: pd.DataFrame, references: pd.DataFrame, metric: 
                      "network evaluations per sample (NFE)", fontsize=9)  # fmt: skip
 
 
-def _panel(axes: Axes, lines: pd.DataFrame, references: pd.DataFrame, label: str, top: float) -> None:
+def _panel(
+    axes: Axes, lines: pd.DataFrame, references: pd.DataFrame, label: str, top: float, paths: dict[str, np.ndarray]
+) -> None:
     for value in references["value"]:
         axes.axhline(value, color="#777777", linestyle=(0, (4, 3)), linewidth=0.7, zorder=1)
-    for other, rows in lines.sort_values("nfe").groupby("method", sort=False):
-        if other != label:
-            axes.plot(rows["nfe"], rows["value"].clip(upper=top), color=GREY, linewidth=0.7, zorder=2)
+    axes.add_collection(LineCollection([path for other, path in paths.items() if other != label], colors=GREY,
+                                       linewidths=0.7, zorder=2))  # fmt: skip
     own = lines[(lines["method"] == label) & np.isfinite(lines["value"].to_numpy(float))].sort_values("nfe")
     inside = own[own["value"] <= top]
     axes.plot(own["nfe"], own["value"].clip(upper=top), color=COLOUR, linewidth=1.6, zorder=3)

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
 
@@ -29,6 +30,7 @@ MARKERS = ("o", "s", "^", "D", "v", "<", ">", "X")  # seven colours, eight marke
 STYLES: tuple[Any, ...] = ("-", (0, (6, 1, 1, 1)), ":")  # plain dashes are left to the references
 DPI = 150
 TOGETHER = 12  # more lines than that are a thicket: each gets a panel of its own
+PANELS = 60  # more panels than that are a book: the best lines are named, the others stay grey
 
 
 def metric_vs_steps(frame: pd.DataFrame, path: Path, metric: str | None = None, subtitle: str = "") -> Path:
@@ -37,18 +39,36 @@ def metric_vs_steps(frame: pd.DataFrame, path: Path, metric: str | None = None, 
     part = frame[frame["metric"] == name]
     lines, references = part[part["sampler"] != "reference"], part[part["sampler"] == "reference"]
     figure = Figure(figsize=(8.6, 6.4), layout="constrained")
-    if lines["method"].nunique() > TOGETHER:
+    if TOGETHER < lines["method"].nunique() <= PANELS:
         panels.draw(figure, lines, references, name, subtitle)
         save_figure(figure, path)
         return path
-    axes = figure.add_subplot()
+    axes, every = figure.add_subplot(), lines
+    if lines["method"].nunique() > PANELS:
+        lines = _leaders(every, metric_info(name).better)
+        _grey(axes, every)
+        subtitle += f"\n{every['method'].nunique()} methods, those best at some step count in colour"
     for index, (label, rows) in enumerate(lines.groupby("method", sort=False)):
         _line(axes, str(label), rows.sort_values("nfe"), index)
-    _scales(axes, lines, references)
+    _scales(axes, every, references)
     _references(axes, references)
     _decorate(figure, axes, name, subtitle)
     save_figure(figure, path)
     return path
+
+
+def _leaders(lines: pd.DataFrame, better: str) -> pd.DataFrame:
+    """The lines of the methods with the best mean at some step count, in the order of the frame."""
+    finite = lines[np.isfinite(lines["value"].to_numpy(float))].groupby("steps")["value"]
+    best = finite.idxmax() if better == "higher" else finite.idxmin()
+    return lines[lines["method"].isin(lines.loc[best, "method"])]
+
+
+def _grey(axes: Axes, lines: pd.DataFrame) -> None:
+    """All methods at once, without names."""
+    ordered = lines[np.isfinite(lines["value"].to_numpy(float))].sort_values("nfe")
+    paths = [rows[["nfe", "value"]].to_numpy(float) for _, rows in ordered.groupby("method", sort=False)]
+    axes.add_collection(LineCollection(paths, colors=panels.GREY, linewidths=0.6, zorder=1.5))
 
 
 def _line(axes: Axes, label: str, rows: pd.DataFrame, index: int) -> None:

@@ -1,13 +1,14 @@
 """`python -m results.readme`: put the tables of reference runs into README.md, between their markers.
 
-A block opens with `<!-- NAME -->` and ends with `<!-- end -->`. In between goes results/reference/NAME.md, or all tables of
-NAME/published.md there, or the first one of NAME/leaderboard.md. A test compares the two, so that the README cannot
-drift from what was run.
+A block opens with `<!-- NAME -->` and ends with `<!-- end -->`. In between goes results/reference/NAME.md, or the tables
+of NAME/published.md there (but for its long list), or the first one of NAME/leaderboard.md. A test compares the two, so that
+the README cannot drift from what was run.
 """
 
 import re
 from pathlib import Path
 
+from results.beside import LIST
 from results.store import write_text
 
 ROOT = Path(__file__).parent.parent
@@ -29,8 +30,9 @@ def block(reference: Path, name: str) -> str:
 
 
 def tables(page: Path) -> list[str]:
-    """The Markdown tables of a page, captions included, headings not."""
-    return [section.split("\n", 1)[1].strip() for section in page.read_text().split("\n## ")[1:]]
+    """The Markdown tables of a page, captions included, headings not; without the list of every published number."""
+    sections = [section.split("\n", 1) for section in page.read_text().split("\n## ")[1:]]
+    return [text.strip() for title, text in sections if title != LIST]
 
 
 if __name__ == "__main__":

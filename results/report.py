@@ -1,4 +1,4 @@
-"""Rebuild tables and pictures from run folders alone: `python -m results.report FOLDER... [--out DIR] [--metric NAME]`.
+"""Rebuild tables and pictures from run folders alone: `python -m results.report FOLDER... [options]`.
 
 FOLDER is a folder of runs, one run folder, a sweep folder (its runs.json names the runs in ../../runs), or the file
 records.jsonl.gz that a sweep leaves and that holds the records of all its runs.
@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import gc
+import math
 import sys
 import warnings
 from collections.abc import Collection, Sequence
@@ -16,13 +18,19 @@ from typing import Any
 
 import pandas as pd
 
-from results import archive, beside, gallery, page, plots, table
+from results import archive, beside, gallery, page, paired, pareto, plots, table
+from results.budget import At, own_compute, teacher_compute
+from results.labels import relabelled
+from results.latex import latex
 from results.record import RecordError
 from results.render import plain
 from results.scores import ProtocolError, Runs
-from results.store import RUN_FILE, StoreError, StoreWarning, load_runs, read_json
+from results.store import EVALS_FILE, RUN_FILE, StoreError, StoreWarning, load_runs, read_json, write_text
 
 SWEEP_FILE = "runs.json"
+FILES = (
+    "leaderboard.csv", "leaderboard.md", "leaderboard.tex", "pareto.csv", "pareto.png", "metric_vs_steps.png", "index.html",
+)  # fmt: skip
 
 
 def write(
@@ -34,29 +42,56 @@ def write(
     metric: str | None = None,
     protocols: Collection[str] | None = None,
     published: str | None = None,
+    at: At | None = None,
+    compatible: bool = False,
+    against: str | None = None,
 ) -> pd.DataFrame:
-    """Write leaderboard.csv, leaderboard.md, metric_vs_steps.png (and samples.png if given) into `out`.
+    """Write the leaderboard (csv, md, tex), the Pareto view (csv, png), both pictures and index.html into `out`.
 
     `published` names a table of results/published/ that then stands beside the runs in published.md.
-    Returns the tidy leaderboard. Runs that are not done appear with their status.
+    `at` draws all runs at one budget, `compatible` adds the columns of other papers' rules, `against` names a method with
+    which every other is compared seed by seed in paired.md. Returns the tidy leaderboard; runs that are not done appear with
+    their status.
     `metric` leads the table and is drawn (default: the runs' primary one). `protocols` keeps rows of these ids.
     Raises ProtocolError if one metric mixes protocols, StoreError if `out` cannot be written.
     """
     out = Path(out)
-    frame = table.leaderboard(runs, order, protocols)
+    if at is not None and at.kind == "compute":
+        runs = _billed(runs)
+    frame = table.leaderboard(runs, order, protocols, at=at, compatible=compatible)
     if metric is not None:
         frame = _leading(frame, metric)
-    table.write(out, frame, f"Leaderboard: {out.name}")
+    table.write(out, frame, f"Leaderboard: {out.name}", f"Drawn at {at.words}; newest checkpoint within it." if at else "")
+    write_text(out / "leaderboard.tex", latex(frame))
+    points = pareto.pareto(frame)
+    write_text(out / "pareto.csv", points.to_csv(index=False, na_rep="NaN", lineterminator="\n"))
+    if against is not None:
+        compared = paired.paired(runs, against, protocols, at)
+        write_text(out / "paired.csv", compared.to_csv(index=False, na_rep="NaN", lineterminator="\n"))
+        write_text(out / "paired.md", paired.markdown(compared))
     if published is not None:
         beside.write(out, frame, published)
     try:
         plots.metric_vs_steps(frame, out / "metric_vs_steps.png", subtitle=_subtitle(runs))
+        pareto.draw(points, out / "pareto.png")
         if samples:
             gallery.samples_grid(samples, out / "samples.png", order, f"Samples: {out.name}")
     except OSError as error:
         raise StoreError(f"{out}: cannot be written ({error.strerror}); choose another folder with out=") from error
-    page.write(out, frame, runs, out.name, page.pictures(out), beside.load(published) if published else None, page.note(out))
+    note = f"Drawn at {at.words}." if at else page.note(out)
+    page.write(out, frame, runs, out.name, page.pictures(out), beside.load(published) if published else None, note)
     return frame
+
+
+def _billed(runs: Runs) -> Runs:
+    """The runs whose compute is known; a StoreWarning names the others."""
+    unknown = [r.run_id for r, _ in runs if r.kind == "method" and math.isnan(own_compute(r) + teacher_compute(r))]
+    if unknown:
+        more = f" and {len(unknown) - 1} more" if len(unknown) > 1 else ""
+        warnings.warn(f"left out of a table at equal compute: {unknown[0]}{more}, written before evaluations were counted; "
+                      "use --at images=N", StoreWarning, stacklevel=3)  # fmt: skip
+    left_out = set(unknown)
+    return [run for run in runs if run[0].run_id not in left_out]
 
 
 def gather(place: Path) -> tuple[Runs, dict[str, Any]]:
@@ -65,9 +100,11 @@ def gather(place: Path) -> tuple[Runs, dict[str, Any]]:
     Broken run folders cost a StoreWarning each. Raises StoreError if there is no run at all, or the archive is damaged.
     """
     if place.is_file():
-        return archive.read(place)
-    sweep = read_json(place / SWEEP_FILE) if (place / SWEEP_FILE).exists() else {}
-    return load_runs(find_runs(place)), sweep
+        runs, sweep = archive.read(place)
+    else:
+        sweep = read_json(place / SWEEP_FILE) if (place / SWEEP_FILE).exists() else {}
+        runs = load_runs(find_runs(place))
+    return relabelled(runs, sweep.get("labels") or {}), sweep
 
 
 def find_runs(folder: Path) -> list[Path]:
@@ -80,6 +117,9 @@ def find_runs(folder: Path) -> list[Path]:
         found = [home / str(run) for run in read_json(folder / SWEEP_FILE).get("runs", [])]
         return [run for run in found if run.exists()]
     found = sorted(path.parent for path in folder.glob(f"*/{RUN_FILE}"))
+    for begun in sorted({path.parent for path in folder.glob(f"*/{EVALS_FILE}")} - set(found)):
+        warnings.warn(f"run left out of the table: {begun} holds rows but no {RUN_FILE}; run its command again to finish it",
+                      StoreWarning, stacklevel=2)  # fmt: skip
     if not found:
         hint = " (its subfolder runs/ has some)" if (folder / "runs").is_dir() else ""
         what = "holds no run" if folder.is_dir() else "does not exist"
@@ -90,6 +130,8 @@ def find_runs(folder: Path) -> list[Path]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status and prints one clear line on an error."""
     options = _parser().parse_args(arguments)
+    collecting = gc.isenabled()
+    gc.disable()  # a hundred thousand rows and nothing that refers to itself: looking for it takes a fifth of the time
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", StoreWarning)
         try:
@@ -97,6 +139,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except (ProtocolError, RecordError, StoreError, ValueError) as error:
             print(f"error: {error}", file=sys.stderr)
             status = 2
+        finally:
+            if collecting:
+                gc.enable()
     for warning in caught:
         print(f"warning: {warning.message}", file=sys.stderr)
     return status
@@ -106,14 +151,18 @@ def _report(options: argparse.Namespace) -> int:
     places = [gather(folder) for folder in options.folders]
     runs = [run for found, _ in places for run in found]
     order = [label for _, sweep in places for label in sweep.get("order") or []]
-    out = options.out or _default_out(options.folders[0])
+    out = options.out or _default_out(options.folders[0]) / (options.at or "")  # the table at a budget is another table
     published = next((name for _, sweep in places if (name := sweep.get("published"))), None)
     known = {name for _, sweep in places for name in sweep.get("protocols") or ()}
     protocols = options.protocol or known or None
-    frame = write(runs, out, order, metric=options.metric, protocols=protocols, published=published)
+    at = At.parse(options.at) if options.at else None
+    frame = write(runs, out, order, metric=options.metric, protocols=protocols, published=published, at=at,
+                  compatible=options.compat, against=options.against)
     print(plain(frame))
-    names = ("leaderboard.csv", "leaderboard.md", *(("published.md",) if published else ()), "metric_vs_steps.png")
-    print("\n".join(str(out / name) for name in names))
+    if at:
+        print(f"Drawn at {at.words}; the newest checkpoint within it.")
+    also = [*(["published.md"] if published else []), *(["paired.md"] if options.against else [])]
+    print("\n".join(str(out / name) for name in (*FILES, *also)))
     return 0
 
 
@@ -123,6 +172,11 @@ def _parser() -> argparse.ArgumentParser:
                         help="folder of runs, one run, a sweep, or a sweep's records.jsonl.gz")
     parser.add_argument("--out", type=Path, help="where to write (default: the sweep folder, or report/ beside the runs)")
     parser.add_argument("--metric", help="metric to lead the table and to draw (default: the primary one)")
+    parser.add_argument("--at", metavar="images=N|compute=N",
+                        help="compare at equal images, or at equal compute in forward evaluations with the teacher's")
+    parser.add_argument("--against", metavar="METHOD", help="compare every method with this one, seed by seed (paired.md)")
+    parser.add_argument("--compat", action="store_true",
+                        help="add other papers' rules: minimum of the evaluation seeds, best checkpoint per step count")
     parser.add_argument("--protocol", action="append", help="keep only rows of this protocol id; may be repeated")
     return parser
 

@@ -7,9 +7,12 @@ import pandas as pd
 import pytest
 from fake_results import sweep
 
+from bench import config
 from results import beside, report
+from results.record import LEAGUES
 from results.store import StoreError
 
+COLUMNS = "label,name,dataset,metric,steps,value,count,budget,params,league,protocol,source,status"
 NAME = "self_distillation_checkerboard"
 
 
@@ -69,3 +72,49 @@ def test_the_report_of_a_sweep_writes_the_page_that_its_file_names(tmp_path: Pat
     (place / "runs.json").write_text(json.dumps({"runs": runs, "order": ["lsd", "cd"], "published": NAME}))
     assert report.main([str(place)]) == 0
     assert "0.0864" in (place / "published.md").read_text()
+
+
+def test_every_table_has_its_columns_and_labels_that_exist() -> None:
+    """Each number keeps its source and status; a label is a method of ours."""
+    for path in beside.FOLDER.glob("*.csv"):
+        table = beside.load(path.stem)
+        assert ",".join(table.columns) == COLUMNS
+        assert set(table["label"]) <= {"", *config.names("method")}
+        assert set(table["status"]) <= {"READ-P", "READ-S", "RECALLED"} and (table["value"] > 0).all()
+        assert set(table["league"]) <= set(LEAGUES)
+
+
+def fid(**changes: object) -> pd.DataFrame:
+    row = {"method": "ect", "steps": 1, "metric": "fid", "value": 4.0, "floor": float("nan"), "low": 3.9, "high": 4.1,
+           "images_seen": 12_800_000, "params": 55_700_000, "sampler": "hop", "count": 50_000, "league": "plain",
+           "protocol": "legacy-tensorflow-v1-0123abcd"}  # fmt: skip
+    return pd.DataFrame([row | changes])
+
+
+def test_a_number_is_comparable_only_where_everything_is_known_and_agrees() -> None:
+    table = beside.marked(fid(), beside.load("cifar10")).set_index(["name", "steps"])
+    assert table.loc[("ECT 100k bs128", 1), "comparable"] == "yes" and table.loc[("ECT 100k bs128", 1), "ours"] == 4.0
+    assert table.loc[("ECT 400k bs128", 1), "because"] == "training images 51.2M, ours 12.8M"
+    assert table.loc[("ECT 100k bs128", 2), "because"] == "not measured here"
+    assert (table["comparable"] == "yes").sum() == 1
+
+
+@pytest.mark.parametrize(("changes", "reason"), [
+    ({"protocol": "clean-fid-v1-0123abcd"}, "protocol legacy-tensorflow, ours clean-fid-v1-0123abcd"),
+    ({"count": 10_000}, "samples 50k, ours 10k"),
+    ({"images_seen": 1_000_000}, "training images 12.8M, ours 1M"),
+    ({"params": 1_000_000}, "network 55.7M, ours 1M"),
+    ({"league": "perceptual"}, "league plain"),
+])  # fmt: skip
+def test_what_differs_is_the_reason(changes: dict[str, object], reason: str) -> None:
+    table = beside.marked(fid(**changes), beside.load("cifar10")).set_index(["name", "steps"])
+    assert table.loc[("ECT 100k bs128", 1), "because"] == reason
+
+
+def test_the_page_of_images_lists_each_number_with_its_provenance() -> None:
+    page = beside.markdown(fid(), beside.load("cifar10"), "cifar10")
+    assert cells(page, "| ect | ours")[2] == "4.00"
+    assert "| ect | published: ECT 100k bs128 | 4.54 |" in page
+    listed = page.split(f"## {beside.LIST}")[1]
+    assert len([line for line in listed.splitlines() if line.startswith("| ")]) == 2 + len(beside.load("cifar10"))
+    assert "not measured here" in listed and "READ-P" in listed
