@@ -1,0 +1,51 @@
+"""Faults in: What scores the samples: protocols, rounding, metrics, the reference side."""
+
+from fault_tables.base import of
+
+FEATURES, PROTOCOL = "tests/test_metrics_features.py", "tests/test_protocol.py"
+IMAGES, REFERENCE = "tests/test_score_images.py", "tests/test_reference.py"
+MANIFOLD = f"{FEATURES}::test_manifold_metrics_are_their_definitions"
+
+FAULTS = [
+    *of(
+        "kid", "bench/metrics/kid.py",
+        ("biased", "(_sum(x, x) - diagonal)", "_sum(x, x)",
+         f"{FEATURES}::test_kid_of_one_subset_is_torch_fidelitys_and_clean_fids"),
+        ("kernel without its width", "(part.double() @ y.T / x.shape[1] + 1) ** 3", "(part.double() @ y.T + 1) ** 3",
+         f"{FEATURES}::test_kid_of_one_subset_is_torch_fidelitys_and_clean_fids"),
+        ("error of the subsets alone", "(1 / subsets + share / (1 - share))", "(1 / subsets)",
+         f"{FEATURES}::test_kid_is_unbiased_and_its_standard_error_covers"),
+        ci="biased",
+    ),
+    *of(
+        "manifold", "bench/metrics/precision_recall.py",
+        ("neighbour counted with itself", "largest=False).values", "largest=False).values.roll(1, 1)", MANIFOLD),
+        ("density over the wrong number", "balls / (K_DENSITY * len(samples))", "balls / (K_DENSITY * len(real))", MANIFOLD),
+        ("roles exchanged", "(distance <= reach[:, None]).any(0)", "(distance <= near_real[0]).any(0)", MANIFOLD),
+    ),
+    *of(
+        "fid infinity", "bench/metrics/fid_infinity.py",
+        ("line in n", "np.polyfit(1 / sizes, found, 1)[1]", "np.polyfit(sizes, found, 1)[1]",
+         f"{FEATURES}::test_fid_infinity_is_the_intercept_of_the_line_in_one_over_n"),
+    ),
+    *of(
+        "reference", "bench/reference.py",
+        ("chunk not in the key", "net.resize, chunk, net.device.type)", "net.resize, net.device.type)",
+         f"{REFERENCE}::test_what_changes_the_features_is_another_file[chunk]"),
+        ("no second look under the lock", "if (found := _read(path, net.device, tell=True)) is not None:", "if False:",
+         f"{REFERENCE}::test_of_two_processes_one_computes_and_the_other_waits"),
+    ),
+    *of(
+        "scoring", "bench/score_images.py",
+        ("held-out distance to the training part", "self._distance(rows, self.heldout_reference)",
+         "self._distance(rows, self.reference)",
+         f"{IMAGES}::test_the_distances_are_those_of_the_features_and_held_out_data_have_their_own"),
+        ("memorised share exchanged", "share_closer(train, heldout)", "share_closer(heldout, train)",
+         f"{IMAGES}::test_a_method_that_copies_the_training_set_is_exposed_where_its_distance_is_excellent"),
+    ),
+    *of(
+        "rounding", "bench/rounding.py",
+        ("floor that rounds", '"floor": lambda x: (127.5 * x + 127.5).floor()', '"floor": lambda x: (127.5 * x + 128).floor()',
+         f"{PROTOCOL}::test_each_rounding_rule_is_its_definition"),
+    ),
+]  # fmt: skip
