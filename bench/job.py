@@ -23,7 +23,7 @@ from torch import nn
 
 from bench import baselines, checkpoint, dist, evaluate, experiment, launch, memory, protocols, trajectories
 from bench.dist import Ranks
-from bench.model import load_teacher
+from bench.model import complete, load_teacher
 from bench.score import scorer
 from bench.teacher import Velocity, exact_velocity
 from bench.train import Outcome, Trainer
@@ -184,14 +184,17 @@ class _Run:
                 append_rows(self.folder, rows)
 
     def _checkpoints(self, trainer: Trainer, last: Path | None) -> Iterator[tuple[int, Path | None, dict[str, nn.Module]]]:
-        """(step, file, networks) of the last checkpoint, and with evaluation.milestones of those before it."""
+        """(step, file, networks) of the last checkpoint, and with evaluation.milestones of those before it.
+
+        A milestone from before a network that is sampled from was made is no model, and is passed over.
+        """
         decay = self.protocol.ema
         models = {**trainer.models, "net": trainer.averaged(decay)}
         yield self.recipe.steps, last, models
         if not self.config["evaluation"].get("milestones"):
             return
         for step, path, state in checkpoint.milestones(self.folder / "checkpoints"):
-            if step < self.recipe.steps:
+            if step < self.recipe.steps and complete(self.method, models, self.recipe.images, state["stage"]):
                 earlier = copy.deepcopy(models)
                 for role, weights in state["models"].items():
                     earlier[role].load_state_dict(weights)

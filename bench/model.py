@@ -67,7 +67,12 @@ def load(folder: Path | str, ema: float | None = None, device: str | torch.devic
     method = experiment.method(config)
     shape = tuple(config["shape"])
     models = method.build(experiment.network_factory(config, shape))
-    check_complete(method, models, int(config["budget"]["images"]), state["stage"], str(path))
+    images, stage = int(config["budget"]["images"]), state["stage"]
+    if not complete(method, models, images, stage):
+        stages = method.stages(images)
+        raise ValueError(f"{path} is from stage {stages[stage].name!r} ({stage + 1} of {len(stages)}), and the networks "
+                         f"sampled from ({', '.join(method.sampled(models))}) are complete in the last; run its command again "
+                         "to go on")
     for role, module in models.items():
         module.load_state_dict(state["models"][role])
     decay = repr(float(ema if ema is not None else config["evaluation"]["ema"] or config["train"]["ema"][0]))
@@ -80,16 +85,13 @@ def load(folder: Path | str, ema: float | None = None, device: str | torch.devic
     return Model(method, models, shape, config, folder.name, torch.device(device), path.name)
 
 
-def check_complete(method: Method, models: Models, images: int, stage: int, name: str) -> None:
-    """Raise ValueError, naming the checkpoint, where a network that is sampled from is made by a later stage only.
+def complete(method: Method, models: Models, images: int, stage: int) -> bool:
+    """Whether a checkpoint of that stage holds all that is sampled from.
 
     Several networks are sampled from where stages hand them on (a frozen first one, the students of longer grids), so
     they are complete in the last stage.
     """
-    stages, roles = method.stages(images), method.sampled(models)
-    if len(roles) > 1 and stage < len(stages) - 1:
-        raise ValueError(f"{name} is from stage {stages[stage].name!r} ({stage + 1} of {len(stages)}), and the networks "
-                         f"sampled from ({', '.join(roles)}) are complete in the last; run its command again to go on")
+    return len(method.sampled(models)) == 1 or stage == len(method.stages(images)) - 1
 
 
 def load_teacher(folder: Path, device: torch.device) -> Teacher:

@@ -1,14 +1,24 @@
-"""What every test shares: a cache folder of its own, so that nothing computed under a fault or by a user is taken for whole."""
+"""What every test shares: a cache folder of its own, and skips that a gate does not let pass.
+
+FEWSTEP_REQUIRE=1 turns every skip into a failure but those of a GPU and of FEWSTEP_SLOW: a gate that lost its browser, its
+images or its cluster must say so.
+"""
 
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+
+ALLOWED = ("FEWSTEP_SLOW", "GPU", "this SciPy")
 
 
 @pytest.fixture(autouse=True, scope="session")
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """FEWSTEP_CACHE is a fresh folder for the session; processes that tests start inherit it."""
+    """FEWSTEP_CACHE is a fresh folder for the session; processes that tests start inherit it.
+
+    Nothing that was computed under a fault or by a user is then taken for whole.
+    """
     before = os.environ.get("FEWSTEP_CACHE")
     os.environ["FEWSTEP_CACHE"] = str(tmp_path_factory.mktemp("cache"))
     yield
@@ -16,3 +26,21 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         del os.environ["FEWSTEP_CACHE"]
     else:
         os.environ["FEWSTEP_CACHE"] = before
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[Any]) -> Iterator[None]:
+    return _required((yield))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[None]:
+    return _required((yield))
+
+
+def _required(report: Any) -> Any:
+    if report.skipped and os.environ.get("FEWSTEP_REQUIRE") == "1" and not hasattr(report, "wasxfail"):
+        reason = str(report.longrepr)
+        if not any(word in reason for word in ALLOWED):
+            report.outcome, report.longrepr = "failed", f"skipped, and FEWSTEP_REQUIRE=1: {reason}"
+    return report

@@ -56,3 +56,10 @@ def test_milestones_add_rows_of_earlier_checkpoints_under_the_same_protocol(tmp_
     earlier, later = ({(r["steps"], r["metric"]): r["value"] for r in s if r["label"] == "psd_m"} for s in (added, last))
     assert set(earlier) == set(later) and earlier != later
     assert rows(tmp_path, *command, "evaluation.milestones=true") == more, "nothing is scored twice"
+
+
+def test_a_milestone_without_all_networks_that_are_sampled_from_is_passed_over(tmp_path: Path) -> None:
+    command = [*SMALL, "method=tcm", "evaluation.steps=[1]", "backend.workers=0", "train.milestones=4"]
+    found = rows(tmp_path, *command, "evaluation.milestones=true")
+    # tcm's first half trains the network that its second half samples from beside "net".
+    assert {r["images_seen"] for r in found if r["label"] == "tcm"} == {1920, 2560}

@@ -41,7 +41,7 @@ FAULTS = [
     ),
     *of(
         "a finished run", "bench/model.py",
-        ("sampled before its networks are made", "if len(roles) > 1 and stage < len(stages) - 1:", "if False:",
+        ("sampled before its networks are made", "if not complete(method, models, images, stage):", "if False:",
          BILL + "test_a_run_in_a_stage_before_its_networks_are_made_is_not_sampled_from"),
     ),
 ]  # fmt: skip
