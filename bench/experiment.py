@@ -1,7 +1,6 @@
 """The objects behind one plain config: data, method, backbone, recipe, protocol, device."""
 
 import importlib.metadata
-import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -10,10 +9,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from bench import data
+from bench import data, dist
 from bench.nets import Backbone, BackboneError
 from bench.protocol import Protocol
-from bench.train import Recipe
+from bench.recipe import Recipe
 from bench.truth import TARGETS
 from methods.base import Method
 from methods.registry import ConfigError, make_interpolant, make_method, nearest
@@ -168,7 +167,7 @@ def device(config: Config) -> torch.device:
         except RuntimeError as error:
             raise nearest("backend.device", name, ("auto", "cpu", "cuda", "cuda:0")) from error
     if torch.cuda.is_available():
-        return torch.device("cuda", int(os.environ.get("FEWSTEP_WORKER", "0")) % torch.cuda.device_count())
+        return torch.device("cuda", dist.local_index() % torch.cuda.device_count())
     if name == "cuda":
         raise ConfigError("backend.device=cuda: PyTorch sees no GPU here; use auto or cpu")
     return torch.device("cpu")

@@ -1,18 +1,25 @@
-"""One experiment in one folder: load, train, evaluate, record. The same call continues an interrupted one."""
+"""One experiment in one folder: load, train, evaluate, record. The same call continues an interrupted one.
+
+Where several processes share a training (`bench.dist`), each makes this call; rank 0 writes the folder and evaluates, and
+the others are done with the training.
+"""
 
 import dataclasses
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
-from bench import evaluate, experiment, trajectories
+from bench import dist, evaluate, experiment, launch, memory, trajectories
+from bench.dist import Ranks
 from bench.model import load_teacher
 from bench.teacher import Velocity, exact_velocity
-from bench.train import Trainer
+from bench.train import Outcome, Trainer
 from methods.registry import ConfigError
 from results.record import RunRecord
 from results.store import StoreError, append_rows, read_rows, read_run, write_run
@@ -23,11 +30,15 @@ Report = Callable[[dict[str, Any]], bool]
 def execute(config: dict[str, Any], folder: str, report: Report) -> str:
     """Run what `config` describes in `folder`; returns "done", "diverged" or "interrupted".
 
-    `report` receives small progress messages and answers True when the run should stop at the next step boundary.
+    `report` receives small progress messages and answers True when the run should stop at the next step boundary. With
+    backend.processes > 1 the training is shared by that many processes on this machine, unless the surroundings name
+    some already; rank 0's report is the one that is heard.
     """
+    if config["kind"] == "method" and dist.size() == 1 and (processes := int(config["backend"].get("processes", 1))) > 1:
+        return launch.execute("bench.job:execute", config, folder, report, processes)
     torch.set_num_threads(max(1, int(config["backend"]["threads"])))
     if config["kind"] == "reference":
-        return _references(config, Path(folder))
+        return _references(config, Path(folder)) if dist.leads() else "done"
     return _Run(config, Path(folder), report).execute()
 
 
@@ -60,37 +71,47 @@ class _Run:
         models = self.method.build(experiment.backbone(self.config, self.data))
         for module in models.values():
             module.to(self.device)
-        params = sum(p.numel() for p in models["net"].parameters())
-        teacher, weak, solved = self.teacher, self.weak_teacher, None
-        if self.method.needs.trajectories is not None:
-            if (solved := self._trajectories()) is None:
+        self._write(params=sum(p.numel() for role in self.method.sampled(models) for p in models[role].parameters()))
+        with dist.joined(self.device) as ranks:
+            if (trained := self._trained(models, ranks)) is None:
                 self._write(status="interrupted", reason="stopped on request", finished=_now())
                 return "interrupted"
-            self._write(teacher_seconds=self.record.teacher_seconds + solved.seconds, trajectory_seconds=solved.seconds,
-                        trajectory_evaluations=solved.evaluations)
-        trainer = Trainer(
-            self.method, models, self.data, self.recipe, int(self.config["seed"]), self.device, self.folder,
-            self._velocity(), {"net": teacher.net} if teacher else {}, self.report,
-            conditional=bool(self.config["backbone"].get("classes")), trajectories=solved.states if solved else None,
-            weak_teacher=weak.velocity if weak else None,
-        )
-        self._write(params=params)
-        outcome = trainer.run()
-        self._write(images_seen=outcome.steps * self.recipe.batch, optimizer_steps=outcome.steps,
-                    train_seconds=round(outcome.seconds, 3), reason=outcome.reason)
-        if outcome.status == "done":
+        trainer, outcome = trained
+        if outcome.status == "done" and dist.leads():
             begin = time.monotonic()
             self._evaluate(trainer, outcome.checkpoint)
             self._write(evaluation_seconds=round(time.monotonic() - begin, 3))
         self._write(status=outcome.status, finished=_now())
         return outcome.status
 
+    def _trained(self, models: dict[str, nn.Module], ranks: Ranks) -> tuple[Trainer, Outcome] | None:
+        """The training by all ranks, on the record; None if it was stopped before its first step."""
+        teacher, weak, solved = self.teacher, self.weak_teacher, None
+        if self.method.needs.trajectories is not None:
+            if (solved := self._trajectories(ranks)) is None:
+                return None
+            self._write(teacher_seconds=self.record.teacher_seconds + solved.seconds, trajectory_seconds=solved.seconds,
+                        trajectory_evaluations=solved.evaluations,
+                        teacher_forward_rows=self.record.teacher_forward_rows + solved.evaluations)
+        trainer = Trainer(
+            self.method, models, self.data, self.recipe, int(self.config["seed"]), self.device, self.folder,
+            self._velocity(), {"net": teacher.net} if teacher else {}, self.report,
+            conditional=bool(self.config["backbone"].get("classes")), trajectories=solved.states if solved else None,
+            weak_teacher=weak.velocity if weak else None, frozen=[t.net for t in (teacher, weak) if t], ranks=ranks,
+        )
+        memory.restart(self.device)
+        outcome = trainer.run()
+        peak = max(self.record.peak_memory, int(ranks.largest(memory.peak(self.device))))
+        self._write(images_seen=outcome.steps * self.recipe.batch, optimizer_steps=outcome.steps,
+                    train_seconds=round(outcome.seconds, 3), reason=outcome.reason, peak_memory=peak, **trainer.bill())
+        return trainer, outcome
+
     def _opened(self) -> RunRecord:
         """The record to continue, or a new one. Raises ConfigError if the data are not those it was begun with."""
-        attempts = 1
+        attempts, peak = 1, 0
         try:
             old = read_run(self.folder)
-            attempts = old.attempts + 1
+            attempts, peak = old.attempts + 1, old.peak_memory
             if old.data_hash and old.data_hash != self.data.hash:
                 raise ConfigError(
                     f"{self.folder} was begun on other data ({old.data_hash[:12]}, now {self.data.hash[:12]}); "
@@ -99,13 +120,17 @@ class _Run:
         except StoreError:
             pass
         config, paid = {**self.config, "shape": list(self.data.shape)}, [t for t in (self.teacher, self.weak_teacher) if t]
+        roles = {"teacher": self.teacher, "weak_teacher": self.weak_teacher,
+                 "trajectories": self.teacher if self.method.needs.trajectories else None}
         return RunRecord(
             run_id=self.folder.name, label=config["label"], method=config["method"]["name"],
             data=config["data"]["name"], backbone=config["backbone"]["name"], seed=int(config["seed"]), config=config,
             images_budget=self.recipe.images, teacher=self.teacher.run_id if self.teacher else None,
             teacher_images=sum(t.images for t in paid), teacher_seconds=sum(t.seconds for t in paid),
-            data_hash=self.data.hash, versions=experiment.versions(), device=_device_name(self.device),
-            started=_now(), attempts=attempts,
+            teacher_forward_rows=sum(t.forward_rows for t in paid), teacher_backward_rows=sum(t.backward_rows for t in paid),
+            peak_memory=peak, gpus=dist.size() if self.device.type == "cuda" else 0, league=self.method.league,
+            parents={role: t.run_id for role, t in roles.items() if t}, data_hash=self.data.hash,
+            versions=experiment.versions(), device=_device_name(self.device), started=_now(), attempts=attempts,
         )
 
     def _velocity(self) -> Velocity | None:
@@ -115,20 +140,27 @@ class _Run:
         assert self.data.truth is not None, "planning lets only exact targets teach"
         return exact_velocity(self.data.truth, self.method.interpolant)
 
-    def _trajectories(self) -> trajectories.Solved | None:
-        """What the method's teacher was run for, before or now; it lies in the teacher's folder. None if stopped."""
+    def _trajectories(self, ranks: Ranks) -> trajectories.Solved | None:
+        """What the method's teacher was run for, before or now; it lies in the teacher's folder. None if stopped.
+
+        Rank 0 solves, and the others read what it left.
+        """
         wanted, teacher = self.method.needs.trajectories, self.teacher
         if wanted is None or teacher is None:
             raise ConfigError(f"{self.config['label']}: needs.trajectories are a teacher's; set needs.teacher as well")
         message = {"images": 0, "budget": self.recipe.images, "stage": "trajectories"}
-        return trajectories.obtain(
-            self.folder.parent / teacher.run_id / "trajectories", teacher, wanted, self.data.shape,
-            self.method.interpolant.base_scale, self.device, lambda: self.report(message),
+        obtain = partial(
+            trajectories.obtain, self.folder.parent / teacher.run_id / "trajectories", teacher, wanted, self.data.shape,
+            self.method.interpolant.base_scale, self.device,
         )
+        solved = obtain(lambda: self.report(message)) if ranks.leads else None
+        stopped = ranks.word(solved is None)
+        return solved if ranks.leads or stopped else obtain()
 
     def _write(self, **changes: Any) -> None:
         self.record = dataclasses.replace(self.record, **changes)
-        write_run(self.folder, self.record)
+        if dist.leads():
+            write_run(self.folder, self.record)
 
     def _evaluate(self, trainer: Trainer, checkpoint: Path | None) -> None:
         """Append the rows that are not there yet: one append per evaluation, so a killed run leaves whole ones."""
@@ -160,9 +192,5 @@ def _references(config: Mapping[str, Any], folder: Path) -> str:
 
 
 def _device_name(device: torch.device) -> str:
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"cpu x {torch.get_num_threads()}"
-
-
-
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"cpu x {torch.get_num_threads()}"
+    return name if dist.size() == 1 else f"{dist.size()} x {name}"

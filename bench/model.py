@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from bench import checkpoint, experiment
 from bench.sample import Sampler
 from bench.teacher import Teacher
-from methods.base import Method
+from methods.base import Method, Models
 from results.store import read_run
 
 
@@ -42,14 +42,20 @@ class Model:
         return Sampler(self.method, self.models, self.shape, seed, chunk, self.device, condition)
 
     def export(self, path: Path | str) -> None:
-        """Write the averaged weights of "net" as a plain state dict (torch.save)."""
-        torch.save({k: v.cpu() for k, v in self.models["net"].state_dict().items()}, path)
+        """Write the averaged weights of "net" as a plain state dict (torch.save).
+
+        A method that samples from further networks gets a dictionary of state dicts by role, "net" among them.
+        """
+        roles = self.method.sampled(self.models)
+        weights = {role: {k: v.cpu() for k, v in self.models[role].state_dict().items()} for role in roles}
+        torch.save(weights["net"] if roles == ["net"] else weights, path)
 
 
 def load(folder: Path | str, ema: float | None = None, device: str | torch.device = "cpu") -> Model:
     """The newest whole checkpoint of a run folder with the given average (default: the first of train.ema).
 
-    Raises ValueError naming the folder when it holds no usable checkpoint or no such average.
+    Raises ValueError naming the folder when it holds no usable checkpoint or no such average, or when the run is in a
+    stage before which some of the networks that it samples from are not made.
     """
     folder = Path(folder)
     record = read_run(folder)
@@ -61,6 +67,7 @@ def load(folder: Path | str, ema: float | None = None, device: str | torch.devic
     method = experiment.method(config)
     shape = tuple(config["shape"])
     models = method.build(experiment.network_factory(config, shape))
+    check_complete(method, models, int(config["budget"]["images"]), state["stage"], str(path))
     for role, module in models.items():
         module.load_state_dict(state["models"][role])
     decay = repr(float(ema if ema is not None else config["evaluation"]["ema"] or config["train"]["ema"][0]))
@@ -73,9 +80,22 @@ def load(folder: Path | str, ema: float | None = None, device: str | torch.devic
     return Model(method, models, shape, config, folder.name, torch.device(device), path.name)
 
 
+def check_complete(method: Method, models: Models, images: int, stage: int, name: str) -> None:
+    """Raise ValueError, naming the checkpoint, where a network that is sampled from is made by a later stage only.
+
+    Several networks are sampled from where stages hand them on (a frozen first one, the students of longer grids), so
+    they are complete in the last stage.
+    """
+    stages, roles = method.stages(images), method.sampled(models)
+    if len(roles) > 1 and stage < len(stages) - 1:
+        raise ValueError(f"{name} is from stage {stages[stage].name!r} ({stage + 1} of {len(stages)}), and the networks "
+                         f"sampled from ({', '.join(roles)}) are complete in the last; run its command again to go on")
+
+
 def load_teacher(folder: Path, device: torch.device) -> Teacher:
     """The teacher that a finished run of a velocity model makes."""
     record = read_run(folder)
     # What a student learns from is part of its training: the first average, however its teacher is evaluated.
     model = load(folder, ema=float(record.config["train"]["ema"][0]), device=device)
-    return Teacher(model.models["net"], record.run_id, record.images_seen, record.train_seconds)
+    return Teacher(model.models["net"], record.run_id, record.images_seen, record.train_seconds,
+                   record.forward_rows + record.teacher_forward_rows, record.backward_rows + record.teacher_backward_rows)

@@ -13,12 +13,17 @@ Velocity = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 
 @dataclass(frozen=True)
 class Teacher:
-    """b_t(x) = v_{t,t}(x) of a velocity model's network with its averaged weights, plus what it cost."""
+    """b_t(x) = v_{t,t}(x) of a velocity model's network with its averaged weights, plus what it cost.
+
+    forward_rows and backward_rows are those of its training and of whatever taught it.
+    """
 
     net: nn.Module
     run_id: str
     images: int
     seconds: float
+    forward_rows: int = 0
+    backward_rows: int = 0
 
     def __post_init__(self) -> None:
         self.net.requires_grad_(False)

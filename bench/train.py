@@ -1,12 +1,13 @@
-"""The one training loop: every method, every stage, exact restart.
+"""The one training loop: every method, every stage, exact restart, on one process or several.
 
 Per step it draws nothing globally, synchronises nothing and logs nothing; the loss is summed on the device and looked
-at every `log_every` steps, where a value that is not finite ends the run as diverged.
+at every `log_every` steps, where a value that is not finite ends the run as diverged. What it costs is counted where the
+networks are called and kept in the checkpoints, so that a repeated step is billed once.
 """
 
 import copy
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,60 +18,19 @@ from torch import Tensor, nn
 from bench import checkpoint
 from bench.balance import Aside, last_layers
 from bench.data import Dataset
+from bench.dist import Pulse, Ranks
 from bench.ema import Averages
+from bench.nets.count import Count, counting
+from bench.nets.weight import Weight
+from bench.recipe import Recipe
 from bench.rng import StepDraws
-from bench.schedule import DECAYS, factor
+from bench.schedule import factor
 from methods.base import Batch, Context, Loss, Method, Models, Stage
-from methods.registry import ConfigError, nearest
 from results.store import append_jsonl, read_jsonl
 
 Report = Callable[[dict[str, Any]], bool]
 BLOWN_UP = 1e6  # a loss so many times the first one is divergence, though it is a number
-OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
-    "adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "radam": torch.optim.RAdam,
-}
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """What a matched comparison shares. images: budget; batch: global batch; micro_batch: slice per pass, or None.
-
-    lr is the peak rate; schedule and warm-up (a share) run within each stage; clip bounds the global gradient norm (0
-    is off); checkpoints and milestones (EMA only) are written that many times, evenly over the run.
-    """
-
-    images: int
-    batch: int
-    micro_batch: int | None = None
-    optimizer: str = "adam"
-    lr: float = 1e-3
-    betas: tuple[float, float] = (0.9, 0.999)
-    weight_decay: float = 0.0
-    schedule: str = "cosine"
-    warmup: float = 0.0
-    clip: float = 1.0
-    ema: tuple[float, ...] = (0.999,)
-    dropout: bool = True
-    checkpoints: int = 10
-    milestones: int = 0
-    logs: int = 100
-
-    def __post_init__(self) -> None:
-        if self.optimizer not in OPTIMIZERS:
-            raise nearest("train.optimizer", self.optimizer, OPTIMIZERS)
-        if self.schedule not in DECAYS:
-            raise nearest("train.schedule", self.schedule, DECAYS)
-        if self.batch < 1 or self.images < self.batch:
-            raise ConfigError(f"budget.images={self.images} must hold at least one batch (budget.batch={self.batch})")
-        if self.micro_batch is not None and not 1 <= self.micro_batch <= self.batch:
-            raise ConfigError(f"budget.micro_batch={self.micro_batch} must lie between 1 and budget.batch={self.batch}")
-        if not self.ema:
-            raise ConfigError("train.ema needs at least one decay, for example [0.999]")
-
-    @property
-    def steps(self) -> int:
-        """Optimizer steps of the whole run."""
-        return self.images // self.batch
+BILL = ("forward_calls", "forward_rows", "backward_rows", "jvp_calls", "jvp_rows")
 
 
 @dataclass
@@ -101,6 +61,8 @@ class Trainer:
     conditional: bool = False  # whether the networks take class labels
     weak_teacher: Callable[[Tensor, Tensor, Tensor | None], Tensor] | None = None
     trajectories: Tensor | None = None  # (count, 1 + times, ...) for a method with needs.trajectories
+    frozen: Sequence[nn.Module] = ()  # the teachers' networks: what the losses call of them is on the bill
+    ranks: Ranks = field(default_factory=Ranks)
 
     def __post_init__(self) -> None:
         self.stages = list(self.method.stages(self.recipe.images))
@@ -122,20 +84,36 @@ class Trainer:
         labels = self.data.labels if self.conditional else None
         self.labels = None if labels is None else labels.to(self.device)
         self.paths = None if self.trajectories is None else self.trajectories.to(self.device)
+        self.rows = self.ranks.share(self.recipe.batch, self.method.needs.group)
+        self.count, self._billed = Count(), True
 
     @property
     def stage(self) -> Stage:
         return self.stages[self.stage_index]
 
     def run(self) -> Outcome:
-        """Train to the end of the budget, from the newest whole checkpoint if there is one."""
+        """Train to the end of the budget, from the newest whole checkpoint if there is one. Every rank calls it."""
+        backbones = [module for module in self.models.values() if not isinstance(module, Weight)]
+        with counting(*backbones, *([self.target_net] if self.target_net else []), *self.frozen, into=self.count):
+            return self._run()
+
+    def bill(self) -> dict[str, int]:
+        """Network evaluations of this training so far, by the names of `RunRecord`. Every rank calls it.
+
+        Rows are those of all ranks and slices; calls are those of one slice, so that neither depends on the slicing. All
+        zero for a run that was begun before evaluations were counted.
+        """
+        numbers = map(int, self.ranks.totals(self.count.numbers))
+        return dict(zip(BILL, numbers, strict=True)) if self._billed else dict.fromkeys(BILL, 0)
+
+    def _run(self) -> Outcome:
         resumed = self._resume()
         if not resumed:
             self._begin_stage(0)
         clock, last = time.monotonic(), None
         every = {k: max(1, self.recipe.steps // n) if n else 0 for k, n in
                  (("log", self.recipe.logs), ("save", self.recipe.checkpoints), ("milestone", self.recipe.milestones))}
-        stage, told = self.stage, 0.0
+        stage, pulse = self.stage, Pulse(self.ranks)
         while self.step < self.recipe.steps:
             if self.step >= self.ends[self.stage_index]:
                 self._begin_stage(self.stage_index + 1)
@@ -154,19 +132,19 @@ class Trainer:
                 self.seconds += time.monotonic() - clock
                 self._save("milestone")
                 clock = time.monotonic()
-            if (now := time.monotonic()) - told > 0.5:
-                told = now
-                message = {"images": self.step * self.recipe.batch, "budget": self.recipe.images, "stage": stage.name}
-                if self.report(message) and self.step < self.recipe.steps:
-                    self.seconds += time.monotonic() - clock
-                    path = self._save("step")
-                    return Outcome("interrupted", "stopped on request", self.step, self.seconds, path)
+            if pulse.stops(self.step, self._tell) and self.step < self.recipe.steps:
+                self.seconds += time.monotonic() - clock
+                path = self._save("step")
+                return Outcome("interrupted", "stopped on request", self.step, self.seconds, path)
         return Outcome("done", "", self.step, self.seconds, last or self._resumed)
 
     def averaged(self, decay: float | None = None) -> nn.Module:
         """A copy of "net" with the average of that decay (default: the first configured)."""
         net = copy.deepcopy(self.models["net"])
         return self.average.copy_to(net, self.recipe.ema[0] if decay is None else decay)
+
+    def _tell(self) -> bool:
+        return self.report({"images": self.step * self.recipe.batch, "budget": self.recipe.images, "stage": self.stage.name})
 
     def _train_step(self, stage: Stage) -> None:
         recipe = self.recipe
@@ -179,9 +157,11 @@ class Trainer:
             optimizer.zero_grad(set_to_none=True)
             for group in optimizer.param_groups:
                 group["lr"] = rate
-        for begin in range(0, recipe.batch, size):
-            draws = whole if size == recipe.batch else whole.slice(range(begin, min(begin + size, recipe.batch)))
-            self._backward(self._losses(stage, draws), stage)
+        for begin in range(self.rows.start, self.rows.stop, size):
+            part = range(begin, min(begin + size, self.rows.stop))
+            self.count.whole = begin == 0
+            self._backward(self._losses(stage, whole if len(part) == recipe.batch else whole.slice(part)), stage)
+        self._synchronise(stage)
         for name, other in stage.balanced.items():
             self._aside.join(name, self._parameters(other), last_layers(self.models, stage.trained[other]))
         for name, optimizer in self.optimizers.items():
@@ -220,6 +200,13 @@ class Trainer:
             self._sum += value.detach()
         self._parts = {name: part for loss in losses.values() for name, part in loss.parts.items()}
 
+    def _synchronise(self, stage: Stage) -> None:
+        """Make this rank's gradients those of the whole batch."""
+        if self.ranks.size > 1:
+            self.ranks.sum_gradients(list(dict.fromkeys(p for name in self.optimizers for p in self._parameters(name))))
+            for name in stage.balanced:
+                self._aside.gradients[name] = self.ranks.sums(self._aside.gradients[name])
+
     def _parameters(self, loss: str) -> list[Tensor]:
         return [p for group in self.optimizers[loss].param_groups for p in group["params"]]
 
@@ -237,15 +224,11 @@ class Trainer:
             self.target_net.load_state_dict(self.models["net"].state_dict())
 
     def _make_optimizers(self, stage: Stage) -> None:
-        recipe = self.recipe
         trained = {role for roles in stage.trained.values() for role in roles}
         for role, module in self.models.items():
             module.requires_grad_(role in trained)
-        options: dict[str, Any] = {"lr": recipe.lr, "betas": recipe.betas, "weight_decay": recipe.weight_decay}
-        if recipe.optimizer in ("adam", "adamw"):
-            options["fused"] = True
         self.optimizers = {
-            name: OPTIMIZERS[recipe.optimizer]([p for r in roles for p in self.models[r].parameters()], **options)
+            name: self.recipe.optimizer_of([p for role in roles for p in self.models[role].parameters()])
             for name, roles in stage.trained.items()
         }
 
@@ -259,10 +242,12 @@ class Trainer:
         return ends
 
     def _log(self, stage: Stage) -> str | None:
-        loss = self._sum.item() / max(1, self._count)
+        held = [(part.sum().item(), float(len(part))) for part in self._parts.values()]
+        total, *sums = self.ranks.totals([self._sum.item(), *(number for pair in held for number in pair)])
+        loss = total / max(1, self._count)
         self._sum.zero_()
         self._count = 0
-        parts = {name: part.mean().item() for name, part in self._parts.items() if len(part)}
+        parts = {name: sums[2 * k] / sums[2 * k + 1] for k, name in enumerate(self._parts) if sums[2 * k + 1]}
         self._note(images=self.step * self.recipe.batch, stage=stage.name, loss=loss, **parts)
         self._first_loss = self._first_loss or abs(loss)
         if abs(loss) <= BLOWN_UP * max(1.0, self._first_loss):  # False for NaN
@@ -272,8 +257,10 @@ class Trainer:
     def _save(self, kind: str) -> Path | None:
         if self.folder is None:
             return None
-        ema = self.average.state()
-        state: dict[str, Any] = {"step": self.step, "stage": self.stage_index, "ema": ema}
+        bill = self.bill()
+        if not self.ranks.leads:
+            return None
+        state: dict[str, Any] = {"step": self.step, "stage": self.stage_index, "ema": self.average.state(), "bill": bill}
         roles = self.models if kind == "step" else [r for r in self.method.sampled(self.models) if r != "net"]
         state["models"] = {role: self.models[role].state_dict() for role in roles}
         if kind == "step":
@@ -285,12 +272,12 @@ class Trainer:
         return path
 
     def _note(self, **what: object) -> None:
-        if self.folder is not None:
+        if self.folder is not None and self.ranks.leads:
             row = {"step": self.step, "seconds": round(self.seconds, 3), **what}
             append_jsonl(self.folder / "progress.jsonl", [row], sync=False)
 
     def _resume(self) -> bool:
-        if self.folder is None or (found := checkpoint.newest(self.folder / "checkpoints")) is None:
+        if self.folder is None or (found := self._newest(self.folder / "checkpoints")) is None:
             return False
         self._resumed, state = found
         self.step, self.stage_index = state["step"], state["stage"]
@@ -304,6 +291,15 @@ class Trainer:
         if self.target is not None and self.target_net is not None:
             self.target.load(state["target"], done)
             self.target.copy_to(self.target_net, next(iter(self.target.weights)))
+        self._billed = "bill" in state  # else of an older version
+        if self.ranks.leads and self._billed:  # the others' counts are added to its own
+            self.count.restore(state["bill"][name] for name in BILL)
         lines = read_jsonl(self.folder / "progress.jsonl")
         self.seconds = max((r["seconds"] for r in lines if r["step"] <= self.step), default=0.0)
         return True
+
+    def _newest(self, folder: Path) -> tuple[Path, dict[str, Any]] | None:
+        """The checkpoint that rank 0 goes on from."""
+        found = checkpoint.newest(folder) if self.ranks.leads else None
+        path = self.ranks.word(found and found[0])
+        return found if found or path is None else (path, checkpoint.load(path))

@@ -200,6 +200,7 @@ class Method(ABC):
 
     version: ClassVar[int] = 1  # bump when a loss is mended: results of the old code are then never served for it
     paper: ClassVar[str] = ""  # where the objective is from, for tables: "Song et al. 2023, arXiv 2303.01469"
+    league: ClassVar[str] = "plain"  # "perceptual" where a loss shares features with the metric, or plays against a critic
     velocity_model: ClassVar[bool] = False  # learns v_{t,t} = b_t and integrates it in `jump`: it can be a teacher
     interpolant: Interpolant = field(default_factory=Linear, kw_only=True)
 

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Self, get_args, get_origin, get_type_hints
 
 SCHEMA = 1
 KINDS = ("method", "reference")
+LEAGUES = ("plain", "perceptual")
 STATUSES = ("running", "done", "diverged", "failed", "interrupted")
 
 
@@ -62,10 +63,17 @@ class RunRecord(_Record):
     `train_seconds` and `images_seen` are this run's own; the teacher's share stands in `teacher_*`. Its trajectories,
     where a method learns from stored ones, are part of `teacher_seconds`: `trajectory_seconds` of them, for
     `trajectory_evaluations` rows through the teacher, billed to every run that uses them.
+    The bill of this run's own training: one network evaluation is one call on some rows; `forward_calls` and `forward_rows`
+    count every evaluation (one in forward mode too, which counts in `jvp_*` as well), `backward_rows` the rows that were
+    differentiated in reverse. `teacher_forward_rows` and `teacher_backward_rows` are the full share of the teacher and its
+    trajectories. `peak_memory` is in bytes (GPU memory on CUDA, else the process's high-water mark), `gpus` the number held
+    while training (0 on a CPU). All are 0 in records written before they were counted.
+    `league` parts what is ranked: "plain", or "perceptual" where a loss shares features with the metric or a GAN is used.
+    `parents` maps a role (teacher, trajectories) to the run it comes from.
     `started` and `finished` are ISO 8601 strings, empty while unknown; `reason` says why a run is not done.
     """
 
-    _choices: ClassVar[dict[str, tuple[str, ...]]] = {"kind": KINDS, "status": STATUSES}
+    _choices: ClassVar[dict[str, tuple[str, ...]]] = {"kind": KINDS, "status": STATUSES, "league": LEAGUES}
 
     run_id: str
     kind: str = "method"
@@ -88,6 +96,17 @@ class RunRecord(_Record):
     teacher_seconds: float = 0.0
     trajectory_evaluations: int = 0
     trajectory_seconds: float = 0.0
+    forward_calls: int = 0
+    forward_rows: int = 0
+    backward_rows: int = 0
+    jvp_calls: int = 0
+    jvp_rows: int = 0
+    teacher_forward_rows: int = 0
+    teacher_backward_rows: int = 0
+    peak_memory: int = 0
+    gpus: int = 0
+    league: str = "plain"
+    parents: dict[str, str] = field(default_factory=dict)
     data_hash: str = ""
     versions: dict[str, Any] = field(default_factory=dict)
     device: str = ""

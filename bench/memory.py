@@ -1,0 +1,30 @@
+"""The peak memory of one training, in bytes: a device's own on CUDA, the process's high-water mark on a CPU."""
+
+import resource
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import torch
+
+STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+
+
+def restart(device: torch.device) -> None:
+    """Let the peak begin again from what is in use now, where the system offers that (CUDA, Linux)."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        return
+    with suppress(OSError):
+        CLEAR.write_text("5")  # a worker executes many runs: each has a peak of its own
+
+
+def peak(device: torch.device) -> int:
+    """Bytes since `restart`, or since the process began where that has no effect."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    with suppress(OSError, StopIteration):
+        line = next(line for line in STATUS.read_text().splitlines() if line.startswith("VmHWM:"))
+        return 1024 * int(line.split()[1])
+    found = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return found if sys.platform == "darwin" else 1024 * found
