@@ -1,98 +1,104 @@
-"""Small classifiers that ship with the package, as feature sets for a Fréchet distance. Never to be called FID.
+"""Feature networks behind one call: 8-bit images in, one row of features per image out.
 
-Each file under bench/weights/ was written by `python -m bench.train_features`; its hash is part of every protocol, and
-is checked against bench/weights/SHA256 (lines as of sha256sum), so that a damaged file never scores anything.
+"inception" is the network of FID (its weights come from outside, see bench.inception_weights); the packaged classifiers
+"digits8" and "cifar32" are small feature sets whose distance is never to be called FID.
 """
 
-import hashlib
 from collections.abc import Callable
-from functools import cache
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
+from bench import classifier, inception, inception_weights, resize
 from methods.registry import ConfigError, nearest
 
-WEIGHTS = Path(__file__).parent / "weights"
-HASHES = "SHA256"  # the file beside them
+INCEPTION, OWN = "inception", "own"
 
 
-class Classifier(nn.Module):
-    """Strided convolutions, a layer of `features` numbers, class scores. shape: (C, H, W) with H = W."""
+@dataclass(frozen=True)
+class FeatureNet:
+    """A frozen network and how images reach it. Equal (name, digest, resize) mean the same function of the pixels.
 
-    def __init__(self, shape: tuple[int, int, int], widths: tuple[int, ...], features: int, classes: int = 10) -> None:
-        super().__init__()
-        channels, side, _ = shape
-        self.shape = shape
-        layers = []
-        for k, width in enumerate(widths):
-            layers.append(nn.Conv2d(channels, width, 3, stride=1 if k == 0 else 2, padding=1))
-            channels, side = width, side if k == 0 else (side + 1) // 2
-        self.layers = nn.ModuleList(layers)
-        self.features = nn.Linear(channels * side * side, features)
-        self.scores = nn.Linear(features, classes)
+    name: "inception" or a packaged classifier. width: features per image. digest: sha256 of its weights. resize: the rule of
+    bench.resize, or "own" where the network takes care of sizes itself.
+    """
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Features (B, features) of images (B, C, H, W) in [-1, 1]; other sizes are resized, grey repeated to RGB."""
-        if x.shape[1] != self.shape[0]:
-            x = x.mean(1, keepdim=True).expand(-1, self.shape[0], -1, -1)
-        if x.shape[2:] != self.shape[1:]:
-            x = F.interpolate(x, self.shape[1:], mode="bilinear", antialias=True, align_corners=False)
-        for layer in self.layers:
-            x = F.silu(layer(x))
-        out: Tensor = self.features(x.flatten(1))
-        return out
+    name: str
+    width: int
+    digest: str
+    resize: str
+    device: torch.device
+    _function: Callable[[Tensor, int], Tensor]
 
+    def __call__(self, pixels: Tensor, levels: int = 255) -> Tensor:
+        """float32 (B, width) on `device`, of uint8 (B, C, H, W) with values 0..levels; C is 1 (grey) or 3.
 
-ARCHITECTURES: dict[str, Callable[[], Classifier]] = {
-    "digits8": lambda: Classifier((1, 8, 8), (32, 32), 32),
-    "cifar32": lambda: Classifier((3, 32, 32), (32, 48, 64, 64), 64),
-}
+        Bits may depend on B, as those of any convolution may: see `extract`.
+        """
+        if pixels.dtype != torch.uint8 or pixels.ndim != 4 or pixels.shape[1] not in (1, 3):
+            raise ValueError(f"features are taken of uint8 (B, 1 or 3, H, W), not {pixels.dtype} {tuple(pixels.shape)}")
+        with torch.no_grad(), _full_precision():
+            return self._function(pixels.to(self.device), levels)
 
 
-def load(name: str, device: torch.device | str = "cpu") -> Classifier:
-    """The frozen feature network `name`. Raises ConfigError when there is none (with the nearest), or it is damaged."""
-    path = _path(name)
-    digest(name)
-    network = ARCHITECTURES[name]()
-    with np.load(path) as stored:
-        network.load_state_dict({k: torch.from_numpy(v.astype(np.float32)) for k, v in stored.items()})
-    return network.to(device).eval().requires_grad_(False)
+def load(
+    name: str, resize: str = OWN, device: torch.device | str = "cpu", weights: Path | str | None = None
+) -> FeatureNet:
+    """The feature network `name` with one resize rule: "own" for classifiers, a rule of bench.resize for "inception".
+
+    weights: a file with Inception's weights, before all other places. Raises ConfigError for an unknown name or rule, and for
+    weights that are missing, damaged or others than the pinned ones.
+    """
+    device = torch.device(device)
+    if name == INCEPTION:
+        rule = _rule(resize)
+        network = inception.Inception(inception_weights.find(None if weights is None else Path(weights))).to(device)
+        return FeatureNet(name, inception.WIDTH, digest(name), resize, device,
+                          lambda pixels, levels: network(rule(_eight_bit(pixels, levels))))
+    if resize != OWN:
+        raise ConfigError(f"the features {name} resize images in their own way; resize={resize} belongs to {INCEPTION}")
+    small = classifier.load(name, device)
+    return FeatureNet(name, small.features.out_features, digest(name), resize, device,
+                      lambda pixels, levels: small(pixels.float() * (2 / levels) - 1))
 
 
-@cache
 def digest(name: str) -> str:
-    """sha256 of the stored weights. Raises ConfigError unless it is the recorded one."""
-    path = _path(name)
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
-    if _recorded().get(path.name) != found:
-        raise ConfigError(
-            f"{path} is damaged: its sha256 {found[:12]} is not the one recorded in {path.parent / HASHES}; reinstall the "
-            "package, or restore both files from the repository"
-        )
-    return found
+    """sha256 of the weights of `name`; known without its file for "inception". Raises ConfigError for an unknown name."""
+    return inception_weights.DIGEST if name == INCEPTION else classifier.digest(name)
 
 
-def record_hashes() -> None:
-    """Rewrite the hashes from the files that are there; for whoever makes weights, never to silence the check."""
-    files = sorted(WEIGHTS.glob("*.npz"))
-    lines = [f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}\n" for file in files]
-    (WEIGHTS / HASHES).write_text("".join(lines))
-    digest.cache_clear()
+def extract(
+    net: FeatureNet, pixels: Tensor, levels: int, chunk: int, progress: Callable[[int], None] | None = None
+) -> Tensor:
+    """float32 (N, width) on the CPU, of uint8 (N, C, H, W), N >= 0.
+
+    The network always sees `chunk` images, the last time padded with black ones: bits are a function of the images, their
+    order and the chunk alone. progress: called with the number of images done since its last call.
+    """
+    rows = [torch.empty(0, net.width)]
+    for part in pixels.split(chunk) if len(pixels) else ():
+        padded = F.pad(part, (0, 0, 0, 0, 0, 0, 0, chunk - len(part)))
+        rows.append(net(padded, levels)[: len(part)].cpu())
+        if progress is not None:
+            progress(len(part))
+    return torch.cat(rows)
 
 
-def _recorded() -> dict[str, str]:
-    """{file name: sha256}; empty where the list is missing."""
-    file = WEIGHTS / HASHES
-    words = [line.split() for line in file.read_text(errors="replace").splitlines()] if file.exists() else []
-    return {line[1]: line[0] for line in words if len(line) == 2}
+def _rule(name: str) -> Callable[[Tensor], Tensor]:
+    if name not in resize.RULES:
+        raise nearest("resize", name, resize.RULES)
+    return lambda pixels: resize.normalised(pixels, name)
 
 
-def _path(name: str) -> Path:
-    path = WEIGHTS / f"{name}.npz"
-    if name not in ARCHITECTURES or not path.exists():
-        raise nearest("data.features", name, [p.stem for p in WEIGHTS.glob("*.npz")])
-    return path
+def _eight_bit(pixels: Tensor, levels: int) -> Tensor:
+    """As an image file would hold it: RGB, 0..255, rounded."""
+    if levels != 255:
+        pixels = (pixels.double() * (255 / levels)).round().to(torch.uint8)
+    return pixels.expand(-1, 3, -1, -1)
+
+
+def _full_precision():  # type: ignore[no-untyped-def]
+    return torch.backends.cudnn.flags(enabled=torch.backends.cudnn.enabled, allow_tf32=False)

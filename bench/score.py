@@ -19,6 +19,7 @@ from methods.interpolant import Linear, convert_point
 
 Scores = dict[str, tuple[float, dict[str, Any]]]
 PAIRS = 4096
+CHUNK = 500
 
 
 def scorer(data: Dataset, protocol: Protocol, device: torch.device) -> Callable[[Tensor, int], Scores]:
@@ -36,8 +37,8 @@ def scorer(data: Dataset, protocol: Protocol, device: torch.device) -> Callable[
 
 
 def _images(data: Dataset, protocol: Protocol, device: torch.device) -> Callable[[Tensor, int], Scores]:
-    network = features.load(protocol.features.split(":")[0], device)
-    reference = _moments(_features(network, data, data.train, device))
+    network = features.load(protocol.features.split(":")[0], device=device)
+    reference = _moments(features.extract(network, data.train, data.levels, CHUNK))
     g = generator("cpu", "neighbours", protocol.count)
     n = min(len(data.heldout), 2000)  # both sets at one size, or the larger would look nearer
     train, heldout = (
@@ -46,7 +47,7 @@ def _images(data: Dataset, protocol: Protocol, device: torch.device) -> Callable
 
     def score(samples: Tensor, seed: int) -> Scores:
         pixels = data.encode(samples)
-        found = _moments(_features(network, data, pixels, device))
+        found = _moments(features.extract(network, pixels, data.levels, CHUNK))
         rounded = data.decode(pixels)[:n].to(device)
         return {
             protocol.metrics[0]: (frechet_distance(*found, *reference), {"primary": True}),
@@ -57,13 +58,8 @@ def _images(data: Dataset, protocol: Protocol, device: torch.device) -> Callable
     return score
 
 
-def _features(network: Callable[[Tensor], Tensor], data: Dataset, pixels: Tensor, device: torch.device) -> Tensor:
-    with torch.no_grad(), torch.backends.cudnn.flags(allow_tf32=False):
-        return torch.cat([network(data.decode(part.to(device))).double().cpu() for part in pixels.split(500)])
-
-
-def _moments(features: Tensor) -> tuple[Any, Any]:
-    return features.mean(0).numpy(), torch.cov(features.T).numpy()
+def _moments(rows: Tensor) -> tuple[Any, Any]:
+    return rows.double().mean(0).numpy(), torch.cov(rows.double().T).numpy()
 
 
 def _points(data: Dataset, protocol: Protocol, device: torch.device) -> Callable[[Tensor, int], Scores]:

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from bench.features import ARCHITECTURES, WEIGHTS, Classifier, record_hashes
+from bench.classifier import ARCHITECTURES, WEIGHTS, Classifier, record_hashes
 
 
 def fit(network: Classifier, x: Tensor, y: Tensor, steps: int, noise: float, flip: bool, seed: int = 0) -> None:

@@ -11,7 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench import data, features
+from bench import classifier, data, features
 from bench.metrics import points
 from bench.metrics.frechet import frechet_distance, frechet_distance_of_samples
 from bench.metrics.neighbours import nearest_distance
@@ -151,39 +151,39 @@ def test_digit_features_rank_real_data_a_gaussian_fit_and_noise() -> None:
     z = torch.randn((597, 64), generator=gen(7), dtype=torch.float64)
     fit = (x.mean(0) + (z * values.clamp(min=0).sqrt()) @ vectors.T).float().reshape(-1, 1, 8, 8)
     sets = (digits.heldout, digits.encode(fit), digits.encode(torch.randn((597, 1, 8, 8), generator=gen(8))))
-    train = network(digits.decode(digits.train))
-    real, gaussian, noise = (frechet_distance_of_samples(network(digits.decode(s)), train) for s in sets)
+    train = network(digits.train, digits.levels)
+    real, gaussian, noise = (frechet_distance_of_samples(network(s, digits.levels), train) for s in sets)
     assert gaussian > 2.5 * real and noise > 150 * real
 
 
 def test_digit_features_ship_small_and_know_their_hash() -> None:
-    path = features.WEIGHTS / "digits8.npz"
+    path = classifier.WEIGHTS / "digits8.npz"
     assert path.stat().st_size < 200_000 and len(features.digest("digits8")) == 64
-    assert features.load("digits8")(torch.zeros(3, 1, 8, 8)).shape == (3, 32)
+    assert features.load("digits8")(torch.zeros(3, 1, 8, 8, dtype=torch.uint8)).shape == (3, 32)
 
 
-@pytest.mark.parametrize("name", sorted(features.ARCHITECTURES))
+@pytest.mark.parametrize("name", sorted(classifier.ARCHITECTURES))
 def test_every_feature_set_is_the_recorded_one(name: str) -> None:
-    assert features.digest(name) in (features.WEIGHTS / "SHA256").read_text()
+    assert features.digest(name) in (classifier.WEIGHTS / "SHA256").read_text()
 
 
 def test_damaged_feature_weights_are_refused_until_their_hashes_are_recorded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stored = (features.WEIGHTS / "digits8.npz").read_bytes()
-    monkeypatch.setattr(features, "WEIGHTS", tmp_path)
+    stored = (classifier.WEIGHTS / "digits8.npz").read_bytes()
+    monkeypatch.setattr(classifier, "WEIGHTS", tmp_path)
     (tmp_path / "digits8.npz").write_bytes(stored)
-    features.digest.cache_clear()
+    classifier.digest.cache_clear()
     with pytest.raises(ConfigError, match="reinstall"):  # there is no list of hashes
         features.load("digits8")
-    features.record_hashes()
-    assert features.load("digits8")(torch.zeros(3, 1, 8, 8)).shape == (3, 32)
-    features.digest.cache_clear()
+    classifier.record_hashes()
+    assert features.load("digits8")(torch.zeros(3, 1, 8, 8, dtype=torch.uint8)).shape == (3, 32)
+    classifier.digest.cache_clear()
     (tmp_path / "digits8.npz").write_bytes(stored[:-1] + b"?")
     with pytest.raises(ConfigError, match=r"digits8\.npz is damaged.*reinstall"):
         features.load("digits8")
     monkeypatch.undo()
-    features.digest.cache_clear()
+    classifier.digest.cache_clear()
     assert features.digest("digits8")
 
 

@@ -1,0 +1,46 @@
+"""How much of the samples is realistic, and how much of the data they reach, by balls around nearest neighbours.
+
+A ball around each point reaches to its k-th nearest neighbour in its own set, closed. With R_k(real) those of the data:
+
+    precision  share of samples in some ball of the data, k = 3        recall    the same with the roles exchanged
+    density    mean over samples of (balls they lie in) / k, k = 5     coverage  share of the data's balls with a sample, k = 5
+
+References: Kynkäänniemi et al. (arXiv 1904.06991); Naeem et al. (arXiv 2002.09797). All depend on the numbers of samples:
+compare them at equal ones.
+"""
+
+import torch
+from torch import Tensor
+
+from bench.metrics.distances import CHUNK, squared
+
+K_PRECISION, K_DENSITY = 3, 5
+
+
+def precision_recall_density_coverage(samples: Tensor, real: Tensor) -> dict[str, float]:
+    """The four, by name, of features (n, d) and (m, d), more than K_DENSITY of each. One pass over the n x m distances."""
+    if samples.shape[1] != real.shape[1]:
+        raise ValueError(f"the two sides have {samples.shape[1]} and {real.shape[1]} features; compare the same feature set")
+    if min(len(samples), len(real)) <= K_DENSITY:
+        raise ValueError(f"{len(samples)} samples and {len(real)} real ones: a {K_DENSITY}th neighbour needs more of each")
+    near_real = radii(real, (K_PRECISION, K_DENSITY))
+    (near_sample,) = radii(samples, (K_PRECISION,))
+    precise = balls = 0.0
+    recalled, covered = (torch.zeros(len(real), dtype=torch.bool, device=real.device) for _ in range(2))
+    for part, reach in zip(samples.split(CHUNK), near_sample.split(CHUNK), strict=True):
+        distance = squared(part, real)
+        inside = distance <= near_real[1]
+        precise += float((distance <= near_real[0]).any(1).sum())
+        balls += float(inside.sum())
+        covered |= inside.any(0)
+        recalled |= (distance <= reach[:, None]).any(0)
+    return {
+        "precision": precise / len(samples), "recall": float(recalled.double().mean()),
+        "density": balls / (K_DENSITY * len(samples)), "coverage": float(covered.double().mean()),
+    }  # fmt: skip
+
+
+def radii(x: Tensor, ks: tuple[int, ...]) -> list[Tensor]:
+    """For each k the squared distances (n,) from the rows of x (n, d) to their k-th nearest other row."""
+    near = [squared(part, x).topk(max(ks) + 1, dim=1, largest=False).values for part in x.split(CHUNK)]
+    return list(torch.cat(near)[:, list(ks)].T)
