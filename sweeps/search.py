@@ -28,6 +28,7 @@ Make = Callable[[str, Params], Sequence[Job]]
 Scores = Callable[[str], Mapping[int, float]]
 """Run id -> its proxy scores so far by images seen; NaN where the model's samples were not finite."""
 STUCK = frozenset({"failed", "dead", "skipped", "cancelled"})
+"""Ends that are no result; the same command, or a retry, may yet make one of them."""
 ENDED = STUCK | {State.DONE, State.DIVERGED, "pruned"}
 SIGN_EVERY = 60.0
 
@@ -137,9 +138,8 @@ class Search:
             raise SweepError(f"trial {trial.number} of {contender.name} was run {trial.run} and would now be {own.id}: its "
                              "study belongs to another version; begin a new one with sweep.search.storage or another out=")
         self._own[contender.name, trial.number] = own
-        if trial.state != "pruned":
-            for job in (*before, own):
-                self._jobs.setdefault(job.id, job)
+        for job in (*before, own):
+            self._jobs.setdefault(job.id, job)
 
     def _settle(self, contender: Contender, trial: Trial, states: Mapping[str, State]) -> None:
         """Takes in what a running trial has reached: its scores, its end, or its end at a rung."""
@@ -166,7 +166,7 @@ class Search:
 
     def _refill(self, states: Mapping[str, State], free: int) -> None:
         """Asks for trials while there is room: each time for the method that has the smallest part of its trials."""
-        running = sum(states.get(job.id) not in ENDED for job in self._own.values() if job.id in self._jobs)
+        running = sum(self._alive(job, states) for job in self._own.values())
         room = free if self.settings.parallel is None else min(free, self.settings.parallel - running)
         closed: set[str] = set()
         while room > 0:
@@ -179,17 +179,15 @@ class Search:
             if not self._ask(next(c for c in self.contenders if c.name == name)):
                 closed.add(name)
             added = [job for id, job in self._jobs.items() if id not in before]
-            room -= sum(_runnable(job, states) for job in added)
+            room -= sum(self._alive(job, states) and not self._waiting(job, states) for job in added)
 
     def _may_ask(self, contender: Contender, states: Mapping[str, State]) -> bool:
         """Whether a place is left. A method whose trials wait for their teacher is not asked: they could learn nothing."""
-        every = self._studies[contender.name].all()
-        failed = sum(t.state == "failed" for t in every)
-        if len(every) - failed >= contender.trials or failed >= contender.trials:
+        study = self._studies[contender.name]
+        if len(study.trials()) >= contender.trials or _given_up(study, contender):
             return False
-        own = (self._own[contender.name, t.number] for t in every if (contender.name, t.number) in self._own)
-        waiting = (job for job in own if states.get(job.id, State.TODO) not in ENDED - {"skipped"})
-        return all(_runnable(job, states) for job in waiting)
+        own = [self._own[contender.name, t.number] for t in study.trials() if (contender.name, t.number) in self._own]
+        return not any(self._skipped(job, states) or self._waiting(job, states) for job in own)
 
     def _ask(self, contender: Contender) -> bool:
         study = self._studies[contender.name]
@@ -205,10 +203,13 @@ class Search:
         """Adds the runs of the best setting once all trials have ended; True if nothing more will come."""
         if contender.name in self._final:
             return True
-        trials = self._studies[contender.name].trials()
-        waits = [t for t in trials if t.state == OPEN and not (t.owner == self.owner and states.get(t.run) in STUCK)]
-        skipped = any(states.get(t.run) == "skipped" for t in trials if t.owner == self.owner)
-        if waits or (len(trials) < contender.trials and not skipped):
+        study = self._studies[contender.name]
+        trials = study.trials()
+        own = {t.number: self._own[contender.name, t.number] for t in trials if (contender.name, t.number) in self._own}
+        skipped = {number for number, job in own.items() if self._skipped(job, states)}
+        stuck = skipped | {number for number, job in own.items() if states.get(job.id) in STUCK}
+        more = len(trials) < contender.trials and not skipped and not _given_up(study, contender)
+        if more or any(t.state == OPEN and t.number not in stuck for t in trials):
             return False
         best = winner(trials)
         if best is not None and self.settings.finals:
@@ -216,6 +217,17 @@ class Search:
                 self._jobs.setdefault(job.id, job)
         self._final.add(contender.name)
         return True
+
+    def _skipped(self, job: Job, states: Mapping[str, State]) -> bool:
+        """Whether something that it waits for has ended otherwise than done, so that it never starts."""
+        return any(states.get(p) in ENDED - {State.DONE} or (p in self._jobs and self._skipped(self._jobs[p], states))
+                   for p in job.parents)
+
+    def _alive(self, job: Job, states: Mapping[str, State]) -> bool:
+        return states.get(job.id, State.TODO) not in ENDED and not self._skipped(job, states)
+
+    def _waiting(self, job: Job, states: Mapping[str, State]) -> bool:
+        return self._alive(job, states) and any(states.get(p) != State.DONE for p in job.parents)
 
     def _stopped(self, states: Mapping[str, State]) -> dict[str, str]:
         """The runs of pruned trials that have not ended, with the reason, unless another trial shares the run."""
@@ -251,5 +263,6 @@ def winner(trials: Sequence[Trial]) -> Trial | None:
     return min(ended, key=lambda t: (t.value, t.number), default=None)
 
 
-def _runnable(job: Job, states: Mapping[str, State]) -> bool:
-    return states.get(job.id, State.TODO) not in ENDED and all(states.get(p) == State.DONE for p in job.parents)
+def _given_up(study: Study, contender: Contender) -> bool:
+    """Whether as many trials as were asked for have failed: there is no use in replacing more."""
+    return sum(t.state == "failed" for t in study.all()) >= contender.trials

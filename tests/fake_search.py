@@ -2,12 +2,17 @@
 
 import heapq
 import math
+import random
+import sys
+import time
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from sweeps.plan import Job
 from sweeps.search import Contender, Search, Settings
 from sweeps.space import space
 from sweeps.states import State
+from sweeps.study import open_storage
 
 RUNGS = (25, 50, 75, 100)
 SPACE = space({"lr": {"low": 1e-4, "high": 1e-1, "log": True}, "eta": {"choices": [0.25, 0.5, 0.75]}})
@@ -130,3 +135,16 @@ def drive(search, world, limit=100_000):
             return
         world.tick()
     raise AssertionError("the search does not end")
+
+
+def main(url, owner, trials):
+    """One of several controllers that share a study, each with workers of its own: URL OWNER TRIALS."""
+    world = World(3, lambda id: 1 + 9 * random.Random(id).random())
+    search = controller(world, open_storage(url, Path()), owner, time.time, names="Ab", trials=int(trials))
+    while not step(search, world):
+        world.tick()
+        time.sleep(0.002)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
