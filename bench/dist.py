@@ -130,12 +130,11 @@ def joined(device: torch.device) -> Iterator[Ranks]:
     if device.type == "cuda":
         torch.cuda.set_device(device)
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
-    try:
-        control = dist.new_group(backend="gloo", timeout=PATIENCE)
-        assert isinstance(control, dist.ProcessGroup), "every rank is a member"
-        yield Ranks(dist.get_rank(), dist.get_world_size(), control)
-    finally:
-        dist.destroy_process_group()
+    control = dist.new_group(backend="gloo", timeout=PATIENCE)
+    assert isinstance(control, dist.ProcessGroup), "every rank is a member"
+    yield Ranks(dist.get_rank(), dist.get_world_size(), control)
+    # After an error the connections stay until the process ends: what the others hear first is the error itself.
+    dist.destroy_process_group()
 
 
 class Pulse:

@@ -71,7 +71,10 @@ def check(config: Config) -> None:
             f"evaluation.ema: {config['label']} hands its first average ({settings.ema[0]}) from stage to stage and must "
             "be evaluated with it; put the wanted decay first in train.ema"
         )
-    group = made.needs.group
+    group, processes = made.needs.group, config["backend"].get("processes", 1)
+    if isinstance(processes, bool) or not isinstance(processes, int) or processes < 1:
+        raise ConfigError(f"backend.processes={processes!r} must be a whole number of at least 1")
+    dist.Ranks(0, processes).share(settings.batch, group)
     for key, size in (("budget.batch", settings.batch), ("budget.micro_batch", settings.micro_batch)):
         if size is not None and size % group:
             raise ConfigError(f"{key}={size} must be a multiple of {group}, the particles that {config['label']} groups")

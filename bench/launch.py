@@ -7,6 +7,7 @@ reports and answers them. If one process fails, the others are ended and its err
 import importlib
 import multiprocessing
 import os
+import pickle
 import signal
 import sys
 from collections.abc import Callable
@@ -84,9 +85,10 @@ def _child(pipe: Connection, place: dict[str, str], function: str, config: dict[
 
 def _tell(pipe: Connection, error: Exception) -> None:
     try:
-        pipe.send(("error", error))
-    except Exception:  # it cannot be pickled
-        pipe.send(("error", RuntimeError(f"{type(error).__name__}: {error}")))
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        error = RuntimeError(f"{type(error).__name__}: {error}")
+    pipe.send(("error", error))
 
 
 def _surroundings(rank: int, processes: int, port: int) -> dict[str, str]:

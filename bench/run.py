@@ -127,9 +127,10 @@ def _workers(backend: dict[str, Any]) -> int:
         return int(backend["workers"])
     import torch
 
+    processes = max(1, int(backend["processes"]))
     if torch.cuda.is_available() and backend["device"] in ("auto", "cuda"):
-        return torch.cuda.device_count()
-    return max(1, (os.cpu_count() or 1) // max(1, int(backend["threads"])))
+        return max(1, torch.cuda.device_count() // processes)
+    return max(1, (os.cpu_count() or 1) // (processes * max(1, int(backend["threads"]))))
 
 
 def _check_writable(out: Path) -> None:

@@ -1,0 +1,96 @@
+"""Several processes train what one trains, to floating-point order; the seconds are those of starting them (about 20)."""
+
+from pathlib import Path
+from typing import Any
+
+import fake_ranks
+import pytest
+import torch
+from fake_ranks import BATCH, METHODS, STEPS, result, trainer
+
+from bench import checkpoint, launch
+from bench.dist import Pulse, Ranks
+from methods.registry import ConfigError
+
+RUNS = [(name, name, False, {"micro_batch": 8} if name == "lsd" else {}) for name in METHODS]
+APART = [(f"{name} apart", name, True, {"clip": 0.0}) for name in ("flow_matching", "meanflow")]
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the results of two processes, and with a run that they did not finish."""
+    folder = tmp_path_factory.mktemp("ranks")
+    told: list[dict[str, Any]] = []
+
+    def report(message: dict[str, Any]) -> bool:
+        told.append(message)
+        return message["images"] >= 2 * BATCH
+
+    assert launch.execute("fake_ranks:train", {"runs": RUNS + APART}, str(folder), report, 2) == "done"
+    assert {m["budget"] for m in told} == {STEPS * BATCH} and len(told) == len({m["images"] for m in told})
+    return folder
+
+
+@pytest.fixture(scope="module")
+def one() -> dict[str, dict[str, Any]]:
+    """The results of one process."""
+    found = {}
+    for name in METHODS:
+        made = trainer(name, Ranks())
+        made.run()
+        found[name] = result(made)
+    return found
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_two_processes_train_the_network_of_one(name: str, two: Path, one: dict[str, Any]) -> None:
+    found = torch.load(two / f"{name}.pt")
+    for key in ("live", "average"):
+        torch.testing.assert_close(found[key], one[name][key], rtol=0, atol=1e-6)
+    moved = (one[name]["live"] - fake_ranks._flat(trainer(name, Ranks()).models["net"])).abs().max()
+    assert moved > 1e-2, "the comparison would not see a difference"
+
+
+@pytest.mark.parametrize("name", [name for _, name, *_ in APART])
+def test_the_comparison_fails_without_synchronised_gradients(name: str, two: Path, one: dict[str, Any]) -> None:
+    found = torch.load(two / f"{name} apart.pt")
+    assert (found["live"] - one[name]["live"]).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_the_bill_does_not_depend_on_the_processes(name: str, two: Path, one: dict[str, Any]) -> None:
+    assert torch.load(two / f"{name}.pt")["bill"] == one[name]["bill"]
+
+
+def test_one_process_goes_on_where_two_stopped(two: Path, one: dict[str, Any]) -> None:
+    found = checkpoint.newest(two / "checkpoints")
+    assert found is not None and 0 < found[1]["step"] < STEPS
+    made = trainer("lsd", Ranks(), two)
+    assert made.run().status == "done"
+    torch.testing.assert_close(result(made)["live"], one["lsd"]["live"], rtol=0, atol=1e-6)
+    assert result(made)["bill"] == one["lsd"]["bill"]
+
+
+def test_an_error_of_one_process_ends_all_and_is_raised(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no such thing"):
+        launch.execute("fake_ranks:fail", {"rank": 1}, str(tmp_path), lambda message: False, 2)
+
+
+@pytest.mark.parametrize(("batch", "group", "size"), [(16, 1, 3), (20, 4, 2), (12, 4, 3), (7, 1, 7)])
+def test_shares_cover_the_batch_and_cut_no_group(batch: int, group: int, size: int) -> None:
+    shares = [Ranks(rank, size).share(batch, group) for rank in range(size)]
+    assert [i for share in shares for i in share] == list(range(batch))
+    assert all(len(share) and len(share) % group == 0 for share in shares)
+    assert max(map(len, shares)) - min(map(len, shares)) <= group
+
+
+def test_a_batch_that_is_too_small_to_share_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"budget.batch=8 .* 2 groups .* 3 processes; raise it to 12"):
+        Ranks(0, 3).share(8, 4)
+
+
+def test_alone_a_training_is_asked_to_stop_after_its_first_step_and_then_by_the_clock() -> None:
+    pulse, asked = Pulse(Ranks()), []
+    for step in range(1, 50):
+        assert not pulse.stops(step, lambda step=step: bool(asked.append(step)))
+    assert asked[0] == 1 and len(asked) < 49
