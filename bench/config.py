@@ -104,6 +104,21 @@ def request(arguments: Sequence[str]) -> Request:
     return Request(settings, experiments)
 
 
+def whole(arguments: Sequence[str]) -> list[Config]:
+    """The experiments of the sweep that a command line narrows (`method=lsd`), on the same data; [] where it does not."""
+    narrow = request(arguments)
+    sweep = narrow.settings["sweep"]
+    keys = set(sweep["axes"]).union(*sweep.get("also", []))
+    rest = [g.text for g in parse(arguments) if g.key not in keys]
+    if len(rest) == len(arguments):
+        return []
+    try:
+        found = request(rest).experiments
+    except ConfigError:  # a knob that only the chosen method has
+        return []
+    return [config for config in found if config["data"] == narrow.experiments[0]["data"]]
+
+
 def with_method(config: Mapping[str, Any], name: str, plugins: str | None = None) -> Config:
     """The same experiment with another method at its defaults (a teacher)."""
     other: Config = copy.deepcopy(dict(config))

@@ -1,7 +1,7 @@
 """Samples for the picture of a sweep: every finished method at every step count, from the same noise."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +12,11 @@ from results.store import RUN_FILE, StoreError, read_rows, read_run
 IMAGES, POINTS = 9, 2000
 
 
-def samples(folders: Sequence[Path]) -> dict[str, dict[int, np.ndarray]]:
-    """{label: {steps: samples}} of the first finished seed of each label; images in [0, 1], points as they are."""
+def samples(folders: Sequence[Path], labels: Mapping[str, str] | None = None) -> dict[str, dict[int, np.ndarray]]:
+    """{label: {steps: samples}} of the first finished seed of each label; images in [0, 1], points as they are.
+
+    `labels` (run id -> label) wins over a record's own, which is that of the sweep that ran it first.
+    """
     found: dict[str, dict[int, np.ndarray]] = {}
     for folder in folders:
         if not (folder / RUN_FILE).exists():
@@ -21,7 +24,8 @@ def samples(folders: Sequence[Path]) -> dict[str, dict[int, np.ndarray]]:
         try:
             record = read_run(folder)
             steps = sorted({row.steps for row in read_rows(folder)})
-            if record.kind != "method" or record.status != "done" or record.label in found:
+            label = (labels or {}).get(record.run_id, record.label)
+            if record.kind != "method" or record.status != "done" or label in found:
                 continue
             loaded = model.load(folder, device=experiment.device(record.config))
             points = len(loaded.shape) == 1
@@ -30,5 +34,5 @@ def samples(folders: Sequence[Path]) -> dict[str, dict[int, np.ndarray]]:
         except (StoreError, ValueError, OSError) as error:
             warnings.warn(f"no samples of {folder.name} in the picture: {error}", stacklevel=2)
             continue
-        found[record.label] = drawn if points else {n: (x.clip(-1, 1) + 1) / 2 for n, x in drawn.items()}
+        found[label] = drawn if points else {n: (x.clip(-1, 1) + 1) / 2 for n, x in drawn.items()}
     return found

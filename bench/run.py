@@ -11,7 +11,7 @@ Running the same command again continues where it stopped; finished runs are not
 import os
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,11 @@ from omegaconf import DictConfig
 from bench import config as composition
 from methods.registry import ConfigError
 from results import archive, beside, report
+from results.labels import relabelled
 from results.record import RecordError
 from results.render import plain
 from results.scores import ProtocolError
-from results.store import StoreError, load_runs, read_rows, write_json
+from results.store import RUN_FILE, StoreError, load_runs, read_rows, write_json
 from sweeps.backend import SweepError
 from sweeps.engine import Outcome
 from sweeps.local import run as run_locally
@@ -65,8 +66,8 @@ def _main(arguments: Sequence[str]) -> int:
         return 0
     _check_writable(out)
     folder = out / "sweeps" / name
-    order = list(dict.fromkeys(job.label for job in plan if job.listed))
-    listed = [job.id for job in plan if job.listed or job.kind == "reference"]
+    # One experiment has a table of its own; several that narrow a sweep share that sweep's.
+    listing = _listing(plan, composition.whole(arguments) if len(request.experiments) > 1 else [], out)
     references = [job.id for job in plan if job.kind == "reference"]
     if len(references) > 1:
         raise ConfigError(
@@ -75,28 +76,44 @@ def _main(arguments: Sequence[str]) -> int:
         )
     if published := settings["sweep"].get("published"):
         beside.load(published)  # a wrong name is an error before anything is trained
-    write_json(folder / "runs.json", {"runs": listed, "order": order, "note": settings["sweep"]["note"],
-                                      "published": published})
+    write_json(folder / "runs.json", {**listing, "note": settings["sweep"]["note"], "published": published})
     if again := reopen(out, plan):
         print(f"{again} finished runs are scored again under the new evaluation; nothing is trained twice.")
     with Display(plan, read_states(out, plan.ids), workers) as display:
         outcome = run_locally(plan, "bench.job:execute", out, workers, display, int(settings["backend"]["attempts"]),
                               int(settings["backend"]["threads"]), name=name)
-    table(out, name, listed, order, published)
+    table(out, name, listing, published)
     return _tell(outcome, arguments)
 
 
-def table(out: Path, name: str, runs: Sequence[str], order: list[str], published: str | None = None) -> None:
-    """Write and print the leaderboard and the pictures of one sweep."""
+def _listing(plan: Plan, whole: Sequence[dict[str, Any]], out: Path) -> dict[str, Any]:
+    """What the table shows: `runs` (ids), `order` (labels) and `labels` (id -> label).
+
+    A command that narrows its sweep (`method=lsd,esd`) shows what else of the `whole` sweep has been run as well, so that it
+    never takes lines from the sweep's table; what was not run is not missing from it.
+    """
+    from bench.jobs import jobs
+
+    mine = {job.id: job.label for job in plan if job.listed}
+    every = {job.id: job.label for job in jobs(whole) if job.listed} if whole else {}
+    labels = {id: label for id, label in every.items() if id in mine or (out / "runs" / id / RUN_FILE).exists()}
+    labels |= {id: label for id, label in mine.items() if id not in labels}
+    references = [job.id for job in plan if job.kind == "reference"]
+    return {"runs": [*references, *labels], "order": list(dict.fromkeys(labels.values())), "labels": labels}
+
+
+def table(out: Path, name: str, listing: Mapping[str, Any], published: str | None = None) -> None:
+    """Write and print the leaderboard and the pictures of one sweep; `listing` as in its runs.json."""
     from bench.pictures import samples
 
     folder = out / "sweeps" / name
-    folders = [path for run in runs if (path := out / "runs" / run).exists()]
-    records = load_runs(folders)
+    order, labels = listing["order"], listing["labels"]
+    folders = [path for run in listing["runs"] if (path := out / "runs" / run).exists()]
+    records = relabelled(load_runs(folders), labels)
     protocols = _protocols(folders)
-    about = {"sweep": name, "order": order, "published": published, "protocols": sorted(protocols or ())}
+    about = {"sweep": name, "order": order, "labels": labels, "published": published, "protocols": sorted(protocols or ())}
     archive.write(folder / archive.FILE, records, about)
-    frame = report.write(records, folder, order, samples(folders), protocols=protocols, published=published)
+    frame = report.write(records, folder, order, samples(folders, labels), protocols=protocols, published=published)
     print(plain(frame))
     for file in ("leaderboard.csv", "leaderboard.md", "published.md", "metric_vs_steps.png", "samples.png"):
         if (folder / file).exists():

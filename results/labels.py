@@ -4,12 +4,26 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from results.record import RunRecord
+from results.record import EvalRow, RunRecord
 
 # These may differ between the seeds of one experiment without making it another experiment.
 _PER_SEED = {"seed", "teacher", "run_id", "label", "parents", "out", "folder"}
+
+
+def relabelled(
+    runs: Sequence[tuple[RunRecord, list[EvalRow]]], labels: Mapping[str, str]
+) -> list[tuple[RunRecord, list[EvalRow]]]:
+    """The runs under the labels that a sweep gives them by id; references and runs not named there keep their own.
+
+    A record carries the label of the sweep that ran it first; a row's label counts for references only.
+    """
+    return [
+        (record if record.kind == "reference" else replace(record, label=labels.get(record.run_id, record.label)), rows)
+        for record, rows in runs
+    ]
 
 
 def distinct_labels(records: Sequence[RunRecord]) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 
 @dataclass(frozen=True)
@@ -16,10 +17,23 @@ class Metric:
 
 
 _KNOWN = (
+    Metric("fid", "Fréchet Inception distance",
+           note="FID on the protocol's Inception features; biased upwards by few samples, so the count is part of it."),
     Metric("fd_digits8", "Fréchet distance on digits-classifier features (not FID)",
            note="Features of the packaged digits classifier; comparable inside this harness only."),
     Metric("fd_cifar32", "Fréchet distance on CIFAR-classifier features (not FID)",
            note="Features of the packaged CIFAR-10 classifier; comparable inside this harness only."),
+    Metric("fid_infinity", "FID extrapolated to infinitely many samples", note="Free of the bias that the sample count has."),
+    Metric("fd_infinity", "Fréchet distance extrapolated to infinitely many samples (not FID)",
+           note="Free of the bias that the sample count has."),
+    Metric("fid_heldout", "FID against held-out images", note="Clearly above fid means that the training set is favoured."),
+    Metric("fd_heldout", "Fréchet distance against held-out images (not FID)",
+           note="Clearly above the reported distance means that the training set is favoured."),
+    Metric("kid", "kernel distance (unbiased MMD², KID on Inception features)", note="Unbiased: it may be negative near zero."),
+    Metric("precision", "precision", "higher", "Share of samples within the real images' neighbourhoods."),
+    Metric("recall", "recall", "higher", "Share of real images within the samples' neighbourhoods."),
+    Metric("density", "density", "higher", "Like precision, counting neighbourhoods; it may exceed 1."),
+    Metric("coverage", "coverage", "higher", "Share of real images with a sample in their neighbourhood."),
     Metric("kl", "histogram KL divergence",
            note="A perfect sampler scores the floor at this sample count; excess = value - floor."),
     Metric("kl_50", "histogram KL divergence by the self-distillation paper's rule",
@@ -32,9 +46,23 @@ _KNOWN = (
            note="No rank: clearly below the held-out data row means memorised images."),
     Metric("nn_heldout", "nearest-neighbour distance to held-out images", better="",
            note="No rank: read it beside nn_train."),
+    Metric("nn_closer", "share of samples nearer to the training set than to a held-out set of its size", better="",
+           note="No rank: 0.5 where nothing is memorised; clearly above means copied images."),
 )  # fmt: skip
+_BY_NAME = {metric.name: metric for metric in _KNOWN}
 
 
+@lru_cache
 def metric_info(name: str) -> Metric:
-    """Title and direction of a metric; an unknown one is shown under its own name, lower taken as better."""
-    return next((metric for metric in _KNOWN if metric.name == name), Metric(name, name.replace("_", " ")))
+    """Title and direction of a metric.
+
+    `kid_cifar32` is `kid` on another feature set's features; an unknown metric is shown under its own name, lower taken as
+    better.
+    """
+    base, _, features = name.rpartition("_")
+    if name in _BY_NAME:
+        return _BY_NAME[name]
+    if base in _BY_NAME:
+        known = _BY_NAME[base]
+        return Metric(name, f"{known.title} on {features} features", known.better, known.note)
+    return Metric(name, name.replace("_", " "))

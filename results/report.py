@@ -17,6 +17,7 @@ from typing import Any
 import pandas as pd
 
 from results import archive, beside, gallery, plots, table
+from results.labels import relabelled
 from results.record import RecordError
 from results.render import plain
 from results.scores import ProtocolError, Runs
@@ -64,9 +65,11 @@ def gather(place: Path) -> tuple[Runs, dict[str, Any]]:
     Broken run folders cost a StoreWarning each. Raises StoreError if there is no run at all, or the archive is damaged.
     """
     if place.is_file():
-        return archive.read(place)
-    sweep = read_json(place / SWEEP_FILE) if (place / SWEEP_FILE).exists() else {}
-    return load_runs(find_runs(place)), sweep
+        runs, sweep = archive.read(place)
+    else:
+        sweep = read_json(place / SWEEP_FILE) if (place / SWEEP_FILE).exists() else {}
+        runs = load_runs(find_runs(place))
+    return relabelled(runs, sweep.get("labels") or {}), sweep
 
 
 def find_runs(folder: Path) -> list[Path]:

@@ -1,17 +1,21 @@
 """From evaluation rows to one score per training seed: one protocol, the last checkpoint, evaluation seeds averaged.
 
-Nothing here looks at a metric's value to choose a row: the checkpoint is the last one, and where a step count was
-scored with several samplers or EMAs the one written first is the declared one; the others become lines of their own.
+Nothing here looks at a metric's value to choose a row: the checkpoint is the last one (within a budget, where one is given),
+and where a step count was scored with several samplers or EMAs the one written first is the declared one; the others become
+lines of their own. The exceptions are two numbers that other papers quote, kept apart in `Compatible`.
 """
 
 from __future__ import annotations
 
 import difflib
+import math
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from results.budget import At
 from results.labels import distinct_labels
+from results.metric import metric_info
 from results.record import EvalRow, RunRecord
 from results.statistics import mean
 
@@ -24,8 +28,23 @@ class ProtocolError(ValueError):
 
 
 @dataclass(frozen=True)
+class Compatible:
+    """What some papers report: chosen by the metric itself, so never ranked and never the default.
+
+    `extreme`: the best of the evaluation seeds; `checkpoint`: the best checkpoint for this step count.
+    """
+
+    extreme: float
+    checkpoint: float
+
+
+@dataclass(frozen=True)
 class Score:
-    """One metric of one training seed at one step count. `value` is the mean over evaluation seeds."""
+    """One metric of one training seed at one step count.
+
+    `value` is the mean of `values`, which stand in the order of the evaluation seeds `draws`. `part` is the share of the
+    run's own training that the scored checkpoint had behind it.
+    """
 
     label: str
     family: str  # the run's own label, before anything was appended to tell variants apart
@@ -45,23 +64,29 @@ class Score:
     excess: float
     protocol: str
     reference: bool
+    values: tuple[float, ...]
+    draws: tuple[int, ...]
+    part: float
+    compatible: Compatible
 
 
-def scores(runs: Runs, protocols: Collection[str] | None = None) -> list[Score]:
+def scores(runs: Runs, protocols: Collection[str] | None = None, at: At | None = None) -> list[Score]:
     """One Score per (label, training seed, steps, metric); label order and row order do not change any value.
 
-    `protocols` keeps only rows of these protocol ids. Raises ProtocolError if one metric then still mixes two.
+    `protocols` keeps only rows of these protocol ids; `at` only checkpoints within a budget, of which the newest is scored.
+    Raises ProtocolError if one metric then still mixes two.
     """
-    rows = [row for _, rows in runs for row in rows]
-    check_protocols(rows, protocols)
+    check_protocols([row for _, rows in runs for row in rows], protocols)
     names = distinct_labels([record for record, _ in runs if record.kind != "reference"])
     records = {record.run_id: record for record, _ in runs}
     groups: dict[tuple[str, str, int, str, int], list[EvalRow]] = defaultdict(list)
     for record, own in sorted(runs, key=lambda run: (run[0].seed, run[0].run_id)):
+        reference, limit = record.kind == "reference", math.inf if at is None else at.images(record)
+        label, seed = names.get(record.run_id, ""), record.seed
         for row in own:
-            if protocols is None or row.protocol in protocols:
-                reference = record.kind == "reference"
-                label, seed = (row.label, row.seed) if reference else (names[record.run_id], record.seed)
+            if (protocols is None or row.protocol in protocols) and row.images_seen <= limit:
+                if reference:
+                    label, seed = row.label, row.seed
                 groups[label, row.metric, row.steps, record.run_id, seed].append(row)
     declared: dict[tuple[str, str, int], Variant] = {}
     found = []
@@ -99,14 +124,26 @@ def primary_metric(runs: Runs) -> str | None:
 
 
 def _variants(group: Sequence[EvalRow]) -> dict[Variant, list[EvalRow]]:
-    """Variant -> rows of the last checkpoint, one per evaluation seed (of a repeated row the later one)."""
+    """Variant -> its rows of every checkpoint."""
     variants: dict[Variant, list[EvalRow]] = defaultdict(list)
     for row in group:
         variants[row.sampler, row.ema, str(row.extra.get("grid", ""))].append(row)
-    for variant, rows in variants.items():
-        last = max(row.images_seen for row in rows)
-        variants[variant] = list({row.evaluation_seed: row for row in rows if row.images_seen == last}.values())
     return variants
+
+
+def _last(rows: Sequence[EvalRow]) -> list[EvalRow]:
+    """Rows of the last checkpoint, one per evaluation seed in their order (of a repeated row the later one)."""
+    last = max(row.images_seen for row in rows)
+    kept = {row.evaluation_seed: row for row in rows if row.images_seen == last}
+    return [kept[seed] for seed in sorted(kept)]
+
+
+def _compatible(rows: Sequence[EvalRow], last: Sequence[EvalRow]) -> Compatible:
+    best = max if metric_info(last[0].metric).better == "higher" else min
+    checkpoints: dict[int, dict[int, float]] = defaultdict(dict)
+    for row in rows:
+        checkpoints[row.images_seen][row.evaluation_seed] = row.value
+    return Compatible(best(row.value for row in last), best(mean([*own.values()]) for own in checkpoints.values()))
 
 
 def _difference(variant: Variant, declared: Variant) -> str:
@@ -116,15 +153,18 @@ def _difference(variant: Variant, declared: Variant) -> str:
     return f" ({', '.join(words)})" if words else ""
 
 
-def _score(label: str, seed: int, record: RunRecord, rows: Sequence[EvalRow]) -> Score:
-    row, reference = rows[0], record.kind == "reference"
+def _score(label: str, seed: int, record: RunRecord, every: Sequence[EvalRow]) -> Score:
+    rows = _last(every)
+    row, reference, values = rows[0], record.kind == "reference", tuple(row.value for row in rows)
     return Score(
         label=label, family=row.label if reference else record.label, run_id=record.run_id, seed=seed,
         metric=row.metric, steps=row.steps, sampler=row.sampler, ema=row.ema,
         protocol=row.protocol, reference=reference, images_seen=row.images_seen,
         evaluation_seeds=len(rows), count=min(row.count for row in rows),
         nfe=mean([row.nfe for row in rows]), nfe_rows=mean([row.nfe_rows for row in rows]),
-        value=mean([row.value for row in rows]),
+        value=mean(values), values=values, draws=tuple(row.evaluation_seed for row in rows),
+        part=min(1.0, row.images_seen / record.images_seen) if record.images_seen else 1.0,
+        compatible=_compatible(every, rows),
         floor=_mean_extra(rows, "floor"), excess=_mean_extra(rows, "excess"),
     )  # fmt: skip
 

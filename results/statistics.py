@@ -1,8 +1,12 @@
-"""Mean and interval over training seeds, and which rows share the best place.
+"""Means, intervals, noise in two parts, ranks with ties, and the smallest difference that could have been seen.
 
-    mean +- t(0.975, n-1) * s / sqrt(n)        s: sample standard deviation (n-1), t: Student's quantile
+Value j of training seed i is  y_ij = mu + a_i + e_ij,  a: the luck of a training, e: the luck of a draw of samples
+(evaluation seed). The interval of mu is Student's over the means of the training seeds,
 
-Seeds are the unit: sampling noise inside one training seed is averaged out before, never counted as more seeds.
+    mean +- t(0.975, n-1) * s / sqrt(n)        s: sample standard deviation (n-1) of the n means
+
+which holds both sources; evaluation seeds are never counted as more seeds. Evaluation seeds share their noise among all
+models: what that noise does to all of them alike is not in the interval, and cancels in comparisons.
 """
 
 from __future__ import annotations
@@ -10,21 +14,45 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
-from scipy.special import stdtrit
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import nctdtrinc, stdtr, stdtrit
 
 LEVEL = 0.95
+POWER = 0.8
 FEWEST = 3  # with two seeds the t interval is 12.7 standard errors wide: no information, so none is shown
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Interval:
-    """Mean of `seeds` values and its 95 % interval; low and high are NaN where no interval can be stated."""
+    """Mean over `seeds` training seeds and its 95 % interval; low and high are NaN where none can be stated.
+
+    `kind` says of what: "training" (training seeds, sampling noise included), "sampling" (one training seed, evaluation
+    seeds only: how well this one network is measured, not what the method does), or "none". `training_sd` and
+    `sampling_sd` are the two standard deviations, NaN where the design cannot tell; `error` is the mean's standard error.
+    """
 
     value: float
     low: float
     high: float
     seeds: int
+    kind: str = "none"
+    training_sd: float = math.nan
+    sampling_sd: float = math.nan
+    error: float = math.nan
+
+    @property
+    def detectable(self) -> float:
+        """Smallest difference from a method of equal noise and seeds that a t test finds with 80 % power at the 5 % level.
+
+        For one comparison; NaN without an interval over training seeds.
+        """
+        if self.kind != "training":
+            return math.nan
+        return _noncentrality(2 * (self.seeds - 1)) * math.sqrt(2) * self.error
 
 
 def mean(values: Sequence[float]) -> float:
@@ -37,35 +65,101 @@ def mean(values: Sequence[float]) -> float:
 
 
 def interval(values: Sequence[float]) -> Interval:
-    """Mean and 95 % Student-t interval of one value per training seed.
+    """Mean and 95 % Student-t interval of one value per training seed; see `estimate`."""
+    return estimate([[value] for value in values])
 
-    Low and high are NaN with fewer than three seeds or a value that is not finite (a NaN also makes the mean NaN).
+
+def estimate(groups: Sequence[Sequence[float]]) -> Interval:
+    """Mean, interval and noise of values grouped by training seed, one value for each evaluation seed.
+
+    The interval is over training seeds from three of them on; one training seed with three evaluation seeds or more has an
+    interval of kind "sampling". A value that is not finite leaves no interval (a NaN also makes the mean NaN).
     """
-    centre, seeds = mean(values), len(values)
-    if seeds < FEWEST or not math.isfinite(centre):
+    means = [mean(group) for group in groups]
+    centre, seeds = mean(means), len(means)
+    if not math.isfinite(centre):
         return Interval(centre, math.nan, math.nan, seeds)
-    variance = math.fsum((value - centre) ** 2 for value in values) / (seeds - 1)
-    half = float(stdtrit(seeds - 1, 0.5 + LEVEL / 2)) * math.sqrt(variance / seeds)
-    return Interval(centre, centre - half, centre + half, seeds)
+    training_sd, sampling_sd = components(groups)
+    over = means if seeds >= FEWEST else list(groups[0]) if seeds == 1 else []
+    if len(over) < FEWEST:
+        return Interval(centre, math.nan, math.nan, seeds, "none", training_sd, sampling_sd)
+    error = math.sqrt(_squares(over) / (len(over) - 1) / len(over))
+    half = _quantile(len(over) - 1) * error
+    kind = "training" if seeds >= FEWEST else "sampling"
+    return Interval(centre, centre - half, centre + half, seeds, kind, training_sd, sampling_sd, error)
 
 
-def ties_with_best(entries: Sequence[Interval], better: str = "lower") -> list[bool]:
-    """Which entries are best or tie with the best: their interval overlaps the best one's.
+def components(groups: Sequence[Sequence[float]]) -> tuple[float, float]:
+    """(training sd, sampling sd) of a one-way random-effects layout, by the analysis of variance; a negative estimate is 0.
 
-    An entry without interval counts as a point. NaN is never best. `better` is "lower" or "higher".
+    Sampling needs a training seed with two evaluation seeds, training two training seeds; NaN otherwise. Where no seed has
+    two evaluation seeds, the spread of the training seeds holds both sources and neither can be told.
     """
-    sign = -1 if better == "higher" else 1
-    ranked = [sign * entry.value for entry in entries if not math.isnan(entry.value)]
-    if not ranked:
-        return [False] * len(entries)
-    best = next(entry for entry in entries if sign * entry.value == min(ranked))
-    return [not math.isnan(entry.value) and _overlap(entry, best) for entry in entries]
+    total, seeds = sum(map(len, groups)), len(groups)
+    if total == seeds:
+        return math.nan, math.nan
+    within = math.fsum(_squares(group) for group in groups) / (total - seeds)
+    if seeds < 2:
+        return math.nan, math.sqrt(within)
+    grand = math.fsum(value for group in groups for value in group) / total
+    between = math.fsum(len(group) * (mean(group) - grand) ** 2 for group in groups) / (seeds - 1)
+    size = (total - sum(len(group) ** 2 for group in groups) / total) / (seeds - 1)
+    return math.sqrt(max(0.0, (between - within) / size)), math.sqrt(within)
 
 
-def _overlap(a: Interval, b: Interval) -> bool:
-    (a_low, a_high), (b_low, b_high) = _ends(a), _ends(b)
-    return a_low <= b_high and b_low <= a_high
+def ranks(entries: Sequence[Interval], better: str = "lower") -> list[tuple[int, int] | None]:
+    """For each entry the range of ranks that the data allow, (1, 3) for example; None where nothing can be said.
+
+    A method's range begins after those that are significantly better and ends before those that are significantly worse:
+    Welch's t test, one-sided at 2.5 % / (k - 1) for k methods. Then, for any k,
+
+    * a method's true rank lies outside its range in at most 5 % of tables;
+    * two methods of equal truth are ranked apart (their ranges share no rank) in at most 5 %;
+    * a truly best method is not among the best (range from 1) in at most 2.5 %.
+
+    Each holds for one method or one pair, not for the whole table at once. Entries without an interval over training seeds
+    have no range: their spread is unknown. `better` is "lower" or "higher".
+    """
+    known = [i for i, entry in enumerate(entries) if entry.kind == "training"]
+    found: list[tuple[int, int] | None] = [None] * len(entries)
+    if known:
+        sign = -1.0 if better == "higher" else 1.0
+        value = sign * np.array([entries[i].value for i in known])
+        beats = _beats(value, np.array([entries[i].error for i in known]), np.array([entries[i].seeds for i in known]))
+        low, high = 1 + beats.sum(0), len(known) - beats.sum(1)
+        for place, i in enumerate(known):
+            found[i] = (int(low[place]), int(high[place]))
+    return found
 
 
-def _ends(entry: Interval) -> tuple[float, float]:
-    return (entry.value, entry.value) if math.isnan(entry.low) else (entry.low, entry.high)
+def _beats(value: Floats, error: Floats, seeds: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """beats[i, j]: i is significantly lower than j."""
+    count = len(value)
+    level = (1 - LEVEL) / 2 / max(1, count - 1)
+    share, freedom = error**2, seeds - 1.0
+    spread = share[:, None] + share
+    difference = value - value[:, None]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        t = np.where(difference > 0, difference / np.sqrt(spread), 0.0)
+        freedom = spread**2 / ((share**2 / freedom)[:, None] + share**2 / freedom)
+    freedom = np.where(np.isfinite(freedom), freedom, float(np.min(seeds)) - 1)  # two spreads of zero
+    beats = t >= stdtrit(float(np.min(seeds)) - 1, 1 - level)  # significant even with the fewest degrees of freedom
+    unclear = ~beats & (t > stdtrit(2.0 * float(np.max(seeds)) - 2, 1 - level))
+    beats[unclear] = stdtr(freedom[unclear], -t[unclear]) <= level
+    return beats
+
+
+def _squares(values: Sequence[float]) -> float:
+    centre = math.fsum(values) / len(values)
+    return math.fsum((value - centre) ** 2 for value in values)
+
+
+@lru_cache
+def _quantile(freedom: int) -> float:
+    return float(stdtrit(freedom, 0.5 + LEVEL / 2))
+
+
+@lru_cache
+def _noncentrality(freedom: int) -> float:
+    """The noncentrality at which the two-sided t test has its power (the far side's share is nothing)."""
+    return float(nctdtrinc(freedom, 1 - POWER, _quantile(freedom)))

@@ -9,39 +9,52 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from results import bill
+from results.budget import At, sharers
 from results.labels import distinct_labels
+from results.metric import metric_info
 from results.record import RunRecord
 from results.render import markdown
 from results.scores import Runs, Score, primary_metric, scores
-from results.statistics import interval, mean
+from results.statistics import Interval, estimate, mean, ranks
 from results.store import write_text
 
 COLUMNS = (
     "method", "steps", "nfe", "metric", "value", "low", "high", "seeds", "images_seen", "train_seconds", "params",
     "protocol", "status", "nfe_rows", "teacher_images", "teacher_seconds", "ema", "sampler", "evaluation_seeds",
-    "count", "floor", "excess", "seeds_failed",
+    "count", "floor", "excess", "seeds_failed", "interval", "training_sd", "sampling_sd", "rank_low", "rank_high",
+    "detectable", *bill.COLUMNS,
 )  # fmt: skip
+COMPATIBLE = ("min_of_evaluation_seeds", "best_checkpoint")  # of other papers: labelled so, never ranked
+STOPPED = ("diverged", "failed", "interrupted", "beyond the budget")
 UNSCORED = "unscored"  # metric name of runs that ended before anything was scored
 REFERENCE = "reference"  # sampler name of reference rows
 
 
-def leaderboard(runs: Runs, order: Sequence[str] | None = None, protocols: Collection[str] | None = None) -> pd.DataFrame:
+def leaderboard(
+    runs: Runs, order: Sequence[str] | None = None, protocols: Collection[str] | None = None, *,
+    at: At | None = None, compatible: bool = False,
+) -> pd.DataFrame:
     """The tidy leaderboard with COLUMNS; methods in `order` (then by name), references last, primary metric first.
 
-    A label in `order` without any run is shown as missing. `protocols` keeps rows of these protocol ids only.
+    A label in `order` without any run is shown as missing. `protocols` keeps rows of these protocol ids only. `at` scores
+    each run at its newest checkpoint within a budget. `compatible` appends the columns COMPATIBLE.
     Raises ProtocolError if one metric mixes two protocols.
     """
     # The same run given twice (a copied folder) is not a second seed.
     runs = list({record.run_id: (record, rows) for record, rows in runs}.values())
-    found = scores(runs, protocols)
+    found = scores(runs, protocols, at)
     methods = [record for record, _ in runs if record.kind != "reference"]
     experiments = _experiments(methods)
-    expected = max(map(len, experiments.values()), default=0)
+    sizes = max(map(len, experiments.values()), default=0)
+    scored = {record.run_id for record, rows in runs if rows}
+    context = _Context(sizes, sharers(methods), at is not None, scored)
     own = {record.run_id: label for label, records in experiments.items() for record in records}
     groups: dict[tuple[str, str, int], list[Score]] = defaultdict(list)
     for score in found:
@@ -49,8 +62,8 @@ def leaderboard(runs: Runs, order: Sequence[str] | None = None, protocols: Colle
     rows: list[dict[str, Any]] = []
     for key, group in groups.items():
         records = [] if group[0].reference else experiments[own[group[0].run_id]]
-        rows.append(_row(*key, group, records, expected))
-    rows += _unscored(experiments, found, order or [], max(expected, 1))
+        rows.append(_row(*key, group, records, context))
+    rows += _unscored(experiments, found, order or [], context)
     metrics = list(dict.fromkeys([primary_metric(runs), *(score.metric for score in found)]))
     families = {label: records[0].label for label, records in experiments.items()} | {s.label: s.family for s in found}
     ranks = {label: rank for rank, label in enumerate(order or [])}
@@ -64,14 +77,15 @@ def leaderboard(runs: Runs, order: Sequence[str] | None = None, protocols: Colle
 
     metrics.append(UNSCORED)
     rows.sort(key=position)
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    _rank(rows)
+    return pd.DataFrame(rows, columns=[*COLUMNS, *(COMPATIBLE if compatible else ())])
 
 
-def write(folder: Path, frame: pd.DataFrame, title: str = "Leaderboard") -> tuple[Path, Path]:
+def write(folder: Path, frame: pd.DataFrame, title: str = "Leaderboard", subtitle: str = "") -> tuple[Path, Path]:
     """Write leaderboard.csv (tidy) and leaderboard.md (wide) into `folder`; returns both paths."""
     csv, page = Path(folder) / "leaderboard.csv", Path(folder) / "leaderboard.md"
     write_text(csv, frame.to_csv(index=False, na_rep="NaN", lineterminator="\n"))
-    write_text(page, markdown(frame, title))
+    write_text(page, markdown(frame, title, subtitle))
     return csv, page
 
 
@@ -84,34 +98,65 @@ def _experiments(records: Sequence[RunRecord]) -> dict[str, list[RunRecord]]:
     return dict(experiments)
 
 
+@dataclass(frozen=True)
+class _Context:
+    """What a line needs to know of the whole table."""
+
+    seeds: int  # of the label that has most
+    shared: Mapping[str, int]  # teacher -> runs that learn from it
+    budget: bool  # drawn at a budget
+    scored: Collection[str]  # runs with any row
+
+
 def _row(
-    metric: str, label: str, steps: int, group: Sequence[Score], records: Sequence[RunRecord], expected: int
+    metric: str, label: str, steps: int, group: Sequence[Score], records: Sequence[RunRecord], context: _Context
 ) -> dict[str, Any]:
     """One line of the table. `records` are the runs of this label, `group` those of their scores that exist."""
     state = {record.run_id: record.status for record in records}
     done = [score for score in group if score.reference or state[score.run_id] == "done"]
-    cell, shown = interval([score.value for score in done]), done or group
+    reference = bool(group) and group[0].reference  # without training: its seeds are draws of samples
+    cell, shown = estimate([score.values for score in done]), done or group
     paying = [record for record in records if record.status == "done"] or records
-    scored = {score.run_id for score in done}
-    outcomes = [("missing" if r.status == "done" and r.run_id not in scored else r.status) for r in records]
+    known = {score.run_id for score in done}
+    outcomes = [_outcome(r, known, context) for r in records]
     return {
         "method": label, "steps": steps, "metric": metric,
         "value": cell.value, "low": cell.low, "high": cell.high, "seeds": cell.seeds,
-        "nfe": _whole(mean([score.nfe for score in shown])) if shown else steps,
-        "nfe_rows": _whole(mean([score.nfe_rows for score in shown])) if shown else steps,
-        "images_seen": _whole(mean([s.images_seen for s in done] or [r.images_seen for r in paying] or [0])),
-        "train_seconds": mean([record.train_seconds for record in paying] or [0.0]),
-        "params": max((record.params for record in paying), default=0),
-        "teacher_images": _whole(mean([record.teacher_images for record in paying] or [0])),
-        "teacher_seconds": mean([record.teacher_seconds for record in paying] or [0.0]),
+        "interval": "draws" if reference and cell.kind != "none" else cell.kind,
+        "training_sd": math.nan if reference else cell.training_sd, "sampling_sd": cell.sampling_sd,
+        "detectable": math.nan if reference else cell.detectable,
+        "error": cell.error, "rank_low": math.nan, "rank_high": math.nan,
+        "nfe": bill.whole(mean([score.nfe for score in shown])) if shown else steps,
+        "nfe_rows": bill.whole(mean([score.nfe_rows for score in shown])) if shown else steps,
         "protocol": shown[0].protocol if shown else "", "ema": shown[0].ema if shown else "",
         "sampler": shown[0].sampler if shown else "",
         "evaluation_seeds": min((score.evaluation_seeds for score in shown), default=0),
         "count": min((score.count for score in shown), default=0),
         "floor": _mean_known([score.floor for score in shown]), "excess": _mean_known([score.excess for score in done]),
-        "status": "done" if group and group[0].reference else _status(outcomes, expected),
+        "status": "done" if reference else _status(outcomes, max(context.seeds, 1)),
         "seeds_failed": sum(outcome in ("diverged", "failed") for outcome in outcomes),
+        **bill.bill(paying, done, context.shared),
+        "min_of_evaluation_seeds": mean([score.compatible.extreme for score in done]),
+        "best_checkpoint": mean([score.compatible.checkpoint for score in done]),
     }  # fmt: skip
+
+
+def _outcome(record: RunRecord, known: Collection[str], context: _Context) -> str:
+    if record.status != "done" or record.run_id in known:
+        return record.status
+    return "beyond the budget" if context.budget and record.run_id in context.scored else "missing"
+
+
+def _rank(rows: Sequence[dict[str, Any]]) -> None:
+    """Fill in the ranges of ranks: of each metric, step count and league by itself."""
+    columns: dict[tuple[str, int, str], list[dict[str, Any]]] = defaultdict(list)
+    for row in rows:
+        if row["sampler"] != REFERENCE and metric_info(row["metric"]).better:
+            columns[row["metric"], row["steps"], row["league"]].append(row)
+    for (metric, _, _), column in columns.items():
+        cells = [Interval(r["value"], r["low"], r["high"], r["seeds"], r["interval"], error=r["error"]) for r in column]
+        for row, found in zip(column, ranks(cells, metric_info(metric).better), strict=True):
+            row["rank_low"], row["rank_high"] = found or (math.nan, math.nan)
 
 
 def _status(outcomes: Sequence[str], expected: int) -> str:
@@ -119,14 +164,14 @@ def _status(outcomes: Sequence[str], expected: int) -> str:
     total = max(expected, len(outcomes))
     counts = Counter(outcomes)
     counts["missing"] += total - len(outcomes)
-    words = [f"{name} {counts[name]} of {total}" for name in ("diverged", "failed", "interrupted") if counts[name]]
+    words = [f"{name} {counts[name]} of {total}" for name in STOPPED if counts[name]]
     words += ["running"] if counts["running"] else []
     words += [f"missing {counts['missing']} of {total}"] if counts["missing"] else []
     return ", ".join(words) or "done"
 
 
 def _unscored(
-    experiments: Mapping[str, list[RunRecord]], found: Sequence[Score], order: Sequence[str], expected: int
+    experiments: Mapping[str, list[RunRecord]], found: Sequence[Score], order: Sequence[str], context: _Context
 ) -> list[dict[str, Any]]:
     """Lines for labels without one score, at every (metric, steps) that the other methods have."""
     scored = {score.run_id for score in found}
@@ -135,12 +180,8 @@ def _unscored(
     silent |= {label: own for label, own in experiments.items() if not any(r.run_id in scored for r in own)}
     places = sorted({(score.metric, score.steps) for score in found if not score.reference}) or [(UNSCORED, 0)]
     protocol = {score.metric: score.protocol for score in found}
-    rows = [_row(metric, label, steps, [], own, expected) for label, own in silent.items() for metric, steps in places]
+    rows = [_row(metric, label, steps, [], own, context) for label, own in silent.items() for metric, steps in places]
     return [row | {"protocol": protocol.get(row["metric"], "")} for row in rows]
-
-
-def _whole(value: float) -> float | int:
-    return int(value) if math.isfinite(value) and value == int(value) else value
 
 
 def _mean_known(values: Sequence[float]) -> float:

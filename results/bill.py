@@ -1,0 +1,59 @@
+"""The bill of one line of the table: the mean over its runs of what each spent up to the checkpoint that was scored.
+
+A run that is scored at a milestone is billed pro rata for its own training, and in full for its teacher: the student could
+not have begun without it. The teacher's `share` is its full price divided by the runs of the table that learn from it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from results.budget import own_compute, teacher_compute, teacher_key
+from results.record import RunRecord
+from results.scores import Score
+from results.statistics import mean
+
+COLUMNS = (
+    "league", "forward_rows", "backward_rows", "jvp_rows", "compute", "teacher_compute", "teacher_compute_share",
+    "total_compute", "teacher_seconds_share", "gpu_hours", "peak_memory",
+)  # fmt: skip
+
+
+def bill(paying: Sequence[RunRecord], done: Sequence[Score], shared: Mapping[str, int]) -> dict[str, Any]:
+    """The cost columns: COLUMNS and the older ones. `shared`: teacher -> runs of the table that learn from it.
+
+    Compute is in forward evaluations of a row (results/budget.py), memory in bytes; `total_compute` bills the whole teacher.
+    """
+    part = {score.run_id: score.part for score in done}
+
+    def own(values: Sequence[float]) -> float:
+        return mean([value * part.get(r.run_id, 1.0) for r, value in zip(paying, values, strict=True)] or [0.0])
+
+    def share(values: Sequence[float]) -> float:
+        return mean([v / max(1, shared.get(teacher_key(r), 1)) for r, v in zip(paying, values, strict=True)] or [0.0])
+
+    seconds, teachers = [r.teacher_seconds for r in paying], [teacher_compute(r) for r in paying]
+    compute = own([own_compute(r) for r in paying])
+    counted = not math.isnan(compute)
+    return {
+        "images_seen": whole(mean([s.images_seen for s in done] or [r.images_seen for r in paying] or [0])),
+        "train_seconds": own([r.train_seconds for r in paying]),
+        "params": max((r.params for r in paying), default=0),
+        "teacher_images": whole(mean([r.teacher_images for r in paying] or [0])),
+        "teacher_seconds": mean(seconds or [0.0]), "teacher_seconds_share": share(seconds),
+        "league": next((r.league for r in paying), "plain"),
+        "forward_rows": own([r.forward_rows for r in paying]) if counted else math.nan,
+        "backward_rows": own([r.backward_rows for r in paying]) if counted else math.nan,
+        "jvp_rows": own([r.jvp_rows for r in paying]) if counted else math.nan,
+        "compute": compute, "teacher_compute": mean(teachers or [0.0]), "teacher_compute_share": share(teachers),
+        "total_compute": compute + mean(teachers or [0.0]),
+        "gpu_hours": own([r.train_seconds * r.gpus / 3600 for r in paying]),
+        "peak_memory": max((r.peak_memory for r in paying), default=0),
+    }  # fmt: skip
+
+
+def whole(value: float) -> float | int:
+    """An integer where the number is one."""
+    return int(value) if math.isfinite(value) and value == int(value) else value

@@ -1,0 +1,218 @@
+"""Wide tables for eyes, from the tidy leaderboard: one for each metric and league, as plain cells that any format can draw.
+
+The first metric has every column, with what each method cost; the others are compact: values and marks only.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from results.metric import Metric, metric_info
+from results.numbers import count, decimals, fixed, number, steps_title
+
+ARROW = {"lower": "lower is better", "higher": "higher is better", "": "not a ranking"}
+LEAGUES = {"perceptual": "a league of its own: a perceptual loss shares features with the metric, or a GAN is used"}
+COMPATIBLE = {
+    "min_of_evaluation_seeds": "min of {seeds} evaluation seeds",
+    "best_checkpoint": "best checkpoint per step count",
+}
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell's text and emphasis."""
+
+    text: str
+    bold: bool = False
+    italic: bool = False
+
+
+@dataclass(frozen=True)
+class Wide:
+    """One table: title, caption (code in backticks), column heads and lines."""
+
+    title: str
+    caption: str
+    head: list[str]
+    body: list[list[Cell]]
+
+
+def tables(frame: pd.DataFrame) -> list[Wide]:
+    """One table per metric and league in the order of the frame, then the compatibility columns where the frame has them."""
+    found: list[Wide] = []
+    for place, (name, part) in enumerate(frame.groupby("metric", sort=False)):
+        references = part[part["sampler"] == "reference"]
+        for league, own in part[part["sampler"] != "reference"].groupby("league", sort=False):
+            found.append(_table(own, references, metric_info(str(name)), str(league), full=place == 0))
+        if len(references) == len(part):
+            found.append(_table(part[:0], references, metric_info(str(name)), "plain", full=place == 0))
+    first = frame[frame["metric"] == frame["metric"].iloc[0]] if len(frame) else frame
+    return found + [_compatible(first, column) for column in COMPATIBLE if column in frame]
+
+
+def grouped(part: pd.DataFrame) -> list[tuple[str, list[Row]]]:
+    """[(label, its rows as dictionaries)] in the order of the frame."""
+    groups: dict[str, list[Row]] = {}
+    for row in part.to_dict("records"):
+        groups.setdefault(str(row["method"]), []).append(row)  # type: ignore[arg-type]
+    return list(groups.items())
+
+
+def step_counts(part: pd.DataFrame) -> list[int]:
+    """The step counts that methods have; [0] where there is none."""
+    return sorted({int(step) for step in part.loc[part["sampler"] != "reference", "steps"]}) or [0]
+
+
+def across(rows: Sequence[Row], steps: Sequence[int]) -> list[Row | None]:
+    """A method's row at each step count, None where it has none."""
+    by_steps = {row["steps"]: row for row in rows}
+    return [by_steps.get(step) for step in steps]
+
+
+def is_best(row: Row) -> bool:
+    """No other method is significantly better."""
+    return bool(row["rank_low"] == 1)
+
+
+def absent(row: Row | None) -> str:
+    """A diverged or undefined score is the result NaN; what has not (yet) been scored is a dash."""
+    if row is None:
+        return ""
+    return "NaN" if row["seeds"] or "diverged" in row["status"] else "–"
+
+
+def _table(part: pd.DataFrame, references: pd.DataFrame, metric: Metric, league: str, full: bool) -> Wide:
+    steps, methods = step_counts(part), grouped(part)
+    costs = _costs(part) if full else []
+    head = ["method", *map(steps_title, steps), *(name for name, _ in costs), *(["NFE", "status"] if full else [])]
+    body = []
+    for label, rows in methods:
+        line = [Cell(label), *(_cell(row, full) for row in across(rows, steps))]
+        line += [Cell(write(rows[0])) for _, write in costs]
+        body.append([*line, Cell(_nfe(rows)), Cell(_status(rows))] if full else line)
+    if full and part["detectable"].notna().any():
+        seen = [part.loc[part["steps"] == step, "detectable"].dropna() for step in steps]
+        line = [Cell(number(float(values.median())) if len(values) else "", italic=True) for values in seen]
+        body.append(_padded([Cell("smallest difference detectable", italic=True), *line], head))
+    for label, rows in grouped(references):
+        body.append(_padded([Cell(label, italic=True), _cell(rows[0], full)], head))
+    title = f"{metric.name}: {metric.title} ({ARROW[metric.better]})"
+    if league != "plain":
+        title += f"; {league} losses"
+    return Wide(title, _caption(part, references, metric, league, full), head, body)
+
+
+def _compatible(part: pd.DataFrame, column: str) -> Wide:
+    own = part[part["sampler"] != "reference"]
+    steps, metric = step_counts(own), metric_info(str(own["metric"].iloc[0]) if len(own) else "")
+    body = [
+        [Cell(label), *(Cell("" if row is None else number(row[column])) for row in across(rows, steps))]
+        for label, rows in grouped(own)
+    ]
+    seeds = int(own["evaluation_seeds"].max()) if len(own) else 0
+    rule = COMPATIBLE[column].format(seeds=seeds)
+    caption = "For comparison with papers that report it so: chosen by the metric itself, hence too good. Not ranked."
+    return Wide(f"{metric.name}, compatibility: {rule}", caption, ["method", *map(steps_title, steps)], body)
+
+
+def _padded(line: list[Cell], head: Sequence[str]) -> list[Cell]:
+    return line + [Cell("")] * (len(head) - len(line))
+
+
+def _cell(row: Row | None, full: bool) -> Cell:
+    """`value [low, high]`, bold if best; a word where no value is; empty where the method has no such step count."""
+    if row is None or math.isnan(row["value"]):
+        return Cell(absent(row))
+    places = decimals(row["value"])
+    text = fixed(row["value"], places)
+    if full and not math.isnan(row["low"]):
+        text += f" [{fixed(row['low'], places)}, {fixed(row['high'], places)}]" + "†" * (row["interval"] == "sampling")
+    return Cell(text, bold=is_best(row))
+
+
+def _costs(part: pd.DataFrame) -> list[tuple[str, Any]]:
+    """(head, row -> text) of the bill; what no run of the table has counted gets no column."""
+    columns: list[tuple[str, Any]] = [
+        ("images", lambda r: count(r["images_seen"])),
+        ("seconds", lambda r: f"{r['train_seconds']:,.0f}"),
+        ("params", lambda r: count(r["params"])),
+        ("teacher images", lambda r: count(r["teacher_images"])),
+        ("teacher seconds", lambda r: f"{r['teacher_seconds']:,.0f}"),
+    ]
+    if (part["compute"] > 0).any():
+        columns.append(("compute", lambda r: count(r["compute"])))
+        columns.append(("teacher compute (share)", _teacher))
+    if (part["gpu_hours"] > 0).any():
+        columns.append(("GPU-hours", lambda r: number(r["gpu_hours"])))
+    if (part["peak_memory"] > 0).any():
+        columns.append(("memory", lambda r: f"{count(r['peak_memory'])}B"))
+    return columns
+
+
+def _teacher(row: Row) -> str:
+    full, share = row["teacher_compute"], row["teacher_compute_share"]
+    return count(full) if full == share or math.isnan(full) else f"{count(full)} ({count(share)})"
+
+
+def _nfe(rows: Sequence[Row]) -> str:
+    calls = [row["nfe"] for row in rows]
+    same = calls == [row["steps"] for row in rows] and calls == [row["nfe_rows"] for row in rows]
+    return "= steps" if same else ", ".join(_calls(row) for row in rows)
+
+
+def _calls(row: Row) -> str:
+    """Network calls, with rows per sample in brackets where one call takes more than one row."""
+    return f"{row['nfe']:g}" + (f" ({row['nfe_rows']:g} rows)" if row["nfe_rows"] != row["nfe"] else "")
+
+
+def _status(rows: Sequence[Row]) -> str:
+    return "; ".join(dict.fromkeys(row["status"] for row in rows))
+
+
+def _caption(part: pd.DataFrame, references: pd.DataFrame, metric: Metric, league: str, full: bool) -> str:
+    ranked = metric.better and part["rank_low"].notna().any()
+    kinds, floors = set(part["interval"]), sorted({number(v) for v in [*part["floor"].dropna(), *references["floor"].dropna()]})
+    words = [
+        "Mean [95 % Student-t interval over training seeds, for references over sample draws; none below three]; " * full,
+        "bold = best of its column, and all that no other is significantly better than (Welch's t test, 2.5 % over the number "
+        "of other methods); " * bool(ranked and full),
+        "italic = reference, one value for any number of steps." if full else "Means; intervals stand in leaderboard.csv.",
+        "Two training seeds give no interval worth the name." if full and (part["seeds"] == 2).any() else "",
+        "† one training seed: the interval holds sampling noise only and says nothing about another training."
+        if full and "sampling" in kinds else "",
+        "Detectable: the smallest true difference that two such methods would have shown with 80 % power at the 5 % level "
+        "(median over methods)." if full and part["detectable"].notna().any() else "",
+        f"League: {LEAGUES.get(league, league)}; ranked by itself." if league != "plain" else "",
+        f"Protocol `{protocol(part, references)}`; {seeds(part)}; {_evaluations(part)}.",
+        metric.note,
+        f"Floor: {', '.join(floors)}." if floors else "",
+        "Compute is in forward evaluations of a row: forward + 2 x backward + JVP rows; of the teacher's, in brackets, the "
+        "share of each run that learns from it." if full and (part["compute"] > 0).any() else "",
+    ]  # fmt: skip
+    return " ".join(word.strip() for word in words if word)
+
+
+def protocol(*parts: pd.DataFrame) -> str:
+    """The ids behind a table."""
+    return ", ".join(dict.fromkeys(str(name) for part in parts for name in part["protocol"] if name)) or "none"
+
+
+def seeds(part: pd.DataFrame) -> str:
+    """The number of finished training seeds behind the methods' values, as one number or a range."""
+    return f"{_range(part.loc[part['sampler'] != 'reference', 'seeds'])} training seeds"
+
+
+def _evaluations(part: pd.DataFrame) -> str:
+    scored = part[part["evaluation_seeds"] > 0]
+    return f"{_range(scored['evaluation_seeds'])} evaluation seeds x {_range(scored['count'])} samples"
+
+
+def _range(values: pd.Series) -> str:
+    low, high = (int(values.min()), int(values.max())) if len(values) else (0, 0)
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
