@@ -54,6 +54,15 @@ def newest(folder: Path, kind: str = "step") -> tuple[Path, dict[str, Any]] | No
     return None
 
 
+def milestones(folder: Path) -> Iterator[tuple[int, Path, dict[str, Any]]]:
+    """(global step, file, state on the CPU) of every whole milestone, oldest first. A damaged one is skipped with a warning."""
+    for step, path in sorted(_files(folder, "milestone")):
+        try:
+            yield step, path, load(path)
+        except ValueError as error:
+            warnings.warn(f"{error}; this milestone is not scored", CheckpointWarning, stacklevel=2)
+
+
 def load(path: Path) -> dict[str, Any]:
     """The state stored in one file, on the CPU. Raises ValueError when its bytes are not those that were written."""
     match = _NAME.match(path.name)

@@ -1,4 +1,4 @@
-"""Score a model at all step counts, and the reference rows that give a number its meaning.
+"""Score a model at all step counts.
 
 Samples never touch the disk. Network evaluations are counted on the backbone while sampling, in calls and in rows.
 """
@@ -16,24 +16,24 @@ from torch import Tensor, nn
 from bench.data import Dataset
 from bench.nets.count import counting
 from bench.protocol import Protocol
-from bench.rng import generator
 from bench.sample import Sampler
-from bench.score import Scores, map_errors, scorer
+from bench.score import Score, map_errors
 from methods.base import Method
 from methods.solvers import Solver
 from results.record import EvalRow
 
-Key = tuple[str, int, int, str]
+Key = tuple[str, int, int, str, int]  # protocol, steps, evaluation seed, sampler, images seen
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The evaluation of one checkpoint under one protocol. `images`: training images seen by it."""
+    """The evaluation of one checkpoint under one protocol. score: as `scorer` made it; images: training images seen by it."""
 
     method: Method
     models: dict[str, nn.Module]
     data: Dataset
     protocol: Protocol
+    score: Score
     config: Mapping[str, Any]
     run_id: str
     checkpoint: str
@@ -42,15 +42,14 @@ class Evaluation:
 
     def rows(self, skip: set[Key]) -> Iterator[list[EvalRow]]:
         """One list of rows per (steps, evaluation seed) that is not in `skip`; NaN scores where samples are not finite."""
-        score = scorer(self.data, self.protocol, self.device)
         for module in self.models.values():
             module.eval()
         for method, steps, seed in product(self.variants, self.config["evaluation"]["steps"], self.protocol.seeds):
             sampler = sampling_rule(method)
-            if not method.supports(steps) or (self.protocol.id, steps, seed, sampler) in skip:
+            if not method.supports(steps) or (self.protocol.id, steps, seed, sampler, self.images) in skip:
                 continue
             samples, calls, rows = self._sample(method, steps, seed)
-            scores = dict(score(samples, seed))
+            scores = dict(self.score(samples, seed))
             if steps == 1 and self.data.truth is not None:
                 scores |= map_errors(method, self.models, self.data, seed, self.device)
             yield [self._row(sampler, steps, seed, calls, rows, m, v, extra) for m, (v, extra) in scores.items()]
@@ -90,39 +89,3 @@ def sampling_rule(method: Method) -> str:
     """"hop" or "renoise", with the solver where a jump integrates a velocity: "hop:euler"."""
     solver, rule = getattr(method, "solver", None), method.needs.rule
     return f"{rule}:{solver.value}" if solver is not None and rule == "hop" else rule
-
-
-def references(data: Dataset, protocol: Protocol, config: Mapping[str, Any], run_id: str) -> list[EvalRow]:
-    """Noise, a full-covariance Gaussian fit and held-out real data, each at the count of a model's samples."""
-    score = scorer(data, protocol, torch.device("cpu"))
-    rows = []
-    for label in ("noise", "gaussian fit", "held-out data"):
-        # All held-out samples are one set, whatever the seed.
-        once = label == "held-out data" and protocol.count == len(data.heldout)
-        for k, seed in enumerate(protocol.seeds[:1] if once else protocol.seeds):
-            scores: Scores = score(_reference_samples(label, data, protocol.count, seed, config), seed)
-            rows += [
-                EvalRow(
-                    run_id=run_id, label=label, seed=k, checkpoint="", images_seen=0, ema="", sampler="reference", steps=0,
-                    nfe=0, nfe_rows=0, evaluation_seed=seed, count=protocol.count, metric=metric, value=value,
-                    protocol=protocol.id, extra=extra,
-                )
-                for metric, (value, extra) in scores.items()
-                if not (label == "held-out data" and metric == "nn_heldout")  # their own neighbours: no distance
-            ]
-    return rows
-
-
-def _reference_samples(label: str, data: Dataset, n: int, seed: int, config: Mapping[str, Any]) -> Tensor:
-    g = generator("cpu", "reference", label, seed)
-    z = torch.randn((n, *data.shape), generator=g)
-    if label == "noise":
-        return z * float(config["interpolant"]["base_scale"])
-    held_out = data.heldout[torch.randperm(len(data.heldout), generator=g)[:n]]
-    if label == "held-out data":
-        return data.decode(held_out) if data.kind == "images" else held_out
-    train = data.train[:50_000]
-    x = (data.decode(train) if data.kind == "images" else train).flatten(1).double()
-    root_values, root = torch.linalg.eigh(torch.cov(x.T))
-    factor = root * root_values.clamp(min=0).sqrt()
-    return (z.flatten(1).double() @ factor.T + x.mean(0)).float().reshape(z.shape)

@@ -11,7 +11,6 @@ from torch import nn
 
 from bench import data, dist
 from bench.nets import Backbone, BackboneError
-from bench.protocol import Protocol
 from bench.recipe import Recipe
 from bench.truth import TARGETS
 from methods.base import Method
@@ -19,7 +18,6 @@ from methods.registry import ConfigError, make_interpolant, make_method, nearest
 from methods.solvers import Solver
 
 Config = Mapping[str, Any]
-POINT_METRICS = ("sliced_w2", "kl", "w2", "map_error")
 
 
 def use_plugins(folder: str | None) -> None:
@@ -131,34 +129,6 @@ def _parametrisation(config: Config) -> Callable[[nn.Module], nn.Module]:
     """A student's networks are made like its teacher's, so that they can start from its weights."""
     teacher = config.get("teacher", {}).get("made_by")
     return method({**config, "method": teacher}).parametrise if teacher else lambda net: net
-
-
-def protocol(config: Config, dataset: data.Dataset) -> Protocol:
-    """The protocol under which this data set's samples are scored."""
-    evaluation = config["evaluation"]
-    image = dataset.kind == "images"
-    of_points = POINT_METRICS + (("kl_50",) if dataset.name == "checkerboard" else ())
-    name = config["data"].get("features") if image else None
-    count = evaluation["count"] or min(len(dataset.heldout), 10_000)
-    if not image and count > len(dataset.train):
-        raise ConfigError(f"evaluation.count={count} samples are compared with as many training points, and there are "
-                          f"{len(dataset.train)} (data.count)")
-    if count > len(dataset.heldout):
-        raise ConfigError(
-            f"evaluation.count={count}: only {len(dataset.heldout)} held-out samples can stand beside it at the same "
-            "count; lower it or leave it null"
-        )
-    return Protocol(
-        name=f"{config['data']['name']}-{'frechet' if image else 'points'}",
-        metrics=(f"fd_{name}", "nn_train", "nn_heldout") if image else of_points,
-        features=evaluation["features"],
-        reference=f"train:{dataset.hash[:12]}",
-        count=count,
-        seeds=tuple(evaluation["seeds"]),
-        chunk=int(evaluation["chunk"]),
-        ema=float(evaluation["ema"] or config["train"]["ema"][0]),
-        rounding="levels" if image else "none",
-    )
 
 
 def device(config: Config) -> torch.device:

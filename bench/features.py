@@ -4,7 +4,8 @@
 "digits8" and "cifar32" are small feature sets whose distance is never to be called FID.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,10 +13,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from bench import classifier, inception, inception_weights, resize
+from bench import classifier, inception, inception_weights
+from bench.resize import RULES, normalised
 from methods.registry import ConfigError, nearest
 
 INCEPTION, OWN = "inception", "own"
+PART = {"cpu": 8, "cuda": 64}  # images at a time through Inception: what fits the caches of a CPU, and fills a GPU
 
 
 @dataclass(frozen=True)
@@ -54,10 +57,7 @@ def load(
     """
     device = torch.device(device)
     if name == INCEPTION:
-        rule = _rule(resize)
-        network = inception.Inception(inception_weights.find(None if weights is None else Path(weights))).to(device)
-        return FeatureNet(name, inception.WIDTH, digest(name), resize, device,
-                          lambda pixels, levels: network(rule(_eight_bit(pixels, levels))))
+        return FeatureNet(name, inception.WIDTH, digest(name), resize, device, _inception(resize, device, weights))
     if resize != OWN:
         raise ConfigError(f"the features {name} resize images in their own way; resize={resize} belongs to {INCEPTION}")
     small = classifier.load(name, device)
@@ -87,10 +87,17 @@ def extract(
     return torch.cat(rows)
 
 
-def _rule(name: str) -> Callable[[Tensor], Tensor]:
-    if name not in resize.RULES:
-        raise nearest("resize", name, resize.RULES)
-    return lambda pixels: resize.normalised(pixels, name)
+def _inception(rule: str, device: torch.device, weights: Path | str | None) -> Callable[[Tensor, int], Tensor]:
+    if rule not in RULES:
+        raise nearest("resize", rule, RULES)
+    network = inception.Inception(inception_weights.find(None if weights is None else Path(weights))).to(device)
+    few = PART.get(device.type, 8)
+
+    def function(pixels: Tensor, levels: int) -> Tensor:
+        parts = (normalised(_eight_bit(part, levels), rule) for part in pixels.split(few))
+        return torch.cat([torch.empty(0, inception.WIDTH, device=device), *(network(part) for part in parts)])
+
+    return function
 
 
 def _eight_bit(pixels: Tensor, levels: int) -> Tensor:
@@ -100,5 +107,14 @@ def _eight_bit(pixels: Tensor, levels: int) -> Tensor:
     return pixels.expand(-1, 3, -1, -1)
 
 
-def _full_precision():  # type: ignore[no-untyped-def]
-    return torch.backends.cudnn.flags(enabled=torch.backends.cudnn.enabled, allow_tf32=False)
+@contextmanager
+def _full_precision() -> Iterator[None]:
+    """float32 is float32: neither TF32 nor a caller's autocast."""
+    before = torch.get_float32_matmul_precision()
+    with torch.backends.cudnn.flags(enabled=torch.backends.cudnn.enabled, allow_tf32=False):
+        torch.set_float32_matmul_precision("highest")
+        try:
+            with torch.autocast("cuda", enabled=False), torch.autocast("cpu", enabled=False):
+                yield
+        finally:
+            torch.set_float32_matmul_precision(before)

@@ -11,6 +11,8 @@ HARMLESS = {
     "budget": ("micro_batch",), "train": ("checkpoints", "milestones", "logs"), "backbone": ("gflops",),
     "data": ("features", "root", "download"),
 }
+FILES = ("weights", "statistics")  # paths of files whose hashes stand beside them
+LATER = ("protocol", "also", "rounding", "reference_count", "statistics_hash")  # open, they leave older ids as they were
 VERSION = 1  # bump when the loop, the averages or the networks are mended: old weights are then never served for new ones
 
 
@@ -34,7 +36,8 @@ def run_id(config: Mapping[str, Any], version: int, fingerprint: str | None, par
 
 def reference_id(config: Mapping[str, Any], fingerprint: str | None) -> str:
     """The run id of the reference rows (noise, Gaussian fit, held-out data) of one data set and evaluation."""
-    evaluation = {k: v for k, v in config["evaluation"].items() if k not in ("batch", "steps")}
+    evaluation = {k: v for k, v in config["evaluation"].items() if k not in ("batch", "steps", "milestones", *FILES)}
+    evaluation = {k: v for k, v in evaluation.items() if k not in LATER or v not in (None, [])}
     content = {"data": config["data"], "evaluation": evaluation, "fingerprint": fingerprint,
                "base_scale": config["interpolant"]["base_scale"]}
     return f"reference-{config['data']['name']}-{_digest(content)}"

@@ -4,9 +4,10 @@ Where several processes share a training (`bench.dist`), each makes this call; r
 the others are done with the training.
 """
 
+import copy
 import dataclasses
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -15,9 +16,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from bench import dist, evaluate, experiment, launch, memory, trajectories
+from bench import baselines, checkpoint, dist, evaluate, experiment, launch, memory, protocols, trajectories
 from bench.dist import Ranks
 from bench.model import load_teacher
+from bench.score import scorer
 from bench.teacher import Velocity, exact_velocity
 from bench.train import Outcome, Trainer
 from methods.registry import ConfigError
@@ -38,7 +40,7 @@ def execute(config: dict[str, Any], folder: str, report: Report) -> str:
         return launch.execute("bench.job:execute", config, folder, report, processes)
     torch.set_num_threads(max(1, int(config["backend"]["threads"])))
     if config["kind"] == "reference":
-        return _references(config, Path(folder)) if dist.leads() else "done"
+        return _references(config, Path(folder), report) if dist.leads() else "done"
     return _Run(config, Path(folder), report).execute()
 
 
@@ -53,7 +55,7 @@ class _Run:
         self.method = experiment.method(config)
         self.recipe = experiment.recipe(config)
         self.data = experiment.dataset(config)
-        self.protocol = experiment.protocol(config, self.data)
+        self.protocol = protocols.protocol(config, self.data)
         self.teacher, self.weak_teacher = (
             load_teacher(folder.parent / run, self.device) if (run := config["teacher"].get(key)) else None
             for key in ("run", "weak_run")
@@ -119,7 +121,8 @@ class _Run:
                 )
         except StoreError:
             pass
-        config, paid = {**self.config, "shape": list(self.data.shape)}, [t for t in (self.teacher, self.weak_teacher) if t]
+        config = {**self.config, "shape": list(self.data.shape), "protocol": dataclasses.asdict(self.protocol)}
+        paid = [t for t in (self.teacher, self.weak_teacher) if t]
         roles = {"teacher": self.teacher, "weak_teacher": self.weak_teacher,
                  "trajectories": self.teacher if self.method.needs.trajectories else None}
         return RunRecord(
@@ -162,30 +165,56 @@ class _Run:
         if dist.leads():
             write_run(self.folder, self.record)
 
-    def _evaluate(self, trainer: Trainer, checkpoint: Path | None) -> None:
+    def _evaluate(self, trainer: Trainer, last: Path | None) -> None:
         """Append the rows that are not there yet: one append per evaluation, so a killed run leaves whole ones."""
-        have = {(r.protocol, r.steps, r.evaluation_seed, r.sampler) for r in read_rows(self.folder)}
-        models = {**trainer.models, "net": trainer.averaged(self.protocol.ema)}
-        job = evaluate.Evaluation(
-            self.method, models, self.data, self.protocol, self.config, self.folder.name,
-            checkpoint.name if checkpoint else "", self.recipe.steps * self.recipe.batch, self.device,
-        )
-        for rows in job.rows(skip=have):
-            append_rows(self.folder, rows)
+        have = {(r.protocol, r.steps, r.evaluation_seed, r.sampler, r.images_seen) for r in read_rows(self.folder)}
+        score = scorer(self.data, self.protocol, self.device, self.config["evaluation"], _told(self.report))
+        for step, path, models in self._checkpoints(trainer, last):
+            job = evaluate.Evaluation(
+                self.method, models, self.data, self.protocol, score, self.config, self.folder.name,
+                path.name if path else "", step * self.recipe.batch, self.device,
+            )
+            for rows in job.rows(skip=have):
+                append_rows(self.folder, rows)
+
+    def _checkpoints(self, trainer: Trainer, last: Path | None) -> Iterator[tuple[int, Path | None, dict[str, nn.Module]]]:
+        """(step, file, networks) of the last checkpoint, and with evaluation.milestones of those before it."""
+        decay = self.protocol.ema
+        models = {**trainer.models, "net": trainer.averaged(decay)}
+        yield self.recipe.steps, last, models
+        if not self.config["evaluation"].get("milestones"):
+            return
+        for step, path, state in checkpoint.milestones(self.folder / "checkpoints"):
+            if step < self.recipe.steps:
+                earlier = copy.deepcopy(models)
+                for role, weights in state["models"].items():
+                    earlier[role].load_state_dict(weights)
+                earlier["net"].load_state_dict({**earlier["net"].state_dict(), **state["ema"][repr(decay)]})
+                yield step, path, earlier
 
 
-def _references(config: Mapping[str, Any], folder: Path) -> str:
-    begin = time.monotonic()
+def _told(report: Report) -> Callable[[int, int], None]:
+    """Progress through the real images, where the display shows that of the training."""
+
+    def progress(done: int, whole: int) -> None:
+        report({"images": done, "budget": whole, "stage": "reference features"})
+
+    return progress
+
+
+def _references(config: Mapping[str, Any], folder: Path, report: Report) -> str:
+    begin, device = time.monotonic(), experiment.device(config)
     dataset = experiment.dataset(config)
-    protocol = experiment.protocol(config, dataset)
+    protocol = protocols.protocol(config, dataset)
     record = RunRecord(
         run_id=folder.name, kind="reference", label="references", method="reference", data=dataset.name, backbone="",
-        seed=0, config=dict(config), data_hash=dataset.hash, versions=experiment.versions(), device="cpu",
-        started=_now(),
+        seed=0,
+        config={**config, "protocol": dataclasses.asdict(protocol)}, data_hash=dataset.hash, versions=experiment.versions(),
+        device=_device_name(device), started=_now(),
     )
     write_run(folder, record)
     (folder / "evals.jsonl").unlink(missing_ok=True)
-    append_rows(folder, evaluate.references(dataset, protocol, config, folder.name))
+    append_rows(folder, baselines.references(dataset, protocol, config, folder.name, device, _told(report)))
     write_run(folder, dataclasses.replace(record, status="done", finished=_now(),
                                           evaluation_seconds=round(time.monotonic() - begin, 3)))
     return "done"

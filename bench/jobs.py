@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import config as composition
-from bench import data, experiment, features
+from bench import data, experiment, identity, protocols
 from bench.identity import reference_id, run_id
 from bench.truth import TARGETS
 from methods.base import Method
@@ -96,7 +96,7 @@ def _job(config: Config, method: Method, teachers: Sequence[Job] = (), listed: b
     parents = tuple(teacher.id for teacher in teachers)
     plain = {k: v for k, v in config.items() if k not in ("sweep", "plan", "out", "knobs")}
     plain["kind"] = "method"
-    plain["evaluation"] = _evaluation(config)
+    plain["evaluation"] = protocols.settings(config)
     run, weak = (*parents, None, None)[:2]
     made_by = teachers[0].config["method"] if teachers else None  # the student's networks are parametrised like it
     plain["teacher"] = {**config["teacher"], "run": run, "weak_run": weak, "made_by": made_by}
@@ -124,24 +124,16 @@ def reopen(out: Path, plan: Iterable[Job]) -> int:
 
 
 def _scoring(config: Mapping[str, Any]) -> dict[str, Any]:
-    return {k: v for k, v in config["evaluation"].items() if k != "batch"}
-
-
-def _evaluation(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The evaluation settings with the hash of the feature weights: new weights are a new protocol."""
-    name, evaluation = config["data"].get("features"), config["evaluation"]
-    return {
-        **evaluation,
-        "features": f"{name}:{features.digest(name)[:12]}" if name else "none",
-        "ema": float(evaluation["ema"] or config["train"]["ema"][0]),
-    }
+    """What rows depend on; an option that says nothing is none."""
+    kept = {k: v for k, v in config["evaluation"].items() if k not in ("batch", *identity.FILES)}
+    return {k: v for k, v in kept.items() if v not in (None, False, [])}
 
 
 def _references(experiments: Sequence[Config]) -> Iterator[Job]:
     seen = set()
     for config in experiments:
         plain = {k: config[k] for k in ("data", "interpolant", "train", "backend", "seed")}
-        plain["evaluation"] = _evaluation(config)
+        plain["evaluation"] = protocols.settings(config)
         name = reference_id(plain, data.fingerprint(config["data"]))
         if name not in seen:
             seen.add(name)

@@ -10,14 +10,21 @@ from dataclasses import dataclass
 
 from methods.registry import ConfigError
 
+# Fields that came after the first records: one that says nothing leaves the id of those records as it was.
+_LATER = {"resize": "", "feature_chunk": 0, "neighbours": 0, "also": (), "grid": "", "reference_count": 0}
+
 
 @dataclass(frozen=True)
 class Protocol:
-    """name and version: for people. metrics: what is computed. features: feature set and the hash of its weights.
+    """name and version: for people. metrics: what is computed, the leading one first.
 
-    reference: split and hash of the data that samples are compared with. count: samples per evaluation seed; seeds: the
-    evaluation seeds; chunk: rows per network call; ema: which average is evaluated; checkpoint: the rule (only "last").
-    rounding: how samples become data values ("levels": clamped, rounded to the data's own grid; "none").
+    features: feature set and the sha256 of its weights, "NAME:HASH"; resize: how images reach it; feature_chunk: images per
+    call of it. also: further feature sets, "NAME:HASH". reference: split and hash of the data that samples are compared
+    with, or "file:HASH" of a statistics file; reference_count: how many of them, a fixed random part (0: all). count:
+    samples per evaluation seed; seeds: the evaluation seeds; chunk: rows per call of the model; neighbours: samples of either
+    side that metrics of neighbourhoods look at. ema: which average is evaluated; checkpoint: the rule (only "last"); grid:
+    the rule of the times ("method": the one that a method declares). rounding: how samples become data values (a rule of
+    bench.rounding; "levels": the data's own grid; "none").
     """
 
     name: str
@@ -31,6 +38,12 @@ class Protocol:
     rounding: str
     checkpoint: str = "last"
     version: int = 1
+    resize: str = ""
+    feature_chunk: int = 0
+    neighbours: int = 0
+    also: tuple[str, ...] = ()
+    reference_count: int = 0
+    grid: str = ""
 
     def __post_init__(self) -> None:
         if self.count < 2:
@@ -41,5 +54,6 @@ class Protocol:
     @property
     def id(self) -> str:
         """name-version-hash; equal ids mean comparable numbers."""
-        content = json.dumps(dataclasses.asdict(self), sort_keys=True)
+        said = {k: v for k, v in dataclasses.asdict(self).items() if k not in _LATER or v != _LATER[k]}
+        content = json.dumps(said, sort_keys=True)
         return f"{self.name}-v{self.version}-{hashlib.sha256(content.encode()).hexdigest()[:8]}"

@@ -18,7 +18,8 @@ def clean(x: Tensor) -> Tensor:
     """Pillow's bicubic resize of single-channel float images, which clean-fid uses: bit for bit.
 
     Like Pillow: horizontal before vertical, taps added one after the other in float64, float32 after each pass, clipped at the
-    end. No fused multiply-add, whose rounding would differ.
+    end. No fused multiply-add, whose rounding would differ. Pillow 13 begins with the vertical pass where an image is taller
+    than both its width and 299; this rule does not follow it there (1e-4 apart), so that no number hangs on Pillow's version.
     """
     x = _weighted_taps(x.float(), -1)
     return _weighted_taps(x, -2).clamp(0, 255)

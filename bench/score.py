@@ -1,68 +1,52 @@
 """From samples to metrics under a protocol: a function built once per evaluation, with the reference side cached."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from bench import features
 from bench.data import Dataset
 from bench.metrics import points
-from bench.metrics.frechet import frechet_distance
-from bench.metrics.neighbours import nearest_distance
 from bench.protocol import Protocol
+from bench.protocols import path_of
 from bench.rng import generator
+from bench.score_images import ImageScorer, Progress, Scores
 from bench.truth import Checkerboard, map_pairs
 from methods.base import Method
 from methods.interpolant import Linear, convert_point
 
-Scores = dict[str, tuple[float, dict[str, Any]]]
+Score = Callable[[Tensor, int], Scores]
 PAIRS = 4096
-CHUNK = 500
 
 
-def scorer(data: Dataset, protocol: Protocol, device: torch.device) -> Callable[[Tensor, int], Scores]:
-    """(samples, evaluation seed) -> {metric: (value, extra)}. Samples that are not finite score NaN throughout."""
-    make = _images if data.kind == "images" else _points
-    score = make(data, protocol, device)
+def scorer(
+    data: Dataset, protocol: Protocol, device: torch.device, evaluation: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+) -> Score:
+    """(samples, evaluation seed) -> {metric: (value, extra)}. Samples that are not finite score NaN throughout.
+
+    evaluation: the settings, for the files that they name; progress(done, all): told while real images pass the network.
+    """
+    if data.kind == "images":
+        files = {key: path_of(evaluation or {}, key) for key in ("weights", "statistics")}
+        images = ImageScorer(data, protocol, device, **files, progress=progress)
+    else:
+        of_points = _points(data, protocol)
 
     def checked(samples: Tensor, seed: int) -> Scores:
         if torch.isfinite(samples).all():
-            return score(samples, seed)
+            return images.score(samples) if data.kind == "images" else of_points(samples, seed)
         bad = int((~torch.isfinite(samples.flatten(1)).all(1)).sum())
-        return {m: (float("nan"), {"not_finite": bad}) for m in protocol.metrics}
+        return {
+            m: (float("nan"), {"not_finite": bad} | ({"primary": True} if k == 0 else {}))
+            for k, m in enumerate(protocol.metrics)
+        }
 
     return checked
 
 
-def _images(data: Dataset, protocol: Protocol, device: torch.device) -> Callable[[Tensor, int], Scores]:
-    network = features.load(protocol.features.split(":")[0], device=device)
-    reference = _moments(features.extract(network, data.train, data.levels, CHUNK))
-    g = generator("cpu", "neighbours", protocol.count)
-    n = min(len(data.heldout), 2000)  # both sets at one size, or the larger would look nearer
-    train, heldout = (
-        data.decode(x[torch.randperm(len(x), generator=g)[:n]]).to(device) for x in (data.train, data.heldout)
-    )
-
-    def score(samples: Tensor, seed: int) -> Scores:
-        pixels = data.encode(samples)
-        found = _moments(features.extract(network, pixels, data.levels, CHUNK))
-        rounded = data.decode(pixels)[:n].to(device)
-        return {
-            protocol.metrics[0]: (frechet_distance(*found, *reference), {"primary": True}),
-            "nn_train": (nearest_distance(rounded, train), {}),
-            "nn_heldout": (nearest_distance(rounded, heldout), {}),
-        }
-
-    return score
-
-
-def _moments(rows: Tensor) -> tuple[Any, Any]:
-    return rows.double().mean(0).numpy(), torch.cov(rows.double().T).numpy()
-
-
-def _points(data: Dataset, protocol: Protocol, device: torch.device) -> Callable[[Tensor, int], Scores]:
+def _points(data: Dataset, protocol: Protocol) -> Score:
     truth = data.truth
     assert truth is not None, "points come from targets with exact truth"
 

@@ -13,7 +13,7 @@ ALLOWED = {
     "results": {"results", "numpy", "pandas", "scipy", "matplotlib", "jinja2"},
     "sweeps": {"sweeps", "results", "tqdm"},
     "bench": {"bench", "sweeps", "results", "methods", "torch", "torchvision", "numpy", "scipy", "sklearn", "PIL", "hydra",
-              "omegaconf", "tqdm", "pandas", "cleanfid"},
+              "omegaconf", "tqdm", "pandas", "cleanfid", "filelock"},
 }
 
 

@@ -1,0 +1,142 @@
+"""Features of real images and their statistics: computed once, kept in the cache folder by the hash of what made them.
+
+A file is whole or not there. Processes that want the same one at once wait for the first; the lock is the operating
+system's, so that one who dies lets go of it. Statistics files of others follow clean-fid's convention (mu, sigma).
+"""
+
+import hashlib
+import os
+import warnings
+import zlib
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+import torch
+from filelock import FileLock
+from torch import Tensor
+
+from bench import cache, features
+from bench.features import FeatureNet
+from bench.metrics.frechet import Gaussian
+from methods.registry import ConfigError
+
+VERSION = 1  # bump when the features or statistics of the same images change
+UNREADABLE = (OSError, ValueError, EOFError, KeyError, BadZipFile, zlib.error)
+
+
+class ReferenceWarning(UserWarning):
+    """Reference statistics could not be read or kept, and were computed again."""
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """What samples are compared with. features (N, width) float32 on the CPU, None where only moments are known."""
+
+    gaussian: Gaussian
+    features: Tensor | None
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Real images of one split: `pixels` uint8 (N, C, H, W) with values 0..levels, and the `source` that identifies them."""
+
+    source: str
+    pixels: Tensor
+    levels: int
+
+    @cached_property
+    def count(self) -> int:
+        """N."""
+        return len(self.pixels)
+
+
+def key(part: Part, net: FeatureNet, chunk: int) -> str:
+    """The hash of everything that the features' bits depend on."""
+    words = (VERSION, part.source, part.count, part.levels, net.name, net.digest, net.resize, chunk, net.device.type)
+    return hashlib.sha256("\n".join(map(str, words)).encode()).hexdigest()[:24]
+
+
+def obtain(part: Part, net: FeatureNet, chunk: int, progress: Callable[[int], None] | None = None) -> Reference:
+    """The reference of `part`, from the cache or computed now; progress is called with the images done since the last call."""
+    path = cache.folder() / "reference" / f"{net.name}-{key(part, net, chunk)}.npz"
+    if (found := _read(path, net.device)) is not None:
+        return found
+    with _lock(path):
+        if (found := _read(path, net.device, tell=True)) is not None:  # someone else's work, while this one waited
+            return found
+        rows = features.extract(net, part.pixels, part.levels, chunk, progress)
+        exact = Gaussian.of_samples(rows.to(net.device))
+        # As it will be read, so that no bit depends on who made it.
+        made = Reference(Gaussian.of_root(exact.mean, exact.root), rows)
+        _write(path, made)
+    return made
+
+
+def of_file(path: Path, width: int, device: torch.device | str = "cpu") -> Gaussian:
+    """The moments in a statistics file of others: .npz with mu (width,) and sigma (width, width), as clean-fid's.
+
+    Raises ConfigError naming the file and what is wrong with it.
+    """
+    where = f"evaluation.statistics={path}"
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            missing = [name for name in ("mu", "sigma") if name not in stored]
+            if missing:
+                raise ConfigError(f"{where} has no {' and no '.join(missing)}; it holds {', '.join(stored.files)}, and "
+                                  "statistics are mu (width,) and sigma (width, width)")
+            mean, cov = stored["mu"], stored["sigma"]
+    except ConfigError:
+        raise
+    except (*UNREADABLE, AttributeError, TypeError) as error:
+        raise ConfigError(f"{where} is not a readable .npz file ({error}); fetch it again") from error
+    try:
+        found = Gaussian.of_moments(*(torch.as_tensor(x).to(device) for x in (mean, cov)))
+    except (ValueError, TypeError) as error:
+        raise ConfigError(f"{where}: {error}") from error
+    if len(found.mean) != width:
+        raise ConfigError(f"{where} was made from {len(found.mean)} features, and this protocol's are {width}: statistics of "
+                          "another network; choose the protocol that they belong to")
+    return found
+
+
+def _lock(path: Path) -> AbstractContextManager[object]:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return FileLock(path.with_suffix(".lock")).acquire()
+    except (OSError, NotImplementedError):  # a file system without locks: the work may be done twice, the result is the same
+        return nullcontext()
+
+
+def _read(path: Path, device: torch.device, tell: bool = False) -> Reference | None:
+    """What lies there, or None; tell: warn where it is damaged."""
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            mean, root, rows = (torch.from_numpy(stored[name]) for name in ("mean", "root", "features"))
+        return Reference(Gaussian.of_root(mean.to(device), root.to(device)), rows)
+    except FileNotFoundError:
+        return None
+    except UNREADABLE as error:
+        if tell:
+            warnings.warn(f"{path} is damaged ({error}); its features are computed again", ReferenceWarning, stacklevel=3)
+        return None
+
+
+def _write(path: Path, made: Reference) -> None:
+    assert made.features is not None
+    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(aside, "wb") as file:
+            np.savez(file, features=made.features.numpy(), mean=made.gaussian.mean.cpu().numpy(),
+                     root=made.gaussian.root.cpu().numpy())
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(aside, path)
+    except OSError as error:
+        aside.unlink(missing_ok=True)
+        warnings.warn(f"{path} cannot be kept ({error.strerror}), and the next run computes it again; set FEWSTEP_CACHE to "
+                      "a folder that can be written", ReferenceWarning, stacklevel=3)

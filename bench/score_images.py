@@ -1,0 +1,140 @@
+"""All metrics of images from one pass of features: the reference side is made once, then each set of samples is scored.
+
+Nothing lies on disk between the sampler and the features.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bench import features, reference
+from bench.data import Dataset
+from bench.features import FeatureNet
+from bench.metrics import fid_infinity
+from bench.metrics.kid import kid, polynomial_mmd
+from bench.metrics.neighbours import nearest, share_closer
+from bench.metrics.precision_recall import K_DENSITY, precision_recall_density_coverage
+from bench.protocol import Protocol
+from bench.protocols import CHUNKS, feature_set, metric_of
+from bench.reference import Part, Reference
+from bench.rng import generator
+from bench.rounding import levels, shown, stored, to_pixels
+
+Scores = dict[str, tuple[float, dict[str, Any]]]
+Progress = Callable[[int, int], None]
+PIXEL_NEIGHBOURS = 2000
+MANIFOLD = ("precision", "recall", "density", "coverage")
+
+
+class ImageScorer:
+    """Scores images of `data`'s shape under one protocol.
+
+    weights and statistics: files that the evaluation names. progress(done, all): told while real images pass the network.
+    Raises ConfigError where weights or statistics are missing or do not fit.
+    """
+
+    def __init__(
+        self, data: Dataset, protocol: Protocol, device: torch.device, weights: Path | None = None,
+        statistics: Path | None = None, progress: Progress | None = None,
+    ) -> None:
+        self.data, self.protocol, self.device = data, protocol, device
+        self.levels = levels(data, protocol.rounding)
+        self.net = features.load(feature_set(protocol.features), protocol.resize, device, weights)
+        self.train, self.heldout = self._parts()
+        self.reference: Reference
+        if statistics is None:
+            self.reference = self._obtain(self.train, self.net, progress)
+        else:
+            self.reference = Reference(reference.of_file(statistics, self.net.width, device), None)
+        self.heldout_reference = self._obtain(self.heldout, self.net, progress)
+        self.also = [self._second(name, weights, progress) for name in protocol.also]
+        self._near = self._neighbours()
+
+    def score(self, samples: Tensor) -> Scores:
+        """{metric: (value, extra)} of float images (N, C, H, W) in [-1, 1], all finite."""
+        return self.score_pixels(to_pixels(samples, self.data, self.protocol.rounding))
+
+    def score_pixels(self, pixels: Tensor) -> Scores:
+        """The same of uint8 images, values 0..levels."""
+        rows = self._features(pixels, self.net)
+        primary, *wanted = self.protocol.metrics
+        found: Scores = {primary: (self._distance(rows, self.reference), {"primary": True})}
+        found |= self._of_features(rows, wanted)
+        short = primary.split("_")[0]
+        found[f"{short}_heldout"] = (self._distance(rows, self.heldout_reference), {})
+        found |= self._of_pixels(pixels)
+        for net, real in self.also:
+            found[metric_of(net.name, second=True)] = (self._distance(self._features(pixels, net), real), {})
+        return found
+
+    def _of_features(self, rows: Tensor, wanted: list[str]) -> Scores:
+        """What more than moments carry, as far as the protocol asks for it."""
+        found: Scores = {}
+        real = None if self.reference.features is None else self.reference.features.to(self.device)
+        if "kid" in wanted and real is not None and len(rows) >= 4:
+            value, error = kid(rows, real)
+            extra = {"standard_error": error}
+            if max(len(rows), len(real)) <= self.protocol.neighbours:
+                extra["all_samples"] = polynomial_mmd(rows, real)
+            found["kid"] = (value, extra)
+        if "precision" in wanted and real is not None and min(len(rows), len(real)) > K_DENSITY:
+            n = min(self.protocol.neighbours, len(rows), len(real))  # radii shrink with the number: both sides at one
+            order = torch.randperm(len(real), generator=generator("cpu", "manifold", n))[:n]
+            manifold = precision_recall_density_coverage(rows[:n], real[order.to(self.device)])
+            found |= {name: (manifold[name], {}) for name in MANIFOLD}
+        for name in wanted:
+            if name.endswith("_infinity") and (first := fid_infinity.smallest(len(rows), self.net.width)) is not None:
+                found[name] = (fid_infinity.frechet_infinity(rows, self.reference.gaussian, first), {})
+        return found
+
+    def _of_pixels(self, pixels: Tensor) -> Scores:
+        """Nearest neighbours in training and held-out images: both sets at one size, or the larger would look nearer."""
+        part = shown(pixels[:PIXEL_NEIGHBOURS], self.data, self.protocol.rounding).to(self.device)
+        train, heldout = (nearest(part, real) for real in self._near)
+        return {
+            "nn_train": (float(train.mean()), {}), "nn_heldout": (float(heldout.mean()), {}),
+            "nn_closer": (share_closer(train, heldout), {}),
+        }  # fmt: skip
+
+    def _features(self, pixels: Tensor, net: FeatureNet) -> Tensor:
+        return features.extract(net, pixels, self.levels, CHUNKS[net.name]).to(self.device)
+
+    def _distance(self, rows: Tensor, real: Reference) -> float:
+        return reference.Gaussian.of_samples(rows).distance(real.gaussian)
+
+    def _parts(self) -> tuple[Part, Part]:
+        """The training part that the protocol compares with, and the held-out images; a part is drawn once for all."""
+        wanted = self.protocol.reference_count or max(len(self.data.train), len(self.data.heldout))
+        parts = []
+        for split, pixels in (("train", self.data.train), ("heldout", self.data.heldout)):
+            if wanted < len(pixels):
+                order = torch.randperm(len(pixels), generator=generator("cpu", "reference part", split))
+                pixels = pixels[order[:wanted]]
+            parts.append(Part(f"{split}:{self.data.hash}", stored(pixels, self.data, self.protocol.rounding), self.levels))
+        return parts[0], parts[1]
+
+    def _second(self, hashed: str, weights: Path | None, progress: Progress | None) -> tuple[FeatureNet, Reference]:
+        name = feature_set(hashed)
+        net = features.load(name, "clean" if name == features.INCEPTION else features.OWN, self.device, weights)
+        return net, self._obtain(self.train, net, progress)
+
+    def _obtain(self, part: Part, net: FeatureNet, progress: Progress | None) -> Reference:
+        done = 0
+
+        def told(more: int) -> None:
+            nonlocal done
+            done += more
+            if progress is not None:
+                progress(done, part.count)
+
+        return reference.obtain(part, net, CHUNKS[net.name], told)
+
+    def _neighbours(self) -> list[Tensor]:
+        g = generator("cpu", "neighbours", self.protocol.count)
+        n = min(len(self.data.train), len(self.data.heldout), PIXEL_NEIGHBOURS)
+        chosen = [x[torch.randperm(len(x), generator=g)[:n]] for x in (self.data.train, self.data.heldout)]
+        rule = self.protocol.rounding
+        return [shown(stored(x, self.data, rule), self.data, rule).to(self.device) for x in chosen]
