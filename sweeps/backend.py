@@ -211,5 +211,13 @@ class Tick:
     """Time has passed; comes a few times per second."""
 
 
-Event = Started | Reported | Ended | Tick
+@dataclass(frozen=True)
+class Grown:
+    """The plan has grown by these jobs; `states` is where each of them stands already."""
+
+    jobs: tuple[Job, ...]
+    states: Mapping[str, State]
+
+
+Event = Started | Reported | Ended | Tick | Grown
 Progress = Callable[[Event], None]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sweeps import backend
 from sweeps.backend import Attempt, Backend, Ended, Growth, Kind, Progress, Reported, Seen, Source, Started, SweepError, Where
 from sweeps.book import Book, Line, Open
 from sweeps.files import Files
@@ -275,6 +276,7 @@ class Controller:
                 self._adopt(id, entry.open)
                 self.states[id] = self._state(id, written.get(id))
         self.frontier.rebuild(self.plan)
+        self._progress(backend.Grown(tuple(jobs), {job.id: self.states[job.id] for job in jobs}))
 
     # Starting
 
