@@ -97,7 +97,7 @@ def request(arguments: Sequence[str]) -> Request:
     axes = _axes(settings["sweep"], given)
     fixed = [g.text for g in plain if g.key not in axes]
     experiments = list(_experiments(axes, given, fixed, knobs, settings["sweep"], plugins))
-    used = {g.key for config in experiments for g in knobs if _has(config, g.key)}
+    used = {g.key for config in experiments for g in knobs if has(config, g.key)}
     for g in knobs:
         if g.key not in used:
             raise nearest("method", g.key.removeprefix("method."), experiments[0]["method"])
@@ -125,8 +125,8 @@ def with_method(config: Mapping[str, Any], name: str, plugins: str | None = None
     defaults = _defaults(name, plugins)
     other["method"] = copy.deepcopy(defaults)
     for knob, value in {**config["sweep"]["knobs"].get(name, {}), **config.get("knobs", {})}.items():
-        if _has(other, f"method.{knob}"):
-            _set(other, f"method.{knob}", copy.deepcopy(value))
+        if has(other, f"method.{knob}"):
+            put(other, f"method.{knob}", copy.deepcopy(value))
     other["label"] = name
     return other
 
@@ -159,15 +159,15 @@ def _experiments(
         varied = {k: v for k, v in point.items() if k not in GROUPS}
         skip = False
         for key, value in varied.items():
-            if not _has(config, key):
+            if not has(config, key):
                 skip = key.startswith("method.") and key in axes  # a knob that this method lacks: its one run stands without it
                 if not skip:
                     raise nearest("sweep.axes" if key in axes else "sweep.also", key, _keys(config))
                 continue
-            _set(config, key, value)
-        if skip and any(v != axes[k][0] for k, v in varied.items() if k.startswith("method.") and not _has(config, k)):
+            put(config, key, value)
+        if skip and any(v != axes[k][0] for k, v in varied.items() if k.startswith("method.") and not has(config, k)):
             continue
-        shown = [f"{k.removeprefix('method.')}={v}" for k, v in varied.items() if k != "seed" and _has(config, k)]
+        shown = [f"{k.removeprefix('method.')}={v}" for k, v in varied.items() if k != "seed" and has(config, k)]
         config["label"] = " ".join([config["method"]["name"], *shown])
         yield config
 
@@ -193,12 +193,12 @@ def _base(
 ) -> Config:
     config = composed([*fixed, *(f"{k}={v}" for k, v in groups)], plugins)
     for knob, value in sweep["knobs"].get(config["method"]["name"], {}).items():
-        if not _has(config, f"method.{knob}"):
+        if not has(config, f"method.{knob}"):
             raise nearest(f"sweep.knobs.{config['method']['name']}", knob, config["method"])
-        _set(config, f"method.{knob}", value)
+        put(config, f"method.{knob}", value)
     for g in knobs:
-        if not g.is_axis and _has(config, g.key):
-            _set(config, g.key, g.values[0])
+        if not g.is_axis and has(config, g.key):
+            put(config, g.key, g.values[0])
     # A teacher takes those of the command line's knobs that its method has.
     config["knobs"] = {g.key.removeprefix("method."): g.values[0] for g in knobs if not g.is_axis}
     return config
@@ -235,7 +235,8 @@ def _keys(config: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
             yield from _keys(value, f"{prefix}{key}.")
 
 
-def _has(config: Mapping[str, Any], key: str) -> bool:
+def has(config: Mapping[str, Any], key: str) -> bool:
+    """Whether a plain config has the dotted key."""
     node: Any = config
     for part in key.split("."):
         if not isinstance(node, Mapping) or part not in node:
@@ -244,7 +245,16 @@ def _has(config: Mapping[str, Any], key: str) -> bool:
     return True
 
 
-def _set(config: Config, key: str, value: Any) -> None:
+def get(config: Mapping[str, Any], key: str) -> Any:
+    """The value at a dotted key that is there."""
+    node: Any = config
+    for part in key.split("."):
+        node = node[part]
+    return node
+
+
+def put(config: Config, key: str, value: Any) -> None:
+    """Sets the value at a dotted key that is there."""
     *path, last = key.split(".")
     node = config
     for part in path:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 TRAINING = ("data", "backbone", "method", "interpolant", "budget", "train", "seed")
+TRIAL = ("validation", "proxy")  # what a trial of a search has besides: it is never the run that is reported
 HARMLESS = {
     "budget": ("micro_batch",), "train": ("checkpoints", "milestones", "logs"), "backbone": ("gflops",),
     "data": ("features", "root", "download"),
@@ -30,6 +31,7 @@ def run_id(config: Mapping[str, Any], version: int, fingerprint: str | None, par
     if fingerprint is not None:
         content["data"] = {k: v for k, v in content["data"].items() if k not in ("path", "heldout")}
     content |= {"version": (VERSION, version), "fingerprint": fingerprint, "parents": parents}
+    content |= {key: config[key] for key in TRIAL if config.get(key)}
     digest = _digest(content)
     return f"{config['method']['name']}-{config['data']['name']}-s{config['seed']}-{digest}"
 

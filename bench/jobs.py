@@ -32,19 +32,29 @@ def jobs(experiments: Sequence[Config]) -> list[Job]:
             experiment.check(config)
             _check_teacher(config)
             checked.add(alike)
-        method = experiment.method(config)
-        config = copy.deepcopy(config)
-        trained = method.needs.teacher and config["teacher"]["method"] != EXACT
-        parents = [_teacher(config)] if trained else []
-        if method.needs.weak_teacher:
-            parents.append(_teacher(config, config["teacher"]["weak_share"]))
+        *parents, own = chain(config)
         teachers |= {teacher.id: teacher for teacher in parents}
-        made.append(_job(config, method, parents))
-    return [*_references(experiments), *teachers.values(), *made]
+        made.append(own)
+    return [*references(experiments), *teachers.values(), *made]
+
+
+def chain(config: Config) -> list[Job]:
+    """The job of one experiment, the last, and the teachers that it waits for. The config is taken to be checked."""
+    method = experiment.method(config)
+    config = copy.deepcopy(config)
+    trained = method.needs.teacher and config["teacher"]["method"] != EXACT
+    parents = [_teacher(config)] if trained else []
+    if method.needs.weak_teacher:
+        parents.append(_teacher(config, config["teacher"]["weak_share"]))
+    return [*parents, _job(config, method, parents)]
 
 
 def _teacher(config: Config, share: float = 1.0) -> Job:
-    """The teacher's own training, on a share of the budget: below 1, the weak teacher's."""
+    """The teacher's own training, on a share of the budget: below 1, the weak teacher's.
+
+    It is trained by the common recipe, also where its student's is tuned: what is compared is the student's setting.
+    """
+    config = {key: value for key, value in {**config, **config.get("untuned", {})}.items() if key not in ("proxy", "untuned")}
     other = composition.with_method(config, config["teacher"]["method"], config["plugins"])
     if config["teacher"]["seed"] is not None:
         other["seed"] = config["teacher"]["seed"]
@@ -94,7 +104,7 @@ def _is_velocity_model(name: str, plugins: str | None) -> bool:
 
 def _job(config: Config, method: Method, teachers: Sequence[Job] = (), listed: bool = True) -> Job:
     parents = tuple(teacher.id for teacher in teachers)
-    plain = {k: v for k, v in config.items() if k not in ("sweep", "plan", "out", "knobs")}
+    plain = {k: v for k, v in config.items() if k not in ("sweep", "plan", "out", "knobs", "untuned")}
     plain["kind"] = "method"
     plain["evaluation"] = protocols.settings(config)
     run, weak = (*parents, None, None)[:2]
@@ -129,7 +139,8 @@ def _scoring(config: Mapping[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in kept.items() if v not in (None, False, [])}
 
 
-def _references(experiments: Sequence[Config]) -> Iterator[Job]:
+def references(experiments: Sequence[Config]) -> Iterator[Job]:
+    """The reference rows (noise, Gaussian fit, held-out data) of each data set and evaluation among the experiments."""
     seen = set()
     for config in experiments:
         plain = {k: config[k] for k in ("data", "interpolant", "train", "backend", "seed")}

@@ -26,12 +26,15 @@ from results.record import RecordError
 from results.render import plain
 from results.scores import ProtocolError
 from results.store import RUN_FILE, StoreError, load_runs, read_rows, write_json
+from results.tuned import write as write_trials
 from sweeps.backend import SweepError
 from sweeps.engine import Outcome
 from sweeps.local import run as run_locally
 from sweeps.plan import Plan, PlanError
 from sweeps.progress import Display
 from sweeps.states import read_states
+
+FILES = ("leaderboard.csv", "leaderboard.md", "published.md", "tuned.md", "trials.csv", "metric_vs_steps.png", "samples.png")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -50,15 +53,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _main(arguments: Sequence[str]) -> int:
     from bench.jobs import SUSTAINED, jobs, reopen, seconds_per_gflop
+    from bench.tune import tuned
 
     request = composition.request(arguments)
     settings = request.settings
     out = Path(settings["out"])
-    plan = Plan(jobs(request.experiments))
+    search = tuned(request, out, preview=settings["plan"]) if settings["sweep"].get("search") else None
+    plan = Plan(search.references if search else jobs(request.experiments))
     # A single experiment is named by its run, so that two of them can go on side by side.
-    name = settings["sweep"]["name"] if len(request.experiments) > 1 else plan.jobs[-1].id
+    name = settings["sweep"]["name"] if search or len(request.experiments) > 1 else plan.jobs[-1].id
     workers = _workers(settings["backend"])
     if settings["plan"]:
+        if search:
+            plan = Plan(search.preview())
+            print(search.outlook())
         rate, source = seconds_per_gflop(out, plan.jobs, request.experiments[0])
         print(plan.describe(read_states(out, plan.ids), rate, workers))
         hours = sum(job.cost for job in plan.todo(read_states(out, plan.ids))) / SUSTAINED["cuda"] / 3600
@@ -67,7 +75,7 @@ def _main(arguments: Sequence[str]) -> int:
     _check_writable(out)
     folder = out / "sweeps" / name
     # One experiment has a table of its own; several that narrow a sweep share that sweep's.
-    listing = _listing(plan, composition.whole(arguments) if len(request.experiments) > 1 else [], out)
+    listing = _listing(plan, composition.whole(arguments) if len(request.experiments) > 1 and not search else [], out)
     references = [job.id for job in plan if job.kind == "reference"]
     if len(references) > 1:
         raise ConfigError(
@@ -81,7 +89,11 @@ def _main(arguments: Sequence[str]) -> int:
         print(f"{again} finished runs are scored again under the new evaluation; nothing is trained twice.")
     with Display(plan, read_states(out, plan.ids), workers) as display:
         outcome = run_locally(plan, "bench.job:execute", out, workers, display, int(settings["backend"]["attempts"]),
-                              int(settings["backend"]["threads"]), name=name)
+                              int(settings["backend"]["threads"]), name=name, source=search.search if search else None)
+    if search:
+        listing = _listing(Plan([*plan, *search.winners()]), [], out)
+        write_json(folder / "runs.json", {**listing, "note": search.about(), "published": published})
+        write_trials(folder, search.search.trials(), search.about())
     table(out, name, listing, published)
     return _tell(outcome, arguments)
 
@@ -115,7 +127,7 @@ def table(out: Path, name: str, listing: Mapping[str, Any], published: str | Non
     archive.write(folder / archive.FILE, records, about)
     frame = report.write(records, folder, order, samples(folders, labels), protocols=protocols, published=published)
     print(plain(frame))
-    for file in ("leaderboard.csv", "leaderboard.md", "published.md", "metric_vs_steps.png", "samples.png"):
+    for file in FILES:
         if (folder / file).exists():
             print(folder / file)
 

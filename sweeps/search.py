@@ -86,7 +86,7 @@ class Search:
     def __post_init__(self) -> None:
         self._studies = {c.name: self._study(c) for c in self.contenders}
         self._own: dict[tuple[str, int], Job] = {}  # the job of each of this controller's trials
-        self._final: set[str] = set()
+        self._final: dict[str, tuple[Job, ...]] = {}  # the runs of the best settings, once they are known
         self._signed = float("-inf")
 
     def advance(self, states: Mapping[str, State], free: int) -> Growth:
@@ -120,6 +120,10 @@ class Search:
                     "params": t.params, "scores": t.scores, "run": t.run, "reason": t.reason,
                 })
         return rows
+
+    def finals(self) -> list[Job]:
+        """The runs of the best settings, with what they wait for, of the methods whose trials have all ended."""
+        return [job for contender in self.contenders for job in self._final.get(contender.name, ())]
 
     def _study(self, contender: Contender) -> Study:
         s = self.settings
@@ -212,10 +216,10 @@ class Search:
         if more or any(t.state == OPEN and t.number not in stuck for t in trials):
             return False
         best = winner(trials)
-        if best is not None and self.settings.finals:
-            for job in self.final_jobs(contender.name, best.params):
-                self._jobs.setdefault(job.id, job)
-        self._final.add(contender.name)
+        jobs = self.final_jobs(contender.name, best.params) if best is not None and self.settings.finals else ()
+        for job in jobs:
+            self._jobs.setdefault(job.id, job)
+        self._final[contender.name] = tuple(jobs)
         return True
 
     def _skipped(self, job: Job, states: Mapping[str, State]) -> bool:
