@@ -213,11 +213,17 @@ def _check_groups(given: Sequence[Given], plugins: str | None) -> None:
 
 
 def _check_keys(given: Sequence[Given], config: Config, plugins: str | None) -> None:
-    valid = set(_keys(config))
-    valid |= {f"method.{k}" for m in names("method", plugins) for k in _keys(raw("method", m, plugins))}
+    valid = set(options(config))
     for g in given:
         if g.key not in valid and not g.text.startswith(("+", "~")):
             raise nearest("command line: key", g.key, valid)
+
+
+def options(config: Config) -> list[str]:
+    """Every key of a config, and those of all methods' own options."""
+    plugins = config["plugins"]
+    own = {f"method.{k}": None for m in names("method", plugins) for k in _keys(raw("method", m, plugins))}
+    return list(dict.fromkeys(_keys(config)) | own)
 
 
 def raw(group: str, name: str, plugins: str | None = None) -> Config:

@@ -92,7 +92,8 @@ def _main(arguments: Sequence[str]) -> int:
                               int(settings["backend"]["threads"]), name=name, source=search.search if search else None)
     if search:
         listing = _listing(Plan([*plan, *search.winners()]), [], out)
-        write_json(folder / "runs.json", {**listing, "note": search.about(), "published": published})
+        listing |= {"tuned": search.about()}
+        write_json(folder / "runs.json", {**listing, "note": settings["sweep"]["note"], "published": published})
         write_trials(folder, search.search.trials(), search.about())
     table(out, name, listing, published)
     return _tell(outcome, arguments)
@@ -124,8 +125,10 @@ def table(out: Path, name: str, listing: Mapping[str, Any], published: str | Non
     records = relabelled(load_runs(folders), labels)
     protocols = _protocols(folders)
     about = {"sweep": name, "order": order, "labels": labels, "published": published, "protocols": sorted(protocols or ())}
+    about |= {"tuned": listing["tuned"]} if "tuned" in listing else {}
     archive.write(folder / archive.FILE, records, about)
-    frame = report.write(records, folder, order, samples(folders, labels), protocols=protocols, published=published)
+    frame = report.write(records, folder, order, samples(folders, labels), protocols=protocols, published=published,
+                         tuned=listing.get("tuned", ""))
     print(plain(frame))
     for file in FILES:
         if (folder / file).exists():

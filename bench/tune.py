@@ -91,15 +91,15 @@ class Tuned:
         each = [one.contender for one in self.methods]
         more = sum((c.trials - 1) * self.search.trial_jobs(c.name, c.default)[-1].cost for c in each)
         hours = more / SUSTAINED["cuda"] / 3600
-        return (f"A search over {', '.join(f'{c.name} ({c.trials} trials)' for c in each)}. Below are the first trial of each, its "
-                f"untuned setting, and the runs of the table. The other trials: at most {hours:,.1f} GPU-hours more.")
+        return (f"A search over {', '.join(f'{c.name} ({c.trials} trials)' for c in each)}. Below are the first trial of each, "
+                f"its untuned setting, and the runs of the table. The other trials: at most {hours:,.1f} GPU-hours more.")
 
     def about(self) -> str:
         """One paragraph on how settings were chosen, for tables."""
         tuning, counts = self.tuning, {each.contender.trials for each in self.methods}
         share = f"{min(counts)} to {max(counts)} settings, by equal compute" if len(counts) > 1 else f"{min(counts)} settings"
         seeds = ", ".join(map(str, tuning.proxy["seeds"]))
-        return (f"Every method was tuned over {share}, its paper's among them (sampler {tuning.sampler}, seed {tuning.seed}), "
+        return (f"Every method was tuned over {share}, the untuned one first (the common recipe, its paper's own knobs; sampler {tuning.sampler}, seed {tuning.seed}), "
                 f"on a proxy that is not reported: training seed {tuning.train_seed}, {tuning.proxy['validation']:.0%} of the "
                 f"training data held back to compare with, evaluation seeds {seeds}. At {_shares(tuning.rungs)} of the budget "
                 f"the best 1/{tuning.reduction} went on. The best setting was then run on all training data.")
@@ -135,11 +135,10 @@ def _methods(experiments: Sequence[Config], tuning: Tuning) -> list[Method]:
     by_label: dict[str, list[Config]] = {}
     for config in experiments:
         by_label.setdefault(config["label"], []).append(config)
-    asked = {key for config in experiments for key in _keys(config, tuning)}
+    known = composition.options(experiments[0])
     for key in tuning.space:
-        if key not in asked:
-            raise ConfigError(f"sweep.search.space.{key}: no method of this sweep has it; it must be one of train.* "
-                              "or method.*")
+        if key not in known:
+            raise nearest("sweep.search.space", key, [k for k in known if k.startswith(TUNABLE)])
     costs = {label: chain(configs[0])[-1].cost for label, configs in by_label.items()}
     found = []
     for label, configs in by_label.items():

@@ -35,10 +35,12 @@ def write(
     metric: str | None = None,
     protocols: Collection[str] | None = None,
     published: str | None = None,
+    tuned: str = "",
 ) -> pd.DataFrame:
     """Write leaderboard.csv, leaderboard.md, metric_vs_steps.png (and samples.png if given) into `out`.
 
-    `published` names a table of results/published/ that then stands beside the runs in published.md.
+    `published` names a table of results/published/ that then stands beside the runs in published.md. `tuned` says how
+    settings were chosen, where they were: it stands above the table.
     Returns the tidy leaderboard. Runs that are not done appear with their status.
     `metric` leads the table and is drawn (default: the runs' primary one). `protocols` keeps rows of these ids.
     Raises ProtocolError if one metric mixes protocols, StoreError if `out` cannot be written.
@@ -47,7 +49,7 @@ def write(
     frame = table.leaderboard(runs, order, protocols)
     if metric is not None:
         frame = _leading(frame, metric)
-    table.write(out, frame, f"Leaderboard: {out.name}")
+    table.write(out, frame, f"Leaderboard: {out.name}", tuned)
     if published is not None:
         beside.write(out, frame, published)
     try:
@@ -112,7 +114,8 @@ def _report(options: argparse.Namespace) -> int:
     published = next((name for _, sweep in places if (name := sweep.get("published"))), None)
     known = {name for _, sweep in places for name in sweep.get("protocols") or ()}
     protocols = options.protocol or known or None
-    frame = write(runs, out, order, metric=options.metric, protocols=protocols, published=published)
+    tuned = " ".join(text for _, sweep in places if (text := sweep.get("tuned")))
+    frame = write(runs, out, order, metric=options.metric, protocols=protocols, published=published, tuned=tuned)
     print(plain(frame))
     names = ("leaderboard.csv", "leaderboard.md", *(("published.md",) if published else ()), "metric_vs_steps.png")
     print("\n".join(str(out / name) for name in names))
