@@ -13,8 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from optuna.storages import InMemoryStorage
-
 from bench import config as composition
 from bench import experiment, proxy
 from bench.jobs import SUSTAINED, chain, jobs, references, reopen
@@ -99,9 +97,9 @@ class Tuned:
         tuning, counts = self.tuning, {each.contender.trials for each in self.methods}
         share = f"{min(counts)} to {max(counts)} settings, by equal compute" if len(counts) > 1 else f"{min(counts)} settings"
         seeds = ", ".join(map(str, tuning.proxy["seeds"]))
-        return (f"Every method was tuned over {share}, the untuned one first (the common recipe, its paper's own knobs; sampler {tuning.sampler}, seed {tuning.seed}), "
-                f"on a proxy that is not reported: training seed {tuning.train_seed}, {tuning.proxy['validation']:.0%} of the "
-                f"training data held back to compare with, evaluation seeds {seeds}. At {_shares(tuning.rungs)} of the budget "
+        return (f"Every method was tuned over {share}, the untuned one first (the common recipe with the paper's own knobs; sampler "
+                f"{tuning.sampler}, seed {tuning.seed}), on a proxy that is not reported: training seed {tuning.train_seed}, "
+                f"{tuning.proxy['validation']:.0%} of the training data held back to compare with, evaluation seeds {seeds}. At {_shares(tuning.rungs)} of the budget "
                 f"the best 1/{tuning.reduction} went on. The best setting was then run on all training data.")
 
 
@@ -123,7 +121,7 @@ def tuned(request: composition.Request, out: Path, preview: bool = False) -> Tun
             reopen(out, found)
         return found
 
-    storage = InMemoryStorage() if preview else open_storage(tuning.storage, folder / "study.log")
+    storage = open_storage(None, None) if preview else open_storage(tuning.storage, folder / "study.log")
     search = Search(
         sweep["name"], [each.contender for each in methods], tuning.settings, storage, "" if preview else _owner(folder),
         trial_jobs, final_jobs, lambda run: proxy.scores(out / "runs" / run),

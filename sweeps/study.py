@@ -20,7 +20,7 @@ from typing import Any
 
 import optuna
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
-from optuna.storages import BaseStorage, JournalStorage, get_storage
+from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage, get_storage
 from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
@@ -59,11 +59,16 @@ class Trial:
     reason: str = ""
 
 
-def open_storage(url: str | None, file: Path) -> BaseStorage:
-    """The database behind a URL, or the journal file where there is no URL. Raises SweepError if it cannot be had."""
+def open_storage(url: str | None, file: Path | None) -> BaseStorage:
+    """The database behind a URL, or the journal file where there is no URL; in memory without either.
+
+    Raises SweepError if it cannot be had.
+    """
     try:
         if url is not None:
             return get_storage(url)
+        if file is None:
+            return InMemoryStorage()
         file.parent.mkdir(parents=True, exist_ok=True)
         lock = JournalFileSymlinkLock(str(file))
         _mend(file, lock)
