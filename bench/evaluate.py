@@ -1,9 +1,11 @@
 """Score a model at all step counts.
 
 Samples never touch the disk. Network evaluations are counted on the backbone while sampling, in calls and in rows.
+`python -m bench.evaluate SAMPLES` scores what others made, see bench.given.
 """
 
 import dataclasses
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -89,3 +91,9 @@ def sampling_rule(method: Method) -> str:
     """"hop" or "renoise", with the solver where a jump integrates a velocity: "hop:euler"."""
     solver, rule = getattr(method, "solver", None), method.needs.rule
     return f"{rule}:{solver.value}" if solver is not None and rule == "hop" else rule
+
+
+if __name__ == "__main__":
+    from bench.given import main
+
+    sys.exit(main())

@@ -58,6 +58,8 @@ def load(
     device = torch.device(device)
     if name == INCEPTION:
         return FeatureNet(name, inception.WIDTH, digest(name), resize, device, _inception(resize, device, weights))
+    if name not in classifier.ARCHITECTURES:
+        raise nearest("features", name, [INCEPTION, *classifier.ARCHITECTURES])
     if resize != OWN:
         raise ConfigError(f"the features {name} resize images in their own way; resize={resize} belongs to {INCEPTION}")
     small = classifier.load(name, device)

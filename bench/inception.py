@@ -10,6 +10,7 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils import skip_init
 
 WIDTH = 2048
 EPSILON = 1e-3
@@ -25,13 +26,21 @@ class Convolution(NamedTuple):
 
 
 class Conv(nn.Module):
-    """A convolution with its batch normalisation folded in, and a rectifier. side: int, or (height, width)."""
+    """A convolution with its batch normalisation folded in, and a rectifier. side: int, or (height, width).
 
-    def __init__(self, inputs: int, outputs: int, side: int | tuple[int, int], stride: int = 1, padded: bool = True) -> None:
+    averaged: as if its input were averaged over 3 x 3 before; the average of its output is the same, and of fewer channels.
+    """
+
+    def __init__(
+        self, inputs: int, outputs: int, side: int | tuple[int, int], stride: int = 1, padded: bool = True,
+        averaged: bool = False,
+    ) -> None:
         super().__init__()
+        self.averaged = averaged
         h, w = (side, side) if isinstance(side, int) else side
         padding = (h // 2, w // 2) if padded else 0
-        self.conv = nn.Conv2d(inputs, outputs, (h, w), stride, padding)
+        # No random start: it would cost a second, and draw from the global generator.
+        self.conv = skip_init(nn.Conv2d, inputs, outputs, (h, w), stride=stride, padding=padding)
 
     def fold(self, layer: Convolution) -> None:
         """Take over a layer's numbers."""
@@ -41,7 +50,10 @@ class Conv(nn.Module):
         self.conv.bias.copy_(layer.beta.double() - layer.mean.double() * scale)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.relu_(self.conv(x))
+        x = self.conv(x)
+        if self.averaged:
+            x = F.avg_pool2d(x, 3, 1, 1, count_include_pad=False)
+        return F.relu_(x)
 
 
 class Branches(nn.Module):
@@ -55,10 +67,6 @@ class Branches(nn.Module):
         return torch.cat([branch(x) for branch in self.branches], 1)
 
 
-def _average() -> nn.Module:
-    return nn.AvgPool2d(3, 1, 1, count_include_pad=False)
-
-
 def _shrink() -> nn.Module:
     return nn.MaxPool2d(3, 2)
 
@@ -68,7 +76,7 @@ def _a(inputs: int, pooled: int) -> Branches:
         Conv(inputs, 64, 1),
         nn.Sequential(Conv(inputs, 48, 1), Conv(48, 64, 5)),
         nn.Sequential(Conv(inputs, 64, 1), Conv(64, 96, 3), Conv(96, 96, 3)),
-        nn.Sequential(_average(), Conv(inputs, pooled, 1)),
+        Conv(inputs, pooled, 1, averaged=True),
     )
 
 
@@ -86,7 +94,7 @@ def _c(inputs: int, n: int) -> Branches:
         Conv(inputs, 192, 1),
         nn.Sequential(Conv(inputs, n, 1), Conv(n, n, wide), Conv(n, 192, tall)),
         nn.Sequential(Conv(inputs, n, 1), Conv(n, n, tall), Conv(n, n, wide), Conv(n, n, tall), Conv(n, 192, wide)),
-        nn.Sequential(_average(), Conv(inputs, 192, 1)),
+        Conv(inputs, 192, 1, averaged=True),
     )
 
 
@@ -99,7 +107,7 @@ def _d(inputs: int) -> Branches:
     )
 
 
-def _e(inputs: int, pool: nn.Module) -> Branches:
+def _e(inputs: int, pooled: nn.Module) -> Branches:
     def both() -> Branches:
         return Branches(Conv(384, 384, (1, 3)), Conv(384, 384, (3, 1)))
 
@@ -107,7 +115,7 @@ def _e(inputs: int, pool: nn.Module) -> Branches:
         Conv(inputs, 320, 1),
         nn.Sequential(Conv(inputs, 384, 1), both()),
         nn.Sequential(Conv(inputs, 448, 1), Conv(448, 384, 3), both()),
-        nn.Sequential(pool, Conv(inputs, 192, 1)),
+        pooled,
     )
 
 
@@ -122,7 +130,7 @@ class Inception(nn.Module):
             Conv(64, 80, 1), Conv(80, 192, 3, padded=False), _shrink(),
             _a(192, 32), _a(256, 64), _a(288, 64), _b(288),
             _c(768, 128), _c(768, 160), _c(768, 160), _c(768, 192), _d(768),
-            _e(1280, _average()), _e(2048, nn.MaxPool2d(3, 1, 1)),
+            _e(1280, Conv(1280, 192, 1, averaged=True)), _e(2048, nn.Sequential(nn.MaxPool2d(3, 1, 1), Conv(2048, 192, 1))),
         )  # fmt: skip
         self.requires_grad_(False)
         for conv, layer in zip(self.convolutions(), layers, strict=True):

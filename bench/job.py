@@ -6,11 +6,16 @@ the others are done with the training.
 
 import copy
 import dataclasses
+import json
+import signal
+import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import torch
@@ -26,6 +31,7 @@ from bench.train import Outcome, Trainer
 from methods.registry import ConfigError
 from results.record import RunRecord
 from results.store import StoreError, append_rows, read_rows, read_run, write_run
+from sweeps.worker import sole_writer
 
 Report = Callable[[dict[str, Any]], bool]
 
@@ -234,3 +240,28 @@ def _references(config: Mapping[str, Any], folder: Path, report: Report) -> str:
 def _device_name(device: torch.device) -> str:
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"cpu x {torch.get_num_threads()}"
     return name if dist.size() == 1 else f"{dist.size()} x {name}"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """`torchrun --nproc-per-node N -m bench.job FOLDER`: begin or continue the run of a folder; SIGTERM stops it politely.
+
+    The config is the folder's config.json, or that of its record. Returns the exit status: 0 done, 1 failed, 130 stopped.
+    """
+    if len(arguments) != 1:
+        print("error: expected one argument, the run's folder", file=sys.stderr)
+        return 2
+    folder, stopping = Path(arguments[0]), Event()
+    signal.signal(signal.SIGTERM, lambda number, frame: stopping.set())
+    given = folder / "config.json"
+    config = json.loads(given.read_text()) if given.exists() else read_run(folder).config
+
+    def report(message: Mapping[str, Any]) -> bool:
+        return stopping.is_set()
+
+    with sole_writer(folder, report) if dist.leads() else nullcontext(True) as alone:
+        outcome = execute(config, str(folder), report) if alone else "interrupted"
+    return 130 if outcome == "interrupted" else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

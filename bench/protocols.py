@@ -52,8 +52,8 @@ SHIPPED = {
         Named("clean-fid", features.INCEPTION, 2048, "clean", "round", 50, 50_000),
         Named("legacy-tensorflow", features.INCEPTION, 2048, "tensorflow", "edm", 50, 50_000),
         Named("legacy-pytorch", features.INCEPTION, 2048, "pytorch", "round", 50, 50_000),
-        Named("digits-frechet", "digits8", 32, features.OWN, LEVELS, 500, version=2),
-        Named("cifar-frechet", "cifar32", 64, features.OWN, LEVELS, 500, version=2),
+        Named("digits-frechet", "digits8", 32, features.OWN, LEVELS, 200, version=2),
+        Named("cifar-frechet", "cifar32", 64, features.OWN, LEVELS, 100, version=2),
     )
 }
 CHUNKS = {one.features: one.feature_chunk for one in SHIPPED.values()}
@@ -93,9 +93,15 @@ def settings(config: Config) -> dict[str, Any]:
     """
     rule, evaluation = named(config), config["evaluation"]
     ema = float(evaluation["ema"] or config["train"]["ema"][0])
+    for key in ("count", "reference_count"):
+        value = evaluation.get(key)
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+            raise ConfigError(f"evaluation.{key}={value} must be a whole number of images, or null")
     if rule is None:
         return {**evaluation, "features": "none", "ema": ema}
-    also = list(evaluation.get("also") or ())
+    also = evaluation.get("also") or []
+    if not isinstance(also, list | tuple):
+        raise ConfigError(f"evaluation.also={also} must be a list of feature sets, for example evaluation.also=[{also}]")
     for name in also:
         if name not in FEATURES or name == rule.features:
             raise nearest("evaluation.also", name, [n for n in FEATURES if n != rule.features])

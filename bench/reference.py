@@ -9,7 +9,7 @@ import os
 import warnings
 import zlib
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -118,7 +118,7 @@ def _read(path: Path, device: torch.device, tell: bool = False) -> Reference | N
         with np.load(path, allow_pickle=False) as stored:
             mean, root, rows = (torch.from_numpy(stored[name]) for name in ("mean", "root", "features"))
         return Reference(Gaussian.of_root(mean.to(device), root.to(device)), rows)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except UNREADABLE as error:
         if tell:
@@ -137,6 +137,7 @@ def _write(path: Path, made: Reference) -> None:
             os.fsync(file.fileno())
         os.replace(aside, path)
     except OSError as error:
-        aside.unlink(missing_ok=True)
+        with suppress(OSError):
+            aside.unlink()
         warnings.warn(f"{path} cannot be kept ({error.strerror}), and the next run computes it again; set FEWSTEP_CACHE to "
                       "a folder that can be written", ReferenceWarning, stacklevel=3)

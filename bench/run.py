@@ -34,7 +34,8 @@ from sweeps.plan import Plan, PlanError
 from sweeps.progress import Display
 from sweeps.states import read_states
 
-FILES = ("leaderboard.csv", "leaderboard.md", "published.md", "tuned.md", "trials.csv", "metric_vs_steps.png", "samples.png")
+FILES = ("leaderboard.csv", "leaderboard.md", "published.md", "tuned.md", "trials.csv", "metric_vs_steps.png", "samples.png",
+         "index.html")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -9,6 +9,7 @@ import copy
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -108,8 +109,7 @@ class Trainer:
         return dict(zip(BILL, numbers, strict=True)) if self._billed else dict.fromkeys(BILL, 0)
 
     def _run(self) -> Outcome:
-        resumed = self._resume()
-        if not resumed:
+        if not self._resume():
             self._begin_stage(0)
         clock, last = time.monotonic(), None
         every = {k: max(1, self.recipe.steps // n) if n else 0 for k, n in
@@ -239,12 +239,8 @@ class Trainer:
 
     def _stage_ends(self) -> list[int]:
         """The global step at which each stage ends."""
-        images, ends = 0, []
-        for stage in self.stages:
-            images += stage.images
-            ends.append(images // self.recipe.batch)
-        ends[-1] = self.recipe.steps
-        return ends
+        ends = [images // self.recipe.batch for images in accumulate(stage.images for stage in self.stages)]
+        return [*ends[:-1], self.recipe.steps]
 
     def _log(self, stage: Stage) -> str | None:
         held = [(part.sum().item(), float(len(part))) for part in self._parts.values()]
@@ -260,10 +256,8 @@ class Trainer:
         return f"the loss was {loss:.3g} at step {self.step} (stage {stage.name!r})"
 
     def _save(self, kind: str) -> Path | None:
-        if self.folder is None:
-            return None
         bill = self.bill()
-        if not self.ranks.leads:
+        if self.folder is None or not self.ranks.leads:
             return None
         state: dict[str, Any] = {"step": self.step, "stage": self.stage_index, "ema": self.average.state(), "bill": bill}
         roles = self.models if kind == "step" else [r for r in self.method.sampled(self.models) if r != "net"]

@@ -16,7 +16,7 @@ from typing import Any
 
 import pandas as pd
 
-from results import archive, beside, gallery, plots, table
+from results import archive, beside, gallery, page, plots, table
 from results.labels import relabelled
 from results.record import RecordError
 from results.render import plain
@@ -58,6 +58,7 @@ def write(
             gallery.samples_grid(samples, out / "samples.png", order, f"Samples: {out.name}")
     except OSError as error:
         raise StoreError(f"{out}: cannot be written ({error.strerror}); choose another folder with out=") from error
+    page.write(out, frame, runs, out.name, page.pictures(out), beside.load(published) if published else None, page.note(out))
     return frame
 
 

@@ -12,6 +12,7 @@ below 1e-4, and random), P/distance; and the sha256 of the two image arrays, uin
 import hashlib
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,17 @@ KEPT, TEST, TRAIN = 64, 300, 600
 
 def sha256(pixels: Tensor) -> str:
     return hashlib.sha256(pixels.contiguous().numpy().tobytes()).hexdigest()
+
+
+def packed(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(codes, scales) of features, which are never negative."""
+    scales = rows.max(1).astype(np.float64) / 65535
+    return (rows / scales[:, None]).round().astype(np.uint16), scales
+
+
+def unpacked(golden: Mapping[str, Any], protocol: str) -> Tensor:
+    """The features of one protocol, float64 (64, 2048)."""
+    return torch.from_numpy(golden[f"{protocol}/codes"] * golden[f"{protocol}/scales"][:, None])
 
 
 def distance(protocol: str, test: np.ndarray, train: np.ndarray) -> float:
@@ -59,10 +71,7 @@ def main(kept: Path | None) -> None:
                     if kept is not None:
                         np.savez(kept, **whole)
             test, train = whole[f"{protocol}/test"], whole[f"{protocol}/train"]
-            first = test[:KEPT].astype(np.float64)
-            scales = first.max(1) / 65535
-            out[f"{protocol}/codes"] = (first / scales[:, None]).round().astype(np.uint16)
-            out[f"{protocol}/scales"] = scales
+            out[f"{protocol}/codes"], out[f"{protocol}/scales"] = packed(test[:KEPT])
             out[f"{protocol}/distance"] = distance(protocol, test, train)
             print(f"{protocol}: distance {out[f'{protocol}/distance']:.6f}", flush=True)
     PATH.parent.mkdir(exist_ok=True)

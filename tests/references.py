@@ -22,7 +22,6 @@ from bench import inception_weights
 from bench.inception_layout import torchvision_names
 
 PROTOCOLS = {"clean-fid": "clean", "legacy-tensorflow": "tensorflow", "legacy-pytorch": "pytorch"}  # name: resize rule
-PART = 20
 
 
 def state_dictionary() -> dict[str, Tensor]:
@@ -69,9 +68,9 @@ def networks(folder: Path) -> dict[str, Callable[[Tensor], Tensor]]:
 
 
 @torch.no_grad()
-def features(protocol: str, network: Callable[[Tensor], Tensor], pixels: Tensor) -> Tensor:
+def features(protocol: str, network: Callable[[Tensor], Tensor], pixels: Tensor, batch: int = 20) -> Tensor:
     """(N, 2048) of uint8 (N, 3, H, W), as the reference implementation of `protocol` computes them."""
-    return torch.cat([network(resized(protocol, part)) for part in pixels.split(PART)])
+    return torch.cat([network(resized(protocol, part)) for part in pixels.split(batch)])
 
 
 def resized(protocol: str, pixels: Tensor) -> Tensor:

@@ -188,7 +188,7 @@ def script(tmp_path: Path) -> bytes:
     ("inception", "own", r"resize=own is not valid.*clean-fast.*tensorflow"),
     ("inception", "cleen", "resize=cleen is not valid; nearest: clean"),
     ("digits8", "clean", "digits8 resize images in their own way"),
-    ("inceptoin", "clean", "inception"),
+    ("inceptoin", "clean", "inceptoin is not valid; nearest: inception"),
 ])
 def test_unknown_networks_and_rules_are_named(name: str, rule: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):

@@ -18,7 +18,7 @@ from results.metric import metric_info
 from results.plots import metric_vs_steps
 from results.store import StoreError, StoreWarning, load_runs
 
-NAMES = {"leaderboard.csv", "leaderboard.md", "metric_vs_steps.png"}
+NAMES = {"leaderboard.csv", "leaderboard.md", "metric_vs_steps.png", "index.html"}
 
 
 def drawn(path):

@@ -64,8 +64,17 @@ def folder(name: str, path: str, size: int | None = None, flip: bool = False) ->
 
     One channel if every file is grey, else three; transparency is dropped. More than 8 bits per channel are refused.
     """
+    return _split(name, _enough("data.path", path, _pictures("data.path", path, size), FEWEST), flip)
+
+
+def given(key: str, path: str) -> Tensor:
+    """uint8 (N, C, H, W) of an array file, or of a folder of images by name. Raises ConfigError naming `key`."""
+    return _pictures(key, path, None) if existing(key, path).is_dir() else _array(key, path)
+
+
+def _pictures(key: str, path: str, size: int | None) -> Tensor:
     images: list[np.ndarray] = []
-    for file in image_files("data.path", path):
+    for file in image_files(key, path):
         image = _picture(file, size)
         if images and image.shape[:2] != images[0].shape[:2]:
             raise ConfigError(
@@ -75,8 +84,7 @@ def folder(name: str, path: str, size: int | None = None, flip: bool = False) ->
         images.append(image)
     channels = max(image.shape[2] for image in images)
     stacked = np.stack([np.broadcast_to(image, (*image.shape[:2], channels)) for image in images])
-    pixels = torch.from_numpy(stacked).permute(0, 3, 1, 2).contiguous()
-    return _split(name, _enough("data.path", path, pixels, FEWEST), flip)
+    return torch.from_numpy(stacked).permute(0, 3, 1, 2).contiguous()
 
 
 def _array(key: str, path: str) -> Tensor:

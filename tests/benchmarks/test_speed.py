@@ -12,6 +12,7 @@ import torch
 
 from bench import config, data, experiment
 from bench.metrics.frechet import frechet_distance
+from bench.nets import counting
 from bench.rng import StepDraws
 from bench.teacher import Teacher
 from bench.train import Trainer
@@ -41,7 +42,7 @@ def loop(method: str, steps: int) -> Any:
 
 
 def test_the_loop_over_a_bare_step(ratio: Any) -> None:
-    """Goal: at most 1.03 of loss + backward + optimizer step, on the small U-Net (EMA, clipping, draws included)."""
+    """Goal: at most 1.03 of loss + backward + optimizer step, on the small U-Net (EMA, clipping, draws, the bill included)."""
     subject = trainer("flow_matching", 10_000)
     subject._begin_stage(0)
     subject._sum, subject._count = torch.zeros((), device=subject.device), 0
@@ -58,7 +59,8 @@ def test_the_loop_over_a_bare_step(ratio: Any) -> None:
         method.losses(bare.models, Batch(x_1), fixed)["net"].per_sample.mean().backward()
         optimizer.step()
 
-    ratio("training loop / bare step", lambda: subject._train_step(subject.stage), bare_step, rounds=101)
+    with counting(subject.models["net"], into=subject.count):
+        ratio("training loop / bare step", lambda: subject._train_step(subject.stage), bare_step, rounds=101)
 
 
 @pytest.mark.parametrize("method", [m for m in METHODS if m != "flow_matching"])

@@ -1,0 +1,86 @@
+"""index.html: the whole sweep in one file that needs no network, from the leaderboard and its records.
+
+The file holds its data as JSON, and the styles and scripts of results/assets. Its content policy lets it load nothing and
+run nothing else, so a label or reason taken from a record can only ever be shown as text.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import pandas as pd
+
+from results.page_data import payload
+from results.scores import Runs
+from results.store import read_json, write_text
+
+FILE = "index.html"
+ASSETS = Path(__file__).parent / "assets"
+SCRIPTS = ("data.js", "text.js", "panel.js", "tables.js", "chart.js", "page.js")
+
+
+def write(
+    out: Path,
+    frame: pd.DataFrame,
+    runs: Runs,
+    title: str,
+    samples: Mapping[str, bytes] | None = None,
+    published: pd.DataFrame | None = None,
+    note: str = "",
+) -> Path:
+    """Write index.html into `out` and return its path; equal input gives equal bytes.
+
+    `frame` is the leaderboard of `runs`. `samples` are PNG files by name, `note` says what the sweep is.
+    Raises StoreError if `out` cannot be written.
+    """
+    path = Path(out) / FILE
+    write_text(path, document(payload(frame, runs, title, note, published), samples or {}))
+    return path
+
+
+def document(data: Mapping[str, Any], samples: Mapping[str, bytes]) -> str:
+    """The page's text around `data`."""
+    style = (ASSETS / "page.css").read_text()
+    script = '"use strict";\n(() => {\n' + "\n".join((ASSETS / name).read_text() for name in SCRIPTS) + "})();\n"
+    return Template((ASSETS / "page.html").read_text()).substitute(
+        title=html.escape(str(data["title"])), policy=html.escape(_policy(style, script)), style=style, script=script,
+        data=_inline(data), samples="\n".join(_figure(name, png) for name, png in samples.items()),
+    )  # fmt: skip
+
+
+def pictures(folder: Path) -> dict[str, bytes]:
+    """The sample grid that stands in `folder`, for `samples` of `write`; empty if there is none."""
+    path = Path(folder) / "samples.png"
+    return {path.stem: path.read_bytes()} if path.exists() else {}
+
+
+def note(folder: Path) -> str:
+    """What the sweep in `folder` says about itself; empty if it is not the folder of a sweep."""
+    path = Path(folder) / "runs.json"
+    return str(read_json(path).get("note") or "") if path.exists() else ""
+
+
+def _inline(data: Mapping[str, Any]) -> str:
+    """JSON that cannot close the script element it stands in."""
+    return json.dumps(data, allow_nan=False, separators=(",", ":")).replace("&", "\\u0026").replace("<", "\\u003c")
+
+
+def _policy(style: str, script: str) -> str:
+    """Nothing is loaded, and only these very texts run."""
+    return f"default-src 'none'; img-src data:; style-src {_digest(style)}; script-src {_digest(script)}"
+
+
+def _digest(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def _figure(name: str, png: bytes) -> str:
+    label, source = html.escape(name), f"data:image/png;base64,{base64.b64encode(png).decode()}"
+    return f'<figure class="box" tabindex="0"><img alt="{label}" src="{source}"><figcaption>{label}</figcaption></figure>'

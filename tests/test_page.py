@@ -1,0 +1,218 @@
+"""index.html stands alone, shows what records say as text only, and every number in it names the runs behind it."""
+
+import json
+import math
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from fake_results import record, row, sweep, write
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from results import archive, page, report, table
+from results.page_data import number, payload
+from results.store import StoreError, load_runs
+
+REFERENCE = Path(page.__file__).parent / "reference"
+ARCHIVES = sorted(REFERENCE.glob("*/records.jsonl.gz"))
+EVIL = "</script><script>alert(1)</script><!--<img src=x onerror=alert(2)>&\u2028"
+
+
+class Outline(HTMLParser):
+    """Tags with their attributes, and the text of each script."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.scripts, self.inside = [], [], False
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+        self.inside = tag == "script"
+        if self.inside:
+            self.scripts.append("")
+
+    def handle_endtag(self, tag):
+        self.inside = False
+
+    def handle_data(self, text):
+        if self.inside:
+            self.scripts[-1] += text
+
+
+def made(folder, runs, **more):
+    frame = table.leaderboard(runs)
+    text = page.write(folder, frame, runs, "a sweep", **more).read_text()
+    return text, json.loads(Outline(text).scripts[0]), frame
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    return load_runs(sweep(tmp_path_factory.mktemp("sweep")))
+
+
+def test_the_page_refers_to_nothing_outside_itself(tmp_path, runs):
+    text, _, _ = made(tmp_path, runs, samples={"samples": b"\x89PNG"})
+    for tag, attributes in Outline(text).tags:
+        for name in ("src", "href", "srcset", "action", "data", "poster"):
+            assert attributes.get(name, "data:").startswith("data:"), (tag, attributes)
+    assert not re.search(r"@import|url\(|sourceMappingURL|fetch\(|XMLHttpRequest|import\(", text)
+    assert set(re.findall(r"https?://[^\s\"'`)]+", text)) <= {"http://www.w3.org/2000/svg"}, "a namespace, not an address"
+
+
+def test_the_content_policy_allows_exactly_the_styles_and_scripts_of_the_page(tmp_path, runs):
+    text, _, _ = made(tmp_path, runs)
+    outline = Outline(text)
+    policy = next(a["content"] for tag, a in outline.tags if a.get("http-equiv") == "Content-Security-Policy")
+    style = re.search(r"<style>(.*?)</style>", text, re.DOTALL)[1]
+    assert policy.startswith("default-src 'none'; img-src data:;") and "unsafe" not in policy
+    assert f"style-src {page._digest(style)}" in policy and f"script-src {page._digest(outline.scripts[1])}" in policy
+
+
+def test_what_records_say_cannot_become_markup(tmp_path):
+    run = record(EVIL, run_id="evil", method="lsd", reason=EVIL, device=EVIL)
+    frame = table.leaderboard([(run, [row(run, 1, 2.0)])])
+    text = page.write(tmp_path, frame, [(run, [row(run, 1, 2.0)])], EVIL, {EVIL: b"png"}, note=EVIL).read_text()
+    outline = Outline(text)
+    assert [tag for tag, _ in outline.tags].count("script") == 2
+    assert not any("onerror" in attributes for _, attributes in outline.tags)
+    data = json.loads(outline.scripts[0])
+    assert data["title"] == data["note"] == data["methods"][0] == EVIL
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.text(), st.text())
+def test_any_text_survives_inside_the_script(label, reason):
+    data = {"a": label, "b": [reason]}
+    inside = page._inline(data)
+    assert "<" not in inside and json.loads(inside) == data
+
+
+def test_equal_records_give_equal_bytes(tmp_path, runs):
+    first, _, _ = made(tmp_path / "a", runs)
+    second, _, _ = made(tmp_path / "b", runs)
+    assert first == second
+
+
+@pytest.mark.parametrize("path", ARCHIVES, ids=lambda path: path.parent.name)
+def test_the_runs_behind_a_number_give_that_number(path):
+    runs, about = archive.read(path)
+    frame = table.leaderboard(runs, about["order"], about["protocols"])
+    data = payload(frame, runs, "t")
+    cells = [cell for metric in data["metrics"] for cell in metric["cells"]]
+    assert len(cells) == len(frame)
+    for cell, expected in zip(cells, frame.to_dict("records"), strict=True):
+        values = cell[12]
+        assert len(values) == expected["seeds"]
+        assert cell[4] == pytest.approx(expected["value"], rel=1e-5, nan_ok=True)
+        assert np.mean(values) == pytest.approx(expected["value"], rel=1e-5), expected
+        for source in data["groups"][cell[11]]:
+            run, seed, checkpoint, images, count, seeds = data["sources"][source]
+            record, rows = runs[run]
+            place = expected["metric"], expected["steps"], seed, expected["method"], expected["protocol"]
+            behind = [r for r in rows if (r.metric, r.steps, r.seed, r.label, r.protocol) == place]
+            assert {r.checkpoint for r in behind} == {checkpoint} and {r.evaluation_seed for r in behind} == set(seeds)
+            assert {r.images_seen for r in behind} == {images} and {r.count for r in behind} == {count}
+            assert record.run_id == _field(data, "run_id", run)
+
+
+def _field(data, name, run):
+    values, *index = data["runs"]["fields"][name]
+    return values[index[0][run] if index else run if len(values) > 1 else 0]
+
+
+def test_variants_of_a_run_keep_their_own_numbers():
+    run = record("lsd")
+    rows = [row(run, 1, value, sampler=sampler, ema=ema, extra={"grid": grid})
+            for value, sampler, ema, grid in ((1.0, "hop", "0.99", ""), (2.0, "solver:heun", "0.99", ""),
+                                              (3.0, "hop", "0.9", ""), (4.0, "hop", "0.99", "late"))]  # fmt: skip
+    data = payload(table.leaderboard([(run, rows)]), [(run, rows)], "t")
+    cells = data["metrics"][0]["cells"]
+    assert [(data["methods"][cell[0]], cell[4], cell[12]) for cell in cells] == [
+        ("lsd", 1, [1]), ("lsd (ema 0.9)", 3, [3]), ("lsd (grid late)", 4, [4]), ("lsd (solver:heun)", 2, [2])]  # fmt: skip
+    assert data["runs_of"] == [[0]] * 4, "each of them was trained by the same run"
+
+
+def test_only_the_last_checkpoint_and_the_later_of_repeated_rows_stand_behind_a_number():
+    run = record("lsd")
+    rows = [row(run, 1, 9.0, images_seen=50, checkpoint="early"), row(run, 1, 5.0, checkpoint="late"),
+            row(run, 1, 2.0, checkpoint="late"), row(run, 1, 4.0, evaluation_seed=1, checkpoint="late")]  # fmt: skip
+    data = payload(table.leaderboard([(run, rows)]), [(run, rows)], "t")
+    assert data["metrics"][0]["cells"][0][12] == [3] and data["sources"] == [(0, 0, "late", 200_000, 2048, (0, 1))]
+
+
+def test_what_did_not_finish_is_told_with_its_runs(tmp_path):
+    broken = record("cd", status="diverged", reason="loss is NaN at step 40")
+    running, fine = record("psd", status="running"), record("lsd")
+    rows = ((broken, []), (running, []), (fine, [row(fine, 1, math.nan)]))
+    runs = load_runs([write(tmp_path, *each) for each in rows])
+    _, data, _ = made(tmp_path / "out", runs)
+    told = {data["methods"][cell[0]]: (cell[4], data["statuses"][cell[9]]) for cell in data["metrics"][0]["cells"]}
+    assert told == {"cd": (None, "diverged 1 of 1"), "psd": (None, "running"), "lsd": (None, "done")}
+    reasons = [_field(data, "reason", run) for run in data["runs_of"][data["methods"].index("cd")]]
+    assert reasons == ["loss is NaN at step 40"]
+
+
+def test_nothing_scored_still_gives_a_page(tmp_path):
+    _, data, _ = made(tmp_path, [])
+    assert data["metrics"] == [] and data["runs"]["count"] == 0
+
+
+@pytest.mark.parametrize(("value", "shown"), [(math.nan, None), (math.inf, "Infinity"), (-math.inf, "-Infinity"), (0.0, 0),
+                                              (7, 7), (1 / 3, 0.333333), (1e300, 1e300), (-2.0, -2)])  # fmt: skip
+def test_numbers_keep_six_digits_and_what_is_not_finite(value, shown):
+    assert number(value) == shown and type(number(value)) is type(shown)
+
+
+def test_costs_count_the_teacher_and_skip_runs_that_did_not_finish():
+    paid = record("cd", 0, train_seconds=10.0, teacher_seconds=5.0, teacher_images=7)
+    dead = record("cd", 1, train_seconds=99.0, status="failed")
+    runs = [(paid, [row(paid)]), (dead, [])]
+    frame = table.leaderboard(runs)
+    data = payload(frame, runs, "t")
+    assert {column["title"]: column["values"] for column in data["costs"]}["training time with the teacher's"] == [15]
+    assert "peak memory" not in {column["title"] for column in data["bill"]}, "what nobody measured has no column"
+
+
+def test_a_column_of_a_later_table_does_not_disturb(runs):
+    frame = table.leaderboard(runs)
+    assert payload(frame.assign(of_tomorrow=1), runs, "t") == payload(frame, runs, "t")
+
+
+def test_the_best_and_those_that_tie_are_marked_by_their_rank(runs):
+    frame = table.leaderboard(runs)
+    frame["rank_low"] = [1 if method in ("lsd", "lmd") else 3 for method in frame["method"]]
+    data = payload(frame, runs, "t")
+    marked = {data["methods"][cell[0]] for metric in data["metrics"] for cell in metric["cells"] if cell[8]}
+    assert marked == {"lsd", "lmd"}
+
+
+def test_a_table_drawn_at_a_budget_names_the_checkpoint_of_that_budget():
+    run = record("lsd")
+    rows = [row(run, 1, 9.0, images_seen=50, checkpoint="early"), row(run, 1, 5.0, checkpoint="late")]
+    data = payload(table.leaderboard([(run, rows[:1])]), [(run, rows)], "t")
+    assert [source[2] for source in data["sources"]] == ["early"] and data["metrics"][0]["cells"][0][12] == [9]
+
+
+def test_the_published_table_travels_with_its_columns(tmp_path, runs):
+    published = pd.DataFrame({"label": ["lsd"], "metric": ["fd_digits8"], "steps": [4], "value": [np.nan], "paper": [EVIL]})
+    _, data, _ = made(tmp_path, runs, published=published)
+    assert data["published"] == {"columns": list(published.columns), "rows": [["lsd", "fd_digits8", 4, None, EVIL]]}
+
+
+def test_a_report_shows_the_note_and_the_samples_of_its_folder(tmp_path, runs):
+    (tmp_path / "runs.json").write_text(json.dumps({"runs": [], "note": "one recipe for all"}))
+    (tmp_path / "samples.png").write_bytes(b"\x89PNG made by an earlier report")
+    report.write(runs, tmp_path)
+    text = (tmp_path / page.FILE).read_text()
+    assert "one recipe for all" in text and text.count('src="data:image/png;base64,') == 1
+
+
+def test_an_unwritable_folder_is_one_clear_error(tmp_path, runs):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="cannot be written"):
+        page.write(tmp_path / "file/out", table.leaderboard(runs), runs, "t")

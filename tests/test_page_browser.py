@@ -1,0 +1,204 @@
+"""index.html in headless Chromium: it sorts, switches metrics, explains its numbers, and asks the network for nothing."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from fake_results import record, row, sweep
+
+from results import archive, page, table
+from results.store import load_runs
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install 'fewstep[test]'")
+CHROMIUM = os.environ.get("FEWSTEP_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium on the PATH or named by FEWSTEP_CHROMIUM")
+QUIET = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+         "--disable-component-update", "--disable-sync")  # fmt: skip
+MANY = Path(page.__file__).parent / "reference" / "digits_all_methods"
+EVIL = "<script>document.title='x'</script></script><b>"
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with sync_api.sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def visit(browser):
+    """Open a page at a size; afterwards no error, console message or request may have been left behind."""
+    contexts, complaints, requests = [], [], []
+
+    def go(path, width=1280, height=900, **options):
+        contexts.append(browser.new_context(viewport={"width": width, "height": height}, **options))
+        tab = contexts[-1].new_page()
+        tab.on("console", lambda message: complaints.append(message.text))
+        tab.on("pageerror", lambda error: complaints.append(str(error)))
+        tab.on("request", lambda request: requests.append(request.url))
+        tab.goto(path.as_uri())
+        return tab
+
+    yield go
+    for context in contexts:
+        context.close()
+    assert complaints == []
+    asked = [url for url in requests if not url.startswith("data:")]
+    assert len(asked) == len(contexts) and all(url.startswith("file:") for url in asked), "the page itself, and no more"
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """Nine made-up methods, one of them diverged, one named like markup."""
+    folder = tmp_path_factory.mktemp("small")
+    runs = load_runs(sweep(folder))
+    evil, dead = record(EVIL, run_id="evil"), record("dead", status="diverged", reason="loss is NaN")
+    runs += [(evil, [row(evil, 1, 50.0), row(evil, 4, float("inf"))]), (dead, [])]
+    published = pd.DataFrame({"label": "lsd", "metric": "fd_digits8", "steps": [1, 3], "value": [0.5, 0.4],
+                              "paper": "one paper", "status": [EVIL, "read"]})  # fmt: skip
+    return page.write(folder, table.leaderboard(runs), runs, "small", published=published)
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory):
+    """The recorded sweep of all methods, with its samples."""
+    runs, about = archive.read(MANY / archive.FILE)
+    frame = table.leaderboard(runs, about["order"], about["protocols"])
+    return page.write(tmp_path_factory.mktemp("many"), frame, runs, "many", page.pictures(MANY))
+
+
+def column(tab, index):
+    """The first line of text in each method's cell of a column, without references and empty cells."""
+    cells = tab.locator(f"#board-table tbody:first-of-type tr > :nth-child({index + 1})").all_inner_texts()
+    return [text.split("\n")[0] for text in cells if text]
+
+
+def test_a_header_sorts_up_down_and_back(visit, small):
+    tab = visit(small)
+    head, given = tab.locator("#board-table thead th").nth(1), column(tab, 0)
+    head.locator("button").click()
+    up = column(tab, 1)
+    assert head.get_attribute("aria-sort") == "ascending"
+    assert up[-1] == "diverged" and [float(x) for x in up[:-1]] == sorted(float(x) for x in up[:-1])
+    head.locator("button").press("Enter")
+    down = column(tab, 1)
+    assert head.get_attribute("aria-sort") == "descending"
+    assert down[-1] == "diverged" and down[:-1] == up[-2::-1]
+    head.locator("button").press("Enter")
+    assert head.get_attribute("aria-sort") == "none" and column(tab, 0) == given
+    tab.locator("#board-table thead th button").first.click()
+    assert [name for name in column(tab, 0) if name != EVIL] == sorted(name for name in given if name != EVIL)
+    references = tab.locator("#board-table tbody").nth(1).locator("th").all_inner_texts()
+    assert references == ["noise", "gaussian fit", "held-out data"], "references stay below"
+
+
+def test_another_metric_brings_its_own_numbers(visit, many):
+    tab = visit(many)
+    title, cells, curves = (tab.locator(s) for s in ("#board-title", "#board-table tbody:first-of-type", "#curve-chart"))
+    before = title.inner_text(), cells.inner_text(), curves.inner_html()
+    tab.locator("#metrics button", has_text="nn_train").click()
+    after = title.inner_text(), cells.inner_text(), curves.inner_html()
+    assert "nearest-neighbour" in after[0] and all(a != b for a, b in zip(before, after, strict=True))
+    assert not tab.locator("#pareto").is_visible(), "no front where no direction is better"
+
+
+def test_a_number_tells_its_runs_by_click_and_by_keyboard(visit, many):
+    tab = visit(many)
+    panel, cell = tab.locator("#panel"), tab.locator("#board-table [data-open]").first
+    cell.click()
+    text = panel.inner_text()
+    for fact in ("flow_matching · 1 step", "1411", "digits-frechet-v1-64119e9b", "597", "0, 1, 2", "training seed 2",
+                 "flow_matching-digits-s2-5dfcb3cfdf", "step-00001250-d065b7e54c78.pt", "160,000", "23 s", "config hash",
+                 "torch 2.15.0", "cpu x 1", "hop:euler"):  # fmt: skip
+        assert fact in text, fact
+    tab.keyboard.press("Escape")
+    assert not panel.is_visible()
+    cell.focus()
+    tab.keyboard.press("ArrowRight")
+    tab.keyboard.press("ArrowDown")
+    tab.keyboard.press("Enter")
+    assert "edm · 2 steps" in panel.inner_text()
+    tab.keyboard.press("Escape")
+    assert "edm, 2 steps" in tab.evaluate("document.activeElement.getAttribute('aria-label')")
+    assert tab.locator("#board-table [data-open][tabindex='0']").count() == 1, "one tab stop, however many numbers"
+
+
+def test_a_point_of_a_curve_tells_where_it_comes_from(visit, many):
+    tab = visit(many)
+    tab.locator("#curve-chart .series circle").first.scroll_into_view_if_needed()
+    box = tab.locator("#curve-chart .series circle").last.bounding_box()
+    tab.mouse.move(box["x"] + 3, box["y"] + 3)
+    assert tab.locator("#tip").is_visible() and tab.locator("#board-table tr.hot").count() == 1
+    tab.mouse.click(box["x"] + 3, box["y"] + 3)
+    assert "training seed 0" in tab.locator("#panel").inner_text()
+    assert tab.locator("#board-table tr.hot th").inner_text() in tab.locator("#panel h2").inner_text()
+
+
+def test_the_filter_leaves_matching_rows_and_lines(visit, many):
+    tab = visit(many)
+    tab.locator("#filter").fill("LMD")
+    shown = [name for name in column(tab, 0) if tab.locator("#board-table tr:visible", has_text=name).count()]
+    assert shown == ["lmd", "ayf_lmd"] and tab.locator("#curve-chart .series").count() == 2
+    tab.locator("#filter").fill("nothing like it")
+    assert tab.locator("#board-table tr[data-row]:visible").count() == 0
+    tab.locator("#filter").fill("")
+    assert tab.locator("#curve-chart .series").count() == 26
+
+
+def test_the_legend_gives_and_takes_colour(visit, many):
+    tab = visit(many)
+    chip = tab.locator("#legend .name", has_text="tcm")
+    line = tab.locator(f"#curve-chart .series[data-m='{chip.get_attribute('data-m')}']")
+    assert line.get_attribute("class").strip() == "series"
+    chip.click()
+    assert chip.get_attribute("aria-pressed") == "true" and " c" in line.get_attribute("class")
+    tab.locator("#legend .choice", has_text="none").click()
+    assert tab.locator("#curve-chart .series[class*=' c']").count() == 0
+    tab.locator("#legend .choice", has_text="all").click()
+    assert len({line.get_attribute("class") for line in tab.locator("#curve-chart .series").all()}) >= 21
+
+
+def test_text_from_records_is_text_and_what_failed_says_so(visit, small):
+    tab = visit(small)
+    assert tab.title() == "small"
+    line = tab.locator("#board-table tr", has_text=EVIL)
+    assert line.locator("b, script").count() == 0 and "∞" in line.inner_text()
+    tab.locator("#board-table tr", has_text="dead").locator("[data-open]").first.click()
+    assert "diverged" in tab.locator("#panel").inner_text() and "loss is NaN" in tab.locator("#panel").inner_text()
+    tab.locator("#runs details").evaluate("node => node.open = true")
+    assert "loss is NaN" in tab.locator("#runs-table tr.undone").inner_text()
+
+
+@pytest.mark.parametrize("width", [360, 390, 768, 1280])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_never_scrolls_sideways(visit, many, width, scheme):
+    tab = visit(many, width, color_scheme=scheme, has_touch=width < 500)
+    for name in ("nn_train", "fd_digits8"):
+        tab.locator("#metrics button", has_text=name).click()
+    tab.locator("#runs summary").click()
+    tab.locator("#board-table [data-open]").first.click()
+    assert tab.locator("#panel").is_visible()
+    assert tab.evaluate("document.documentElement.scrollWidth") <= width
+    assert tab.evaluate("document.body.scrollWidth") <= width
+    ink, paper = (tab.evaluate(f"getComputedStyle(document.body).{name}") for name in ("color", "backgroundColor"))
+    light = [sum(map(int, colour[4:-1].split(","))) for colour in (ink, paper)]
+    assert (light[0] < light[1]) == (scheme == "light")
+
+
+def test_published_values_stand_beside_ours(visit, small):
+    tab = visit(small)
+    lines = tab.locator("#published-table tbody tr")
+    assert tab.locator("#published-table thead th").all_inner_texts() == ["label", "metric", "steps", "value", "ours", "status"]
+    assert "0.500" in lines.nth(0).inner_text() and EVIL in lines.nth(0).inner_text()
+    assert [line.locator("[data-open]").count() for line in lines.all()] == [1, 0], "ours where the step count was scored"
+    assert "paper: one paper" in tab.locator("#published-caption").inner_text()
+    lines.nth(0).locator("[data-open]").click()
+    assert "lsd · 1 step" in tab.locator("#panel").inner_text()
+
+
+def test_an_empty_sweep_opens(visit, tmp_path):
+    tab = visit(page.write(tmp_path, table.leaderboard([]), [], "empty"))
+    assert "nothing scored yet" in tab.locator("#board-title").inner_text()
