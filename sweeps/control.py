@@ -57,12 +57,14 @@ class Controller:
 
     def begin(self) -> None:
         """Starts a round: failures of one that has ended are tried again, what runs is picked up."""
+        self.files.plan(self.plan)
         self._write([{"event": "begin", "time": self.clock(), "fresh": self._fresh}])
         for id in self.plan.ids:
             if (entry := self.book.jobs.get(id)) and entry.open:
                 self._adopt(id, entry.open)
         self.states = self._known()
         self.frontier = Frontier(self.plan, self.states)
+        self._obey()
 
     def step(self) -> None:
         """One pass: requests, looks, verdicts; and unless the user is stopping the sweep, new jobs and submissions."""
@@ -267,6 +269,7 @@ class Controller:
 
     def _extend(self, jobs: Sequence[Job]) -> None:
         self.plan = Plan([*self.plan, *jobs])
+        self.files.plan(self.plan)
         fresh = [id for id in self.plan.ids if id not in self.states]
         written = self.files.states(fresh)
         for id in fresh:
