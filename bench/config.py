@@ -136,25 +136,32 @@ def _experiments(
     sweep: Mapping[str, Any], plugins: str | None,
 ) -> Iterator[Config]:
     bases: dict[tuple[Any, ...], Config] = {}
+    alike: dict[str, Config | None] = {}
     for point in _points(axes, sweep, given):
-        groups = tuple((k, v) for k, v in point.items() if k in GROUPS)
-        if groups not in bases:
-            bases[groups] = _base(groups, fixed, knobs, sweep, plugins)
-        config = copy.deepcopy(bases[groups])
-        varied = {k: v for k, v in point.items() if k not in GROUPS}
-        skip = False
-        for key, value in varied.items():
-            if not _has(config, key):
-                skip = key.startswith("method.") and key in axes  # a knob that this method lacks: its one run stands without it
-                if not skip:
-                    raise nearest("sweep.axes" if key in axes else "sweep.also", key, _keys(config))
-                continue
+        seed = point.pop("seed", None)
+        if (key := repr(point)) not in alike:
+            groups = tuple((k, v) for k, v in point.items() if k in GROUPS)
+            if groups not in bases:
+                bases[groups] = _base(groups, fixed, knobs, sweep, plugins)
+            alike[key] = _experiment(bases[groups], point, axes)
+        if (config := alike[key]) is not None:  # what differs in its seed alone shares all the rest
+            yield {**config, "seed": config["seed"] if seed is None else seed}
+
+
+def _experiment(base: Config, point: Mapping[str, Any], axes: Mapping[str, list[Any]]) -> Config | None:
+    """The base with one point's values; None if a knob that the method lacks makes it a repetition."""
+    config = copy.deepcopy(base)
+    varied = {k: v for k, v in point.items() if k not in GROUPS}
+    for key, value in varied.items():
+        if _has(config, key):
             _set(config, key, value)
-        if skip and any(v != axes[k][0] for k, v in varied.items() if k.startswith("method.") and not _has(config, k)):
-            continue
-        shown = [f"{k.removeprefix('method.')}={v}" for k, v in varied.items() if k != "seed" and _has(config, k)]
-        config["label"] = " ".join([config["method"]["name"], *shown])
-        yield config
+        elif not (key.startswith("method.") and key in axes):  # else its one run stands without it
+            raise nearest("sweep.axes" if key in axes else "sweep.also", key, _keys(config))
+        elif value != axes[key][0]:
+            return None
+    shown = [f"{k.removeprefix('method.')}={v}" for k, v in varied.items() if _has(config, k)]
+    config["label"] = " ".join([config["method"]["name"], *shown])
+    return config
 
 
 def _points(axes: Mapping[str, list[Any]], sweep: Mapping[str, Any], given: Sequence[Given]) -> list[dict[str, Any]]:
