@@ -114,9 +114,13 @@ class Disk:
         write_bytes(self.folder / "plan.json", json.dumps({"jobs": shown}).encode())
 
     def prepare(self, attempt: Attempt) -> None:
+        """Without a sync: a job that finds it torn after a power failure is lost and submitted again."""
         if self._detached:
-            write_json(attempt.folder / "job.json", {"id": attempt.job.id, "attempt": attempt.number, "tag": attempt.tag,
-                                                     "config": attempt.config})
+            attempt.folder.mkdir(parents=True, exist_ok=True)
+            aside = attempt.folder / ".job.json"
+            aside.write_text(json.dumps({"id": attempt.job.id, "attempt": attempt.number, "tag": attempt.tag,
+                                         "config": attempt.config}), encoding="utf-8")
+            os.replace(aside, attempt.folder / "job.json")
 
     def stop(self, id: str, tag: str, reason: str) -> None:
         write_json(self.runs / id / "stop.json", {"tag": tag, "reason": reason})
