@@ -8,6 +8,7 @@
 Running the same command again continues where it stopped; finished runs are not repeated.
 """
 
+import math
 import os
 import sys
 import warnings
@@ -19,6 +20,7 @@ import hydra
 from omegaconf import DictConfig
 
 from bench import config as composition
+from bench.micro_batch import smaller
 from methods.registry import ConfigError
 from results import archive, beside, report
 from results.labels import relabelled
@@ -70,9 +72,11 @@ def _main(arguments: Sequence[str]) -> int:
             print(search.outlook())
         rate, source = seconds_per_gflop(out, plan.jobs, request.experiments[0])
         print(plan.describe(read_states(out, plan.ids), rate, workers))
-        hours = sum(job.cost for job in plan.todo(read_states(out, plan.ids))) / SUSTAINED["cuda"] / 3600
+        hours = price(plan, out)
         print(f"Cost: {source}. On GPUs that sustain {SUSTAINED['cuda'] / 1000:.0f} TFLOP/s: about {hours:,.1f} GPU-hours.")
         return 0
+    cost = price(Plan(search.preview()), out) + search.further() if search else price(plan, out)
+    _agree(cost, settings["backend"]["max_gpu_hours"])
     _check_writable(out)
     folder = out / "sweeps" / name
     # One experiment has a table of its own; several that narrow a sweep share that sweep's.
@@ -90,7 +94,8 @@ def _main(arguments: Sequence[str]) -> int:
         print(f"{again} finished runs are scored again under the new evaluation; nothing is trained twice.")
     with Display(plan, read_states(out, plan.ids), workers) as display:
         outcome = run_locally(plan, "bench.job:execute", out, workers, display, int(settings["backend"]["attempts"]),
-                              int(settings["backend"]["threads"]), name=name, source=search.search if search else None)
+                              int(settings["backend"]["threads"]), name=name, smaller=smaller,
+                              source=search.search if search else None)
     if search:
         listing = _listing(Plan([*plan, *search.winners()]), [], out)
         listing |= {"tuned": search.about()}
@@ -98,6 +103,26 @@ def _main(arguments: Sequence[str]) -> int:
         write_trials(folder, search.search.trials(), search.about())
     table(out, name, listing, published)
     return _tell(outcome, arguments)
+
+
+def price(plan: Plan, out: Path) -> float:
+    """GPU-hours of what is still to do, on GPUs that sustain `SUSTAINED`."""
+    from bench.jobs import SUSTAINED
+
+    return sum(job.cost for job in plan.todo(read_states(out, plan.ids))) / SUSTAINED["cuda"] / 3600
+
+
+def _agree(hours: float, limit: float | None) -> None:
+    """Ask before a sweep that costs more than backend.max_gpu_hours; raise ConfigError on a no, or if nobody can answer."""
+    if limit is None or hours <= float(limit):
+        return
+    text = f"this would take about {hours:,.1f} GPU-hours, more than backend.max_gpu_hours={limit}"
+    if sys.stdin is not None and sys.stdin.isatty():
+        if input(f"{text}. Go on? [y/N] ").strip().lower() in ("y", "yes"):
+            return
+        raise ConfigError(f"{text}; nothing was started")
+    raise ConfigError(f"{text}; see plan=true, then go on with "
+                      f"backend.max_gpu_hours={math.ceil(hours)}")
 
 
 def _listing(plan: Plan, whole: Sequence[dict[str, Any]], out: Path) -> dict[str, Any]:

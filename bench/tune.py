@@ -84,23 +84,30 @@ class Tuned:
         """The runs of the table: of every method whose search has come to its end, the best setting with each seed."""
         return self.search.finals()
 
+    def further(self) -> float:
+        """GPU-hours of the trials beyond the first of each method, if none is pruned."""
+        each = [one.contender for one in self.methods]
+        more = sum((c.trials - 1) * self.search.trial_jobs(c.name, c.default)[-1].cost for c in each)
+        return more / SUSTAINED["cuda"] / 3600
+
     def outlook(self) -> str:
         """How much of a plan's cost the search is, at most: a line for people."""
         each = [one.contender for one in self.methods]
-        more = sum((c.trials - 1) * self.search.trial_jobs(c.name, c.default)[-1].cost for c in each)
-        hours = more / SUSTAINED["cuda"] / 3600
         return (f"A search over {', '.join(f'{c.name} ({c.trials} trials)' for c in each)}. Below are the first trial of each, "
-                f"its untuned setting, and the runs of the table. The other trials: at most {hours:,.1f} GPU-hours more.")
+                f"its untuned setting, and the runs of the table. The other trials: up to {self.further():,.1f} GPU-hours.")
 
     def about(self) -> str:
         """One paragraph on how settings were chosen, for tables."""
         tuning, counts = self.tuning, {each.contender.trials for each in self.methods}
         share = f"{min(counts)} to {max(counts)} settings, by equal compute" if len(counts) > 1 else f"{min(counts)} settings"
         seeds = ", ".join(map(str, tuning.proxy["seeds"]))
-        return (f"Every method was tuned over {share}, the untuned one first (the common recipe with the paper's own knobs; sampler "
-                f"{tuning.sampler}, seed {tuning.seed}), on a proxy that is not reported: training seed {tuning.train_seed}, "
-                f"{tuning.proxy['validation']:.0%} of the training data held back to compare with, evaluation seeds {seeds}. At {_shares(tuning.rungs)} of the budget "
-                f"the best 1/{tuning.reduction} went on. The best setting was then run on all training data.")
+        return (
+            f"Every method was tuned over {share}, the untuned one first (the common recipe, its paper's knobs; sampler "
+            f"{tuning.sampler}, seed {tuning.seed}), on a proxy that is not reported: training seed {tuning.train_seed}, "
+            f"{tuning.proxy['validation']:.0%} of the training data held back to compare with, evaluation seeds {seeds}. At "
+            f"{_shares(tuning.rungs)} of the budget the best 1/{tuning.reduction} went on. The best setting was then run on "
+            "all training data."
+        )
 
 
 def tuned(request: composition.Request, out: Path, preview: bool = False) -> Tuned:
