@@ -1,5 +1,6 @@
 """A search asks as soon as there is room, tries the asked number of settings and begins with the paper's, whatever kills it."""
 
+import dataclasses
 import json
 import os
 import random
@@ -7,12 +8,12 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from fake_search import DEFAULT, RUNGS, World, controller, drive, run_id, step
+from fake_search import DEFAULT, RUNGS, SPACE, World, controller, drive, run_id, step
 from optuna.storages import InMemoryStorage
 
 from sweeps.rungs import rungs, should_stop
 from sweeps.states import State
-from sweeps.study import open_storage
+from sweeps.study import Study, open_storage
 
 
 @pytest.fixture(autouse=True)
@@ -232,6 +233,45 @@ def test_trials_of_a_controller_that_is_gone_are_tried_again_by_another(tmp_path
     assert ended(search)["a", "failed"] == 2
     assert sum(n for (_, state), n in ended(search).items() if state != "failed") == 6
     assert sum(r["default"] for r in search.trials() if r["state"] != "failed") == 1
+
+
+def study(storage, **more):
+    return Study(storage, "s", SPACE, **{"sampler": "random", "seed": 0, "startup": 3, **more})
+
+
+def test_a_trial_beyond_the_asked_number_and_a_second_default_are_withdrawn():
+    storage = InMemoryStorage()
+    one, two = study(storage), study(storage)  # neither knows what the other is about to write
+    assert one.add(DEFAULT, "r0", "one", 2, default=True) and two.add(DEFAULT, "r0", "two", 2, default=True) is None
+    assert two.add(two.suggest(), "r1", "two", 2) and one.add(one.suggest(), "r2", "one", 2) is None
+    assert [(t.run, t.owner) for t in study(storage).all()] == [("r0", "one"), ("r1", "two")]
+
+
+def test_a_restarted_controller_suggests_nothing_twice():
+    storage, seen = InMemoryStorage(), []
+    for k in range(8):
+        seen.append(repr(study(storage).suggest()))
+        study(storage).add(study(storage).suggest(), f"r{k}", "me", 100)
+    assert len(set(seen)) == 8
+
+
+def test_a_restarted_controller_hands_back_what_it_had_asked_before_it_asks_for_more():
+    storage, world = InMemoryStorage(), World(4, length)
+    step(controller(world, storage, names="a"), world)
+    grown = controller(world, storage, names="a").advance({}, 4)
+    assert {job.id for job in grown.jobs} == set(world.jobs) and len(world.jobs) == 4
+
+
+def test_the_papers_setting_is_never_pruned_however_bad_it_is():
+    world = World(4, lambda id: 20.0 if "0.75-0.0001" in id else length(id))  # it comes to its rungs last
+    search = controller(world, InMemoryStorage(), names="a", trials=20)
+    bad = dataclasses.replace(search.contenders[0], default={"lr": 1e-4, "eta": 0.75})
+    search = dataclasses.replace(search, contenders=[bad], storage=InMemoryStorage())
+    drive(search, world)
+    first = search.trials()[0]
+    assert first["default"] and first["state"] == "done"
+    others = sorted(r["scores"][RUNGS[0]] for r in search.trials()[1:])
+    assert first["scores"][RUNGS[0]] > others[len(others) // 2]
 
 
 @pytest.mark.parametrize(
