@@ -33,11 +33,15 @@ def method(config: Config) -> Method:
 
 
 def dataset(config: Config) -> data.Dataset:
-    """The data of a config; an exact target's truth stands on the interpolant's own noise."""
+    """The data of a config; an exact target's truth stands on the interpolant's own noise.
+
+    config["validation"]: the share of the training data that a trial of a search holds back.
+    """
     options = dict(config["data"])
     if options["name"] in TARGETS:
         options["base_scale"] = float(config["interpolant"]["base_scale"])
-    return data.load(options)
+    loaded = data.load(options)
+    return data.hold_back(loaded, float(config["validation"])) if config.get("validation") else loaded
 
 
 def recipe(config: Config) -> Recipe:

@@ -24,6 +24,7 @@ from torch import nn
 from bench import baselines, checkpoint, dist, evaluate, experiment, launch, memory, protocols, trajectories
 from bench.dist import Ranks
 from bench.model import complete, load_teacher
+from bench.proxy import Proxy
 from bench.score import scorer
 from bench.teacher import Velocity, exact_velocity
 from bench.train import Outcome, Trainer
@@ -85,7 +86,7 @@ class _Run:
                 self._write(status="interrupted", reason="stopped on request", finished=_now())
                 return "interrupted"
         trainer, outcome = trained
-        if outcome.status == "done" and dist.leads():
+        if outcome.status == "done" and dist.leads() and not self.config.get("proxy"):
             begin = time.monotonic()
             self._evaluate(trainer, outcome.checkpoint)
             self._write(evaluation_seconds=round(time.monotonic() - begin, 3))
@@ -107,12 +108,22 @@ class _Run:
             conditional=bool(self.config["backbone"].get("classes")), trajectories=solved.states if solved else None,
             weak_teacher=weak.velocity if weak else None, frozen=[t.net for t in (teacher, weak) if t], ranks=ranks,
         )
+        trainer.rungs = self._rungs(trainer) if self.config.get("proxy") and ranks.leads else {}
         memory.restart(self.device)
         outcome = trainer.run()
         peak = max(self.record.peak_memory, int(ranks.largest(memory.peak(self.device))))
         self._write(images_seen=outcome.steps * self.recipe.batch, optimizer_steps=outcome.steps,
                     train_seconds=round(outcome.seconds, 3), reason=outcome.reason, peak_memory=peak, **trainer.bill())
         return trainer, outcome
+
+    def _rungs(self, trainer: Trainer) -> dict[int, Callable[[], None]]:
+        """What a trial of a search does on its way: it scores itself on the proxy, and on nothing else."""
+        proxy = Proxy(self.config, self.method, self.data, self.device)
+
+        def score(images: int) -> None:
+            proxy.note(self.folder, images, {**trainer.models, "net": trainer.averaged(proxy.ema)})
+
+        return {images // self.recipe.batch: partial(score, images) for images in self.config["proxy"]["rungs"]}
 
     def _opened(self) -> RunRecord:
         """The record to continue, or a new one. Raises ConfigError if the data are not those it was begun with."""

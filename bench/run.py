@@ -8,6 +8,7 @@
 Running the same command again continues where it stopped; finished runs are not repeated.
 """
 
+import math
 import os
 import sys
 import warnings
@@ -19,6 +20,7 @@ import hydra
 from omegaconf import DictConfig
 
 from bench import config as composition
+from bench.micro_batch import smaller
 from methods.registry import ConfigError
 from results import archive, beside, report
 from results.labels import relabelled
@@ -26,12 +28,15 @@ from results.record import RecordError
 from results.render import plain
 from results.scores import ProtocolError
 from results.store import RUN_FILE, StoreError, load_runs, read_rows, write_json
+from results.tuned import write as write_trials
 from sweeps.backend import SweepError
 from sweeps.engine import Outcome
 from sweeps.local import run as run_locally
 from sweeps.plan import Plan, PlanError
 from sweeps.progress import Display
 from sweeps.states import read_states
+
+FILES = (*report.FILES, "published.md", "tuned.md", "trials.csv", "samples.png")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -50,24 +55,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _main(arguments: Sequence[str]) -> int:
     from bench.jobs import SUSTAINED, jobs, reopen, seconds_per_gflop
+    from bench.tune import tuned
 
     request = composition.request(arguments)
     settings = request.settings
     out = Path(settings["out"])
-    plan = Plan(jobs(request.experiments))
+    search = tuned(request, out, preview=settings["plan"]) if settings["sweep"].get("search") else None
+    plan = Plan(search.references if search else jobs(request.experiments))
     # A single experiment is named by its run, so that two of them can go on side by side.
-    name = settings["sweep"]["name"] if len(request.experiments) > 1 else plan.jobs[-1].id
+    name = settings["sweep"]["name"] if search or len(request.experiments) > 1 else plan.jobs[-1].id
     workers = _workers(settings["backend"])
     if settings["plan"]:
+        if search:
+            plan = Plan(search.preview())
+            print(search.outlook())
         rate, source = seconds_per_gflop(out, plan.jobs, request.experiments[0])
         print(plan.describe(read_states(out, plan.ids), rate, workers))
-        hours = sum(job.cost for job in plan.todo(read_states(out, plan.ids))) / SUSTAINED["cuda"] / 3600
+        hours = price(plan, out)
         print(f"Cost: {source}. On GPUs that sustain {SUSTAINED['cuda'] / 1000:.0f} TFLOP/s: about {hours:,.1f} GPU-hours.")
         return 0
+    cost = price(Plan(search.preview()), out) + search.further() if search else price(plan, out)
+    _agree(cost, settings["backend"]["max_gpu_hours"])
     _check_writable(out)
     folder = out / "sweeps" / name
     # One experiment has a table of its own; several that narrow a sweep share that sweep's.
-    listing = _listing(plan, composition.whole(arguments) if len(request.experiments) > 1 else [], out)
+    listing = _listing(plan, composition.whole(arguments) if len(request.experiments) > 1 and not search else [], out)
     references = [job.id for job in plan if job.kind == "reference"]
     if len(references) > 1:
         raise ConfigError(
@@ -81,9 +93,35 @@ def _main(arguments: Sequence[str]) -> int:
         print(f"{again} finished runs are scored again under the new evaluation; nothing is trained twice.")
     with Display(plan, read_states(out, plan.ids), workers) as display:
         outcome = run_locally(plan, "bench.job:execute", out, workers, display, int(settings["backend"]["attempts"]),
-                              int(settings["backend"]["threads"]), name=name)
+                              int(settings["backend"]["threads"]), name=name, smaller=smaller,
+                              source=search.search if search else None)
+    if search:
+        listing = _listing(Plan([*plan, *search.winners()]), [], out)
+        listing |= {"tuned": search.about()}
+        write_json(folder / "runs.json", {**listing, "note": settings["sweep"]["note"], "published": published})
+        write_trials(folder, search.search.trials(), search.about())
     table(out, name, listing, published)
     return _tell(outcome, arguments)
+
+
+def price(plan: Plan, out: Path) -> float:
+    """GPU-hours of what is still to do, on GPUs that sustain `SUSTAINED`."""
+    from bench.jobs import SUSTAINED
+
+    return sum(job.cost for job in plan.todo(read_states(out, plan.ids))) / SUSTAINED["cuda"] / 3600
+
+
+def _agree(hours: float, limit: float | None) -> None:
+    """Ask before a sweep that costs more than backend.max_gpu_hours; raise ConfigError on a no, or if nobody can answer."""
+    if limit is None or hours <= float(limit):
+        return
+    text = f"this would take about {hours:,.1f} GPU-hours, more than backend.max_gpu_hours={limit}"
+    if sys.stdin is not None and sys.stdin.isatty():
+        if input(f"{text}. Go on? [y/N] ").strip().lower() in ("y", "yes"):
+            return
+        raise ConfigError(f"{text}; nothing was started")
+    raise ConfigError(f"{text}; see plan=true, then go on with "
+                      f"backend.max_gpu_hours={math.ceil(hours)}")
 
 
 def _listing(plan: Plan, whole: Sequence[dict[str, Any]], out: Path) -> dict[str, Any]:
@@ -112,10 +150,12 @@ def table(out: Path, name: str, listing: Mapping[str, Any], published: str | Non
     records = relabelled(load_runs(folders), labels)
     protocols = _protocols(folders)
     about = {"sweep": name, "order": order, "labels": labels, "published": published, "protocols": sorted(protocols or ())}
+    about |= {"tuned": listing["tuned"]} if "tuned" in listing else {}
     archive.write(folder / archive.FILE, records, about)
-    frame = report.write(records, folder, order, samples(folders, labels), protocols=protocols, published=published)
+    frame = report.write(records, folder, order, samples(folders, labels), protocols=protocols, published=published,
+                         tuned=listing.get("tuned", ""))
     print(plain(frame))
-    for file in (*report.FILES, "published.md", "samples.png"):
+    for file in FILES:
         if (folder / file).exists():
             print(folder / file)
 

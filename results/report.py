@@ -45,10 +45,12 @@ def write(
     at: At | None = None,
     compatible: bool = False,
     against: str | None = None,
+    tuned: str = "",
 ) -> pd.DataFrame:
     """Write the leaderboard (csv, md, tex), the Pareto view (csv, png), both pictures and index.html into `out`.
 
-    `published` names a table of results/published/ that then stands beside the runs in published.md.
+    `published` names a table of results/published/ that then stands beside the runs in published.md. `tuned` says how
+    settings were chosen, where they were: it stands above the table.
     `at` draws all runs at one budget, `compatible` adds the columns of other papers' rules, `against` names a method with
     which every other is compared seed by seed in paired.md. Returns the tidy leaderboard; runs that are not done appear with
     their status.
@@ -61,7 +63,8 @@ def write(
     frame = table.leaderboard(runs, order, protocols, at=at, compatible=compatible)
     if metric is not None:
         frame = _leading(frame, metric)
-    table.write(out, frame, f"Leaderboard: {out.name}", f"Drawn at {at.words}; newest checkpoint within it." if at else "")
+    said = [f"Drawn at {at.words}; newest checkpoint within it." if at else "", tuned]
+    table.write(out, frame, f"Leaderboard: {out.name}", " ".join(text for text in said if text))
     write_text(out / "leaderboard.tex", latex(frame))
     points = pareto.pareto(frame)
     write_text(out / "pareto.csv", points.to_csv(index=False, na_rep="NaN", lineterminator="\n"))
@@ -156,8 +159,9 @@ def _report(options: argparse.Namespace) -> int:
     known = {name for _, sweep in places for name in sweep.get("protocols") or ()}
     protocols = options.protocol or known or None
     at = At.parse(options.at) if options.at else None
+    tuned = " ".join(text for _, sweep in places if (text := sweep.get("tuned")))
     frame = write(runs, out, order, metric=options.metric, protocols=protocols, published=published, at=at,
-                  compatible=options.compat, against=options.against)
+                  compatible=options.compat, against=options.against, tuned=tuned)
     print(plain(frame))
     if at:
         print(f"Drawn at {at.words}; the newest checkpoint within it.")

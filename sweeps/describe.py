@@ -23,7 +23,7 @@ def describe(plan: Plan, states: Mapping[str, str], seconds: float | None, worke
     """
     workers = max(1, workers)
     todo = plan.todo(states)
-    skipped = decide(plan, at_start(states), {}, 1).skipped
+    skipped = decide(plan, at_start(states)).skipped
     shown = {job.id: "skipped" if job.id in skipped else _state(states.get(job.id)) for job in plan}
     rows = [("run", "label", "seed", "waits for", "state", "cost")]
     rows += [(job.id, job.label, str(job.config.get("seed", "-")), _parents(job), shown[job.id],
@@ -33,7 +33,7 @@ def describe(plan: Plan, states: Mapping[str, str], seconds: float | None, worke
     total = sum(job.cost for job in todo)
     wall = makespan(todo, plan.tail, workers)
     return "\n".join([
-        *_align(rows), "",
+        *aligned(rows), "",
         f"{count(len(plan), 'run')}: " + ", ".join(f"{n} {word}" for word, n in counts.items()),
         *(f"skipped: {id} ({reason})" for id, reason in skipped.items()),
         f"cost to do: {amount(total, seconds)} on one worker",
@@ -100,7 +100,8 @@ def _parents(job: Job) -> str:
     return (", ".join(job.parents[:PARENTS_SHOWN]) + (f" +{hidden}" if hidden > 0 else "")) or "-"
 
 
-def _align(rows: Sequence[Sequence[str]]) -> list[str]:
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Columns of equal width, the first row as a header."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     return [lines[0], "  ".join("-" * width for width in widths), *lines[1:]]

@@ -13,12 +13,13 @@ from typing import Any, TextIO
 
 from tqdm import tqdm
 
-from sweeps.backend import Ended, Event, Info, Reported, Started
+from sweeps.backend import Ended, Event, Grown, Info, Reported, Started
 from sweeps.describe import count
 from sweeps.plan import Job, Plan
 from sweeps.states import FINAL, State, at_start, decide
 
 REFRESH = 0.5
+SETTLED = FINAL | {State.FAILED, State.DEAD, State.PRUNED, State.CANCELLED}
 LINES = 16
 """At most so many job lines on a terminal."""
 
@@ -69,12 +70,15 @@ class Tally:
         self.workers = workers
         self.active: dict[str, Active] = {}
         self._states: dict[str, State] = at_start(states)
-        self._total = sum(job.cost for job in plan)
         self._count()
 
     def take(self, event: Event, now: float) -> str | None:
         """Takes in one event; returns a line worth keeping on the screen, if it makes one."""
         match event:
+            case Grown(jobs, states):
+                self.plan = Plan([*self.plan, *jobs])
+                self._states |= {id: state for id, state in states.items() if state in SETTLED}
+                self._count()
             case Started(id, worker):
                 self.active[id] = Active(self.plan[id], worker)
             case Reported(id, info) if id in self.active:
@@ -94,15 +98,16 @@ class Tally:
 
     def headline(self) -> str:
         """18 runs, 2 workers, 7 done, 1 failed."""
-        ends = [f"{self._counts.get(word, 0)} {word}" for word in ("done", "diverged", "failed", "skipped")
+        ends = [f"{self._counts.get(word, 0)} {word}" for word in ("done", "diverged", "pruned", "failed", "skipped")
                 if word == "done" or self._counts.get(word)]
         return ", ".join([count(len(self.plan), "run"), count(self.workers, "worker"), *ends])
 
     def _count(self) -> None:
         # A lost run is tried again, or becomes failed at the end: it does not count as settled here.
-        skipped = decide(self.plan, self._states, {}, 1 << 30).skipped
-        ended = {id: state for id, state in self._states.items() if state in {*FINAL, State.FAILED}}
+        skipped = decide(self.plan, self._states).skipped
+        ended = {id: state for id, state in self._states.items() if state in SETTLED}
         self._counts = Counter([*map(str, ended.values()), *("skipped" for _ in skipped)])
+        self._total = sum(job.cost for job in self.plan)
         self._settled = sum(self.plan[id].cost for id in [*ended, *skipped])
 
 

@@ -9,6 +9,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from fixtures import postgres, slurm, slurm_without_accounting
+
+__all__ = ["own_cache", "postgres", "slurm", "slurm_without_accounting"]
 
 ALLOWED = ("FEWSTEP_SLOW", "GPU", "this SciPy")
 

@@ -1,13 +1,15 @@
 """What a data source gives: training and held-out samples, their hash, and the scale between stored and seen values."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from bench.truth import Truth
+
+HELD_BACK = 1  # the seed of the split; that of held-out data is 0
 
 
 @dataclass(frozen=True)
@@ -16,7 +18,8 @@ class Dataset:
 
     kind: "points" (float32, any real values) or "images" (uint8 pixels 0..levels, seen by networks as [-1, 1]).
     train (N, *shape), heldout (M, *shape); labels are class indices or None. hash: sha256 of the content.
-    flip: whether training may mirror images. truth: the exact target, where there is one.
+    flip: whether training may mirror images. truth: the exact target, where there is one. validation: a part of the
+    training samples that is held back from training, while settings are tuned (see `hold_back`).
     """
 
     name: str
@@ -30,6 +33,7 @@ class Dataset:
     levels: int = 255
     flip: bool = False
     truth: Truth | None = None
+    validation: Tensor | None = None
 
     def decode(self, pixels: Tensor) -> Tensor:
         """uint8 0..levels -> float32 in [-1, 1]."""
@@ -38,6 +42,16 @@ class Dataset:
     def encode(self, x: Tensor) -> Tensor:
         """Float images to the nearest stored value, clamped: uint8 0..levels."""
         return ((x.clamp(-1, 1) + 1) * (self.levels / 2)).round().to(torch.uint8)
+
+
+def hold_back(data: Dataset, share: float) -> Dataset:
+    """The same data with a fixed share of the training samples moved to `validation`; at least 2 of them on either side."""
+    held = min(max(2, round(share * len(data.train))), len(data.train) - 2)
+    train, validation = (torch.from_numpy(i) for i in held_out_split(len(data.train), held, HELD_BACK))
+    return replace(
+        data, train=data.train[train], validation=data.train[validation], hash=content_hash(data.hash, f"hold back {held}"),
+        labels=None if data.labels is None else data.labels[train],
+    )
 
 
 def content_hash(*parts: Tensor | str) -> str:

@@ -1,0 +1,83 @@
+"""The score by which settings are tuned: cheap, and never the one that is reported.
+
+It compares samples drawn with evaluation seeds of its own (from 1000 on) with a part of the training data that trials do not
+train on: images by the kernel distance of features, unbiased at any number of samples, points by the sliced W2; the mean
+over step counts and seeds. Runs whose numbers are reported train on all training data and are scored by the reported
+protocol alone; trials never meet it.
+"""
+
+import copy
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from bench import features
+from bench.data import Dataset
+from bench.metrics import points
+from bench.metrics.kid import polynomial_mmd
+from bench.protocol import Protocol
+from bench.rng import generator
+from bench.sample import Sampler
+from methods.base import Method
+from results.store import append_jsonl, read_jsonl
+
+FILE = "proxy.jsonl"
+FIRST_SEED = 1000
+CHUNK = 500
+
+
+class Proxy:
+    """The proxy of one trial; `config` is its plain config, `data` without the part that is held back."""
+
+    def __init__(self, config: Mapping[str, Any], method: Method, data: Dataset, device: torch.device) -> None:
+        settings = config["proxy"]
+        self.method, self.data, self.device = method, data, device
+        self.steps = [n for n in settings["steps"] if method.supports(n)]
+        self.ema = float(config["evaluation"]["ema"] or config["train"]["ema"][0])
+        name = settings["features"] if data.kind == "images" else None
+        assert data.validation is not None, "a trial holds a part of its training data back"
+        real = data.validation[torch.randperm(len(data.validation), generator=generator("cpu", "proxy"))[:settings["count"]]]
+        self.net = features.load(name, device=device) if name else None
+        self.real = features.extract(self.net, real, data.levels, CHUNK) if self.net else real
+        self.protocol = Protocol(
+            name=f"{config['data']['name']}-proxy", metrics=tuple(f"{'kid' if name else 'sliced_w2'}@{n}" for n in self.steps),
+            features=f"{name}:{features.digest(name)[:12]}" if name else "none", count=len(real),
+            seeds=tuple(settings["seeds"]),
+            reference=f"validation:{config['validation']}:{data.hash[:12]}", chunk=int(config["evaluation"]["chunk"]),
+            ema=self.ema, rounding="levels" if name else "none",
+        )
+
+    def note(self, folder: Path, images: int, models: Mapping[str, nn.Module]) -> None:
+        """Score the networks of this moment into the folder's proxy.jsonl, unless that was done before."""
+        if images not in scores(folder):
+            row = {"images": images, "value": self.score(models), "protocol": self.protocol.id}
+            append_jsonl(folder / FILE, [row])
+
+    def score(self, models: Mapping[str, nn.Module]) -> float:
+        """The proxy of these networks, lower is better; NaN where a sample is not finite. They are not touched."""
+        own = {role: copy.deepcopy(module).eval() for role, module in models.items()}
+        found = [self._distance(own, steps, seed) for steps in self.steps for seed in self.protocol.seeds]
+        return sum(found) / len(found)
+
+    def _distance(self, models: Mapping[str, nn.Module], steps: int, seed: int) -> float:
+        count = self.protocol.count
+        sampler = Sampler(self.method, dict(models), self.data.shape, seed, self.protocol.chunk, self.device)
+        samples = torch.cat(list(sampler.batches(count, steps, count)))
+        if not torch.isfinite(samples).all():
+            return float("nan")
+        if self.net is None:
+            return points.sliced_w2(samples.cpu(), self.real)
+        return polynomial_mmd(self._features(samples), self.real)
+
+    def _features(self, samples: Tensor) -> Tensor:
+        assert self.net is not None
+        return features.extract(self.net, self.data.encode(samples), self.data.levels, CHUNK)
+
+
+def scores(folder: Path) -> dict[int, float]:
+    """The proxy scores of a run so far by images seen; none where it has not come to a rung yet."""
+    file = folder / FILE
+    return {int(row["images"]): float(row["value"]) for row in read_jsonl(file)} if file.exists() else {}
