@@ -18,7 +18,8 @@ def jobs(count, seed, length=(300, 3000)):
     draw = random.Random(seed)
     made = []
     for i in range(count):
-        parents = () if i < 8 or draw.random() < 0.3 else (f"j{draw.randrange(max(1, i // 4))}",)
+        some = {f"j{draw.randrange(i // 4 + 1)}" for _ in range(draw.randint(1, 2))}
+        parents = () if i < 8 or draw.random() < 0.3 else tuple(sorted(some))
         size = draw.randint(*length)
         made.append(Job(f"j{i}", f"j{i}", {"length": size, "seed": seed}, parents, cost=size))
     return made
