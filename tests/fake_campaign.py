@@ -40,7 +40,7 @@ class Campaign:
 
     def controller(self):
         if self.crashes and self.random.random() < 0.8:
-            self.files.crash_after = self.random.randint(0, 6 * len(self.plan))
+            self.files.crash_after = self.random.randint(0, 2 * len(self.plan))
         source = self.source() if self.source else None
         return Controller(self.plan, self.cluster, self.files, Path("/out"), "sim", lambda: self.cluster.now, self.rules,
                           self.events.append, source, smaller)
