@@ -22,7 +22,7 @@ from methods.registry import ConfigError, nearest
 from sweeps.spec import expand
 
 CONF = Path(__file__).parent / "conf"
-GROUPS = ("data", "backbone", "method", "sweep")
+GROUPS = ("data", "backbone", "method", "sweep", "backend")
 Config = dict[str, Any]
 
 
