@@ -15,7 +15,7 @@ import shlex
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -44,10 +44,10 @@ class Site:
     """What each job asks for; None leaves it to the site. Keys are those of `backend` in the configuration.
 
     time: minutes. memory: per node, as sbatch writes it ("16G"). gpus, tasks: per node. cpus: per task. signal: seconds
-    before the time limit at which a job is told to save itself. sbatch: further options by name; True for one without a value.
-    setup: shell lines before the job. array: tasks in one array at most, also bounded by the site's MaxArraySize.
-    parallel: tasks of one array that run at a time. jobs: queued and running at most. requeue: a job that was told to save
-    itself puts itself back into the queue, and Slurm repeats it after the loss of a node; False leaves both to the controller.
+    before the time limit at which a job is told to save itself. sbatch: further options ("--exclusive"). setup: shell lines
+    before the job. array: tasks in one array at most, also bounded by the site's MaxArraySize. parallel: tasks of one array
+    that run at a time. jobs: queued and running at most. requeue: a job that was told to save itself puts itself back into
+    the queue, and Slurm repeats it after the loss of a node; False leaves both to the controller.
     """
 
     partition: str | None = None
@@ -61,7 +61,7 @@ class Site:
     tasks: int = 1
     cpus: int | None = None
     signal: int = 120
-    sbatch: Mapping[str, Any] = field(default_factory=dict)
+    sbatch: Sequence[str] = ()
     setup: Sequence[str] = ()
     array: int = 1000
     parallel: int | None = None
@@ -81,7 +81,8 @@ class Slurm(Detached):
         """
         self._execute, self._site, self._name = execute, site, name
         self._folder = Path(folder).resolve()
-        self._setup = [*_environment(code, threads), *site.setup]
+        # Options may stand in the script as long as no command has come.
+        self._setup = [*(f"#SBATCH {option}" for option in site.sbatch), *_environment(code, threads), *site.setup]
         self._accounting = queries.Accounting()
         self._live: set[str] = set()
         self._batches: dict[str, dict[str, Any]] = {}
@@ -157,7 +158,7 @@ class Slurm(Detached):
             if not any(word in str(error).lower() for word in BUSY):
                 raise SweepError(_blame(str(error))) from error
             self._batches[str(batch["name"])] = batch
-            return dict.fromkeys(batch["tags"])
+            return {attempt.tag: None for attempt in attempts}
         batch["number"] = jobs[0].job_id.split("_")[0]
         write_json(file, batch)
         self._batches[str(batch["name"])] = batch
@@ -175,7 +176,8 @@ class Slurm(Detached):
         executor.update_parameters(
             time=site.time, nodes=site.nodes, ntasks_per_node=site.tasks, signal_delay_s=site.signal, setup=self._setup,
             array_parallelism=site.parallel or self._array, stderr_to_stdout=True,
-            additional_parameters={"requeue" if site.requeue else "no-requeue": True, **site.sbatch},
+            srun_args=["--kill-on-bad-exit=1"],  # else the other tasks of a run wait for a dead one
+            additional_parameters={"requeue" if site.requeue else "no-requeue": True},
             **{key: value for key, value in options.items() if value is not None},
         )
         return executor

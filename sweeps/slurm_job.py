@@ -2,30 +2,44 @@
 
 from __future__ import annotations
 
+import json
 import os
+import sys
 from pathlib import Path
 
 from submitit.helpers import TorchDistributedEnvironment
 
 from sweeps import slurm_queries as queries
+from sweeps.attempt import YIELDED, run_attempt
 
 CANCELLED = "cancelled"
 """The folder of handles that were cancelled by their controller."""
 
 
 def task(execute: str, folder: str, number: int, batches: str, requeue: bool) -> None:
-    """One task of a job executes attempt `number` of the run in `folder`.
+    """One task of a job executes attempt `number` of the run in `folder`. Exits with 1 if the run failed.
 
-    Several tasks (or nodes) are one run: RANK, WORLD_SIZE, MASTER_ADDR and their relatives are set for torch.distributed. A run
-    that was told to save itself goes back into the queue if it may, so that it continues without a controller.
+    Several tasks (or nodes) are one run: RANK, WORLD_SIZE, MASTER_ADDR and their relatives are set for torch.distributed. A
+    run that a signal has stopped goes back into the queue if it may, so that it continues without a controller.
     """
-    from sweeps.attempt import run_attempt
-
     if int(os.environ.get("SLURM_NTASKS", "1")) > 1:
         TorchDistributedEnvironment().export(overwrite=True)
-    outcome = run_attempt(execute, Path(folder), number)
-    if outcome == "interrupted" and requeue and int(os.environ.get("SLURM_PROCID", "0")) == 0:
-        _requeue(Path(batches))
+    status = run_attempt(execute, Path(folder), number)
+    if status == YIELDED:
+        if requeue and int(os.environ.get("SLURM_PROCID", "0")) == 0 and _is_wanted(Path(folder), number):
+            _requeue(Path(batches))
+    elif status:
+        sys.exit(status)
+
+
+def _is_wanted(folder: Path, number: int) -> bool:
+    """Whether the run shall go on as this attempt: no other was submitted for it, and nobody asked it to stop."""
+    job = json.loads((folder / "job.json").read_text(encoding="utf-8"))
+    try:
+        stop = json.loads((folder / "stop.json").read_text(encoding="utf-8"))["tag"]
+    except FileNotFoundError:
+        stop = None
+    return bool(job["attempt"] == number and job["tag"] != stop)
 
 
 def _requeue(batches: Path) -> None:
