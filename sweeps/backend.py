@@ -96,6 +96,10 @@ class Backend(Protocol):
     attached: bool
     interval: float
 
+    def connect(self, report: Callable[[str, Info], bool]) -> None:
+        """Called once, first. An attached backend that hears its runs passes on what they say, by job id; the answer
+        True means that they shall stop. Jobs of a detached one speak through files."""
+
     def room(self, wanted: int) -> int:
         """How many of `wanted` (>= 0) attempts may be submitted now, e.g. below a limit of queued jobs. Raises
         SweepError if none will ever run."""
@@ -140,6 +144,9 @@ class Detached:
 
     attached = False
     interval = 5.0
+
+    def connect(self, report: Callable[[str, Info], bool]) -> None:
+        """Jobs speak through files."""
 
     def wait(self, seconds: float) -> None:
         time.sleep(seconds)

@@ -23,7 +23,7 @@ def describe(plan: Plan, states: Mapping[str, str], seconds: float | None, worke
     """
     workers = max(1, workers)
     todo = plan.todo(states)
-    skipped = decide(plan, at_start(states), {}, 1).skipped
+    skipped = decide(plan, at_start(states)).skipped
     shown = {job.id: "skipped" if job.id in skipped else _state(states.get(job.id)) for job in plan}
     rows = [("run", "label", "seed", "waits for", "state", "cost")]
     rows += [(job.id, job.label, str(job.config.get("seed", "-")), _parents(job), shown[job.id],

@@ -1,26 +1,30 @@
-"""The reconcile loop: look at the states, start what may start, wait, write down what ended; until nothing is left.
+"""The reconcile loop: look at what runs, write down what ended, start what may start; until nothing is left.
 
 All it must remember is in files, so it can be killed at any moment, and running the same command again is the resume.
 """
 
 from __future__ import annotations
 
+import fcntl
+import hashlib
 import signal
 import threading
 import time
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
-from sweeps.backend import Backend, Ended, Info, Progress, Reported, Started, SweepError, Tick
-from sweeps.journal import Journal
+from sweeps.backend import Backend, Info, Progress, Reported, Source, SweepError, Tick
+from sweeps.book import Book
+from sweeps.control import Controller, Smaller
+from sweeps.files import Disk
+from sweeps.lease import LENGTH, Lease
 from sweeps.plan import Plan
-from sweeps.states import FINAL, RETRIED, State, at_start, decide, read_states, read_status
+from sweeps.rules import Rules
+from sweeps.states import State
 
-POLL = 0.2
 GRACE = 30.0
 """Seconds a run has to reach a step boundary and save itself after it was asked to stop."""
 
@@ -28,7 +32,8 @@ GRACE = 30.0
 @dataclass(frozen=True)
 class Outcome:
     """How a sweep ended. Every job of the plan is in one field: `done` and `diverged` include what was so before,
-    `failed` and `skipped` give reasons in one line, `left` is what an interrupted sweep did not finish."""
+    `failed` (the dead included), `skipped`, `cancelled` and `pruned` give reasons in one line, `left` is what is not
+    finished. `detached`: it goes on without a controller until the same command is given again."""
 
     done: tuple[str, ...]
     diverged: tuple[str, ...]
@@ -36,6 +41,9 @@ class Outcome:
     skipped: dict[str, str]
     left: tuple[str, ...]
     interrupted: bool
+    cancelled: dict[str, str] = field(default_factory=dict)
+    pruned: dict[str, str] = field(default_factory=dict)
+    detached: bool = False
 
 
 @dataclass
@@ -51,24 +59,118 @@ class Watch:
 
 
 def reconcile(plan: Plan, backend: Backend, out: Path, name: str = "default", progress: Progress | None = None,
-              max_attempts: int = 2, grace: float = GRACE) -> Outcome:
+              rules: Rules | None = None, grace: float = GRACE, *, source: Source | None = None, detach: bool = False,
+              smaller: Smaller | None = None, tell: Callable[[str], None] = print, lease: float = LENGTH) -> Outcome:
     """Executes what is left of the plan and closes the backend.
 
-    The first SIGINT or SIGTERM asks the runs to stop and waits `grace` seconds for them; the second ends them at once.
-    Raises SweepError if nothing can be executed at all.
+    Attached backend: the first SIGINT or SIGTERM asks the runs to stop and waits `grace` seconds for them; the second
+    ends them at once. Detached backend: a signal ends this process and the jobs go on; where another controller has
+    this sweep, this one watches and takes over if the other one dies.
+
+    source: a search that lets the plan grow. detach: submit what can be submitted and return. smaller: how a run that
+    was out of memory is given a smaller micro-batch. tell: receives lines for people. lease: seconds after which a
+    silent controller on another host counts as dead. Raises SweepError if nothing can be executed at all.
     """
     if not name or "/" in name or name in (".", ".."):
         raise SweepError(f"sweep name {name!r} cannot name a folder: use letters, digits, '-', '_' and '.'")
+    files = Disk(out, name)
+    prefix = hashlib.sha256(str(files.folder.absolute()).encode()).hexdigest()[:6]
     try:
-        with Journal(out / "sweeps" / name / "attempts.jsonl") as journal, signals() as watch:
-            sweep = _Sweep(plan, backend, out, journal, progress or (lambda event: None), max_attempts, watch)
-            with suppress(KeyboardInterrupt):  # the second signal: no more patience
-                sweep.loop(grace)
-            outcome = sweep.outcome()
+        with signals() as watch, _alone(backend, files, lease, watch, tell) as right:
+            control = Controller(plan, backend, files, out, prefix, time.time, rules or Rules(), progress or _silent, source,
+                                 smaller, fresh=backend.attached, stopping=lambda: watch.count > 0)
+            if right.mine:
+                _hear(backend, progress or _silent, watch)
+                control.begin()
+                with suppress(KeyboardInterrupt):  # the second signal: no more patience
+                    _loop(control, backend, right, watch, grace, progress or _silent, detach)
+                if backend.attached and control.live:
+                    control.give_up("stopped at once by a second signal")
+                if control.finished() and not watch.count:
+                    control.end()
+            found = outcome(control, detach and not watch.count)
             backend.close()
-            return outcome
+            return found
     finally:
         backend.close()
+        files.close()
+
+
+def outcome(control: Controller, detached: bool = False) -> Outcome:
+    """What the controller knows, sorted."""
+    by: dict[State, list[str]] = {}
+    for id in control.plan.ids:
+        by.setdefault(control.states[id], []).append(id)
+    reasons = {state: {id: control.reason(id) for id in by.get(state, ())}
+               for state in (State.FAILED, State.DEAD, State.CANCELLED, State.PRUNED)}
+    failed = {id: control.reason(id) for id in control.plan.ids if control.states[id] in (State.FAILED, State.DEAD)}
+    ended = {*by.get(State.DONE, ()), *by.get(State.DIVERGED, ()), *control.frontier.skipped}.union(*reasons.values())
+    left = tuple(id for id in control.plan.ids if id not in ended)
+    return Outcome(tuple(by.get(State.DONE, ())), tuple(by.get(State.DIVERGED, ())), failed, dict(control.frontier.skipped),
+                   left, bool(left) and not detached, reasons[State.CANCELLED], reasons[State.PRUNED], bool(left) and detached)
+
+
+def _loop(control: Controller, backend: Backend, right: Right, watch: Watch, grace: float, progress: Progress,
+          detach: bool) -> None:
+    deadline: float | None = None
+    while not control.finished():
+        if watch.count and not backend.attached:
+            return
+        if watch.count and deadline is None:
+            deadline = time.monotonic() + grace
+            backend.cancel(control.handles())
+        if deadline is not None and time.monotonic() > deadline:
+            return control.give_up(f"stopped: it reached no step boundary within {grace:.0f} s")
+        if not right.renew():
+            raise SweepError("another controller has taken this sweep over (this process was silent for too long); "
+                             "run the same command again to watch it")
+        control.step()
+        progress(Tick())
+        if detach and not backend.attached:
+            return
+        if control.live or control.frontier:
+            backend.wait(backend.interval)
+
+
+@dataclass
+class Right:
+    """Whether this process may act. A lease for jobs that outlive it, nothing more than a lock for those that do not."""
+
+    mine: bool
+    lease: Lease | None = None
+
+    def renew(self) -> bool:
+        return self.lease is None or self.lease.renew()
+
+
+@contextmanager
+def _alone(backend: Backend, files: Disk, length: float, watch: Watch, tell: Callable[[str], None]) -> Iterator[Right]:
+    """Waits for the right to act; gives Right(mine=False) if the sweep ended, or a signal came, while waiting."""
+    if backend.attached:
+        try:
+            fcntl.flock(files.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise SweepError(f"this sweep is already running: another process holds {files.path}. Wait for it or end it, "
+                             "then run the same command again") from error
+        except OSError:
+            pass  # a file system without locks: nothing to hold on to
+        yield Right(True)
+        return
+    lease = Lease(files.folder / "controller.json", length)
+    if not lease.acquire():
+        tell(f"{lease.holder()} controls this sweep; this one watches and takes over if that falls silent. Ctrl-C ends "
+             "only the watching.")
+        while not watch.count and not lease.acquire():
+            time.sleep(min(1.0, length / 6))
+        if watch.count or Book.read(files.journal()).over:
+            lease.release()
+            yield Right(False)
+            return
+        tell("the other controller is gone; this one goes on")
+    try:
+        yield Right(True, lease)
+    finally:
+        lease.release()
 
 
 @contextmanager
@@ -86,82 +188,15 @@ def signals() -> Iterator[Watch]:
             signal.signal(number, handler)
 
 
-@dataclass
-class _Sweep:
-    """What one invocation knows; the files know the rest."""
+def _hear(backend: Backend, progress: Progress, watch: Watch) -> None:
+    """What runs of an attached backend say goes to the screen; the answer is whether to stop."""
 
-    plan: Plan
-    backend: Backend
-    out: Path
-    journal: Journal
-    progress: Progress
-    max_attempts: int
-    watch: Watch
-    attempts: Counter[str] = field(default_factory=Counter)
-    reasons: dict[str, str] = field(default_factory=dict)
+    def report(id: str, info: Info) -> bool:
+        progress(Reported(id, info))
+        return watch.count > 0
 
-    def __post_init__(self) -> None:
-        self.states = at_start(read_states(self.out, self.plan.ids))
-        self.running: dict[str, float] = {}
-        self.decision = decide(self.plan, self.states, self.attempts, self.max_attempts)
+    backend.connect(report)
 
-    def loop(self, grace: float) -> None:
-        deadline: float | None = None
-        while self.running or (self.decision.ready and not self.watch.count):
-            if self.watch.count and deadline is None:
-                deadline = time.monotonic() + grace
-                self.backend.stop()
-            if deadline is None:
-                self.start()
-            elif time.monotonic() > deadline:
-                return self.give_up(f"stopped: it reached no step boundary within {grace:.0f} s")
-            ended = self.backend.wait(POLL, self.report)
-            for attempt in ended:
-                self.settle(attempt)
-            if ended:
-                self.decision = decide(self.plan, self.states, self.attempts, self.max_attempts)
-            self.progress(Tick())
 
-    def start(self) -> None:
-        ready = self.decision.ready
-        starting = ready[:self.backend.room(len(ready))] if ready else ()
-        for id in starting:
-            self.states[id] = State.RUNNING
-            self.attempts[id] += 1
-            self.running[id] = time.monotonic()
-            self.progress(Started(id, self.backend.submit(self.plan[id], self.out / "runs" / id)))
-        if starting:
-            self.decision = replace(self.decision, ready=ready[len(starting):])
-
-    def settle(self, ended: Ended) -> None:
-        if ended.outcome == State.LOST:
-            # It may have died after its last word was written: a finished run is never repeated.
-            status = read_status(self.out / "runs" / ended.job)
-            ended = replace(ended, outcome=status) if status in FINAL else ended
-        # An attempt that the user cut short is no attempt: the job is simply left for the next time.
-        cut = self.watch.count and ended.outcome in RETRIED
-        self.states[ended.job] = State.TODO if cut else ended.outcome
-        self.running.pop(ended.job)
-        self.reasons[ended.job] = ended.reason or "no reason given"
-        self.journal.add(ended)
-        self.progress(ended)
-
-    def report(self, id: str, info: Info) -> bool:
-        self.progress(Reported(id, info))
-        return self.watch.count > 0
-
-    def give_up(self, reason: str) -> None:
-        """Writes down the runs that are about to be ended by force; their last checkpoint is where they continue."""
-        for id, since in list(self.running.items()):
-            self.settle(Ended(id, State.INTERRUPTED, reason, time.monotonic() - since))
-
-    def outcome(self) -> Outcome:
-        if self.running:
-            self.give_up("stopped at once by a second signal")
-        decision = decide(self.plan, self.states, self.attempts, self.max_attempts)
-        done = tuple(id for id in self.plan.ids if self.states.get(id) == State.DONE)
-        diverged = tuple(id for id in self.plan.ids if self.states.get(id) == State.DIVERGED)
-        failed = {id: self.reasons[id] for id in decision.failed}
-        ended = {*done, *diverged, *failed, *decision.skipped}
-        left = tuple(id for id in self.plan.ids if id not in ended)
-        return Outcome(done, diverged, failed, decision.skipped, left, interrupted=bool(left))
+def _silent(event: object) -> None:
+    """Nobody watches."""

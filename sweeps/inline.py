@@ -2,46 +2,67 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from sweeps.backend import Ended, Execute, Info, Progress
+from sweeps.backend import Attempt, Execute, Info, Progress, Seen, Source, Where
+from sweeps.control import Smaller
 from sweeps.engine import Outcome, reconcile
-from sweeps.plan import Job, Plan
-from sweeps.worker import perform
+from sweeps.plan import Plan
+from sweeps.recorder import Recorder
+from sweeps.rules import Rules
+from sweeps.worker import record
 
 
 class Inline:
-    """Executes each job inside `wait`. A crash of the process is a crash of the sweep; all else is as with workers."""
+    """Executes each job inside `submit`. A crash of the process is a crash of the sweep; all else is as with workers."""
+
+    attached = True
+    interval = 0.0
 
     def __init__(self, function: Execute) -> None:
         self._function = function
-        self._next: tuple[Job, Path] | None = None
+        self._report: Callable[[str, Info], bool] = lambda id, info: False
+        self._next: Attempt | None = None
+        self._stopping = False
+
+    def connect(self, report: Callable[[str, Info], bool]) -> None:
+        self._report = report
 
     def room(self, wanted: int) -> int:
         return 1 if wanted and self._next is None else 0
 
-    def submit(self, job: Job, folder: Path) -> int:
-        self._next = job, folder
-        return 0
+    def submit(self, attempts: Sequence[Attempt]) -> list[str | None]:
+        (self._next,) = attempts
+        return [self._next.tag]
 
-    def wait(self, seconds: float, report: Callable[[str, Info], bool]) -> list[Ended]:
-        if self._next is None:
-            return []
-        (job, folder), self._next = self._next, None
-        since = time.monotonic()
-        outcome, reason = perform(self._function, job.config, folder, lambda info: report(job.id, info))
-        return [Ended(job.id, outcome, reason, time.monotonic() - since)]
+    def poll(self, handles: Sequence[str]) -> Mapping[str, Seen]:
+        """Whatever was submitted has ended by the time anybody asks."""
+        if self._next is not None and not self._stopping:
+            each, self._next = self._next, None
+            recorder = Recorder(each.folder, each.number, each.tag, each.tag)
+            record(recorder, self._function, each.config, each.folder, lambda info: self._report(each.job.id, info))
+        self._next = None
+        return {handle: Seen(Where.GONE, reason="stopped before it started") for handle in handles}
 
-    def stop(self) -> None:
-        """Nothing runs between two calls, and a run in progress learns it from its report."""
+    def cancel(self, handles: Sequence[str], now: bool = False) -> None:
+        self._stopping = True
+
+    def logs(self, handle: str) -> Path | None:
+        return None
+
+    def find(self, tags: Sequence[str]) -> Mapping[str, str]:
+        return {}
+
+    def wait(self, seconds: float) -> None:
+        """There is nothing to wait for."""
 
     def close(self) -> None:
         self._next = None
 
 
 def run_inline(plan: Plan, function: Execute, out: Path, progress: Progress | None = None, max_attempts: int = 2, *,
-               name: str = "default") -> Outcome:
+               name: str = "default", source: Source | None = None, smaller: Smaller | None = None) -> Outcome:
     """`local.run` without processes: same order, same files, same outcome. Give `function` itself, not its name."""
-    return reconcile(plan, Inline(function), Path(out).resolve(), name, progress, max_attempts)
+    return reconcile(plan, Inline(function), Path(out).resolve(), name, progress, Rules(attempts=max_attempts), source=source,
+                     smaller=smaller)

@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
@@ -15,20 +15,23 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 from sweeps import worker
-from sweeps.backend import Ended, Info, Progress, SweepError
+from sweeps.backend import Attempt, Info, Progress, Seen, Source, SweepError, Where
+from sweeps.control import Smaller
 from sweeps.engine import GRACE, Outcome, reconcile
 from sweeps.inline import run_inline
-from sweeps.plan import Job, Plan
-from sweeps.states import State
+from sweeps.plan import Plan
+from sweeps.rules import Rules
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+POLL = 0.2
 STILLBORN = 3
 """So many workers in a row that die before they are ready mean that none will ever be."""
 EXIT = 5.0
 
 
 def run(plan: Plan, execute: str, out: Path, workers: int, progress: Progress | None = None, max_attempts: int = 2,
-        threads: int | None = None, *, name: str = "default", grace: float = GRACE) -> Outcome:
+        threads: int | None = None, *, name: str = "default", grace: float = GRACE, source: Source | None = None,
+        smaller: Smaller | None = None) -> Outcome:
     """Executes what is left of the plan on this machine, `workers` runs at a time.
 
     execute: "package.module:function", see `backend.Execute`; each worker imports it once. With `workers` <= 0
@@ -37,14 +40,17 @@ def run(plan: Plan, execute: str, out: Path, workers: int, progress: Progress | 
     max_attempts: how often a job is started in this invocation if its worker dies; a run that raises is not repeated.
     threads: what OMP_NUM_THREADS and its relatives are in a worker before it imports anything.
     grace: seconds that runs have to save themselves after the first SIGINT or SIGTERM.
+    source, smaller: see `engine.reconcile`.
 
     A worker finds its number, 0 to workers - 1, in FEWSTEP_WORKER. As with every use of processes, a script that calls
     this needs `if __name__ == "__main__"`. Raises SweepError if nothing can be executed at all.
     """
     if workers <= 0:
-        return run_inline(plan, worker.resolve(execute), out, progress, max_attempts, name=name)
+        return run_inline(plan, worker.resolve(execute), out, progress, max_attempts, name=name, source=source,
+                          smaller=smaller)
     pool = Pool(execute, workers, threads, grace)
-    return reconcile(plan, pool, Path(out).resolve(), name, progress, max_attempts, grace)
+    return reconcile(plan, pool, Path(out).resolve(), name, progress, Rules(attempts=max_attempts), grace, source=source,
+                     smaller=smaller)
 
 
 @dataclass
@@ -56,12 +62,17 @@ class _Worker:
     connection: Connection
     born: bool = False  # it has been ready once
     idle: bool = False
-    job: str | None = None
-    since: float = 0.0
+    handle: str | None = None
 
 
 class Pool:
-    """Worker processes as a backend. They are started when there is work for them, and replaced when they die."""
+    """Worker processes as a backend. They are started when there is work for them, and replaced when they die.
+
+    The handle of an attempt is its tag: nobody but this process can poll it.
+    """
+
+    attached = True
+    interval = POLL
 
     def __init__(self, execute: str, limit: int, threads: int | None = None, grace: float = GRACE) -> None:
         self._execute = execute
@@ -71,36 +82,52 @@ class Pool:
         self._context = multiprocessing.get_context("spawn")
         self._workers: dict[int, _Worker] = {}
         self._stillborn: list[str] = []
+        self._gone: dict[str, Seen] = {}
+        self._report: Callable[[str, Info], bool] = lambda id, info: False
+
+    def connect(self, report: Callable[[str, Info], bool]) -> None:
+        self._report = report
 
     def room(self, wanted: int) -> int:
-        busy = sum(each.job is not None for each in self._workers.values())
+        busy = sum(each.handle is not None for each in self._workers.values())
         while len(self._workers) < min(self._limit, busy + wanted) and len(self._stillborn) < STILLBORN:
             self._hire()
         if not self._workers:
             raise SweepError(f"no worker process could be started; the last one: {self._stillborn[-1]}")
         return sum(each.idle for each in self._workers.values())
 
-    def submit(self, job: Job, folder: Path) -> int:
-        chosen = next(each for each in self._workers.values() if each.idle)
-        chosen.idle, chosen.job, chosen.since = False, job.id, time.monotonic()
-        _send(chosen.connection, (job.id, job.config, str(folder)))
-        return chosen.index
+    def submit(self, attempts: Sequence[Attempt]) -> list[str | None]:
+        idle = [each for each in self._workers.values() if each.idle]
+        for each, attempt in zip(idle, attempts, strict=False):
+            each.idle, each.handle = False, attempt.tag
+            _send(each.connection, (attempt.job.id, attempt.config, str(attempt.folder), attempt.number, attempt.tag))
+        return [attempt.tag for attempt in attempts]
 
-    def wait(self, seconds: float, report: Callable[[str, Info], bool]) -> list[Ended]:
-        by_pipe = {each.connection: each for each in self._workers.values()}
-        spoke = wait(list(by_pipe), seconds)
-        # A process forked by a run may keep the pipe of its dead parent open, so silence is checked as well.
-        silent = [each for each in by_pipe.values() if each.connection not in spoke and not each.process.is_alive()]
-        return [ended for each in [*(by_pipe[pipe] for pipe in spoke if isinstance(pipe, Connection)), *silent]
-                for ended in self._listen(each, report)]
+    def poll(self, handles: Sequence[str]) -> Mapping[str, Seen]:
+        self._hear(0.0)
+        busy = {each.handle for each in self._workers.values()}
+        seen = {handle: Seen(Where.RUNNING) if handle in busy else self._gone[handle] for handle in handles}
+        self._gone.clear()  # the loop asks for everything that is open, so nobody asks again
+        return seen
 
-    def stop(self) -> None:
+    def cancel(self, handles: Sequence[str], now: bool = False) -> None:
+        chosen = set(handles)
         for each in self._workers.values():
-            _send(each.connection, None)
+            if each.handle in chosen:
+                _send(each.connection, None)
+
+    def logs(self, handle: str) -> Path | None:
+        return None
+
+    def find(self, tags: Sequence[str]) -> Mapping[str, str]:
+        return {}
+
+    def wait(self, seconds: float) -> None:
+        self._hear(seconds)
 
     def close(self) -> None:
         for each in self._workers.values():
-            if each.job is not None:
+            if each.handle is not None:
                 each.process.kill()
             each.connection.close()  # an idle worker takes this as its leave
         deadline = time.monotonic() + EXIT
@@ -118,7 +145,16 @@ class Pool:
         theirs.close()
         self._workers[index] = _Worker(index, process, ours)
 
-    def _listen(self, each: _Worker, report: Callable[[str, Info], bool]) -> Iterator[Ended]:
+    def _hear(self, seconds: float) -> None:
+        """Takes in what the workers say, for at most so long."""
+        by_pipe = {each.connection: each for each in self._workers.values()}
+        spoke = wait(list(by_pipe), seconds)
+        # A process forked by a run may keep the pipe of its dead parent open, so silence is checked as well.
+        silent = [each for each in by_pipe.values() if each.connection not in spoke and not each.process.is_alive()]
+        for each in [*(by_pipe[pipe] for pipe in spoke if isinstance(pipe, Connection)), *silent]:
+            self._listen(each)
+
+    def _listen(self, each: _Worker) -> None:
         """Everything the worker has said; its death, if that was the last thing."""
         try:
             while each.connection.poll():
@@ -129,25 +165,25 @@ class Pool:
                     case ("unusable", str(reason)):
                         self._stillborn += [reason] * STILLBORN  # what cannot be imported now will not be later
                     case ("report", str(id), info):
-                        report(id, info)
-                    case ("ended", str(id), outcome, reason):
-                        each.job = None
-                        yield Ended(id, outcome, reason, time.monotonic() - each.since)
+                        self._report(id, info)
+                    case ("ended", str(handle)):
+                        each.handle = None
+                        self._gone[handle] = Seen(Where.GONE)
             gone = not each.process.is_alive() and not each.connection.poll()
         except (EOFError, OSError):
             gone = True
         if gone:
-            yield from self._bury(each)
+            self._bury(each)
 
-    def _bury(self, each: _Worker) -> Iterator[Ended]:
+    def _bury(self, each: _Worker) -> None:
         _end(each.process, EXIT)
         each.connection.close()
         del self._workers[each.index]
         reason = _cause(each.process.exitcode)
         if not each.born and len(self._stillborn) < STILLBORN:
             self._stillborn.append(reason)
-        if each.job is not None:
-            yield Ended(each.job, State.LOST, reason, time.monotonic() - each.since)
+        if each.handle is not None:
+            self._gone[each.handle] = Seen(Where.GONE, reason=reason)
 
 
 def _cause(code: int | None) -> str:

@@ -80,7 +80,7 @@ class Plan:
     def todo(self, states: Mapping[str, str]) -> list[Job]:
         """The jobs that an invocation would start, given the states of the run folders: neither final nor behind a
         diverged parent."""
-        decision = decide(self, at_start(states), {}, 1)
+        decision = decide(self, at_start(states))
         left = {*decision.ready, *decision.blocked}
         return [job for job in self.jobs if job.id in left]
 

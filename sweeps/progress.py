@@ -100,8 +100,8 @@ class Tally:
 
     def _count(self) -> None:
         # A lost run is tried again, or becomes failed at the end: it does not count as settled here.
-        skipped = decide(self.plan, self._states, {}, 1 << 30).skipped
-        ended = {id: state for id, state in self._states.items() if state in {*FINAL, State.FAILED}}
+        skipped = decide(self.plan, self._states).skipped
+        ended = {id: state for id, state in self._states.items() if state in {*FINAL, State.FAILED, State.DEAD}}
         self._counts = Counter([*map(str, ended.values()), *("skipped" for _ in skipped)])
         self._settled = sum(self.plan[id].cost for id in [*ended, *skipped])
 

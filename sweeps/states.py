@@ -15,64 +15,70 @@ if TYPE_CHECKING:
 
 
 class State(StrEnum):
-    """Where a job stands. All but TODO and LOST are also the words of `run.json`."""
+    """Where a job stands. Those of `WRITTEN` are also the words of `run.json`."""
 
     TODO = "todo"
+    QUEUED = "queued"  # handed to a scheduler
     RUNNING = "running"
     DONE = "done"
     DIVERGED = "diverged"  # a result, not an accident: the loss became NaN or exploded
     FAILED = "failed"  # the run raised: repeating it at once would raise again
-    LOST = "lost"  # its worker died under it: worth another attempt
+    DEAD = "dead"  # its attempts are used up, or they lead nowhere
+    LOST = "lost"  # it died under us: counts one attempt
     INTERRUPTED = "interrupted"  # it stopped at a step boundary and can be continued
+    YIELDED = "yielded"  # it was preempted or ran into its time limit: free of charge
+    PRUNED = "pruned"  # a search stopped it early
+    CANCELLED = "cancelled"
+    SKIPPED = "skipped"  # something that it waits for will never be done
 
 
+WRITTEN = frozenset({State.RUNNING, State.DONE, State.DIVERGED, State.FAILED, State.INTERRUPTED})
 FINAL = frozenset({State.DONE, State.DIVERGED})
-RETRIED = frozenset({State.LOST, State.INTERRUPTED})
+RETRIED = frozenset({State.LOST, State.INTERRUPTED, State.YIELDED})
+ACTIVE = frozenset({State.QUEUED, State.RUNNING})
+DEAD_ENDS = {State.DIVERGED: "diverged", State.FAILED: "failed", State.DEAD: "failed", State.PRUNED: "was pruned",
+             State.CANCELLED: "was cancelled", State.SKIPPED: "was skipped"}
+"""What is said of a parent that will never be done."""
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What `decide` found. A job is in one field at most; running, done and diverged jobs are in none.
+    """What `decide` found. A job is in one field at most; those that are queued, running or at their end are in none.
 
-    `ready` is sorted: the job with the most costly chain behind it comes first. `failed` holds the jobs that have
-    failed or used up their attempts, `skipped` the reason for each job that can never start.
+    `ready` is sorted: the job with the most costly chain behind it comes first. `skipped` holds the reason for each job
+    that can never start.
     """
 
     ready: tuple[str, ...]
     blocked: tuple[str, ...]
-    failed: tuple[str, ...]
     skipped: dict[str, str]
 
 
-def decide(plan: Plan, states: Mapping[str, str], attempts: Mapping[str, int], max_attempts: int) -> Decision:
-    """What may start, what waits and what never will, as a pure function of the states within one invocation.
+def decide(plan: Plan, states: Mapping[str, str]) -> Decision:
+    """What may start, what waits and what never will, as a pure function of the states.
 
-    A job that is absent from `states` is to do. A job starts when all its parents are done; one whose parent failed,
-    diverged or was skipped is skipped. A lost or interrupted job is ready again until `max_attempts` are used up.
+    A job that is absent from `states` is to do. A job starts when all its parents are done; one whose parent is a dead
+    end is skipped. A lost, interrupted or yielded job is ready again: how often is not decided here (`sweeps.rules`).
     """
     ready: list[str] = []
     blocked: list[str] = []
-    failed: list[str] = []
     skipped: dict[str, str] = {}
     dead_ends: dict[str, str] = {}
     for job in plan.jobs:  # parents come first, so one pass carries a dead end through the whole graph
-        state = states.get(job.id, State.TODO)
-        if state in (State.RUNNING, State.DONE):
+        state = State(states.get(job.id, State.TODO))
+        if state in DEAD_ENDS and state != State.SKIPPED:
+            dead_ends[job.id] = DEAD_ENDS[state]
+        elif state == State.DONE or state in ACTIVE:
             continue
-        if state == State.DIVERGED:
-            dead_ends[job.id] = "diverged"
-        elif state == State.FAILED or (state in RETRIED and attempts.get(job.id, 0) >= max_attempts):
-            dead_ends[job.id] = "failed"
-            failed.append(job.id)
         elif cause := next((parent for parent in job.parents if parent in dead_ends), None):
-            dead_ends[job.id] = "was skipped"
+            dead_ends[job.id] = DEAD_ENDS[State.SKIPPED]
             skipped[job.id] = f"its parent {cause} {dead_ends[cause]}"
         elif all(states.get(parent) == State.DONE for parent in job.parents):
             ready.append(job.id)
         else:
             blocked.append(job.id)
     ready.sort(key=lambda id: -plan.tail[id])
-    return Decision(tuple(ready), tuple(blocked), tuple(failed), skipped)
+    return Decision(tuple(ready), tuple(blocked), skipped)
 
 
 def read_status(folder: Path) -> State | None:

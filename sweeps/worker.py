@@ -7,7 +7,6 @@ exits when its controller is gone, whatever ended that, so the same command can 
 from __future__ import annotations
 
 import faulthandler
-import fcntl
 import importlib
 import os
 import queue
@@ -21,14 +20,16 @@ from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
-from sweeps.backend import Execute, Info, Report, SweepError
+from sweeps.backend import Execute, Info, Kind, Report, SweepError
+from sweeps.failures import classify
+from sweeps.recorder import Recorder
 from sweeps.states import FINAL, State, read_status
+from sweeps.writer import sole_writer
 
 REPORT_EVERY = 0.2
 """Seconds between two reports of one run that cross the pipe; a run may report every step at no cost."""
-LOCK_POLL = 0.2
 RETURNED = (State.DONE, State.DIVERGED, State.INTERRUPTED)
 
 
@@ -42,52 +43,50 @@ def resolve(dotted: str) -> Execute:
     return function
 
 
-def perform(function: Execute, config: dict[str, Any], folder: Path, report: Report) -> tuple[State, str]:
-    """Executes one run as the only writer of its folder; returns its outcome and a reason in one line.
+class Performed(NamedTuple):
+    """How an attempt ended: the reason is one line, empty if all is well; only a failure has a kind."""
+
+    outcome: State
+    reason: str = ""
+    kind: Kind | None = None
+
+
+def perform(function: Execute, config: dict[str, Any], folder: Path, report: Report, lease: bool = False) -> Performed:
+    """Executes one run as the only writer of its folder; returns how it ended. For `lease` see `sole_writer`.
 
     A run that is already done is not repeated. An exception becomes FAILED, its traceback goes to `error.txt` in the
     folder. Only KeyboardInterrupt passes through.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with sole_writer(folder, report) as alone:
+        with sole_writer(folder, report, lease) as alone:
             if not alone:
-                return State.INTERRUPTED, "stopped while another process was executing this run"
+                return Performed(State.INTERRUPTED, "stopped while another process was executing this run")
             if (status := read_status(folder)) in FINAL:
-                return State(status), ""
+                return Performed(State(status))
             (folder / "error.txt").unlink(missing_ok=True)
             outcome = function(config, str(folder), report)
             if outcome not in RETURNED:
                 raise TypeError(f"the function returned {outcome!r} where {', '.join(RETURNED)} is expected")
-            return State(outcome), ""
+            return Performed(State(outcome))
     except KeyboardInterrupt:
         raise
     except BaseException as error:
         _leave(folder / "error.txt", traceback.format_exc())
-        return State.FAILED, one_line(error)
+        return Performed(State.FAILED, one_line(error), classify(error))
 
 
-@contextmanager
-def sole_writer(folder: Path, report: Report) -> Iterator[bool]:
-    """Holds the lock of a run folder; gives False if told to stop while another process held it.
+def record(recorder: Recorder, function: Execute, config: dict[str, Any], folder: Path, report: Report) -> Performed:
+    """`perform` with a file about this attempt."""
 
-    The other process is a second sweep that shares this run, or a worker whose controller was killed a moment ago and
-    that is still saving its checkpoint. The lock ends with its process.
-    """
-    with (folder / ".lock").open("w") as file:
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if report({"stage": "waits for another process that executes this run"}):
-                    yield False
-                    return
-                time.sleep(LOCK_POLL)
-                continue
-            except OSError:
-                pass  # a file system without locks
-            yield True
-            return
+    def heard(info: Info) -> bool:
+        stopped = recorder.hear(info)
+        return report(info) or stopped
+
+    recorder.start()
+    ended = perform(function, config, folder, heard)
+    recorder.finish(*ended)
+    return ended
 
 
 def one_line(error: BaseException) -> str:
@@ -114,10 +113,11 @@ def main(connection: Connection, dotted: str, grace: float) -> None:
         job = line.inbox.get()
         if job is None:
             return
-        id, config, folder = job
+        id, config, folder, number, tag = job
+        recorder = Recorder(Path(folder), number, tag, tag)
         with output_to(Path(folder) / "log.txt"):
-            outcome, reason = perform(function, config, Path(folder), line.reporter(id))
-        line.send(("ended", id, outcome, reason))
+            record(recorder, function, config, Path(folder), line.reporter(id))
+        line.send(("ended", tag))
 
 
 class Line:
@@ -125,7 +125,7 @@ class Line:
 
     def __init__(self, connection: Connection, grace: float) -> None:
         self.stopping = False
-        self.inbox: queue.SimpleQueue[tuple[str, dict[str, Any], str] | None] = queue.SimpleQueue()
+        self.inbox: queue.SimpleQueue[tuple[str, dict[str, Any], str, int, str] | None] = queue.SimpleQueue()
         self._connection = connection
         self._grace = grace
         self._lock = threading.Lock()

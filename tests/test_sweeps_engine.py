@@ -1,38 +1,54 @@
 """Claims about the reconcile loop behind its seam, with a backend that executes nothing."""
 
+import json
 import signal
 
 import fake_jobs
 
-from sweeps.backend import Ended
+from sweeps.backend import Seen, Where
 from sweeps.engine import reconcile
 from sweeps.plan import Job, Plan
+from sweeps.rules import Rules
 from sweeps.states import State
 
 
 class Scripted:
     """A backend whose attempts end as a script says; `during` is called while the first one runs."""
 
+    attached, interval = True, 0.0
+
     def __init__(self, *outcomes, slots=1, during=lambda: None):
         self.outcomes, self.slots, self.during = list(outcomes), slots, during
         self.running, self.order, self.verbs = [], [], []
 
+    def connect(self, report):
+        pass
+
     def room(self, wanted):
         return min(wanted, self.slots - len(self.running))
 
-    def submit(self, job, folder):
-        self.running.append(job.id)
-        self.order.append(job.id)
+    def submit(self, attempts):
+        self.running += attempts
+        self.order += [attempt.job.id for attempt in attempts]
         assert len(self.running) <= self.slots
-        return 0
+        return [attempt.tag for attempt in attempts]
 
-    def wait(self, seconds, report):
+    def poll(self, handles):
         self.during()
         self.during = lambda: None
-        return [Ended(self.running.pop(0), self.outcomes.pop(0), "as scripted", 1.0)]
+        attempt, outcome = self.running.pop(0), self.outcomes.pop(0)
+        if outcome != State.LOST:
+            folder = attempt.folder / "attempts"
+            folder.mkdir(parents=True, exist_ok=True)
+            record = {"tag": attempt.tag, "outcome": str(outcome), "ended": 1.0, "reason": "as scripted"}
+            (folder / f"{attempt.number:04d}.json").write_text(json.dumps(record))
+        return {attempt.tag: Seen(Where.GONE, reason="as scripted")}
 
-    def stop(self):
-        self.verbs.append("stop")
+    def cancel(self, handles, now=False):
+        self.verbs.append("cancel")
+
+    def wait(self, seconds):
+        pass
 
     def close(self):
         self.verbs.append("close")
@@ -50,7 +66,7 @@ def test_the_head_of_the_longest_chain_goes_first(tmp_path):
 
 def test_a_lost_attempt_is_repeated_up_to_the_limit(tmp_path):
     backend = Scripted(State.LOST, State.DONE, State.LOST, State.LOST, State.DONE)
-    outcome = reconcile(plan(), backend, tmp_path, max_attempts=2)
+    outcome = reconcile(plan(), backend, tmp_path, rules=Rules(attempts=2))
     assert backend.order == ["teacher", "teacher", "student", "student", "cheap"]
     assert outcome.failed == {"student": "as scripted"}
 
@@ -58,14 +74,14 @@ def test_a_lost_attempt_is_repeated_up_to_the_limit(tmp_path):
 def test_a_worker_that_dies_after_the_last_word_of_its_run_does_not_fail_it(tmp_path):
     folder = tmp_path / "runs" / "a"
     backend = Scripted(State.LOST, State.DONE, during=lambda: fake_jobs.write_status(folder, "diverged"))
-    outcome = reconcile(Plan([Job("a", "a", {}), Job("b", "b", {})]), backend, tmp_path, max_attempts=1)
+    outcome = reconcile(Plan([Job("a", "a", {}), Job("b", "b", {})]), backend, tmp_path, rules=Rules(attempts=1))
     assert outcome.diverged == ("a",) and outcome.done == ("b",)
 
 
 def test_an_attempt_that_the_user_cut_short_is_no_failure(tmp_path):
     for accident in (State.INTERRUPTED, State.LOST):
         backend = Scripted(accident, during=lambda: signal.raise_signal(signal.SIGINT))
-        outcome = reconcile(plan(), backend, tmp_path, max_attempts=1)
+        outcome = reconcile(plan(), backend, tmp_path, rules=Rules(attempts=1))
         assert outcome.interrupted and outcome.left == ("cheap", "teacher", "student") and not outcome.failed
 
 

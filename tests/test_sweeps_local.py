@@ -27,6 +27,10 @@ def attempts(out, name="default"):
     return [json.loads(line) for line in (out / "sweeps" / name / "attempts.jsonl").read_text().splitlines()]
 
 
+def ended(out):
+    return [line for line in attempts(out) if line["event"] == "ended"]
+
+
 WORKERS = pytest.mark.parametrize("workers", [0, 2])
 
 
@@ -56,7 +60,7 @@ def test_the_same_command_repeats_only_what_is_not_finished(tmp_path, workers):
     assert again.done == ("good", "bad") and again.diverged == ("nan",) and not again.failed
     assert [len(fake_jobs.executions(tmp_path, id)) for id in plan.ids] == [1, 1, 2]
     assert not (tmp_path / "runs" / "bad" / "error.txt").exists()
-    assert [(line["job"], line["attempt"], line["outcome"]) for line in attempts(tmp_path) if line["job"] == "bad"] == [
+    assert [(line["job"], line["attempt"], line["outcome"]) for line in ended(tmp_path) if line["job"] == "bad"] == [
         ("bad", 1, "failed"), ("bad", 2, "done")]
 
 
@@ -75,7 +79,7 @@ def test_a_run_whose_process_dies_is_tried_again_and_the_rest_completes(tmp_path
     assert outcome.done == ("unlucky", "child", "x", "y")
     assert outcome.failed == {"hopeless": "worker process was ended by SIGKILL (out of memory?)"}
     assert outcome.skipped == {"orphan": "its parent hopeless failed"}
-    lost = [line for line in attempts(tmp_path) if line["outcome"] == "lost"]
+    lost = [line for line in ended(tmp_path) if line["outcome"] == "lost"]
     assert sorted((line["job"], line["attempt"]) for line in lost) == [("hopeless", 1), ("hopeless", 2), ("unlucky", 1)]
 
 
@@ -144,10 +148,12 @@ def test_a_sweep_has_one_controller(tmp_path):
 def test_a_torn_line_in_the_record_of_attempts_is_not_joined(tmp_path):
     folder = tmp_path / "sweeps" / "default"
     folder.mkdir(parents=True)
-    (folder / "attempts.jsonl").write_text('{"job": "a", "attempt": 1}\n{"job": "a", "att')
+    (folder / "attempts.jsonl").write_text(
+        '{"job": "a", "attempt": 1, "outcome": "lost", "reason": ""}\n{"job": "a", "att')
     sweep(Plan([job("a")]), tmp_path, 0)
     lines = (folder / "attempts.jsonl").read_text().splitlines()
-    assert lines[1] == '{"job": "a", "att' and json.loads(lines[2])["attempt"] == 2
+    assert lines[1] == '{"job": "a", "att'
+    assert [line.get("attempt") for line in map(json.loads, lines[2:])] == [None, 2, 2, 2, None]
 
 
 def test_a_torn_run_record_means_the_run_is_to_do(tmp_path):
@@ -166,7 +172,7 @@ def test_two_processes_never_write_one_run_folder(tmp_path):
 
     with (tmp_path / ".lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        outcome, reason = perform(fake_jobs.execute, {}, tmp_path, told_to_stop)
+        outcome, reason, _ = perform(fake_jobs.execute, {}, tmp_path, told_to_stop)
     assert outcome == State.INTERRUPTED and "another process" in reason and len(asked) == 1
     assert not (tmp_path / "executions.jsonl").exists()
 
@@ -180,7 +186,7 @@ def test_a_run_that_another_process_finishes_meanwhile_is_not_repeated(tmp_path)
         file.close()
         return False
 
-    assert perform(fake_jobs.execute, {}, tmp_path, the_other_one_finishes) == (State.DONE, "")
+    assert perform(fake_jobs.execute, {}, tmp_path, the_other_one_finishes) == (State.DONE, "", None)
     assert not (tmp_path / "executions.jsonl").exists()
 
 

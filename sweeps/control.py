@@ -1,0 +1,327 @@
+"""The controller of one sweep, pass by pass. It decides nothing by itself: see `rules`, `frontier` and `book`.
+
+Everything that it must remember goes to the journal before it is done, so a controller that is killed between any two
+lines of this file is replaced by another one that reads the journal and goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sweeps.backend import Attempt, Backend, Ended, Growth, Kind, Progress, Reported, Seen, Source, Started, SweepError, Where
+from sweeps.book import Book, Line, Open
+from sweeps.files import Files
+from sweeps.frontier import Frontier
+from sweeps.plan import Job, Plan
+from sweeps.rules import Facts, Record, Rules, Verdict, consequence, excluded, judge, reached
+from sweeps.states import DEAD_ENDS, FINAL, State
+
+Smaller = Callable[[dict[str, Any], int], dict[str, Any] | None]
+"""`smaller(config, times)`: the config with its micro-batch halved so many times, or None if that is not possible."""
+
+ABSENT = Seen(Where.ABSENT)
+STICKY = frozenset({State.FAILED, State.DEAD, State.CANCELLED, State.PRUNED})
+AHEAD = 64
+"""A search is asked for at most so many jobs beyond those that are ready."""
+
+
+@dataclass(slots=True)
+class Live:
+    """An open attempt as this controller sees it. sign: when it last gave a sign of life."""
+
+    open: Open
+    slot: int
+    sign: float
+    since: float
+    record: Record | None = None
+
+
+class Controller:
+    """One pass after the other: `step`. Everything outside is handed in, time included."""
+
+    def __init__(self, plan: Plan, backend: Backend, files: Files, out: Path, prefix: str, clock: Callable[[], float],
+                 rules: Rules, progress: Progress, source: Source | None = None, smaller: Smaller | None = None,
+                 fresh: bool = False, stopping: Callable[[], bool] | None = None) -> None:
+        self.plan, self.backend, self.files, self.clock, self.rules = plan, backend, files, clock, rules
+        self._runs, self._prefix, self._progress, self._smaller = out / "runs", prefix, progress, smaller
+        self._source, self._fresh = source, fresh
+        self._stopping = stopping or (lambda: False)
+        self._asked = float("-inf")  # when the scheduler was last asked for attempts without a handle
+        self.book = Book.read(files.journal())
+        self.live: dict[str, Live] = {}
+        self.states = self._known()
+        self.frontier = Frontier(plan, self.states)
+
+    def begin(self) -> None:
+        """Starts a round: failures of one that has ended are tried again, what runs is picked up."""
+        self._write([{"event": "begin", "time": self.clock(), "fresh": self._fresh}])
+        for id in self.plan.ids:
+            if (entry := self.book.jobs.get(id)) and entry.open:
+                self._adopt(id, entry.open)
+        self.states = self._known()
+        self.frontier = Frontier(self.plan, self.states)
+
+    def step(self) -> None:
+        """One pass: requests, looks, verdicts; and unless the user is stopping the sweep, new jobs and submissions."""
+        now = self.clock()
+        self._obey()
+        self._look(now)
+        if not self._stopping():
+            self._grow()
+            self._start(now)
+
+    def finished(self) -> bool:
+        """Nothing runs, and nothing can (or, while stopping, may) start."""
+        return not self.live and (self._stopping() or (not self.frontier and self._source is None))
+
+    def end(self) -> None:
+        """Writes that the round is over."""
+        self._write([{"event": "end", "time": self.clock()}])
+
+    def handles(self) -> list[str]:
+        return [live.open.handle for live in self.live.values() if live.open.handle]
+
+    def give_up(self, reason: str) -> None:
+        """Writes off the attempts that are about to be ended by force; their last checkpoint is where they continue."""
+        for id in list(self.live):
+            self._settle(id, Verdict(State.INTERRUPTED, None, reason))
+
+    def reason(self, id: str) -> str:
+        return (entry.reason if (entry := self.book.jobs.get(id)) else "") or "no reason given"
+
+    # What is known at the start
+
+    def _known(self) -> dict[str, State]:
+        written = self.files.states(self.plan.ids)
+        return {id: self._state(id, written.get(id)) for id in self.plan.ids}
+
+    def _state(self, id: str, written: State | None) -> State:
+        entry = self.book.jobs.get(id)
+        if entry is not None and entry.open is not None:
+            return State.QUEUED
+        if written in FINAL:
+            return State(written)
+        return entry.state if entry is not None and entry.state in STICKY else State.TODO
+
+    def _adopt(self, id: str, open: Open) -> None:
+        now = self.clock()
+        if self.backend.attached:  # it ended with its controller, or is about to: the run's lock keeps order
+            line = {"event": "ended", "job": id, "attempt": open.number, "outcome": "interrupted", "time": now,
+                    "reason": "its controller died", "seconds": 0.0, "then": "todo"}
+            self._write([line])
+        else:
+            self.live[id] = Live(open, self._slot(), now, open.since)
+            self._progress(Started(id, self.live[id].slot))
+
+    # Looking
+
+    def _look(self, now: float) -> None:
+        if not self.live:
+            return
+        seen = self.backend.poll(self.handles())
+        adrift = []
+        for id, live in list(self.live.items()):
+            if live.open.handle is None:
+                adrift.append(id)
+            else:
+                self._view(id, live, seen.get(live.open.handle, ABSENT), now)
+        if adrift:
+            self._search(adrift, now)
+
+    def _view(self, id: str, live: Live, look: Seen, now: float) -> None:
+        where = look.where
+        if where is Where.QUEUED:
+            live.sign = now
+            self.states[id] = State.QUEUED
+            return
+        self._hear(id, live, now)
+        record = live.record
+        over = record is not None and record.outcome != ""
+        if where is Where.RUNNING:
+            live.sign = now
+            self.states[id] = State.RUNNING
+            if not over or self.backend.attached:  # a worker of ours says itself when it is free again
+                return
+        status = None if over else self.files.status(id)
+        facts = Facts(look, record, status, now - live.sign, live.open.stopping, self.backend.attached)
+        if verdict := judge(facts, self.rules):
+            self._settle(id, verdict, look.node or (record.node if record else ""))
+
+    def _hear(self, id: str, live: Live, now: float) -> None:
+        record = self.files.record(id, live.open.number, live.record)
+        if record is live.record or record is None or record.tag != live.open.tag:
+            return
+        live.record, live.sign = record, now
+        if not self.backend.attached:
+            self._progress(Reported(id, {"images": record.images, "budget": record.budget, "stage": record.stage}))
+
+    def _search(self, ids: Sequence[str], now: float) -> None:
+        """Attempts whose submission was not answered: they run, wait somewhere, or never came to be."""
+        for id in ids:
+            self._hear(id, live := self.live[id], now)
+            if live.record is not None and live.record.handle:
+                self._attach(id, live.record.handle)
+        ids = [id for id in ids if self.live[id].open.handle is None]
+        if not ids or now < self._asked + self.rules.unseen / 8:
+            return
+        self._asked = now
+        try:
+            found = self.backend.find([self.live[id].open.tag for id in ids])
+        except OSError:
+            return
+        for id in ids:
+            open = self.live[id].open
+            if open.tag in found:
+                self._attach(id, found[open.tag])
+            elif now - max(open.since, self.live[id].sign) > self.rules.unseen:
+                self._write([{"event": "void", "job": id, "attempt": open.number}])
+                del self.live[id]
+                self.states[id] = open.stopping or State.TODO
+                self.frontier.settle(id)
+
+    def _attach(self, id: str, handle: str) -> None:
+        self._write([{"event": "submitted", "job": id, "attempt": self.live[id].open.number, "handle": handle}])
+
+    # Ends
+
+    def _settle(self, id: str, verdict: Verdict, node: str = "") -> None:
+        live, entry, now = self.live.pop(id), self.book.entry(id), self.clock()
+        if verdict.outcome in (State.LOST, State.YIELDED) and self.backend.attached and self._stopping():
+            # the user is stopping the sweep: what ends now is nobody's fault
+            verdict = Verdict(State.INTERRUPTED, None, verdict.reason)
+        line: Line = {
+            "event": "ended", "job": id, "attempt": live.open.number, "outcome": str(verdict.outcome),
+            "kind": str(verdict.kind or ""), "reason": verdict.reason or live.open.why, "node": node, "time": now,
+            "reached": reached(live.record, verdict.outcome), "seconds": round(self._seconds(live, now), 3),
+        }
+        Book.apply(self.book, line)
+        then, why = State.TODO, verdict.reason
+        if verdict.outcome != State.INTERRUPTED:
+            then, why = consequence(entry.past, self.rules, self._can_shrink(id, live.open.shrink + 1))
+        line |= {"then": str(then), "why": why}
+        entry.state, entry.reason = then, why or line["reason"]
+        self.files.append([line])
+        self.states[id] = then
+        self.frontier.settle(id)
+        shown = verdict.outcome if then == State.TODO else then
+        self._progress(Ended(id, shown, verdict.reason, line["seconds"]))
+
+    def _seconds(self, live: Live, now: float) -> float:
+        """How long the attempt held its worker: by the job's own clock where it told."""
+        record = live.record
+        if record is not None and record.started:
+            return max(0.0, (record.ended or now) - record.started)
+        return max(0.0, now - live.since) if self.backend.attached else 0.0
+
+    def _can_shrink(self, id: str, times: int) -> bool:
+        return self._smaller is not None and self._smaller(self.plan[id].config, times) is not None
+
+    # Requests and searches
+
+    def _obey(self) -> None:
+        for request in self.files.requests(self.book.marks):
+            chosen = [id for id in (request.get("runs") or self.plan.ids) if id in self.plan]
+            if request.get("verb") == "cancel":
+                self._stop(chosen, State.CANCELLED, request.get("reason") or "cancelled on request")
+            elif request.get("verb") == "retry":
+                self._retry(chosen)
+            self._write([{"event": "mark", "file": request["file"]}])
+
+    def _stop(self, ids: Iterable[str], state: State, reason: str) -> None:
+        handles = []
+        for id in ids:
+            live = self.live.get(id)
+            if live is None:
+                if self.states[id] not in (State.DONE, *DEAD_ENDS):
+                    self._write([{"event": "state", "job": id, "state": str(state), "reason": reason}])
+                    self.states[id] = state
+                    self.frontier.settle(id)
+            elif live.open.stopping is None:
+                self._write([{"event": "stopping", "job": id, "state": str(state), "reason": reason}])
+                self.files.stop(id, live.open.tag, reason)
+                if live.open.handle:
+                    handles.append(live.open.handle)
+        if handles and not self.backend.attached:  # a worker of ours outlives its run; a cluster's job need not
+            self.backend.cancel(handles)
+
+    def _retry(self, ids: Iterable[str]) -> None:
+        again = [id for id in ids if self.states[id] in STICKY]
+        self._write([{"event": "state", "job": id, "state": "todo", "reason": "retried on request"} for id in again])
+        self.states.update(dict.fromkeys(again, State.TODO))
+        self.frontier.rebuild(self.plan)
+
+    def _grow(self) -> None:
+        if self._source is None:
+            return
+        waiting = len(self.frontier)
+        growth: Growth = self._source.advance(self.states, max(0, self.backend.room(waiting + AHEAD) - waiting))
+        for id, reason in growth.prune.items():
+            self._stop([id], State.PRUNED, reason)
+        if new := [job for job in growth.jobs if job.id not in self.plan]:
+            self._extend(new)
+        if growth.closed:
+            self._source = None
+
+    def _extend(self, jobs: Sequence[Job]) -> None:
+        self.plan = Plan([*self.plan, *jobs])
+        fresh = [id for id in self.plan.ids if id not in self.states]
+        written = self.files.states(fresh)
+        for id in fresh:
+            self.states[id] = self._state(id, written.get(id))
+            if (entry := self.book.jobs.get(id)) and entry.open:
+                self._adopt(id, entry.open)
+                self.states[id] = self._state(id, written.get(id))
+        self.frontier.rebuild(self.plan)
+
+    # Starting
+
+    def _start(self, now: float) -> None:
+        if not self.frontier:
+            return
+        ids = self.frontier.take(self.backend.room(len(self.frontier)))
+        if not ids:
+            return
+        avoid = excluded(self.book.nodes, self.rules)
+        attempts = [self._attempt(id, avoid) for id in ids]
+        for attempt in attempts:
+            self.files.prepare(attempt)
+        self._write([{"event": "intent", "job": each.job.id, "attempt": each.number, "tag": each.tag, "time": now,
+                      "shrink": self._shrink(each.job.id)} for each in attempts])
+        try:
+            handles = self.backend.submit(attempts)
+        except SweepError:
+            self._write([{"event": "void", "job": each.job.id, "attempt": each.number} for each in attempts])
+            raise
+        self._write([{"event": "submitted", "job": each.job.id, "attempt": each.number, "handle": handle}
+                     for each, handle in zip(attempts, handles, strict=True) if handle is not None])
+        for each in attempts:
+            open = self.book.entry(each.job.id).open
+            assert open is not None
+            self.live[each.job.id] = Live(open, self._slot(), now, now)
+            self.states[each.job.id] = State.QUEUED
+            self._progress(Started(each.job.id, self.live[each.job.id].slot))
+
+    def _attempt(self, id: str, avoid: tuple[str, ...]) -> Attempt:
+        job, number, shrink = self.plan[id], self.book.entry(id).number + 1, self._shrink(id)
+        config = job.config
+        if shrink and self._smaller is not None:
+            config = self._smaller(config, shrink) or config
+        return Attempt(job, number, self._runs / id, f"{self._prefix}-{id}.{number}", config, avoid)
+
+    def _shrink(self, id: str) -> int:
+        past = self.book.entry(id).past
+        return past[-1].shrink + (past[-1].kind == Kind.MEMORY) if past else 0
+
+    def _slot(self) -> int:
+        used = {live.slot for live in self.live.values()}
+        return next(i for i in range(len(used) + 1) if i not in used)
+
+    def _write(self, lines: Sequence[Line]) -> None:
+        """To the journal, and at once into what this controller knows."""
+        if lines:
+            self.files.append(lines)
+            for line in lines:
+                self.book.apply(line)

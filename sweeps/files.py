@@ -1,0 +1,141 @@
+"""The files of one sweep, as the controller reads and writes them. Each has one writer.
+
+    <out>/sweeps/<name>/attempts.jsonl      the controller's journal, append only
+    <out>/sweeps/<name>/controller.json     who the controller is (`sweeps.lease`)
+    <out>/sweeps/<name>/requests/*.json     cancel and retry, one file per request (`sweeps.requests`)
+    <out>/runs/<id>/run.json                what the run has come to, by the run
+    <out>/runs/<id>/attempts/NNNN.json      one attempt, by the job (`sweeps.attempt`)
+    <out>/runs/<id>/job.json, stop.json     what to execute and whether to stop, by the controller
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from results.store import write_json
+from sweeps.backend import Attempt, SweepError
+from sweeps.book import Line
+from sweeps.rules import Record
+from sweeps.states import State, read_states, read_status
+
+FIELDS = {field.name for field in dataclasses.fields(Record)}
+
+
+class Files(Protocol):
+    """What the controller asks of its files; the simulated cluster keeps them in memory."""
+
+    def journal(self) -> Iterable[Line]:
+        """All readable lines so far."""
+
+    def append(self, lines: Sequence[Line]) -> None:
+        """Adds lines to the journal; on disk when this returns."""
+
+    def states(self, ids: Iterable[str]) -> dict[str, State]:
+        """What `run.json` of each job says; absent where it says nothing."""
+
+    def status(self, id: str) -> State | None:
+        """What `run.json` of one job says now."""
+
+    def record(self, id: str, number: int, old: Record | None) -> Record | None:
+        """What the job has written of an attempt; the very object `old` if it has written nothing since."""
+
+    def prepare(self, attempt: Attempt) -> None:
+        """Writes what the job must know before it is submitted."""
+
+    def stop(self, id: str, tag: str, reason: str) -> None:
+        """Asks the attempt with this tag, and no other one, to stop at its next step boundary."""
+
+    def requests(self, known: set[str]) -> list[Line]:
+        """New requests, oldest first: {"file", "verb": "cancel" or "retry", "runs": [] for all}."""
+
+
+class Disk:
+    """The real ones."""
+
+    def __init__(self, out: Path, name: str) -> None:
+        self.runs = out / "runs"
+        self.folder = out / "sweeps" / name
+        self.path = self.folder / "attempts.jsonl"
+        self._times: dict[str, int] = {}
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self.file = self.path.open("a+b")
+        except OSError as error:
+            raise SweepError(f"cannot write {self.path} ({error.strerror}): make it writable or choose another output "
+                             "folder with out=FOLDER") from error
+
+    def journal(self) -> list[Line]:
+        """All readable lines; a torn last line of a killed predecessor is ended, never joined to a new one."""
+        self.file.seek(0)
+        lines = self.file.read().split(b"\n")
+        if lines[-1]:
+            self.file.write(b"\n")
+            self.file.flush()
+        return [line for text in lines if (line := _parsed(text)) is not None]
+
+    def append(self, lines: Sequence[Line]) -> None:
+        self.file.write(b"".join(json.dumps(line).encode() + b"\n" for line in lines))
+        self.file.flush()
+        os.fsync(self.file.fileno())
+
+    def states(self, ids: Iterable[str]) -> dict[str, State]:
+        return read_states(self.runs.parent, ids)
+
+    def status(self, id: str) -> State | None:
+        return read_status(self.runs / id)
+
+    def record(self, id: str, number: int, old: Record | None) -> Record | None:
+        path = f"{self.runs}/{id}/attempts/{number:04d}.json"
+        try:
+            changed = os.stat(path).st_mtime_ns
+            if old is not None and self._times.get(path) == changed:
+                return old
+            with open(path, encoding="utf-8") as file:
+                found = read_record(json.load(file))
+        except (OSError, ValueError, TypeError):
+            return old  # not there yet, or not visible on this host for a moment
+        self._times[path] = changed
+        return found
+
+    def prepare(self, attempt: Attempt) -> None:
+        write_json(attempt.folder / "job.json", {"id": attempt.job.id, "attempt": attempt.number, "tag": attempt.tag,
+                                                 "config": attempt.config})
+
+    def stop(self, id: str, tag: str, reason: str) -> None:
+        write_json(self.runs / id / "stop.json", {"tag": tag, "reason": reason})
+
+    def requests(self, known: set[str]) -> list[Line]:
+        try:
+            names = sorted(set(os.listdir(self.folder / "requests")) - known)
+        except OSError:
+            return []
+        found = [(name, _parsed(_read(self.folder / "requests" / name))) for name in names if name.endswith(".json")]
+        return [{"file": name, **line} for name, line in found if line is not None]
+
+    def close(self) -> None:
+        self.file.close()
+
+
+def read_record(data: dict[str, Any]) -> Record:
+    """A record from its file's content; fields of a newer version are passed over."""
+    return Record(**{key: value for key, value in data.items() if key in FIELDS})
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+def _parsed(text: bytes) -> Line | None:
+    try:
+        line = json.loads(text)
+    except ValueError:
+        return None
+    return line if isinstance(line, dict) else None
