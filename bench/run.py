@@ -8,7 +8,6 @@
 Running the same command again continues where it stopped; finished runs are not repeated.
 """
 
-import os
 import sys
 import warnings
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ from typing import Any
 import hydra
 from omegaconf import DictConfig
 
+from bench import backends
 from bench import config as composition
 from methods.registry import ConfigError
 from results import archive, beside, report
@@ -27,7 +27,6 @@ from results.scores import ProtocolError
 from results.store import StoreError, load_runs, read_rows, write_json
 from sweeps.backend import SweepError
 from sweeps.engine import Outcome
-from sweeps.local import run as run_locally
 from sweeps.plan import Plan, PlanError
 from sweeps.progress import Display
 from sweeps.states import read_states
@@ -56,7 +55,7 @@ def _main(arguments: Sequence[str]) -> int:
     plan = Plan(jobs(request.experiments))
     # A single experiment is named by its run, so that two of them can go on side by side.
     name = settings["sweep"]["name"] if len(request.experiments) > 1 else plan.jobs[-1].id
-    workers = _workers(settings["backend"])
+    workers = backends.workers(settings["backend"])
     if settings["plan"]:
         rate, source = seconds_per_gflop(out, plan.jobs, request.experiments[0])
         print(plan.describe(read_states(out, plan.ids), rate, workers))
@@ -80,8 +79,7 @@ def _main(arguments: Sequence[str]) -> int:
     if again := reopen(out, plan):
         print(f"{again} finished runs are scored again under the new evaluation; nothing is trained twice.")
     with Display(plan, read_states(out, plan.ids), workers) as display:
-        outcome = run_locally(plan, "bench.job:execute", out, workers, display, int(settings["backend"]["attempts"]),
-                              int(settings["backend"]["threads"]), name=name)
+        outcome = backends.execute(plan, settings["backend"], out, name, display, bool(settings.get("detach", False)))
     table(out, name, listed, order, published)
     return _tell(outcome, arguments)
 
@@ -118,18 +116,6 @@ def _tell(outcome: Outcome, arguments: Sequence[str]) -> int:
         print(f"interrupted; nothing is lost. Continue with: {command}", file=sys.stderr)
         return 130
     return 1 if outcome.failed or outcome.skipped else 0
-
-
-def _workers(backend: dict[str, Any]) -> int:
-    if backend["name"] != "local":
-        raise ConfigError(f"backend.name={backend['name']} is not valid. Valid: local")
-    if backend["workers"] is not None:
-        return int(backend["workers"])
-    import torch
-
-    if torch.cuda.is_available() and backend["device"] in ("auto", "cuda"):
-        return torch.cuda.device_count()
-    return max(1, (os.cpu_count() or 1) // max(1, int(backend["threads"])))
 
 
 def _check_writable(out: Path) -> None:

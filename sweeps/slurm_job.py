@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from pathlib import Path
 
 from submitit.helpers import TorchDistributedEnvironment
 
+from results.store import read_json
 from sweeps import slurm_queries as queries
 from sweeps.attempt import YIELDED, run_attempt
 
@@ -33,13 +33,13 @@ def task(execute: str, folder: str, number: int, batches: str, requeue: bool) ->
 
 
 def _is_wanted(folder: Path, number: int) -> bool:
-    """Whether the run shall go on as this attempt: no other was submitted for it, and nobody asked it to stop."""
-    job = json.loads((folder / "job.json").read_text(encoding="utf-8"))
-    try:
-        stop = json.loads((folder / "stop.json").read_text(encoding="utf-8"))["tag"]
-    except FileNotFoundError:
-        stop = None
-    return bool(job["attempt"] == number and job["tag"] != stop)
+    """Whether the run shall go on as this attempt: it is still the run's newest, and a signal of Slurm's has stopped it.
+
+    SIGUSR2 comes before a time limit or a preemption; SIGTERM from who cancels a job and does not want it back.
+    """
+    job = read_json(folder / "job.json")
+    record = read_json(folder / "attempts" / f"{number:04d}.json")
+    return bool(job["attempt"] == number and record["reason"].startswith("SIGUSR2"))
 
 
 def _requeue(batches: Path) -> None:

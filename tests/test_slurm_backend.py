@@ -116,6 +116,16 @@ def test_a_run_that_is_told_to_save_itself_continues_in_the_queue(cluster, tmp_p
     assert len(fake_jobs.executions(tmp_path, "run")) == 2
 
 
+def test_a_run_that_somebody_cancels_by_hand_stays_out_of_the_queue(cluster, tmp_path):
+    made = attempt(tmp_path, "run", act="wait_for_file", gate=str(tmp_path / "gate"))
+    slurm = backend(tmp_path)
+    (handle,) = slurm.submit([made])
+    wait_until(lambda: record(made)["images"] > 0, 60, "a running job")
+    subprocess.run(["scancel", handle], check=True)
+    wait_until(lambda: where(slurm, handle) == Where.GONE, 30, "its end")
+    assert record(made)["outcome"] == "interrupted" and "CANCELLED" in slurm.poll([handle])[handle].reason
+
+
 def test_without_requeue_it_is_left_to_the_controller(cluster, tmp_path):
     made = attempt(tmp_path, "run", act="wait_for_file", gate=str(tmp_path / "gate"))
     slurm = backend(tmp_path, requeue=False)
