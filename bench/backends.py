@@ -52,7 +52,8 @@ def execute(plan: Plan, backend: Mapping[str, Any], out: Path, name: str, progre
     folder = Path(out).resolve() / "sweeps" / name
     cluster = Slurm(EXECUTE, folder / "slurm", site(backend), snapshot.take(PACKAGES, folder / "code"),
                     int(backend["threads"]), f"fewstep-{name}", float(backend["interval"]))
-    return reconcile(plan, cluster, Path(out).resolve(), name, progress, Rules(attempts=int(backend["attempts"])), detach=detach)
+    rules = Rules(attempts=int(backend["attempts"]))
+    return reconcile(plan, cluster, Path(out).resolve(), name, progress, rules, detach=detach)
 
 
 def site(backend: Mapping[str, Any]) -> Site:

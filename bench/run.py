@@ -12,7 +12,6 @@ import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import hydra
 from omegaconf import DictConfig

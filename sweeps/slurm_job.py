@@ -8,7 +8,7 @@ from pathlib import Path
 
 from submitit.helpers import TorchDistributedEnvironment
 
-from results.store import read_json
+from results.store import read_json, write_json
 from sweeps import slurm_queries as queries
 from sweeps.attempt import YIELDED, run_attempt
 
@@ -24,12 +24,23 @@ def task(execute: str, folder: str, number: int, batches: str, requeue: bool) ->
     """
     if int(os.environ.get("SLURM_NTASKS", "1")) > 1:
         TorchDistributedEnvironment().export(overwrite=True)
+    if leads := int(os.environ.get("SLURM_PROCID", "0")) == 0:
+        _keep(Path(folder) / "attempts" / f"{number:04d}.json", int(os.environ.get("SLURM_RESTART_COUNT", "0")))
     status = run_attempt(execute, Path(folder), number)
     if status == YIELDED:
-        if requeue and int(os.environ.get("SLURM_PROCID", "0")) == 0 and _is_wanted(Path(folder), number):
+        if requeue and leads and _is_wanted(Path(folder), number):
             _requeue(Path(batches))
     elif status:
         sys.exit(status)
+
+
+def _keep(record: Path, restarts: int) -> None:
+    """What this attempt wrote before Slurm started it again goes beside it, as NNNN-1.json after the first time."""
+    if restarts and record.exists():
+        written = read_json(record)
+        ended = {"outcome": written["outcome"] or "lost",
+                 "reason": written["reason"] or "it ended without a word and Slurm started it again"}
+        write_json(record.with_name(f"{record.stem}-{restarts}.json"), {**written, **ended})
 
 
 def _is_wanted(folder: Path, number: int) -> bool:

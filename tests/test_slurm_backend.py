@@ -114,6 +114,8 @@ def test_a_run_that_is_told_to_save_itself_continues_in_the_queue(cluster, tmp_p
     (tmp_path / "gate").touch()
     wait_until(lambda: status(made) == "done", 60, "the end of the run")
     assert len(fake_jobs.executions(tmp_path, "run")) == 2
+    before = json.loads((made.folder / "attempts" / "0001-1.json").read_text())
+    assert before["outcome"] == "interrupted" and "SIGUSR2" in before["reason"]
 
 
 def test_a_run_that_somebody_cancels_by_hand_stays_out_of_the_queue(cluster, tmp_path):
