@@ -281,7 +281,7 @@ class Controller:
     def _start(self, now: float) -> None:
         if not self.frontier:
             return
-        ids = self.frontier.take(self.backend.room(len(self.frontier)))
+        ids = [id for id in self.frontier.take(self.backend.room(len(self.frontier))) if not self._done_elsewhere(id)]
         if not ids:
             return
         avoid = excluded(self.book.nodes, self.rules)
@@ -303,6 +303,16 @@ class Controller:
             self.live[each.job.id] = Live(open, self._slot(), now, now)
             self.states[each.job.id] = State.QUEUED
             self._progress(Started(each.job.id, self.live[each.job.id].slot))
+
+    def _done_elsewhere(self, id: str) -> bool:
+        """Another sweep that shares this run, or an attempt that was given up, may have finished it meanwhile."""
+        status = self.files.status(id)
+        if status not in FINAL:
+            return False
+        self._write([{"event": "state", "job": id, "state": str(status), "reason": "finished elsewhere"}])
+        self.states[id] = State(str(status))
+        self.frontier.settle(id)
+        return True
 
     def _attempt(self, id: str, avoid: tuple[str, ...]) -> Attempt:
         job, number, shrink = self.plan[id], self.book.entry(id).number + 1, self._shrink(id)
