@@ -28,7 +28,7 @@ def workers(backend: Mapping[str, Any]) -> int:
     if backend["name"] == "debug":
         return 0
     if backend["name"] == "slurm":
-        return int(backend["jobs"] or 1)
+        return site(backend).jobs or 1
     if backend["workers"] is not None:
         return int(backend["workers"])
     import torch

@@ -159,6 +159,16 @@ def test_a_queued_job_imports_the_code_of_its_submission(cluster, tmp_path, monk
     assert (made.folder / "day").read_text() == "today"
 
 
+def test_the_tasks_of_a_job_on_two_nodes_are_one_run(with_accounting, tmp_path):
+    made = attempt(tmp_path, "run")
+    (handle,) = backend(tmp_path, "fake_ranks:execute", nodes=2, tasks=2, memory="900M").submit([made])
+    wait_until(lambda: record(made)["outcome"] == "done", 120, "the end of four ranks")
+    ranks = [json.loads((made.folder / f"rank-{rank}.json").read_text()) for rank in range(4)]
+    assert [rank["total"] for rank in ranks] == [[4.0, 6.0]] * 4
+    assert len({rank["node"] for rank in ranks}) == 2 and [rank["local"] for rank in ranks] == ["0", "1", "0", "1"]
+    assert len(list((made.folder / "attempts").glob("*.json"))) == 1, "one rank keeps the books"
+
+
 @pytest.mark.parametrize(("site", "key"), [({"partition": "gpus"}, "backend.partition"), ({"memory": "900G"}, "backend.memory"),
                                            ({"constraint": "h100"}, "backend.constraint"),
                                            ({"sbatch": ["--no-such-option"]}, "backend.sbatch")])

@@ -91,8 +91,9 @@ def test_with_everything_going_wrong_the_numbers_are_the_same(slurm, undisturbed
             trouble.set_a_node_down()
             process.send_signal(signal.SIGKILL)
             process.wait()
-            trouble.kill_a_node()
+            time.sleep(3)
             process = controller(tmp_path, slurm, log)
+            trouble.kill_a_node()
             trouble.cancel_by_hand()
             assert process.wait(PATIENCE) == 0, (tmp_path / "log").read_text()
         finally:
@@ -119,11 +120,11 @@ class Trouble:
         subprocess.run(["scancel", "--signal=USR2", self._victim()["handle"]], check=True)
 
     def set_a_node_down(self):
-        node = f"nodename={self._victim()['node']}"
-        subprocess.run(["scontrol", "update", node, "state=down", "reason=test"], check=True)
-        time.sleep(1)
-        # It may be back by itself: slurmbox lets a node return to service as soon as it reports.
-        subprocess.run(["scontrol", "update", node, "state=resume"], check=False, stderr=subprocess.DEVNULL)
+        """Until its jobs are gone: a node that gets one again while it still ends it is taken out of service by Slurm."""
+        node = self._victim()["node"]
+        subprocess.run(["scontrol", "update", f"nodename={node}", "state=down", "reason=test"], check=True)
+        wait_until(lambda: len(slurmbox.node_processes(self.cluster, node)) == 1, 60, "a node without jobs")
+        subprocess.run(["scontrol", "update", f"nodename={node}", "state=resume"], check=True)
 
     def kill_a_node(self):
         """The node comes back at once and does not know the job any more."""

@@ -57,7 +57,8 @@ PreemptMode=REQUEUE
 # Job numbers that no earlier cluster of this computer has used, so that no old file can be taken for a new job's.
 FirstJobId={first}
 MaxArraySize={arrays}
-ReturnToService=2
+# A node that was silent returns by itself; one that was set down stays so until it is resumed.
+ReturnToService=1
 SlurmdTimeout=6
 KillWait=3
 MinJobAge={remember}
