@@ -19,7 +19,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from methods.registry import ConfigError, nearest
-from sweeps.spec import expand
+from sweeps.spec import expand, one_at_a_time
 
 CONF = Path(__file__).parent / "conf"
 GROUPS = ("data", "backbone", "method", "sweep", "backend")
@@ -136,39 +136,69 @@ def _experiments(
     sweep: Mapping[str, Any], plugins: str | None,
 ) -> Iterator[Config]:
     bases: dict[tuple[Any, ...], Config] = {}
+    alike: dict[str, Config | None] = {}
     for point in _points(axes, sweep, given):
-        groups = tuple((k, v) for k, v in point.items() if k in GROUPS)
-        if groups not in bases:
-            bases[groups] = _base(groups, fixed, knobs, sweep, plugins)
-        config = copy.deepcopy(bases[groups])
-        varied = {k: v for k, v in point.items() if k not in GROUPS}
-        skip = False
-        for key, value in varied.items():
-            if not _has(config, key):
-                skip = key.startswith("method.") and key in axes  # a knob that this method lacks: its one run stands without it
-                if not skip:
-                    raise nearest("sweep.axes" if key in axes else "sweep.also", key, _keys(config))
-                continue
+        seed = point.pop("seed", None)
+        if (key := repr(point)) not in alike:
+            groups = tuple((k, v) for k, v in point.items() if k in GROUPS)
+            if groups not in bases:
+                bases[groups] = _base(groups, fixed, knobs, sweep, plugins)
+            alike[key] = _experiment(bases[groups], point, axes, sweep.get("one_at_a_time", {}))
+        if (config := alike[key]) is not None:  # what differs in its seed alone shares all the rest
+            yield {**config, "seed": config["seed"] if seed is None else seed}
+
+
+def _experiment(base: Config, point: Mapping[str, Any], axes: Mapping[str, list[Any]],
+                varies: Mapping[str, Any]) -> Config | None:
+    """The base with one point's values; None if a knob that the method lacks makes it a repetition."""
+    config = copy.deepcopy(base)
+    varied = {k: v for k, v in point.items() if k not in GROUPS}
+    for key, value in varied.items():
+        if _has(config, key):
             _set(config, key, value)
-        if skip and any(v != axes[k][0] for k, v in varied.items() if k.startswith("method.") and not _has(config, k)):
-            continue
-        shown = [f"{k.removeprefix('method.')}={v}" for k, v in varied.items() if k != "seed" and _has(config, k)]
-        config["label"] = " ".join([config["method"]["name"], *shown])
-        yield config
+        elif key.startswith("method.") and key in varies:
+            return None
+        elif not (key.startswith("method.") and key in axes):  # else its one run stands without it
+            where = "axes" if key in axes else "one_at_a_time" if key in varies else "also"
+            raise nearest(f"sweep.{where}", key, _keys(config))
+        elif value != axes[key][0]:
+            return None
+    shown = [f"{k.removeprefix('method.')}={v}" for k, v in varied.items() if _has(config, k)]
+    config["label"] = " ".join([config["method"]["name"], *shown])
+    return config
 
 
 def _points(axes: Mapping[str, list[Any]], sweep: Mapping[str, Any], given: Sequence[Given]) -> list[dict[str, Any]]:
-    """The cross product of the axes, then each point of the list `sweep.also`, spread over the axes that it leaves open.
+    """The cross product of the axes, one-at-a-time variations of it, then each point of the list `sweep.also`, spread
+    over the axes that it leaves open.
 
     Where the sweep's axes name no method the list is all there is. What the command line says narrows the list too.
+    `sweep.only` names the methods that an axis is for: the others stand once, without it.
     """
     also = sweep.get("also", [])
     chosen = {g.key: g.values[0] if isinstance(g.values[0], list) else g.values for g in given}
     listed = [point for point in also if all(value in chosen.get(key, (value,)) for key, value in point.items())]
     crossed = expand(axes) if "method" in sweep["axes"] or not also else []
+    crossed = _conditional(crossed, axes, sweep.get("only", {}))
+    varied = {key: values for key, values in sweep.get("one_at_a_time", {}).items() if key not in chosen}
+    crossed = [p for point in crossed for p in one_at_a_time(point, varied)]
     points = crossed + [p for fixed in listed for p in expand({k: v for k, v in axes.items() if k not in fixed}, fixed)]
     if not points:
         raise ConfigError(f"sweep={sweep['name']}: the command line leaves none of its runs; see sweep.also in its file")
+    return points
+
+
+def _conditional(points: list[dict[str, Any]], axes: Mapping[str, list[Any]],
+                 only: Mapping[str, list[str]]) -> list[dict[str, Any]]:
+    """The points without the axes that are not for their method, each once."""
+    for key, methods in only.items():
+        if key not in axes:
+            raise nearest("sweep.only", key, axes)
+        for name in methods:
+            if name not in axes.get("method", [name]) and name not in names("method"):
+                raise nearest(f"sweep.only.{key}", name, axes.get("method", []))
+        points = [point if point.get("method") in methods else {k: v for k, v in point.items() if k != key}
+                  for point in points if point.get("method") in methods or point[key] == axes[key][0]]
     return points
 
 

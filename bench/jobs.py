@@ -1,14 +1,13 @@
 """From experiments to jobs: identities, teachers as parents, reference rows, costs. Builds no network, reads no images."""
 
-import copy
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from bench import config as composition
 from bench import data, experiment, features
-from bench.identity import reference_id, run_id
+from bench.identity import reference_id, run_ids
 from bench.truth import TARGETS
 from methods.base import Method
 from methods.registry import ConfigError, method_class, nearest
@@ -23,35 +22,72 @@ SUSTAINED = {"cpu": 40.0, "cuda": 30_000.0}
 
 
 def jobs(experiments: Sequence[Config]) -> list[Job]:
-    """Every experiment's job, its teacher's before it, and one reference job per data set and evaluation."""
+    """Every experiment's job, its teacher's before it, and one reference job per data set and evaluation.
+
+    Experiments that differ in their seed alone share everything else as the same objects (see `config.request`): what
+    they have in common is checked and hashed once, so ten thousand of them are planned in seconds.
+    """
     made: list[Job] = []
     teachers: dict[str, Job] = {}
-    checked: set[str] = set()
+    shapes: dict[tuple[int, ...], tuple[Config, _Shape]] = {}
     for config in experiments:
-        if (alike := repr({k: v for k, v in config.items() if k != "seed"})) not in checked:
+        alike = tuple(id(value) for key, value in config.items() if key != "seed")
+        if alike not in shapes:
             experiment.check(config)
             _check_teacher(config)
-            checked.add(alike)
-        method = experiment.method(config)
-        config = copy.deepcopy(config)
-        trained = method.needs.teacher and config["teacher"]["method"] != EXACT
-        parents = [_teacher(config)] if trained else []
-        if method.needs.weak_teacher:
-            parents.append(_teacher(config, config["teacher"]["weak_share"]))
+            shapes[alike] = config, _Shape.of(config)
+        job, parents = shapes[alike][1].job(config["seed"])
         teachers |= {teacher.id: teacher for teacher in parents}
-        made.append(_job(config, method, parents))
-    return [*_references(experiments), *teachers.values(), *made]
+        made.append(job)
+    return [*_references([first for first, _ in shapes.values()]), *teachers.values(), *made]
 
 
-def _teacher(config: Config, share: float = 1.0) -> Job:
-    """The teacher's own training, on a share of the budget: below 1, the weak teacher's."""
+@dataclasses.dataclass
+class _Shape:
+    """A job but for its seed. `teachers`: those of its parents, with the seed that all its students share or None."""
+
+    plain: Config
+    cost: float
+    listed: bool
+    name: Callable[[Any, tuple[str, ...]], str]
+    teachers: list["_Shape"]
+    teacher_seed: int | None
+
+    @classmethod
+    def of(cls, config: Config, listed: bool = True) -> "_Shape":
+        """Raises nothing that `experiment.check` and `_check_teacher` did not."""
+        method = experiment.method(config)
+        teachers = []
+        if listed and method.needs.teacher and config["teacher"]["method"] != EXACT:
+            teachers.append(cls.of(_teacher(config), listed=False))
+        if listed and method.needs.weak_teacher:
+            teachers.append(cls.of(_teacher(config, config["teacher"]["weak_share"]), listed=False))
+        plain = {k: v for k, v in config.items() if k not in ("sweep", "plan", "out", "knobs")}
+        plain["kind"] = "method"
+        plain["evaluation"] = _evaluation(config)
+        plain["cost"] = gflops(config, method)
+        name = run_ids(config, method.version, data.fingerprint(config["data"]))
+        return cls(plain, plain["cost"], listed, name, teachers, config["teacher"]["seed"])
+
+    def job(self, seed: Any) -> tuple[Job, list[Job]]:
+        """The job of one seed, and its teachers' jobs."""
+        theirs = seed if self.teacher_seed is None else self.teacher_seed
+        teachers = [shape.job(theirs)[0] for shape in self.teachers]
+        parents = tuple(teacher.id for teacher in teachers)
+        run, weak = (*parents, None, None)[:2]
+        made_by = teachers[0].config["method"] if teachers else None  # the student's networks are parametrised like it
+        plain = {**self.plain, "seed": seed,
+                 "teacher": {**self.plain["teacher"], "run": run, "weak_run": weak, "made_by": made_by}}
+        return Job(self.name(seed, parents), plain["label"], plain, parents, cost=self.cost, listed=self.listed), teachers
+
+
+def _teacher(config: Config, share: float = 1.0) -> Config:
+    """The experiment of the teacher's own training, on a share of the budget: below 1, the weak teacher's."""
     other = composition.with_method(config, config["teacher"]["method"], config["plugins"])
-    if config["teacher"]["seed"] is not None:
-        other["seed"] = config["teacher"]["seed"]
     if share < 1:
         other["budget"]["images"] = round(share * other["budget"]["images"])
         other["label"] += " (weak)"
-    return _job(other, experiment.method(other), listed=False)
+    return other
 
 
 def _check_teacher(config: Config) -> None:
@@ -90,19 +126,6 @@ def _is_velocity_model(name: str, plugins: str | None) -> bool:
         return bool(method_class(composition.raw("method", name, plugins)["target"]).velocity_model)
     except ConfigError:  # a broken method of the user's is an error where it is asked for
         return False
-
-
-def _job(config: Config, method: Method, teachers: Sequence[Job] = (), listed: bool = True) -> Job:
-    parents = tuple(teacher.id for teacher in teachers)
-    plain = {k: v for k, v in config.items() if k not in ("sweep", "plan", "out", "knobs")}
-    plain["kind"] = "method"
-    plain["evaluation"] = _evaluation(config)
-    run, weak = (*parents, None, None)[:2]
-    made_by = teachers[0].config["method"] if teachers else None  # the student's networks are parametrised like it
-    plain["teacher"] = {**config["teacher"], "run": run, "weak_run": weak, "made_by": made_by}
-    name = run_id(config, method.version, data.fingerprint(config["data"]), parents)
-    plain["cost"] = gflops(config, method)
-    return Job(name, config["label"], plain, parents, cost=plain["cost"], listed=listed)
 
 
 def reopen(out: Path, plan: Iterable[Job]) -> int:

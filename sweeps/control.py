@@ -6,6 +6,7 @@ lines of this file is replaced by another one that reads the journal and goes on
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,17 +53,20 @@ class Controller:
         self._asked = float("-inf")  # when the scheduler was last asked for attempts without a handle
         self.book = Book.read(files.journal())
         self.live: dict[str, Live] = {}
+        self._slots: list[int] = []  # given back
         self.states = self._known()
         self.frontier = Frontier(plan, self.states)
 
     def begin(self) -> None:
         """Starts a round: failures of one that has ended are tried again, what runs is picked up."""
+        self.files.plan(self.plan)
         self._write([{"event": "begin", "time": self.clock(), "fresh": self._fresh}])
         for id in self.plan.ids:
             if (entry := self.book.jobs.get(id)) and entry.open:
                 self._adopt(id, entry.open)
         self.states = self._known()
         self.frontier = Frontier(self.plan, self.states)
+        self._obey()
 
     def step(self) -> None:
         """One pass: requests, looks, verdicts; and unless the user is stopping the sweep, new jobs and submissions."""
@@ -178,7 +182,7 @@ class Controller:
                 self._attach(id, found[open.tag])
             elif now - max(open.since, self.live[id].sign) > self.rules.unseen:
                 self._write([{"event": "void", "job": id, "attempt": open.number}])
-                del self.live[id]
+                self._drop(id)
                 self.states[id] = open.stopping or State.TODO
                 self.frontier.settle(id)
 
@@ -188,7 +192,7 @@ class Controller:
     # Ends
 
     def _settle(self, id: str, verdict: Verdict, node: str = "") -> None:
-        live, entry, now = self.live.pop(id), self.book.entry(id), self.clock()
+        live, entry, now = self._drop(id), self.book.entry(id), self.clock()
         if verdict.outcome in (State.LOST, State.YIELDED) and self.backend.attached and self._stopping():
             # the user is stopping the sweep: what ends now is nobody's fault
             verdict = Verdict(State.INTERRUPTED, None, verdict.reason)
@@ -267,6 +271,7 @@ class Controller:
 
     def _extend(self, jobs: Sequence[Job]) -> None:
         self.plan = Plan([*self.plan, *jobs])
+        self.files.plan(self.plan)
         fresh = [id for id in self.plan.ids if id not in self.states]
         written = self.files.states(fresh)
         for id in fresh:
@@ -325,9 +330,16 @@ class Controller:
         past = self.book.entry(id).past
         return past[-1].shrink + (past[-1].kind == Kind.MEMORY) if past else 0
 
+    def _drop(self, id: str) -> Live:
+        live = self.live.pop(id)
+        heapq.heappush(self._slots, live.slot)
+        return live
+
     def _slot(self) -> int:
-        used = {live.slot for live in self.live.values()}
-        return next(i for i in range(len(used) + 1) if i not in used)
+        """The smallest number that no live attempt has: its line on the screen."""
+        if self._slots:
+            return heapq.heappop(self._slots)
+        return len(self.live)
 
     def _write(self, lines: Sequence[Line]) -> None:
         """To the journal, and at once into what this controller knows."""

@@ -33,7 +33,7 @@ def describe(plan: Plan, states: Mapping[str, str], seconds: float | None, worke
     total = sum(job.cost for job in todo)
     wall = makespan(todo, plan.tail, workers)
     return "\n".join([
-        *_align(rows), "",
+        *aligned(rows), "",
         f"{count(len(plan), 'run')}: " + ", ".join(f"{n} {word}" for word, n in counts.items()),
         *(f"skipped: {id} ({reason})" for id, reason in skipped.items()),
         f"cost to do: {amount(total, seconds)} on one worker",
@@ -100,7 +100,8 @@ def _parents(job: Job) -> str:
     return (", ".join(job.parents[:PARENTS_SHOWN]) + (f" +{hidden}" if hidden > 0 else "")) or "-"
 
 
-def _align(rows: Sequence[Sequence[str]]) -> list[str]:
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Columns of equal width, the first row as a header."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     return [lines[0], "  ".join("-" * width for width in widths), *lines[1:]]

@@ -73,7 +73,7 @@ def reconcile(plan: Plan, backend: Backend, out: Path, name: str = "default", pr
     """
     if not name or "/" in name or name in (".", ".."):
         raise SweepError(f"sweep name {name!r} cannot name a folder: use letters, digits, '-', '_' and '.'")
-    files = Disk(out, name)
+    files = Disk(out, name, not backend.attached)
     prefix = hashlib.sha256(str(files.folder.absolute()).encode()).hexdigest()[:6]
     try:
         with signals() as watch, _alone(backend, files, lease, watch, tell) as right:
@@ -128,7 +128,7 @@ def _loop(control: Controller, backend: Backend, right: Right, watch: Watch, gra
         progress(Tick())
         if detach and not backend.attached:
             return
-        if control.live or control.frontier:
+        if not control.finished():
             backend.wait(backend.interval)
 
 

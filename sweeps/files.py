@@ -1,6 +1,7 @@
 """The files of one sweep, as the controller reads and writes them. Each has one writer.
 
     <out>/sweeps/<name>/attempts.jsonl      the controller's journal, append only
+    <out>/sweeps/<name>/plan.json           its jobs, for commands that work from files alone
     <out>/sweeps/<name>/controller.json     who the controller is (`sweeps.lease`)
     <out>/sweeps/<name>/requests/*.json     cancel and retry, one file per request (`sweeps.requests`)
     <out>/runs/<id>/run.json                what the run has come to, by the run
@@ -17,9 +18,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from results.store import write_json
+from results.store import write_bytes, write_json
 from sweeps.backend import Attempt, SweepError
 from sweeps.book import Line
+from sweeps.plan import Job
 from sweeps.rules import Record
 from sweeps.states import State, read_states, read_status
 
@@ -44,6 +46,9 @@ class Files(Protocol):
     def record(self, id: str, number: int, old: Record | None) -> Record | None:
         """What the job has written of an attempt; the very object `old` if it has written nothing since."""
 
+    def plan(self, jobs: Iterable[Job]) -> None:
+        """Writes what the plan is, for commands that work from files alone."""
+
     def prepare(self, attempt: Attempt) -> None:
         """Writes what the job must know before it is submitted."""
 
@@ -55,9 +60,10 @@ class Files(Protocol):
 
 
 class Disk:
-    """The real ones."""
+    """The real ones. `detached`: jobs read and outlive what is written here, so it is on disk before they exist."""
 
-    def __init__(self, out: Path, name: str) -> None:
+    def __init__(self, out: Path, name: str, detached: bool = True) -> None:
+        self._detached = detached
         self.runs = out / "runs"
         self.folder = out / "sweeps" / name
         self.path = self.folder / "attempts.jsonl"
@@ -81,7 +87,8 @@ class Disk:
     def append(self, lines: Sequence[Line]) -> None:
         self.file.write(b"".join(json.dumps(line).encode() + b"\n" for line in lines))
         self.file.flush()
-        os.fsync(self.file.fileno())
+        if self._detached:
+            os.fsync(self.file.fileno())
 
     def states(self, ids: Iterable[str]) -> dict[str, State]:
         return read_states(self.runs.parent, ids)
@@ -102,9 +109,18 @@ class Disk:
         self._times[path] = changed
         return found
 
+    def plan(self, jobs: Iterable[Job]) -> None:
+        shown = [{"id": job.id, "label": job.label, "parents": list(job.parents), "cost": job.cost} for job in jobs]
+        write_bytes(self.folder / "plan.json", json.dumps({"jobs": shown}).encode())
+
     def prepare(self, attempt: Attempt) -> None:
-        write_json(attempt.folder / "job.json", {"id": attempt.job.id, "attempt": attempt.number, "tag": attempt.tag,
-                                                 "config": attempt.config})
+        """Without a sync: a job that finds it torn after a power failure is lost and submitted again."""
+        if self._detached:
+            attempt.folder.mkdir(parents=True, exist_ok=True)
+            aside = attempt.folder / ".job.json"
+            aside.write_text(json.dumps({"id": attempt.job.id, "attempt": attempt.number, "tag": attempt.tag,
+                                         "config": attempt.config}), encoding="utf-8")
+            os.replace(aside, attempt.folder / "job.json")
 
     def stop(self, id: str, tag: str, reason: str) -> None:
         write_json(self.runs / id / "stop.json", {"tag": tag, "reason": reason})

@@ -15,6 +15,7 @@ from typing import Any
 
 from sweeps.backend import Attempt, Info, Kind, Seen, Where
 from sweeps.book import Line
+from sweeps.plan import Job
 from sweeps.rules import Record
 from sweeps.states import FINAL, State
 
@@ -23,10 +24,12 @@ from sweeps.states import FINAL, State
 class Luck:
     """How badly things go. Rates are probabilities per started execution unless they say otherwise.
 
-    preempt, lose_node, vanish, oom, error: what may end an execution. requeue: share of preempted and lost ones that the
-    site queues again under their handle. blind: share of polls without any answer. hide: share of answers that leave a
-    job out. late: seconds until a new job or a file becomes visible, at most. refuse: share of submissions without an
-    answer, half of which took place. zombie: share of vanished executions that go on all the same.
+    preempt, lose_node, vanish, oom, error: what may end an execution (error: of the infrastructure).
+    requeue: share of preempted and lost ones that the site queues again under their handle.
+    blind: share of polls without any answer. hide: share of answers that leave a job out.
+    late: seconds until a new job or a file becomes visible, at most.
+    refuse: share of submissions without an answer, half of which took place.
+    zombie: share of vanished executions that go on all the same.
     """
 
     preempt: float = 0.15
@@ -208,12 +211,15 @@ class Cluster:
         left = attempt.config["length"] - run.saved
         draw, luck, act = self.random.random(), self.luck, attempt.config.get("act")
         moment = self.random.random() * left
-        rates = ((luck.preempt, lambda: self._yield(each, "preempted")), (luck.lose_node, lambda: None if each.dead else self._break(each.node)),
-                 (luck.vanish, lambda: self._vanish(each)), (luck.oom, lambda: self._fail(each, Kind.MEMORY, "out of memory")),
-                 (luck.error, lambda: self._fail(each, Kind.ERROR, "ValueError: no such thing")))
         if act == "fail":
             return self._at(moment, lambda: self._fail(each, Kind.ERROR, "ValueError: no such thing"))
-        for rate, accident in rates:
+        for rate, accident in (
+            (luck.preempt, lambda: self._yield(each, "preempted")),
+            (luck.lose_node, lambda: self._break(each)),
+            (luck.vanish, lambda: self._vanish(each)),
+            (luck.oom, lambda: self._fail(each, Kind.MEMORY, "out of memory")),
+            (luck.error, lambda: self._fail(each, Kind.INFRASTRUCTURE, "OSError: no such disk")),
+        ):
             if draw < rate:
                 return self._at(moment, accident)
             draw -= rate
@@ -240,8 +246,11 @@ class Cluster:
         if not each.dead:
             self._end(each, "failed", reason, kind)
 
-    def _break(self, node: int) -> None:
+    def _break(self, each: Execution) -> None:
         """All that runs there is gone without a word; the node comes back after a while."""
+        if each.dead:
+            return
+        node = each.node
         self._down[node] = self._free.count(node)
         self._free = [n for n in self._free if n != node]
         for token in sorted(self._on[node]):
@@ -352,6 +361,9 @@ class Memory:
             if visible <= now:
                 return record
         return None
+
+    def plan(self, jobs: Iterable[Job]) -> None:
+        """Nobody else reads it."""
 
     def prepare(self, attempt: Attempt) -> None:
         """The attempt carries its config."""

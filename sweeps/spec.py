@@ -25,6 +25,18 @@ def expand(axes: Mapping[str, Sequence[Any]], fixed: Mapping[str, Any] | None = 
     return [{**fixed, **dict(zip(axes, point, strict=True))} for point in itertools.product(*axes.values())]
 
 
+def one_at_a_time(point: Mapping[str, Any], varied: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
+    """The point itself, then one copy for each value of each varied key, all else as it is: one-factor ablations.
+
+    Raises SpecError for a key that has no list of values, or that the point fixes already.
+    """
+    for name, values in varied.items():
+        _check_axis(name, values)
+        if name in point:
+            raise SpecError(f"{name!r} is both an axis and varied one at a time: keep one")
+    return [dict(point), *({**point, name: value} for name, values in varied.items() for value in values)]
+
+
 def _check_axis(name: str, values: object) -> None:
     # A string is a sequence of letters, which nobody means.
     if isinstance(values, str | bytes) or not isinstance(values, Sequence):

@@ -1,0 +1,8 @@
+"""`python -m sweeps.cancel NAME [RUN...]`: see `requests`."""
+
+import sys
+
+from sweeps.requests import command
+
+if __name__ == "__main__":
+    sys.exit(command("cancel"))

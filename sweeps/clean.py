@@ -1,0 +1,106 @@
+"""`python -m sweeps.clean [NAME] [--out outputs] [--quota-gb N] [--yes]`: removes what finished runs no longer need.
+
+By rule: of a finished run the older checkpoints (the newest whole one is what evaluation and loading need, and milestones
+are results), and trajectories when no unfinished run learns from them. Nothing of an unfinished run is touched. Under a quota
+only as much as it takes, the largest first.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from results.store import StoreError, read_json
+from sweeps.requests import RequestError, find_sweep, planned
+from sweeps.states import FINAL, read_status
+
+
+@dataclass(frozen=True)
+class Waste:
+    """One file or folder that nothing needs any more."""
+
+    path: Path
+    size: int
+    reason: str
+
+
+def waste(out: Path, ids: Iterable[str] | None = None) -> list[Waste]:
+    """What the rule would remove below `<out>/runs`, of these runs or of all."""
+    every = sorted(folder for folder in (out / "runs").glob("*") if folder.is_dir())
+    finished = {folder.name for folder in every if read_status(folder) in FINAL}
+    wanted = {parent for folder in every if folder.name not in finished for parent in _teachers(folder)}
+    chosen = finished if ids is None else finished & set(ids)
+    found = []
+    for folder in every:
+        if folder.name in chosen:
+            found += [Waste(path, path.stat().st_size, "older checkpoint") for path in _older(folder)]
+            solved = folder / "trajectories"
+            if solved.is_dir() and folder.name not in wanted:
+                found.append(Waste(solved, _size(solved), "trajectories that no unfinished run needs"))
+    return sorted(found, key=lambda each: (-each.size, each.path))
+
+
+def clean(out: Path, ids: Iterable[str] | None = None, quota: float | None = None) -> list[Waste]:
+    """Removes waste until `<out>` takes at most `quota` bytes; all of it without one. Returns what was removed."""
+    left = float("inf") if quota is None else _size(out)
+    removed = []
+    for each in waste(out, ids):
+        if quota is not None and left <= quota:
+            break
+        if each.path.is_dir():
+            shutil.rmtree(each.path, ignore_errors=True)
+        else:
+            each.path.unlink(missing_ok=True)
+        left -= each.size
+        removed.append(each)
+    return removed
+
+
+def _older(folder: Path) -> list[Path]:
+    """All restart points but the newest, whose name begins with its step."""
+    return sorted((folder / "checkpoints").glob("step-*.pt"))[:-1] or sorted(folder.glob("step-*.pt"))[:-1]
+
+
+def _teachers(folder: Path) -> list[str]:
+    for name in ("job.json", "run.json"):
+        try:
+            config: dict[str, Any] = read_json(folder / name)["config"]
+            teacher = config.get("teacher") or {}
+            return [str(teacher[key]) for key in ("run", "weak_run") if teacher.get(key)]
+        except (StoreError, KeyError, AttributeError, TypeError):
+            continue
+    return []
+
+
+def _size(folder: Path) -> int:
+    return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m sweeps.clean", description="Remove what finished runs no longer need.")
+    parser.add_argument("name", nargs="?", help="only runs of this sweep (name or folder)")
+    parser.add_argument("--out", type=Path, default=Path("outputs"), help="the output folder (default: outputs)")
+    parser.add_argument("--quota-gb", type=float, help="remove only until the output folder takes so many GB")
+    parser.add_argument("--yes", action="store_true", help="remove; without it only say what would go")
+    given = parser.parse_args(arguments)
+    try:
+        ids = planned(find_sweep(given.name, given.out)) if given.name else None
+    except RequestError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    quota = None if given.quota_gb is None else given.quota_gb * 1e9
+    found = clean(given.out, ids, quota) if given.yes else waste(given.out, ids)
+    for each in found:
+        print(f"{each.size / 1e6:10.1f} MB  {each.path}  ({each.reason})")
+    verb = "removed" if given.yes else "would be removed (add --yes)"
+    print(f"{sum(each.size for each in found) / 1e9:.3f} GB {verb}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

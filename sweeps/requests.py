@@ -1,0 +1,68 @@
+"""Cancel and retry, as files: who wants something writes one file, the controller acts on it and writes down that it did."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import sys
+import time
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+
+from results.store import StoreError, read_json, write_json
+
+
+class RequestError(ValueError):
+    """A sweep or a run that is not there."""
+
+
+def find_sweep(name: str, out: Path) -> Path:
+    """The folder of a sweep given its name or the folder itself. Raises RequestError naming the nearest."""
+    for folder in (Path(name), out / "sweeps" / name):
+        if (folder / "attempts.jsonl").exists() or (folder / "plan.json").exists():
+            return folder
+    known = sorted(path.parent.name for path in (out / "sweeps").glob("*/attempts.jsonl"))
+    near = difflib.get_close_matches(name, known, n=3) or known[:5]
+    raise RequestError(f"no sweep {name!r} in {out}/sweeps" + (f"; there are: {', '.join(near)}" if near else "")
+                       + "; --out names another output folder")
+
+
+def request(folder: Path, verb: str, runs: Sequence[str]) -> Path:
+    """Writes one request: `verb` is "cancel" or "retry", no runs mean all. Raises RequestError for an unknown run."""
+    known = planned(folder)
+    for run in runs:
+        if known and run not in known:
+            near = difflib.get_close_matches(run, known, n=3)
+            hint = f"; did you mean {' or '.join(near)}?" if near else ""
+            raise RequestError(f"sweep {folder.name} has no run {run!r}{hint}")
+    path = folder / "requests" / f"{time.time_ns()}-{verb}-{uuid.uuid4().hex[:6]}.json"
+    write_json(path, {"verb": verb, "runs": list(runs)})
+    return path
+
+
+def planned(folder: Path) -> list[str]:
+    """The run ids of a sweep's plan; none if it is not written (a sweep of an older version)."""
+    try:
+        return [str(job["id"]) for job in read_json(folder / "plan.json")["jobs"]]
+    except (StoreError, KeyError, TypeError):
+        return []
+
+
+def command(verb: str, arguments: Sequence[str] | None = None) -> int:
+    """`python -m sweeps.VERB NAME [RUN...] [--out outputs]`; returns the exit status."""
+    parser = argparse.ArgumentParser(prog=f"python -m sweeps.{verb}", description=f"Ask a sweep's controller to {verb} runs.")
+    parser.add_argument("name", help="the sweep's name or folder")
+    parser.add_argument("runs", nargs="*", help="run ids; none for all")
+    parser.add_argument("--out", type=Path, default=Path("outputs"), help="the output folder (default: outputs)")
+    given = parser.parse_args(arguments)
+    try:
+        folder = find_sweep(given.name, given.out)
+        request(folder, verb, given.runs)
+    except (RequestError, StoreError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    what = f"{len(given.runs)} runs" if given.runs else "all runs"
+    print(f"asked to {verb} {what} of {folder.name}; its controller acts within seconds, or when the sweep's command is given "
+          "again if none is alive")
+    return 0

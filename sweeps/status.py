@@ -1,0 +1,163 @@
+"""`python -m sweeps.status NAME_OR_FOLDER [--out outputs] [--watch]`: a sweep as a table, from its files alone."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from results.store import StoreError, read_json, read_jsonl
+from sweeps.book import Book, Entry
+from sweeps.describe import aligned, count, duration
+from sweeps.files import read_record
+from sweeps.requests import RequestError, find_sweep
+from sweeps.rules import Record
+from sweeps.states import DEAD_ENDS, FINAL, State, read_status
+
+SILENT = 120.0
+"""Seconds without a sign of life after which a running job is shown as silent."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One run. rate: images per second of this attempt; left: seconds; cost: worker-hours so far, all attempts."""
+
+    run: str
+    label: str
+    state: str
+    progress: float | None = None
+    rate: float | None = None
+    left: float | None = None
+    attempts: int = 0
+    node: str = ""
+    cost: float = 0.0
+    reason: str = ""
+
+
+def rows(folder: Path, now: float) -> list[Row]:
+    """Every run of the plan, in its order. `folder` is `<out>/sweeps/<name>`."""
+    journal = folder / "attempts.jsonl"
+    lines = read_jsonl(journal) if journal.exists() else []
+    book = Book.read(lines)
+    seconds: Counter[str] = Counter()
+    for line in lines:
+        if line.get("event", "ended") == "ended":
+            seconds[str(line.get("job"))] += line.get("seconds", 0.0)
+    runs = folder.parents[1] / "runs"
+    states: dict[str, str] = {}
+    made = []
+    for job in _plan(folder, book):
+        made.append(_row(job, book.jobs.get(job["id"], Entry()), runs, states, seconds[job["id"]], now))
+        states[job["id"]] = made[-1].state.split(" ")[0]
+    return made
+
+
+def _plan(folder: Path, book: Book) -> list[dict[str, Any]]:
+    try:
+        jobs: list[dict[str, Any]] = read_json(folder / "plan.json")["jobs"]
+        return jobs
+    except StoreError:
+        return [{"id": id, "label": "", "parents": []} for id in book.jobs]
+
+
+def _row(job: dict[str, Any], entry: Entry, runs: Path, states: dict[str, str], spent: float, now: float) -> Row:
+    id = job["id"]
+    state, reason, gpus = str(entry.state), entry.reason, int(job.get("gpus", 1))
+    if entry.open is None:
+        written = read_status(runs / id)
+        if written in FINAL:
+            state, reason = str(written), ""
+        elif entry.state == State.TODO:
+            state, reason = _waiting(job, states, reason)
+        return Row(id, job["label"], state, 1.0 if state == "done" else None, attempts=entry.number, cost=spent * gpus / 3600,
+                   node=entry.past[-1].node if entry.past else "", reason="" if state == "done" else reason)
+    record = _record(runs / id / "attempts" / f"{entry.open.number:04d}.json")
+    if record is None or record.tag != entry.open.tag:
+        return Row(id, job["label"], "queued", attempts=entry.number, cost=spent * gpus / 3600, reason=reason)
+    beat = record.beat / 1e9
+    silent = f" (silent for {duration(now - beat)})" if now - beat > SILENT and not record.ended else ""
+    ran = max((record.ended or beat) - record.started, 1e-9)
+    rate = (record.images - max(record.began, 0)) / ran if record.images > max(record.began, 0) else None
+    return Row(id, job["label"], (record.stage or "running") + silent, _share(record), rate,
+               (record.budget - record.images) / rate if rate else None, entry.number, record.node,
+               (spent + ran) * gpus / 3600, reason)
+
+
+def _waiting(job: dict[str, Any], states: dict[str, str], reason: str) -> tuple[str, str]:
+    """A job that is not submitted: parents stand before it in the plan."""
+    for parent in job["parents"]:
+        if states.get(parent) in {str(s) for s in DEAD_ENDS}:
+            return "skipped", f"its parent {parent} {DEAD_ENDS[State(states[parent])]}"
+    waits = [parent for parent in job["parents"] if states.get(parent) != "done"]
+    return ("blocked", f"waits for {waits[0]}") if waits else ("ready", reason)
+
+
+def _share(record: Record) -> float | None:
+    return min(1.0, record.images / record.budget) if record.budget else None
+
+
+def _record(path: Path) -> Record | None:
+    try:
+        return read_record(read_json(path))
+    except (StoreError, TypeError):
+        return None
+
+
+def table(found: Sequence[Row], most: int | None = None) -> str:
+    """The rows and their totals. `most`: how many rows to show; what needs attention goes before what is done."""
+    shown = found if most is None or len(found) <= most else sorted(found, key=_urgency)[:most]
+    cells = [("run", "state", "progress", "images/s", "left", "tries", "node", "hours", "last error")]
+    cells += [(r.run, r.state, "-" if r.progress is None else f"{r.progress:.0%}", "-" if r.rate is None else f"{r.rate:,.0f}",
+               "-" if r.left is None else duration(r.left), str(r.attempts or "-"), r.node or "-",
+               f"{r.cost:.2f}" if r.cost else "-", r.reason[:80]) for r in shown]
+    totals = Counter(r.state.split(" ")[0] for r in found)
+    hidden = [f"... and {count(len(found) - len(shown), 'run')} more"] if len(shown) < len(found) else []
+    states = ", ".join(f"{n:,} {state}" for state, n in totals.most_common())
+    tries, hours = sum(row.attempts for row in found), sum(row.cost for row in found)
+    return "\n".join([*aligned(cells), *hidden, "", f"{count(len(found), 'run')}: {states}",
+                      f"attempts: {tries:,}   cost so far: {hours:,.2f} worker-hours"])
+
+
+def _urgency(row: Row) -> int:
+    order = ("failed", "dead", "ready", "blocked", "skipped", "cancelled", "pruned", "queued")
+    return 9 if row.state == "done" else order.index(row.state) if row.state in order else -1
+
+
+def controller(folder: Path) -> str:
+    """Who controls the sweep, in words."""
+    try:
+        found = read_json(folder / "controller.json")
+        age = max(0.0, time.time() - float(found["renewed"]))
+        return f"controller: process {found['pid']} on {found['host']}, last heard of {duration(age)} ago"
+    except (StoreError, KeyError, TypeError, ValueError):
+        return "controller: none on record; the sweep's own command continues it"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m sweeps.status", description="Show a sweep from its files alone.")
+    parser.add_argument("name", help="the sweep's name or folder")
+    parser.add_argument("--out", type=Path, default=Path("outputs"), help="the output folder (default: outputs)")
+    parser.add_argument("--watch", action="store_true", help="show it again every few seconds")
+    given = parser.parse_args(arguments)
+    try:
+        folder = find_sweep(given.name, given.out)
+        while True:
+            text = "\n".join([table(rows(folder, time.time()), 40 if given.watch else None), controller(folder)])
+            print(("\033[2J\033[H" if given.watch and sys.stdout.isatty() else "") + text, flush=True)
+            if not given.watch:
+                return 0
+            time.sleep(5.0)
+    except RequestError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

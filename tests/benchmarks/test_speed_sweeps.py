@@ -1,0 +1,73 @@
+"""Ten thousand runs: seconds to plan them beyond Hydra's compositions, and seconds of one pass of the controller."""
+
+import resource
+import time
+from pathlib import Path
+
+import pytest
+
+from bench import config as composition
+from bench.jobs import jobs
+from sweeps.backend import Detached, Seen, Where
+from sweeps.control import Controller
+from sweeps.files import Disk
+from sweeps.plan import Job, Plan
+from sweeps.rules import Rules
+
+RUNS = 10_000
+
+
+def told(capsys, text):
+    with capsys.disabled():
+        print(f"\n{text}")
+
+
+def test_planning_ten_thousand_runs(benchmark, capsys):
+    def memory():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+    def planned(seeds):
+        request = composition.request(["sweep=digits_quickstart", f"seed=range(0,{seeds})" if seeds > 1 else "seed=0"])
+        plan = Plan(jobs(request.experiments))
+        plan.describe({}, 1.0, 8)
+        return plan
+
+    begin = time.perf_counter()
+    planned(1)
+    hydra, before, begin = time.perf_counter() - begin, memory(), time.perf_counter()
+    plan = planned(RUNS // 6)
+    seconds = time.perf_counter() - begin
+    benchmark.pedantic(lambda: None, rounds=1)
+    benchmark.extra_info.update(runs=len(plan), seconds=seconds, hydra=hydra, megabytes=memory() - before)
+    told(capsys, f"planning {len(plan):,} runs: {seconds:.2f} s, of which the {hydra:.2f} s of a plan of one seed are Hydra's; "
+         f"{memory() - before:.0f} MB more")
+
+
+class Busy(Detached):
+    """A scheduler that has accepted everything: half of it runs."""
+
+    def room(self, wanted):
+        return wanted
+
+    def submit(self, attempts):
+        return [attempt.tag for attempt in attempts]
+
+    def poll(self, handles):
+        return {handle: Seen(Where.RUNNING if i % 2 else Where.QUEUED) for i, handle in enumerate(handles)}
+
+    def find(self, tags):
+        return {}
+
+
+@pytest.mark.parametrize("stage", ["all are to do and wait for one", "all are submitted"])
+def test_one_pass_over_ten_thousand_runs(stage, benchmark, capsys, tmp_path: Path):
+    plan = Plan([Job("root", "r", {}), *(Job(f"j{i}", "x", {"seed": i}, ("root",) if "wait" in stage else ())
+                                         for i in range(RUNS))])
+    control = Controller(plan, Busy(), Disk(tmp_path, "s"), tmp_path, "b", time.time, Rules(), lambda event: None)
+    begin = time.perf_counter()
+    control.begin()
+    start, begin = time.perf_counter() - begin, time.perf_counter()
+    control.step()
+    first = time.perf_counter() - begin
+    benchmark.pedantic(control.step, rounds=5)
+    told(capsys, f"{stage}: start {start:.2f} s, first pass {first:.2f} s, each later one {benchmark.stats.stats.median:.3f} s")
