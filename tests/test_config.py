@@ -234,7 +234,7 @@ def test_the_backend_is_chosen_by_name_and_does_not_change_a_run() -> None:
     assert slurm.settings["backend"]["partition"] == "gpu" and slurm.settings["backend"]["setup"] == ["module load cuda"]
     assert [job.id for job in jobs(slurm.experiments)] == [job.id for job in jobs(local.experiments)]
     assert backends.workers(config.request(["backend=debug"]).settings["backend"]) == 0
-    with pytest.raises(ConfigError, match="backend.workers"):
+    with pytest.raises(ConfigError, match=r"backend\.workers"):
         config.request(["backend=slurm", "backend.workers=2"])
     with pytest.raises(ConfigError, match=r"slurm.*Valid: debug, local, slurm"):
         config.request(["backend=slrm"])

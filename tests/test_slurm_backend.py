@@ -161,7 +161,7 @@ def test_a_queued_job_imports_the_code_of_its_submission(cluster, tmp_path, monk
 
 def test_the_tasks_of_a_job_on_two_nodes_are_one_run(with_accounting, tmp_path):
     made = attempt(tmp_path, "run")
-    (handle,) = backend(tmp_path, "fake_ranks:execute", nodes=2, tasks=2, memory="900M").submit([made])
+    backend(tmp_path, "fake_ranks:execute", nodes=2, tasks=2, memory="900M").submit([made])
     wait_until(lambda: record(made)["outcome"] == "done", 120, "the end of four ranks")
     ranks = [json.loads((made.folder / f"rank-{rank}.json").read_text()) for rank in range(4)]
     assert [rank["total"] for rank in ranks] == [[4.0, 6.0]] * 4
@@ -184,6 +184,14 @@ def test_excluded_nodes_are_avoided(with_accounting, tmp_path):
     (handle,) = slurm.submit([picky])
     wait_until(lambda: where(slurm, handle) == Where.GONE, 60, "its end")
     assert slurm.poll([handle])[handle].node == "n2"
+
+
+def test_a_job_that_a_broken_node_left_held_is_taken_out_of_the_queue(with_accounting, tmp_path, monkeypatch):
+    slurm, asked = backend(tmp_path), []
+    queue = ["7_0|PENDING||launch failed requeued held", "7_1|PENDING||JobHeldUser", "7_2|PENDING||Resources"]
+    monkeypatch.setattr(slurm_queries, "run", lambda *command: asked.append(command) or queue)
+    assert {each.where for each in slurm.poll(["7_0", "7_1", "7_2"]).values()} == {Where.QUEUED}
+    assert [command for command in asked if command[0] == "scancel"] == [("scancel", "--quiet", "7_0")]
 
 
 def test_no_cluster_is_one_clear_error(tmp_path, monkeypatch):
