@@ -47,6 +47,8 @@ def execute(plan: Plan, backend: Mapping[str, Any], out: Path, name: str, progre
     SweepError naming the key at fault.
     """
     if backend["name"] != "slurm":
+        if detach:
+            raise ConfigError(f"detach=true needs a cluster, and backend={backend['name']} ends with this command; remove it")
         return run_locally(plan, EXECUTE, out, workers(backend), progress, int(backend["attempts"]), int(backend["threads"]),
                            name=name)
     folder = Path(out).resolve() / "sweeps" / name

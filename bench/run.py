@@ -78,7 +78,11 @@ def _main(arguments: Sequence[str]) -> int:
     if again := reopen(out, plan):
         print(f"{again} finished runs are scored again under the new evaluation; nothing is trained twice.")
     with Display(plan, read_states(out, plan.ids), workers) as display:
-        outcome = backends.execute(plan, settings["backend"], out, name, display, bool(settings.get("detach", False)))
+        outcome = backends.execute(plan, settings["backend"], out, name, display, bool(settings["detach"]))
+    if outcome.detached:
+        print(f"{len(outcome.left)} runs are not finished and go on without this command. Give it again to continue; "
+              f"look at them with: python -m sweeps.status {folder}")
+        return 0
     table(out, name, listed, order, published)
     return _tell(outcome, arguments)
 

@@ -15,9 +15,9 @@ from daemons import end, wait_until
 
 ROOT = Path(__file__).parent.parent
 TRAINED = 13
-SWEEP = ["sweep=none", "method=lsd,meanflow,lmd,cd", "seed=0,1,2", "teacher.seed=0", "backbone.width=64", "backbone.depth=1",
-         "budget.images=6400", "budget.batch=64", "train.checkpoints=20", "evaluation.seeds=[0]", "evaluation.steps=[1,2]",
-         "evaluation.count=100"]
+SMALL = ["sweep=none", "backbone.width=64", "backbone.depth=1", "budget.images=6400", "budget.batch=64", "train.checkpoints=20",
+         "evaluation.seeds=[0]", "evaluation.steps=[1,2]", "evaluation.count=100"]
+SWEEP = [*SMALL, "method=lsd,meanflow,lmd,cd", "seed=0,1,2", "teacher.seed=0"]
 LOCAL = ["backend.workers=2"]
 SLURM = ["backend=slurm", "backend.partition=cpu", "backend.memory=900M", "backend.time=30", "backend.interval=1"]
 PATIENCE = 300
@@ -108,6 +108,21 @@ def test_with_everything_going_wrong_the_numbers_are_the_same(slurm, undisturbed
     for victim in trouble.victims:
         assert sum(run == victim for run, *_ in started) > 1, f"{victim} was disturbed and started once:\n{told}"
     assert "SIGUSR2" in told and "SIGTERM" in told and "ended without a word" in told
+
+
+def test_jobs_go_on_without_a_controller_and_the_same_command_shows_them(slurm, tmp_path):
+    line = [sys.executable, "-m", "bench.run", *SMALL, "method=lsd", *SLURM, f"out={tmp_path}"]
+
+    def run(*more):
+        done = subprocess.run([*line, *more], cwd=ROOT, env=slurmbox.client(slurm), capture_output=True, text=True,
+                              timeout=PATIENCE)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    assert "python -m sweeps.status" in run("detach=true")
+    (folder,) = (tmp_path / "runs").glob("lsd-*")
+    wait_until(lambda: (folder / "evals.jsonl").exists(), PATIENCE, "the rows of a run that nobody looks after")
+    assert "held-out data" in run() and len(list((folder / "attempts").iterdir())) == 1
 
 
 class Trouble:
