@@ -106,6 +106,15 @@ def free_ports(count, first=20000, last=30000):
     raise BoxError(f"no {count} neighbouring free ports between {first} and {last}")
 
 
+def accepts(port):
+    """Whether somebody listens on a loopback port."""
+    try:
+        socket.create_connection(("127.0.0.1", port), 1).close()
+    except OSError:
+        return False
+    return True
+
+
 def _taken(port):
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

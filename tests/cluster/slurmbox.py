@@ -19,7 +19,21 @@ import sys
 import time
 from pathlib import Path
 
-from daemons import BoxError, alive, call, end, environment, exists, find, free_ports, processes, require, succeeds, wait_until
+from daemons import (
+    BoxError,
+    accepts,
+    alive,
+    call,
+    end,
+    environment,
+    exists,
+    find,
+    free_ports,
+    processes,
+    require,
+    succeeds,
+    wait_until,
+)
 
 PROGRAMS = {"munged": "munge", "slurmctld": "slurmctld", "slurmd": "slurmd", "sbatch": "slurm-client"}
 ACCOUNTING = {"slurmdbd": "slurmdbd", "mariadbd": "mariadb-server", "mariadb-install-db": "mariadb-server"}
@@ -217,18 +231,10 @@ def _start_database(folder, port):
              "--bind-address=127.0.0.1", f"--port={port + 2}", f"--pid-file={folder}/mariadbd.pid", f"--init-file={first}",
              "--innodb-buffer-pool-size=64M", "--innodb-flush-log-at-trx-commit=0"],
             stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True)
-    wait_until(lambda: _accepts(port + 2), 60, "MariaDB", log)
+    wait_until(lambda: accepts(port + 2), 60, "MariaDB", log)
     call([find("slurmdbd")], folder / "log/start.log", env=client(folder))
     wait_until(lambda: succeeds([find("sacctmgr"), "-n", "show", "cluster"], env=client(folder)), 60, "slurmdbd",
                folder / "log/slurmdbd.log")
-
-
-def _accepts(port):
-    try:
-        socket.create_connection(("127.0.0.1", port), 1).close()
-    except OSError:
-        return False
-    return True
 
 
 def _resolvable(names):
