@@ -6,6 +6,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from bench.micro_batch import smaller
 from methods.registry import ConfigError, nearest
 from sweeps import snapshot
 from sweeps.backend import Progress
@@ -50,12 +51,13 @@ def execute(plan: Plan, backend: Mapping[str, Any], out: Path, name: str, progre
         if detach:
             raise ConfigError(f"detach=true needs a cluster, and backend={backend['name']} ends with this command; remove it")
         return run_locally(plan, EXECUTE, out, workers(backend), progress, int(backend["attempts"]), int(backend["threads"]),
-                           name=name)
+                           name=name, smaller=smaller)
     folder = Path(out).resolve() / "sweeps" / name
     cluster = Slurm(EXECUTE, folder / "slurm", site(backend), snapshot.take(PACKAGES, folder / "code"),
                     int(backend["threads"]), f"fewstep-{name}", float(backend["interval"]))
     rules = Rules(attempts=int(backend["attempts"]))
-    return reconcile(plan, cluster, Path(out).resolve(), name, progress, rules, detach=detach)
+    return reconcile(plan, cluster, Path(out).resolve(), name, progress, rules, detach=detach,
+                     smaller=smaller)
 
 
 def site(backend: Mapping[str, Any]) -> Site:

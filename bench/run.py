@@ -8,6 +8,7 @@
 Running the same command again continues where it stopped; finished runs are not repeated.
 """
 
+import math
 import sys
 import warnings
 from collections.abc import Sequence
@@ -58,9 +59,10 @@ def _main(arguments: Sequence[str]) -> int:
     if settings["plan"]:
         rate, source = seconds_per_gflop(out, plan.jobs, request.experiments[0])
         print(plan.describe(read_states(out, plan.ids), rate, workers))
-        hours = sum(job.cost for job in plan.todo(read_states(out, plan.ids))) / SUSTAINED["cuda"] / 3600
+        hours = price(plan, out)
         print(f"Cost: {source}. On GPUs that sustain {SUSTAINED['cuda'] / 1000:.0f} TFLOP/s: about {hours:,.1f} GPU-hours.")
         return 0
+    _agree(price(plan, out), settings["backend"]["max_gpu_hours"])
     _check_writable(out)
     folder = out / "sweeps" / name
     order = list(dict.fromkeys(job.label for job in plan if job.listed))
@@ -85,6 +87,26 @@ def _main(arguments: Sequence[str]) -> int:
         return 0
     table(out, name, listed, order, published)
     return _tell(outcome, arguments)
+
+
+def price(plan: Plan, out: Path) -> float:
+    """GPU-hours of what is still to do, on GPUs that sustain `SUSTAINED`."""
+    from bench.jobs import SUSTAINED
+
+    return sum(job.cost for job in plan.todo(read_states(out, plan.ids))) / SUSTAINED["cuda"] / 3600
+
+
+def _agree(hours: float, limit: float | None) -> None:
+    """Ask before a sweep that costs more than backend.max_gpu_hours; raise ConfigError on a no, or if nobody can answer."""
+    if limit is None or hours <= float(limit):
+        return
+    text = f"this would take about {hours:,.1f} GPU-hours, more than backend.max_gpu_hours={limit}"
+    if sys.stdin is not None and sys.stdin.isatty():
+        if input(f"{text}. Go on? [y/N] ").strip().lower() in ("y", "yes"):
+            return
+        raise ConfigError(f"{text}; nothing was started")
+    raise ConfigError(f"{text}; see plan=true, then go on with "
+                      f"backend.max_gpu_hours={math.ceil(hours)}")
 
 
 def table(out: Path, name: str, runs: Sequence[str], order: list[str], published: str | None = None) -> None:

@@ -8,6 +8,7 @@ so the whole scheduler is tested without training anything.
     rules.py      what an attempt's end means (pure)  failures.py  exceptions -> kinds of failure
     book.py       the journal as knowledge            files.py     the files of a sweep
     control.py    one pass of the controller          engine.py    the reconcile loop around it
+    tracker.py    what it knows and writes down
     lease.py      one controller on all hosts         writer.py    one writer per run folder
     backend.py    the seam to what executes           simulated.py a cluster with a clock, for tests
     local.py      worker processes of this machine    worker.py    one run inside such a process

@@ -18,12 +18,13 @@ from types import FrameType
 
 from sweeps.backend import Backend, Info, Progress, Reported, Source, SweepError, Tick
 from sweeps.book import Book
-from sweeps.control import Controller, Smaller
+from sweeps.control import Controller
 from sweeps.files import Disk
 from sweeps.lease import LENGTH, Lease
 from sweeps.plan import Plan
 from sweeps.rules import Rules
 from sweeps.states import State
+from sweeps.tracker import Smaller
 
 GRACE = 30.0
 """Seconds a run has to reach a step boundary and save itself after it was asked to stop."""

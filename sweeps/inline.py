@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from sweeps.backend import Attempt, Execute, Info, Progress, Seen, Source, Where
-from sweeps.control import Smaller
 from sweeps.engine import Outcome, reconcile
 from sweeps.plan import Plan
 from sweeps.recorder import Recorder
 from sweeps.rules import Rules
+from sweeps.tracker import Smaller
 from sweeps.worker import record
 
 

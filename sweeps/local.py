@@ -16,11 +16,11 @@ from pathlib import Path
 
 from sweeps import worker
 from sweeps.backend import Attempt, Info, Progress, Seen, Source, SweepError, Where
-from sweeps.control import Smaller
 from sweeps.engine import GRACE, Outcome, reconcile
 from sweeps.inline import run_inline
 from sweeps.plan import Plan
 from sweeps.rules import Rules
+from sweeps.tracker import Smaller
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 POLL = 0.2

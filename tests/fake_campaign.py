@@ -18,7 +18,8 @@ def jobs(count, seed, length=(300, 3000)):
     draw = random.Random(seed)
     made = []
     for i in range(count):
-        parents = () if i < 8 or draw.random() < 0.3 else (f"j{draw.randrange(max(1, i // 4))}",)
+        some = {f"j{draw.randrange(i // 4 + 1)}" for _ in range(draw.randint(1, 2))}
+        parents = () if i < 8 or draw.random() < 0.3 else tuple(sorted(some))
         size = draw.randint(*length)
         made.append(Job(f"j{i}", f"j{i}", {"length": size, "seed": seed}, parents, cost=size))
     return made
@@ -39,7 +40,7 @@ class Campaign:
 
     def controller(self):
         if self.crashes and self.random.random() < 0.8:
-            self.files.crash_after = self.random.randint(0, 6 * len(self.plan))
+            self.files.crash_after = self.random.randint(0, 2 * len(self.plan))
         source = self.source() if self.source else None
         return Controller(self.plan, self.cluster, self.files, Path("/out"), "sim", lambda: self.cluster.now, self.rules,
                           self.events.append, source, smaller)

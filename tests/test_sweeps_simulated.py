@@ -78,7 +78,7 @@ def test_a_hundred_jobs_in_far_worse_weather(seed):
 
 
 def test_the_same_history_leads_to_the_same_decisions():
-    first, second = (Campaign(jobs(200, 5), 5).run() for _ in range(2))
+    first, second = (Campaign(jobs(200, 6), 6).run() for _ in range(2))
     assert first.files.lines == second.files.lines and first.events == second.events and first.killed == second.killed > 0
 
 

@@ -93,6 +93,14 @@ def environment(pid):
     return dict(entry.decode(errors="replace").split("=", 1) for entry in entries if b"=" in entry)
 
 
+def has_open(pid, end):
+    """Whether a process has a file open whose path ends so."""
+    try:
+        return any(os.readlink(file).endswith(end) for file in Path(f"/proc/{pid}/fd").iterdir())
+    except OSError:
+        return False
+
+
 def processes():
     """The PIDs of all processes."""
     return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
