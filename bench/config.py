@@ -22,7 +22,7 @@ from methods.registry import ConfigError, nearest
 from sweeps.spec import expand, one_at_a_time
 
 CONF = Path(__file__).parent / "conf"
-GROUPS = ("data", "backbone", "method", "sweep")
+GROUPS = ("data", "backbone", "method", "sweep", "backend")
 Config = dict[str, Any]
 
 

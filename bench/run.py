@@ -9,7 +9,6 @@ Running the same command again continues where it stopped; finished runs are not
 """
 
 import math
-import os
 import sys
 import warnings
 from collections.abc import Mapping, Sequence
@@ -19,8 +18,8 @@ from typing import Any
 import hydra
 from omegaconf import DictConfig
 
+from bench import backends
 from bench import config as composition
-from bench.micro_batch import smaller
 from methods.registry import ConfigError
 from results import archive, beside, report
 from results.labels import relabelled
@@ -31,7 +30,6 @@ from results.store import RUN_FILE, StoreError, load_runs, read_rows, write_json
 from results.tuned import write as write_trials
 from sweeps.backend import SweepError
 from sweeps.engine import Outcome
-from sweeps.local import run as run_locally
 from sweeps.plan import Plan, PlanError
 from sweeps.progress import Display
 from sweeps.states import read_states
@@ -64,7 +62,7 @@ def _main(arguments: Sequence[str]) -> int:
     plan = Plan(search.references if search else jobs(request.experiments))
     # A single experiment is named by its run, so that two of them can go on side by side.
     name = settings["sweep"]["name"] if search or len(request.experiments) > 1 else plan.jobs[-1].id
-    workers = _workers(settings["backend"])
+    workers = backends.workers(settings["backend"])
     if settings["plan"]:
         if search:
             plan = Plan(search.preview())
@@ -92,9 +90,12 @@ def _main(arguments: Sequence[str]) -> int:
     if again := reopen(out, plan):
         print(f"{again} finished runs are scored again under the new evaluation; nothing is trained twice.")
     with Display(plan, read_states(out, plan.ids), workers) as display:
-        outcome = run_locally(plan, "bench.job:execute", out, workers, display, int(settings["backend"]["attempts"]),
-                              int(settings["backend"]["threads"]), name=name, smaller=smaller,
-                              source=search.search if search else None)
+        outcome = backends.execute(plan, settings["backend"], out, name, display, bool(settings["detach"]),
+                                   search.search if search else None)
+    if outcome.detached:
+        print(f"{len(outcome.left)} runs are not finished and go on without this command. Give it again to continue; "
+              f"look at them with: python -m sweeps.status {folder}")
+        return 0
     if search:
         listing = _listing(Plan([*plan, *search.winners()]), [], out)
         listing |= {"tuned": search.about()}
@@ -175,19 +176,6 @@ def _tell(outcome: Outcome, arguments: Sequence[str]) -> int:
         print(f"interrupted; nothing is lost. Continue with: {command}", file=sys.stderr)
         return 130
     return 1 if outcome.failed or outcome.skipped else 0
-
-
-def _workers(backend: dict[str, Any]) -> int:
-    if backend["name"] != "local":
-        raise ConfigError(f"backend.name={backend['name']} is not valid. Valid: local")
-    if backend["workers"] is not None:
-        return int(backend["workers"])
-    import torch
-
-    processes = max(1, int(backend["processes"]))
-    if torch.cuda.is_available() and backend["device"] in ("auto", "cuda"):
-        return max(1, torch.cuda.device_count() // processes)
-    return max(1, (os.cpu_count() or 1) // (processes * max(1, int(backend["threads"]))))
 
 
 def _check_writable(out: Path) -> None:

@@ -13,6 +13,8 @@ so the whole scheduler is tested without training anything.
     backend.py    the seam to what executes           simulated.py a cluster with a clock, for tests
     local.py      worker processes of this machine    worker.py    one run inside such a process
     inline.py     runs in this process                attempt.py   one run as a job of a cluster
+    slurm.py      arrays on a Slurm cluster           slurm_queries.py  what Slurm says of jobs
+    slurm_job.py  the inside of a Slurm job           snapshot.py   the code that jobs import
     recorder.py   what a job writes of an attempt     requests.py  cancel and retry, as files
     status.py, cancel.py, retry.py, clean.py          commands that work from files alone
     describe.py   a plan as text                      progress.py  what the person in front of the screen sees

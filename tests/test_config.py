@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bench import config, experiment
+from bench import backends, config, experiment
 from bench.jobs import jobs
 from methods.registry import ConfigError
 from sweeps.plan import Plan
@@ -225,3 +225,24 @@ def test_nested_knobs_reach_the_teacher_that_has_them() -> None:
 def test_points_that_the_command_line_makes_equal_are_one_row() -> None:
     made = Plan(jobs(config.request(["sweep=mixture_all_methods", "method=lmd", "seed=0", "teacher.method=exact"]).experiments))
     assert [job.label for job in made if job.listed] == ["lmd"]
+
+
+def test_the_backend_is_chosen_by_name_and_does_not_change_a_run() -> None:
+    local = config.request(["sweep=none", "backend.workers=2"])
+    slurm = config.request(["sweep=none", "backend=slurm", "backend.partition=gpu", "backend.setup=['module load cuda']"])
+    assert local.settings["backend"]["workers"] == 2 and "partition" not in local.settings["backend"]
+    assert slurm.settings["backend"]["partition"] == "gpu" and slurm.settings["backend"]["setup"] == ["module load cuda"]
+    assert [job.id for job in jobs(slurm.experiments)] == [job.id for job in jobs(local.experiments)]
+    assert backends.workers(config.request(["backend=debug"]).settings["backend"]) == 0
+    with pytest.raises(ConfigError, match=r"backend\.workers"):
+        config.request(["backend=slurm", "backend.workers=2"])
+    with pytest.raises(ConfigError, match=r"slurm.*Valid: debug, local, slurm"):
+        config.request(["backend=slrm"])
+
+
+@pytest.mark.parametrize(("argument", "says"), [
+    ("backend.time=4:00", "minutes"), ("backend.nodes=0", "backend.nodes=0"), ("backend.setup=module", "list"),
+    ("backend.sbatch=[exclusive]", "--exclusive"), ("backend.gpus=a100", "backend.gpus")])
+def test_what_a_cluster_is_asked_for_is_checked_before_it_is_asked(argument: str, says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        backends.site(config.request(["backend=slurm", argument]).settings["backend"])

@@ -31,7 +31,8 @@ def client(slurm, monkeypatch):
 
 def test_a_job_runs_on_two_nodes_at_once(client, tmp_path):
     executor = submitit.SlurmExecutor(tmp_path)
-    executor.update_parameters(nodes=2, ntasks_per_node=1, mem="200MB", time=15, setup=[f"export PYTHONPATH={HERE}:{HERE}/cluster"])
+    setup = [f"export PYTHONPATH={HERE}:{HERE}/cluster"]
+    executor.update_parameters(nodes=2, ntasks_per_node=1, mem="200MB", time=15, setup=setup)
     (first_nodes, first, zero), (_, second, one) = executor.submit(where).results()
     assert {first, second} == set(first_nodes) and len(first_nodes) == 2 and (zero, one) == (0, 1)
 

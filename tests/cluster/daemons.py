@@ -93,6 +93,14 @@ def environment(pid):
     return dict(entry.decode(errors="replace").split("=", 1) for entry in entries if b"=" in entry)
 
 
+def has_open(pid, end):
+    """Whether a process has a file open whose path ends so."""
+    try:
+        return any(os.readlink(file).endswith(end) for file in Path(f"/proc/{pid}/fd").iterdir())
+    except OSError:
+        return False
+
+
 def processes():
     """The PIDs of all processes."""
     return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
@@ -104,6 +112,15 @@ def free_ports(count, first=20000, last=30000):
         if not any(_taken(port) for port in range(base, base + count)):
             return base
     raise BoxError(f"no {count} neighbouring free ports between {first} and {last}")
+
+
+def accepts(port):
+    """Whether somebody listens on a loopback port."""
+    try:
+        socket.create_connection(("127.0.0.1", port), 1).close()
+    except OSError:
+        return False
+    return True
 
 
 def _taken(port):

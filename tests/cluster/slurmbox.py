@@ -19,7 +19,8 @@ import sys
 import time
 from pathlib import Path
 
-from daemons import BoxError, alive, call, end, environment, exists, find, free_ports, processes, require, succeeds, wait_until
+import daemons
+from daemons import BoxError, alive, call, end, environment, exists, find, processes, require, succeeds, wait_until
 
 PROGRAMS = {"munged": "munge", "slurmctld": "slurmctld", "slurmd": "slurmd", "sbatch": "slurm-client"}
 ACCOUNTING = {"slurmdbd": "slurmdbd", "mariadbd": "mariadb-server", "mariadb-install-db": "mariadb-server"}
@@ -57,7 +58,8 @@ PreemptMode=REQUEUE
 # Job numbers that no earlier cluster of this computer has used, so that no old file can be taken for a new job's.
 FirstJobId={first}
 MaxArraySize={arrays}
-ReturnToService=2
+# A node that was silent returns by itself; one that was set down stays so until it is resumed.
+ReturnToService=1
 SlurmdTimeout=6
 KillWait=3
 MinJobAge={remember}
@@ -99,7 +101,7 @@ def start(folder, nodes=2, cpus=2, accounting=False, arrays=1001, remember=300):
         (folder / name).mkdir(parents=True, exist_ok=True)
     names = [f"n{i + 1}" for i in range(nodes)]
     _resolvable(names)
-    port = free_ports(PORTS)
+    port = daemons.free_ports(PORTS)
     _write_config(folder, names, cpus, accounting, port, arrays, remember)
     try:
         _start_munge(folder)
@@ -122,7 +124,7 @@ def start_node(folder, name):
 def node_processes(folder, name):
     """The PIDs of a node's daemon and of everything its jobs run, daemon first: what goes when a node loses power."""
     mine = [pid for pid in job_processes(folder)
-            if environment(pid).get("SLURMD_NODENAME") == name or _logs_to(pid, f"slurmd.{name}.log")]
+            if environment(pid).get("SLURMD_NODENAME") == name or daemons.has_open(pid, f"/log/slurmd.{name}.log")]
     daemon = alive(Path(folder) / f"slurmd.{name}.pid", "slurmd")
     return ([daemon] if daemon else []) + mine
 
@@ -216,18 +218,10 @@ def _start_database(folder, port):
              "--bind-address=127.0.0.1", f"--port={port + 2}", f"--pid-file={folder}/mariadbd.pid", f"--init-file={first}",
              "--innodb-buffer-pool-size=64M", "--innodb-flush-log-at-trx-commit=0"],
             stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True)
-    wait_until(lambda: _accepts(port + 2), 60, "MariaDB", log)
+    wait_until(lambda: daemons.accepts(port + 2), 60, "MariaDB", log)
     call([find("slurmdbd")], folder / "log/start.log", env=client(folder))
     wait_until(lambda: succeeds([find("sacctmgr"), "-n", "show", "cluster"], env=client(folder)), 60, "slurmdbd",
                folder / "log/slurmdbd.log")
-
-
-def _accepts(port):
-    try:
-        socket.create_connection(("127.0.0.1", port), 1).close()
-    except OSError:
-        return False
-    return True
 
 
 def _resolvable(names):
@@ -265,14 +259,6 @@ def job_processes(folder):
 def _is_step(pid):
     try:
         return Path(f"/proc/{pid}/comm").read_text().startswith("slurmstepd")
-    except OSError:
-        return False
-
-
-def _logs_to(pid, name):
-    """Whether a process has this log open: a step's supervisor names its node nowhere else."""
-    try:
-        return any(os.readlink(file).endswith(f"/log/{name}") for file in Path(f"/proc/{pid}/fd").iterdir())
     except OSError:
         return False
 

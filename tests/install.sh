@@ -1,8 +1,8 @@
 #!/bin/sh
-# Installs what the cluster tests start: Slurm with its accounting, PostgreSQL, and a browser for the page's tests.
+# Installs what the tests start: Slurm with its accounting, PostgreSQL, a browser for the page and LaTeX for the tables.
 # Debian or Ubuntu, as root. What is there already is left as it is; nothing starts by itself.
 set -eu
-packages="munge slurmctld slurmd slurm-client slurmdbd mariadb-server postgresql chromium"
+packages="munge slurmctld slurmd slurm-client slurmdbd mariadb-server postgresql chromium texlive-latex-recommended"
 wanted=""
 for package in $packages; do
     dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q '^install ok installed$' || wanted="$wanted $package"

@@ -1,0 +1,85 @@
+"""From the settings under `backend` to what executes a plan: this process, worker processes, or a cluster."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from bench.micro_batch import smaller
+from methods.registry import ConfigError, nearest
+from sweeps import snapshot
+from sweeps.backend import Progress, Source
+from sweeps.engine import Outcome, reconcile
+from sweeps.local import run as run_locally
+from sweeps.plan import Plan
+from sweeps.rules import Rules
+from sweeps.slurm import Site, Slurm
+
+EXECUTE = "bench.job:execute"
+PACKAGES = ("methods", "results", "sweeps", "bench")
+NAMES = ("local", "slurm", "debug")
+
+
+def workers(backend: Mapping[str, Any]) -> int:
+    """How many runs go on at a time, as far as it is known: 0 for one after another in this process; on a cluster what
+    `backend.jobs` allows, else 1, and the site decides."""
+    if backend["name"] not in NAMES:
+        raise nearest("backend.name", backend["name"], NAMES)
+    if backend["name"] == "debug":
+        return 0
+    if backend["name"] == "slurm":
+        return site(backend).jobs or 1
+    if backend["workers"] is not None:
+        return int(backend["workers"])
+    import torch
+
+    processes = max(1, int(backend.get("processes", 1)))
+    if torch.cuda.is_available() and backend["device"] in ("auto", "cuda"):
+        return max(1, torch.cuda.device_count() // processes)
+    return max(1, (os.cpu_count() or 1) // (processes * max(1, int(backend["threads"]))))
+
+
+def execute(plan: Plan, backend: Mapping[str, Any], out: Path, name: str, progress: Progress | None = None,
+            detach: bool = False, source: Source | None = None) -> Outcome:
+    """Executes what is left of the plan under `out` as the sweep `name`; see `sweeps.engine.reconcile`.
+
+    source: a search that lets the plan grow.
+
+    A cluster's jobs run a copy of the code as it is now, kept under `<out>/sweeps/<name>/code`. Raises ConfigError or
+    SweepError naming the key at fault.
+    """
+    if backend["name"] != "slurm":
+        if detach:
+            raise ConfigError(f"detach=true needs a cluster, and backend={backend['name']} ends with this command; remove it")
+        return run_locally(plan, EXECUTE, out, workers(backend), progress, int(backend["attempts"]), int(backend["threads"]),
+                           name=name, source=source, smaller=smaller)
+    folder = Path(out).resolve() / "sweeps" / name
+    cluster = Slurm(EXECUTE, folder / "slurm", site(backend), snapshot.take(PACKAGES, folder / "code"),
+                    int(backend["threads"]), f"fewstep-{name}", float(backend["interval"]))
+    rules = Rules(attempts=int(backend["attempts"]))
+    return reconcile(plan, cluster, Path(out).resolve(), name, progress, rules, source=source, detach=detach,
+                     smaller=smaller)
+
+
+def site(backend: Mapping[str, Any]) -> Site:
+    """What jobs ask for. Raises ConfigError for a value of the wrong kind."""
+    chosen = {each.name: backend[each.name] for each in fields(Site)}
+    for key in ("time", "nodes", "tasks", "signal", "array"):
+        _check(key, chosen[key], 1)
+    for key in ("gpus", "cpus", "parallel", "jobs"):
+        if chosen[key] is not None:
+            _check(key, chosen[key], 0 if key == "gpus" else 1)
+    for key in ("sbatch", "setup"):
+        if not isinstance(chosen[key], list) or not all(isinstance(line, str) for line in chosen[key]):
+            raise ConfigError(f"backend.{key}={chosen[key]!r} is not a list of texts, for example backend.{key}=['...']")
+    for option in chosen["sbatch"]:
+        if not option.startswith("-"):
+            raise ConfigError(f"backend.sbatch: {option!r} is not an option of sbatch; write for example '--{option}'")
+    return Site(**chosen)
+
+
+def _check(key: str, value: Any, least: int) -> None:
+    unit = " minutes" if key == "time" else ""
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ConfigError(f"backend.{key}={value!r} must be a whole number{unit and f' of{unit}'}, at least {least}")

@@ -1,0 +1,213 @@
+"""The backend of a Slurm cluster: arrays through submitit, states from the queue, nothing remembered that is not in a file.
+
+submitit writes the batch script and the arrays. Its pickled results, its signals and its requeueing are not relied upon:
+a job says what becomes of it in its run folder (`sweeps.attempt`), and continues from its newest whole checkpoint.
+
+A batch is one call of sbatch. Its name, in `<folder>/batches/<name>.json` before the call and in the queue after it, is how a
+controller that died between the two finds its jobs again.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shlex
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import submitit
+from submitit.core.utils import FailedJobError, FailedSubmissionError
+
+from results.store import write_json
+from sweeps import slurm_queries as queries
+from sweeps.backend import Attempt, Detached, Seen, SweepError, Where
+from sweeps.slurm_job import CANCELLED, task
+
+SETTLE = 15.0
+"""Seconds after a call of sbatch in which its job may still turn up: the call goes on when its controller is killed."""
+BUSY = ("timed out", "unable to contact", "temporarily", "connection refused", "submit limit", "submitjob", "job limit",
+        "transport endpoint", "zero bytes", "backup controller", "slurmctld is not responding")
+"""Words of an sbatch that may work later. Anything else would fail again."""
+KEYS = {"partition": "partition", "account": "account", "qos": "qos", "feature": "constraint", "constraint": "constraint",
+        "time limit": "time", "memory": "memory", "gres": "gpus", "gpu": "gpus", "node count": "nodes", "cpu": "cpus",
+        "node configuration": "nodes, backend.gpus, backend.memory or backend.constraint", "array": "array",
+        "option": "sbatch"}
+
+
+@dataclass(frozen=True)
+class Site:
+    """What each job asks for; None leaves it to the site. Keys are those of `backend` in the configuration.
+
+    time: minutes. memory: per node, as sbatch writes it ("16G"). gpus, tasks: per node. cpus: per task. signal: seconds
+    before the time limit at which a job is told to save itself. sbatch: further options ("--exclusive"). setup: shell lines
+    before the job. array: tasks in one array at most, also bounded by the site's MaxArraySize. parallel: tasks of one array
+    that run at a time. jobs: queued and running at most. requeue: a job that was told to save itself puts itself back into
+    the queue, and Slurm repeats it after the loss of a node; False leaves both to the controller.
+    """
+
+    partition: str | None = None
+    account: str | None = None
+    constraint: str | None = None
+    qos: str | None = None
+    time: int = 240
+    memory: str | None = None
+    gpus: int | None = None
+    nodes: int = 1
+    tasks: int = 1
+    cpus: int | None = None
+    signal: int = 120
+    sbatch: Sequence[str] = ()
+    setup: Sequence[str] = ()
+    array: int = 1000
+    parallel: int | None = None
+    jobs: int | None = None
+    requeue: bool = True
+
+
+class Slurm(Detached):
+    """Jobs of one sweep on the cluster that this machine's Slurm commands talk to."""
+
+    def __init__(self, execute: str, folder: Path, site: Site, code: Path | None = None, threads: int = 1,
+                 name: str = "fewstep", interval: float = Detached.interval) -> None:
+        """execute: "package.module:function", see `backend.Execute`. folder: for batches and logs, seen by all nodes.
+
+        code: a folder that comes first on PYTHONPATH (`sweeps.snapshot`). threads: what OMP_NUM_THREADS is in a task.
+        name: how the jobs are called in the queue, with the batch behind it. Raises SweepError where there is no Slurm.
+        """
+        self._execute, self._site, self._name = execute, site, name
+        self._folder = Path(folder).resolve()
+        # Options may stand in the script as long as no command has come.
+        self._setup = [*(f"#SBATCH {option}" for option in site.sbatch), *_environment(code, threads), *site.setup]
+        self._accounting = queries.Accounting()
+        self._live: set[str] = set()
+        self._batches: dict[str, dict[str, Any]] = {}
+        self.interval = interval
+        try:
+            self._array = max(1, min(site.array, queries.max_array_size()))
+            self._executor()  # wrong settings are an error now, not at the first submission
+        except (queries.Silent, RuntimeError, ValueError) as error:
+            raise SweepError(f"backend=slurm: {str(error).splitlines()[0]}; is this a machine of the cluster?") from error
+
+    def room(self, wanted: int) -> int:
+        return wanted if self._site.jobs is None else max(0, min(wanted, self._site.jobs - len(self._live)))
+
+    def submit(self, attempts: Sequence[Attempt]) -> list[str | None]:
+        handles: dict[str, str | None] = {}
+        for excluded in dict.fromkeys(attempt.exclude for attempt in attempts):
+            alike = [attempt for attempt in attempts if attempt.exclude == excluded]
+            for start in range(0, len(alike), self._array):
+                handles |= self._submit(alike[start:start + self._array], excluded)
+        self._live |= {handle for handle in handles.values() if handle}
+        return [handles[attempt.tag] for attempt in attempts]
+
+    def poll(self, handles: Sequence[str]) -> Mapping[str, Seen]:
+        found = queries.look(handles, self._accounting)
+        if stuck := [handle for handle, seen in found.items() if queries.is_stuck(seen)]:
+            _tell(*stuck)
+        self._live |= {handle for handle, seen in found.items() if seen.where != Where.GONE}
+        self._live -= {handle for handle, seen in found.items() if seen.where == Where.GONE}
+        return found
+
+    def cancel(self, handles: Sequence[str], now: bool = False) -> None:
+        marks = self._folder / CANCELLED
+        marks.mkdir(parents=True, exist_ok=True)
+        for handle in handles:
+            (marks / handle).touch()  # it must not requeue itself
+        for start in range(0, len(handles), queries.CHUNK):
+            some = handles[start:start + queries.CHUNK]
+            if now:
+                _tell("--full", "--signal=KILL", *some)
+                _tell(*some)
+            else:
+                _tell("--state=PENDING", *some)
+                _tell("--state=RUNNING", "--signal=USR2", *some)
+
+    def logs(self, handle: str) -> Path | None:
+        file = self._folder / f"{handle}_0_log.out"
+        return file if file.exists() else None
+
+    def find(self, tags: Sequence[str]) -> Mapping[str, str]:
+        batches = {tag: batch for batch in self._read_batches().values() for tag in batch["tags"]}
+        mine = {tag: batches[tag] for tag in tags if tag in batches}
+        unknown = {batch["name"] for batch in mine.values() if batch["number"] is None}
+        numbers = queries.named(unknown, self._accounting) if unknown else {}
+        found: dict[str, str] = {}
+        for tag, batch in mine.items():
+            number = batch["number"] or numbers.get(batch["name"])
+            if number is not None:
+                found[tag] = _handle(number, batch["tags"].index(tag), len(batch["tags"]))
+            elif time.time() - batch["time"] < SETTLE:
+                raise OSError(f"the answer to the submission of {tag} was lost a moment ago; it may still turn up")
+        return found
+
+    def _submit(self, attempts: Sequence[Attempt], excluded: Sequence[str]) -> dict[str, str | None]:
+        batch = {"name": f"{self._name}.{secrets.token_hex(5)}", "time": time.time(), "number": None,
+                 "tags": [attempt.tag for attempt in attempts]}
+        file = self._folder / "batches" / f"{batch['name']}.json"
+        write_json(file, batch)
+        calls = [partial(task, self._execute, str(attempt.folder), attempt.number, str(self._folder), self._site.requeue)
+                 for attempt in attempts]
+        try:
+            jobs = self._executor(str(batch["name"]), excluded).submit_array(calls)
+        except (FailedJobError, FailedSubmissionError, OSError) as error:
+            if not any(word in str(error).lower() for word in BUSY):
+                raise SweepError(_blame(str(error))) from error
+            self._batches[str(batch["name"])] = batch
+            return {attempt.tag: None for attempt in attempts}
+        batch["number"] = jobs[0].job_id.split("_")[0]
+        write_json(file, batch)
+        self._batches[str(batch["name"])] = batch
+        return {attempt.tag: job.job_id for attempt, job in zip(attempts, jobs, strict=True)}
+
+    def _executor(self, name: str = "fewstep", excluded: Sequence[str] = ()) -> submitit.SlurmExecutor:
+        """Slurm by name: left to choose, submitit takes a machine without srun for a cluster of its own."""
+        site = self._site
+        executor = submitit.SlurmExecutor(self._folder)
+        options = {
+            "job_name": name, "partition": site.partition, "account": site.account, "constraint": site.constraint,
+            "qos": site.qos, "mem": site.memory, "gpus_per_node": site.gpus, "cpus_per_task": site.cpus,
+            "exclude": ",".join(excluded) or None,
+        }
+        executor.update_parameters(
+            time=site.time, nodes=site.nodes, ntasks_per_node=site.tasks, signal_delay_s=site.signal, setup=self._setup,
+            array_parallelism=site.parallel or self._array, stderr_to_stdout=True,
+            srun_args=["--kill-on-bad-exit=1"],  # else the other tasks of a run wait for a dead one
+            additional_parameters={"requeue" if site.requeue else "no-requeue": True},
+            **{key: value for key, value in options.items() if value is not None},
+        )
+        return executor
+
+    def _read_batches(self) -> dict[str, dict[str, Any]]:
+        for file in (self._folder / "batches").glob("*.json"):
+            if file.stem not in self._batches:
+                self._batches[file.stem] = json.loads(file.read_text(encoding="utf-8"))
+        return self._batches
+
+
+def _environment(code: Path | None, threads: int) -> list[str]:
+    # Python would put the folder in which the sweep was started before everything: the live checkout, as a rule.
+    lines = [f"export OMP_NUM_THREADS={threads} MKL_NUM_THREADS={threads} OPENBLAS_NUM_THREADS={threads}"]
+    if code is not None:
+        lines += [f"export PYTHONPATH={shlex.quote(str(code))}${{PYTHONPATH:+:$PYTHONPATH}}", "export PYTHONSAFEPATH=1"]
+    return lines
+
+
+def _handle(number: str, index: int, size: int) -> str:
+    return number if size == 1 else f"{number}_{index}"
+
+
+def _tell(*arguments: str) -> None:
+    with suppress(queries.Silent):  # an ended job, or a busy Slurm: the loop looks again and asks again
+        queries.run("scancel", "--quiet", *arguments)
+
+
+def _blame(message: str) -> str:
+    """sbatch's complaint with the key behind it."""
+    line = next((line for line in message.splitlines() if "error" in line.lower()), message.splitlines()[0]).strip()
+    key = next((key for word, key in KEYS.items() if word in line.lower()), None)
+    return f"sbatch refuses the jobs: {line}" + (f"; see backend.{key}" if key else "; see the keys of backend=slurm")

@@ -1,0 +1,57 @@
+"""A copy of the code that a sweep was started with: a job that waits in a queue must not import tomorrow's edits."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import secrets
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from sweeps.backend import SweepError
+
+LEFT_OUT = frozenset({"__pycache__", ".git"})
+
+
+def take(packages: Sequence[str], folder: Path) -> Path:
+    """Copies importable packages, from a checkout or an installation, to `<folder>/<hash of their contents>`.
+
+    The same code is copied once. What a copy holds is put first on PYTHONPATH by who starts a job. Raises SweepError for
+    a package that is not there as files.
+    """
+    roots = {name: _root(name) for name in packages}
+    contents = {f"{name}/{path.relative_to(root).as_posix()}": path for name, root in roots.items() for path in _files(root)}
+    digest = hashlib.sha256()
+    for name, path in sorted(contents.items()):
+        digest.update(f"{name}\0{path.stat().st_size}\0".encode())
+        digest.update(path.read_bytes())
+    target = folder / digest.hexdigest()[:16]
+    if not target.exists():
+        temporary = folder / f".{target.name}.{secrets.token_hex(4)}"
+        for name, path in contents.items():
+            (temporary / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, temporary / name)
+        try:
+            os.replace(temporary, target)
+        except OSError:  # another controller was as quick
+            shutil.rmtree(temporary)
+            if not target.exists():
+                raise
+    return target
+
+
+def _root(name: str) -> Path:
+    spec = importlib.util.find_spec(name)
+    if spec is None or not spec.submodule_search_locations:
+        raise SweepError(f"cannot copy the package {name!r} for the jobs: it is not a folder that can be imported here")
+    return Path(next(iter(spec.submodule_search_locations)))
+
+
+def _files(root: Path) -> Iterator[Path]:
+    for folder, below, files in os.walk(root):
+        below[:] = sorted(set(below) - LEFT_OUT)
+        for name in sorted(files):
+            if not name.endswith(".pyc"):
+                yield Path(folder) / name

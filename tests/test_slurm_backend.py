@@ -1,0 +1,226 @@
+"""Claims about the Slurm backend, each on a real cluster: with accounting and without it, where both must do."""
+
+import json
+import subprocess
+import time
+from pathlib import Path
+
+import fake_jobs
+import pytest
+import slurmbox
+from daemons import wait_until
+
+from sweeps import slurm_queries, snapshot
+from sweeps.backend import Attempt, Kind, SweepError, Where
+from sweeps.plan import Job
+from sweeps.slurm import Site, Slurm
+
+HERE = Path(__file__).parent
+SETUP = [f"export PYTHONPATH=$PYTHONPATH:{HERE}:{HERE.parent}"]
+
+
+@pytest.fixture(params=["slurm", "slurm_without_accounting"])
+def cluster(request, monkeypatch):
+    folder = request.getfixturevalue(request.param)
+    monkeypatch.setenv("SLURM_CONF", slurmbox.config(folder))
+    return folder
+
+
+@pytest.fixture
+def with_accounting(slurm, monkeypatch):
+    monkeypatch.setenv("SLURM_CONF", slurmbox.config(slurm))
+
+
+def backend(tmp_path, execute="fake_jobs:execute", code=None, **site):
+    return Slurm(execute, tmp_path / "slurm", Site(**{"time": 15, "memory": "200M", "setup": SETUP, **site}), code)
+
+
+def attempt(tmp_path, name, number=1, **config):
+    folder = tmp_path / "runs" / name
+    folder.mkdir(parents=True, exist_ok=True)
+    made = Attempt(Job(name, name, config), number, folder, f"{name}-{tmp_path.name}-{number}", config)
+    (folder / "job.json").write_text(json.dumps({"config": config, "attempt": number, "tag": made.tag}))
+    return made
+
+
+def status(made):
+    try:
+        return json.loads((made.folder / "run.json").read_text())["status"]
+    except FileNotFoundError:
+        return None
+
+
+def record(made):
+    try:
+        return json.loads((made.folder / "attempts" / f"{made.number:04d}.json").read_text())
+    except FileNotFoundError:
+        return {"outcome": "", "images": 0}
+
+
+def where(slurm, handle):
+    seen = slurm.poll([handle]).get(handle)
+    return seen.where if seen else Where.ABSENT
+
+
+def test_arrays_stay_under_the_limit_and_their_jobs_are_found_again(cluster, tmp_path):
+    attempts = [attempt(tmp_path, f"run{i}", act="done") for i in range(5)]
+    slurm = backend(tmp_path, array=2)
+    handles = slurm.submit(attempts)
+    assert len(set(handles)) == 5 and len({handle.split("_")[0] for handle in handles}) == 3
+    wait_until(lambda: all(where(slurm, handle) == Where.GONE for handle in handles), 60, "the end of five jobs")
+    assert [status(each) for each in attempts] == ["done"] * 5
+    assert all(len(fake_jobs.executions(tmp_path, each.job.id)) == 1 for each in attempts)
+    assert "printed by a run" in slurm.logs(handles[4]).read_text()
+
+    for file in (tmp_path / "slurm" / "batches").iterdir():  # as if killed before the answer of sbatch was written down
+        file.write_text(json.dumps({**json.loads(file.read_text()), "number": None}))
+    found = backend(tmp_path).find([*(each.tag for each in attempts), "never-submitted"])
+    assert found == {each.tag: handle for each, handle in zip(attempts, handles, strict=True)}
+
+
+def test_a_submission_whose_answer_was_lost_is_not_given_up_at_once(cluster, tmp_path):
+    slurm = backend(tmp_path)
+    (tmp_path / "slurm" / "batches").mkdir(parents=True)
+    lost = {"name": "fewstep.lost", "time": time.time(), "number": None, "tags": ["a"]}
+    (tmp_path / "slurm" / "batches" / "fewstep.lost.json").write_text(json.dumps(lost))
+    with pytest.raises(OSError, match="may still turn up"):
+        slurm.find(["a"])
+
+
+def test_a_cancelled_run_saves_itself_and_does_not_come_back(cluster, tmp_path):
+    running = attempt(tmp_path, "running", act="wait_for_file", gate=str(tmp_path / "gate"))
+    waiting = attempt(tmp_path, "waiting", act="done")
+    slurm = backend(tmp_path)
+    first = slurm.submit([running])[0]
+    held = backend(tmp_path, sbatch=["--hold"]).submit([waiting])[0]
+    wait_until(lambda: record(running)["images"] > 0, 60, "a running job")
+    assert where(slurm, held) == Where.QUEUED and slurm.poll([first])[first].node.startswith("n")
+    slurm.cancel([first, held])
+    wait_until(lambda: {where(slurm, first), where(slurm, held)} == {Where.GONE}, 60, "the end of both")
+    assert record(running)["outcome"] == "interrupted" and (running.folder / "step.txt").exists()
+    assert status(waiting) is None
+    time.sleep(1)
+    assert where(slurm, first) == Where.GONE
+
+
+def test_a_run_that_is_told_to_save_itself_continues_in_the_queue(cluster, tmp_path):
+    made = attempt(tmp_path, "run", act="wait_for_file", gate=str(tmp_path / "gate"))
+    slurm = backend(tmp_path)
+    (handle,) = slurm.submit([made])
+    wait_until(lambda: record(made)["images"] > 0, 60, "a running job")
+    subprocess.run(["scancel", "--signal=USR2", handle], check=True)
+    wait_until(lambda: (made.folder / "step.txt").exists(), 30, "its checkpoint")
+    assert where(slurm, handle) in (Where.RUNNING, Where.QUEUED)
+    (tmp_path / "gate").touch()
+    wait_until(lambda: status(made) == "done", 60, "the end of the run")
+    assert len(fake_jobs.executions(tmp_path, "run")) == 2
+    before = json.loads((made.folder / "attempts" / "0001-1.json").read_text())
+    assert before["outcome"] == "interrupted" and "SIGUSR2" in before["reason"]
+
+
+def test_a_run_that_somebody_cancels_by_hand_stays_out_of_the_queue(cluster, tmp_path):
+    made = attempt(tmp_path, "run", act="wait_for_file", gate=str(tmp_path / "gate"))
+    slurm = backend(tmp_path)
+    (handle,) = slurm.submit([made])
+    wait_until(lambda: record(made)["images"] > 0, 60, "a running job")
+    subprocess.run(["scancel", handle], check=True)
+    wait_until(lambda: where(slurm, handle) == Where.GONE, 30, "its end")
+    assert record(made)["outcome"] == "interrupted" and "CANCELLED" in slurm.poll([handle])[handle].reason
+
+
+def test_without_requeue_it_is_left_to_the_controller(cluster, tmp_path):
+    made = attempt(tmp_path, "run", act="wait_for_file", gate=str(tmp_path / "gate"))
+    slurm = backend(tmp_path, requeue=False)
+    (handle,) = slurm.submit([made])
+    wait_until(lambda: record(made)["images"] > 0, 60, "a running job")
+    subprocess.run(["scancel", "--signal=USR2", handle], check=True)
+    wait_until(lambda: where(slurm, handle) == Where.GONE, 30, "its end")
+    assert record(made)["outcome"] == "interrupted"
+
+
+def test_a_queued_job_imports_the_code_of_its_submission(cluster, tmp_path, monkeypatch):
+    package = tmp_path / "live" / "tomorrow"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    source = "from pathlib import Path\ndef execute(config, folder, report):\n    Path(folder, 'day').write_text('{}')\n" \
+             "    return 'done'\n"
+    (package / "job.py").write_text(source.format("today"))
+    monkeypatch.syspath_prepend(str(package.parent))
+    code = snapshot.take(["tomorrow", "results", "sweeps"], tmp_path / "code")
+    assert snapshot.take(["tomorrow", "results", "sweeps"], tmp_path / "code") == code
+
+    monkeypatch.chdir(package.parent)  # sweeps are started from the checkout
+    made = attempt(tmp_path, "run")
+    (handle,) = backend(tmp_path, "tomorrow.job:execute", code, sbatch=["--hold"], setup=[]).submit([made])
+    (package / "job.py").write_text(source.format("tomorrow"))
+    assert snapshot.take(["tomorrow", "results", "sweeps"], tmp_path / "code") != code
+    subprocess.run(["scontrol", "release", handle], check=True)
+    wait_until(lambda: (made.folder / "day").exists(), 60, "the end of the job")
+    assert (made.folder / "day").read_text() == "today"
+
+
+def test_the_tasks_of_a_job_on_two_nodes_are_one_run(with_accounting, tmp_path):
+    made = attempt(tmp_path, "run")
+    backend(tmp_path, "fake_tasks:execute", nodes=2, tasks=2, memory="900M").submit([made])
+    wait_until(lambda: record(made)["outcome"] == "done", 120, "the end of four ranks")
+    ranks = [json.loads((made.folder / f"rank-{rank}.json").read_text()) for rank in range(4)]
+    assert [rank["total"] for rank in ranks] == [[4.0, 6.0]] * 4
+    assert len({rank["node"] for rank in ranks}) == 2 and [rank["local"] for rank in ranks] == ["0", "1", "0", "1"]
+    assert len(list((made.folder / "attempts").glob("*.json"))) == 1, "one rank keeps the books"
+
+
+@pytest.mark.parametrize(("site", "key"), [({"partition": "gpus"}, "backend.partition"), ({"memory": "900G"}, "backend.memory"),
+                                           ({"constraint": "h100"}, "backend.constraint"),
+                                           ({"sbatch": ["--no-such-option"]}, "backend.sbatch")])
+def test_what_the_site_will_never_run_is_an_error_that_names_the_key(with_accounting, tmp_path, site, key):
+    with pytest.raises(SweepError, match=key):
+        backend(tmp_path, **site).submit([attempt(tmp_path, "run", act="done")])
+
+
+def test_excluded_nodes_are_avoided(with_accounting, tmp_path):
+    made = attempt(tmp_path, "run", act="done")
+    picky = Attempt(made.job, 1, made.folder, made.tag, made.config, exclude=("n1", "n3"))
+    slurm = backend(tmp_path)
+    (handle,) = slurm.submit([picky])
+    wait_until(lambda: where(slurm, handle) == Where.GONE, 60, "its end")
+    assert slurm.poll([handle])[handle].node == "n2"
+
+
+def test_a_job_that_a_broken_node_left_held_is_taken_out_of_the_queue(with_accounting, tmp_path, monkeypatch):
+    slurm, asked = backend(tmp_path), []
+    queue = ["7_0|PENDING||launch failed requeued held", "7_1|PENDING||JobHeldUser", "7_2|PENDING||Resources"]
+    monkeypatch.setattr(slurm_queries, "run", lambda *command: asked.append(command) or queue)
+    assert {each.where for each in slurm.poll(["7_0", "7_1", "7_2"]).values()} == {Where.QUEUED}
+    assert [command for command in asked if command[0] == "scancel"] == [("scancel", "--quiet", "7_0")]
+
+
+def test_no_cluster_is_one_clear_error(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(SweepError, match="backend=slurm"):
+        backend(tmp_path)
+
+
+def test_a_silent_slurm_is_no_end_of_any_job(tmp_path, monkeypatch):
+    def silent(*command):
+        raise slurm_queries.Silent("squeue: Unable to contact slurm controller")
+
+    monkeypatch.setattr(slurm_queries, "run", silent)
+    assert slurm_queries.look(["1", "2_3"], slurm_queries.Accounting()) == {}
+
+
+@pytest.mark.parametrize(("state", "where", "kind"), [
+    ("PENDING", Where.QUEUED, None), ("REQUEUE_HOLD", Where.QUEUED, None), ("RUNNING", Where.RUNNING, None),
+    ("COMPLETING", Where.RUNNING, None), ("A_STATE_OF_TOMORROW", Where.RUNNING, None), ("CANCELLED by 0", Where.GONE, None),
+    ("CANCELLED+", Where.GONE, None), ("TIMEOUT", Where.GONE, Kind.PREEMPTED), ("PREEMPTED", Where.GONE, Kind.PREEMPTED),
+    ("OUT_OF_MEMORY", Where.GONE, Kind.MEMORY), ("NODE_FAIL", Where.GONE, None)])
+def test_states_of_slurm(state, where, kind):
+    seen = slurm_queries.seen(state, "None assigned")
+    assert (seen.where, seen.kind, seen.node) == (where, kind, "")
+
+
+def test_the_queue_goes_before_the_accounting(monkeypatch):
+    """A job that is requeued after the loss of its node: NODE_FAIL in the accounting, pending in the queue."""
+    answers = {"squeue": ["12_0|PENDING||BeginTime"], "sacct": ["12_0|NODE_FAIL|n1|0:0", "13|NODE_FAIL|n1|0:0"]}
+    monkeypatch.setattr(slurm_queries, "run", lambda program, *arguments: answers[program])
+    found = slurm_queries.look(["12_0", "13", "14"], slurm_queries.Accounting())
+    assert {handle: seen.where for handle, seen in found.items()} == {"12_0": Where.QUEUED, "13": Where.GONE}
