@@ -11,7 +11,7 @@ ROOT = Path(__file__).parent.parent
 ALLOWED = {
     "methods": {"methods", "torch"},
     "results": {"results", "numpy", "pandas", "scipy", "matplotlib", "jinja2"},
-    "sweeps": {"sweeps", "results", "tqdm", "optuna"},
+    "sweeps": {"sweeps", "results", "tqdm", "optuna", "submitit"},
     "bench": {"bench", "sweeps", "results", "methods", "torch", "torchvision", "numpy", "scipy", "sklearn", "PIL", "hydra",
               "omegaconf", "tqdm", "pandas", "cleanfid", "filelock"},
 }
