@@ -185,14 +185,19 @@ def script(tmp_path: Path) -> bytes:
 
 
 @pytest.mark.parametrize(("name", "rule", "message"), [
-    ("inception", "own", r"resize=own is not valid.*clean-fast.*tensorflow"),
-    ("inception", "cleen", "resize=cleen is not valid; nearest: clean"),
-    ("digits8", "clean", "digits8 resize images in their own way"),
-    ("inceptoin", "clean", "inceptoin is not valid; nearest: inception"),
+    ("inception", "own", r"no resize rule 'own'.*clean-fast.*tensorflow; evaluation\.protocol"),
+    ("inception", "cleen", r"no resize rule 'cleen' .*clean.*evaluation\.protocol"),
+    ("digits8", "clean", r"digits8 resize images in their own way.*evaluation\.protocol"),
+    ("inceptoin", "clean", r"data\.features=inceptoin is not valid; nearest: inception.*cifar32, digits8, inception"),
 ])
 def test_unknown_networks_and_rules_are_named(name: str, rule: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         features.load(name, rule)
+
+
+def test_the_digest_of_an_unknown_network_names_them_all() -> None:
+    with pytest.raises(ConfigError, match=r"data\.features=cifar3 is not valid; nearest: cifar32.*Valid: cifar32, digits8, inception"):
+        features.digest("cifar3")
 
 
 @pytest.mark.parametrize("bad", [torch.zeros(1, 3, 8, 8), torch.zeros(1, 2, 8, 8, dtype=torch.uint8),

@@ -148,6 +148,7 @@ def test_a_statistics_file_is_part_of_the_id_and_leaves_distances_only(tmp_path:
         found = protocol(f"evaluation.statistics={tmp_path / 'stats.npz'}")
         ids.add(found.id)
     assert len(ids | {protocol().id}) == 3
+    assert "file:" in found.reference and data.load({"name": "digits"}).hash in found.reference, "nn_train looks at the data"
     assert found.metrics == ("fd_digits8", "fd_infinity", "fd_heldout", "nn_train", "nn_heldout", "nn_closer")
 
 

@@ -143,6 +143,15 @@ def test_the_best_of_a_metric_that_should_be_high_is_its_maximum():
     assert cell.min_of_evaluation_seeds == pytest.approx(5.12) and cell.best_checkpoint == pytest.approx(20.11)
 
 
+@pytest.mark.parametrize("places", [(0,), (1,), (0, 1, 2)])
+def test_the_best_of_several_passes_over_what_is_no_number(places):
+    """Wherever it stands: Python's own min of a NaN depends on the order."""
+    runs = [(run, [replace(r, value=math.nan) if r.evaluation_seed in places else r for r in rows]) for run, rows in curve()]
+    cell = only(leaderboard(runs, compatible=True))
+    assert math.isnan(cell.value)
+    assert math.isnan(cell.min_of_evaluation_seeds) if len(places) == 3 else cell.min_of_evaluation_seeds < 6
+
+
 def test_two_and_one_training_seeds_say_what_their_interval_is():
     two = leaderboard(curve(seeds=2))
     assert only(two).interval == "none" and "no interval worth the name" in markdown(two)
