@@ -1,8 +1,11 @@
 """Claims about the starts of runs in the status table: those that Slurm repeats under one number count, with their reasons."""
 
 import json
+from xml.etree import ElementTree
 
 from sweeps import status, tries
+
+SVG = "{http://www.w3.org/2000/svg}"
 
 
 def ended(job, attempt, outcome, reason="", **more):
@@ -33,8 +36,8 @@ def test_starts_that_slurm_repeated_are_counted_in_their_order_with_their_time_a
     repeated(tmp_path, "a", "0002", "the last start of this number, which the journal tells of")
     a, b = status.rows(folder, 0.0)
     assert (a.state, a.attempts, a.reason, a.node) == ("done", 5, "it ended without a word", "n2")
-    assert a.cost * 3600 == 60 + 30 + 30 + 60 + 60 and (b.attempts, b.reason) == (1, "")
-    assert "attempts: 6" in status.table([a, b])
+    assert a.cost == 60 + 30 + 30 + 60 + 60 and (b.attempts, b.reason) == (1, "")
+    assert "tries: 6" in status.table([a, b])
     assert [t.text for t in tries.ended([ended("a", 1, "lost", "x"), ended("a", 2, "done")], tmp_path / "runs")["a"]] == [
         "x", "SIGUSR2: preemption or time limit", "second", "it ended without a word", ""]
 
@@ -57,3 +60,12 @@ def test_the_list_of_tries_has_a_line_for_each_and_passes_over_what_cannot_be_re
     assert status.main(["night", "--out", str(tmp_path), "--tries"]) == 0
     lines = [line.split() for line in capsys.readouterr().out.splitlines()[-2:]]
     assert lines == [["a", "1", "n1", "interrupted", "SIGUSR2"], ["a", "2", "n2", "done"]]
+
+
+def test_the_picture_is_an_image_of_every_cell(tmp_path):
+    lost = ended("a<1>", 1, "lost", "NODE_FAIL & more")
+    sweep(tmp_path, [lost, ended("a<1>", 2, "done"), ended("b", 1, "failed", then="dead")])
+    assert status.main(["night", "--out", str(tmp_path), "--picture", str(tmp_path / "status.svg")]) == 0
+    texts = {each.text: each.get("fill") for each in ElementTree.parse(tmp_path / "status.svg").iter(f"{SVG}text")}
+    assert {"run", "a<1>", "b", "NODE_FAIL & more", "2 runs: 1 done, 1 dead"} <= texts.keys()
+    assert texts["done"] != texts["dead"]
