@@ -1,4 +1,4 @@
-"""`python -m sweeps.status NAME_OR_FOLDER [--out outputs] [--watch]`: a sweep as a table, from its files alone."""
+"""`python -m sweeps.status NAME_OR_FOLDER [--out outputs]`: a sweep as a table, from its files alone (--help: as a picture)."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from results.store import StoreError, read_json, read_jsonl
+from results.store import StoreError, read_json, read_jsonl, write_text
+from sweeps import picture, tries
 from sweeps.book import Book, Entry
 from sweeps.describe import aligned, count, duration
 from sweeps.files import read_record
 from sweeps.requests import RequestError, find_sweep
 from sweeps.rules import Record
 from sweeps.states import DEAD_ENDS, FINAL, State, read_status
+from sweeps.tries import Try
 
 SILENT = 120.0
 """Seconds without a sign of life after which a running job is shown as silent."""
@@ -25,7 +27,8 @@ SILENT = 120.0
 
 @dataclass(frozen=True)
 class Row:
-    """One run. rate: images per second of this attempt; left: seconds; cost: worker-hours so far, all attempts."""
+    """One run. rate: images per second of this attempt; left: seconds; cost: seconds of a worker so far, all
+    tries."""
 
     run: str
     label: str
@@ -41,20 +44,30 @@ class Row:
 
 def rows(folder: Path, now: float) -> list[Row]:
     """Every run of the plan, in its order. `folder` is `<out>/sweeps/<name>`."""
-    journal = folder / "attempts.jsonl"
-    lines = read_jsonl(journal) if journal.exists() else []
+    lines = _journal(folder)
     book = Book.read(lines)
-    seconds: Counter[str] = Counter()
-    for line in lines:
-        if line.get("event", "ended") == "ended":
-            seconds[str(line.get("job"))] += line.get("seconds", 0.0)
     runs = folder.parents[1] / "runs"
+    past = tries.ended(lines, runs)
     states: dict[str, str] = {}
     made = []
     for job in _plan(folder, book):
-        made.append(_row(job, book.jobs.get(job["id"], Entry()), runs, states, seconds[job["id"]], now))
+        made.append(_row(job, book.jobs.get(job["id"], Entry()), runs, states, past.get(job["id"], []), now))
         states[job["id"]] = made[-1].state.split(" ")[0]
     return made
+
+
+def told(folder: Path) -> str:
+    """Every start of a run that has ended, one line each: of which run, the how manieth, where, how and why."""
+    past = tries.ended(_journal(folder), folder.parents[1] / "runs")
+    cells = [("run", "try", "node", "end", "reason")]
+    cells += [(run, str(number), each.node or "-", each.outcome, each.reason)
+              for run, every in past.items() for number, each in enumerate(every, 1)]
+    return "\n".join(aligned(cells))
+
+
+def _journal(folder: Path) -> list[dict[str, Any]]:
+    journal = folder / "attempts.jsonl"
+    return read_jsonl(journal) if journal.exists() else []
 
 
 def _plan(folder: Path, book: Book) -> list[dict[str, Any]]:
@@ -65,27 +78,27 @@ def _plan(folder: Path, book: Book) -> list[dict[str, Any]]:
         return [{"id": id, "label": "", "parents": []} for id in book.jobs]
 
 
-def _row(job: dict[str, Any], entry: Entry, runs: Path, states: dict[str, str], spent: float, now: float) -> Row:
-    id = job["id"]
-    state, reason, gpus = str(entry.state), entry.reason, int(job.get("gpus", 1))
+def _row(job: dict[str, Any], entry: Entry, runs: Path, states: dict[str, str], past: Sequence[Try], now: float) -> Row:
+    id, spent, last = job["id"], sum(each.seconds for each in past), next((t.text for t in past[::-1] if t.text), "")
+    state, reason = str(entry.state), entry.reason
     if entry.open is None:
         written = read_status(runs / id)
-        if written in FINAL:
-            state, reason = str(written), ""
+        if written in FINAL or entry.state in FINAL:
+            state, reason = str(written if written in FINAL else state), last
         elif entry.state == State.TODO:
             state, reason = _waiting(job, states, reason)
-        return Row(id, job["label"], state, 1.0 if state == "done" else None, attempts=entry.number, cost=spent * gpus / 3600,
-                   node=entry.past[-1].node if entry.past else "", reason="" if state == "done" else reason)
+        return Row(id, job["label"], state, 1.0 if state == "done" else None, attempts=len(past), cost=spent,
+                   node=past[-1].node if past else "", reason=reason)
     record = _record(runs / id / "attempts" / f"{entry.open.number:04d}.json")
     if record is None or record.tag != entry.open.tag:
-        return Row(id, job["label"], "queued", attempts=entry.number, cost=spent * gpus / 3600, reason=reason)
+        return Row(id, job["label"], "queued", attempts=len(past), cost=spent, reason=last)
     beat = record.beat / 1e9
     silent = f" (silent for {duration(now - beat)})" if now - beat > SILENT and not record.ended else ""
     ran = max((record.ended or beat) - record.started, 1e-9)
     rate = (record.images - max(record.began, 0)) / ran if record.images > max(record.began, 0) else None
     return Row(id, job["label"], (record.stage or "running") + silent, _share(record), rate,
-               (record.budget - record.images) / rate if rate else None, entry.number, record.node,
-               (spent + ran) * gpus / 3600, reason)
+               (record.budget - record.images) / rate if rate else None, len(past) + 1, record.node,
+               spent + ran, last)
 
 
 def _waiting(job: dict[str, Any], states: dict[str, str], reason: str) -> tuple[str, str]:
@@ -111,16 +124,24 @@ def _record(path: Path) -> Record | None:
 def table(found: Sequence[Row], most: int | None = None) -> str:
     """The rows and their totals. `most`: how many rows to show; what needs attention goes before what is done."""
     shown = found if most is None or len(found) <= most else sorted(found, key=_urgency)[:most]
-    cells = [("run", "state", "progress", "images/s", "left", "tries", "node", "hours", "last error")]
-    cells += [(r.run, r.state, "-" if r.progress is None else f"{r.progress:.0%}", "-" if r.rate is None else f"{r.rate:,.0f}",
-               "-" if r.left is None else duration(r.left), str(r.attempts or "-"), r.node or "-",
-               f"{r.cost:.2f}" if r.cost else "-", r.reason[:80]) for r in shown]
-    totals = Counter(r.state.split(" ")[0] for r in found)
     hidden = [f"... and {count(len(found) - len(shown), 'run')} more"] if len(shown) < len(found) else []
-    states = ", ".join(f"{n:,} {state}" for state, n in totals.most_common())
-    tries, hours = sum(row.attempts for row in found), sum(row.cost for row in found)
-    return "\n".join([*aligned(cells), *hidden, "", f"{count(len(found), 'run')}: {states}",
-                      f"attempts: {tries:,}   cost so far: {hours:,.2f} worker-hours"])
+    return "\n".join([*aligned(cells(shown)), *hidden, "", *totals(found)])
+
+
+def cells(shown: Sequence[Row]) -> list[tuple[str, ...]]:
+    """The table's cells, the header first."""
+    head = ("run", "state", "progress", "images/s", "left", "tries", "node", "time", "last error")
+    return [head, *((r.run, r.state, "-" if r.progress is None else f"{r.progress:.0%}",
+                     "-" if r.rate is None else f"{r.rate:,.0f}", "-" if r.left is None else duration(r.left),
+                     str(r.attempts or "-"), r.node or "-", duration(r.cost) if r.cost else "-", r.reason[:80]) for r in shown)]
+
+
+def totals(found: Sequence[Row]) -> list[str]:
+    """Two lines: how many runs are in which state, and what they have taken."""
+    numbers = Counter(r.state.split(" ")[0] for r in found)
+    states = ", ".join(f"{n:,} {state}" for state, n in numbers.most_common())
+    tries, seconds = sum(row.attempts for row in found), sum(row.cost for row in found)
+    return [f"{count(len(found), 'run')}: {states}", f"tries: {tries:,}, cost so far: {duration(seconds)} of one worker"]
 
 
 def _urgency(row: Row) -> int:
@@ -143,11 +164,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("name", help="the sweep's name or folder")
     parser.add_argument("--out", type=Path, default=Path("outputs"), help="the output folder (default: outputs)")
     parser.add_argument("--watch", action="store_true", help="show it again every few seconds")
+    parser.add_argument("--picture", type=Path, metavar="FILE.svg", help="draw the table into a file instead")
+    parser.add_argument("--tries", action="store_true", help="also list every start that has ended, and why")
     given = parser.parse_args(arguments)
     try:
         folder = find_sweep(given.name, given.out)
+        if given.picture:
+            write_text(given.picture, picture.draw(found := rows(folder, time.time()), cells(found), totals(found)))
+            return 0
         while True:
-            text = "\n".join([table(rows(folder, time.time()), 40 if given.watch else None), controller(folder)])
+            text = "\n".join([table(rows(folder, time.time()), 40 if given.watch else None), controller(folder),
+                              *(["", told(folder)] if given.tries else [])])
             print(("\033[2J\033[H" if given.watch and sys.stdout.isatty() else "") + text, flush=True)
             if not given.watch:
                 return 0

@@ -119,8 +119,8 @@ def test_a_job_that_dies_is_lost_and_tried_again_and_the_reason_is_shown(tmp_pat
     assert found["skipped"] == {"c": "its parent b failed"}
     rows = status.rows(tmp_path / "sweeps" / "night", time.time())
     assert [(row.state, row.attempts, row.reason) for row in rows] == [
-        ("done", 2, ""), ("dead", 2, "process ended"), ("skipped", 0, "its parent b failed")]
-    assert "1 done" in status.table(rows) and "attempts: 4" in status.table(rows)
+        ("done", 2, "process ended"), ("dead", 2, "process ended"), ("skipped", 0, "its parent b failed")]
+    assert "1 done" in status.table(rows) and "tries: 4" in status.table(rows)
 
 
 def test_a_preempted_job_saves_itself_and_continues_free_of_charge(tmp_path):

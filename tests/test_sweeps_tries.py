@@ -1,0 +1,71 @@
+"""Claims about the starts of runs in the status table: those that Slurm repeats under one number count, with their reasons."""
+
+import json
+from xml.etree import ElementTree
+
+from sweeps import status, tries
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def ended(job, attempt, outcome, reason="", **more):
+    return {"event": "ended", "job": job, "attempt": attempt, "outcome": outcome, "reason": reason, "node": "n2", "seconds": 60,
+            "then": "done" if outcome == "done" else "todo", **more}
+
+
+def sweep(tmp_path, lines):
+    folder = tmp_path / "sweeps" / "night"
+    folder.mkdir(parents=True)
+    (folder / "attempts.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return folder
+
+
+def repeated(tmp_path, run, name, reason, **more):
+    folder = tmp_path / "runs" / run / "attempts"
+    folder.mkdir(parents=True, exist_ok=True)
+    record = {"outcome": "interrupted", "reason": reason, "node": "n1", "started": 100.0, "ended": 130.0, "beat": 0, **more}
+    (folder / f"{name}.json").write_text(json.dumps(record))
+
+
+def test_starts_that_slurm_repeated_are_counted_in_their_order_with_their_time_and_reasons(tmp_path):
+    lost = ended("a", 1, "lost", "NODE_FAIL", kind="infrastructure")
+    folder = sweep(tmp_path, [lost, ended("a", 2, "done"), ended("b", 1, "done")])
+    repeated(tmp_path, "a", "0002-1", "SIGUSR2: preemption or time limit")
+    repeated(tmp_path, "a", "0002-10", "it ended without a word", ended=0.0, beat=160 * 10**9)
+    repeated(tmp_path, "a", "0002-2", "second")
+    repeated(tmp_path, "a", "0002", "the last start of this number, which the journal tells of")
+    a, b = status.rows(folder, 0.0)
+    assert (a.state, a.attempts, a.reason, a.node) == ("done", 5, "it ended without a word", "n2")
+    assert a.cost == 60 + 30 + 30 + 60 + 60 and (b.attempts, b.reason) == (1, "")
+    assert "tries: 6" in status.table([a, b])
+    assert [t.text for t in tries.ended([ended("a", 1, "lost", "x"), ended("a", 2, "done")], tmp_path / "runs")["a"]] == [
+        "x", "SIGUSR2: preemption or time limit", "second", "it ended without a word", ""]
+
+
+def test_a_repeated_start_counts_while_the_next_one_runs(tmp_path):
+    lines = [{"event": "intent", "job": "a", "attempt": 1, "tag": "t", "time": 1.0}]
+    folder = sweep(tmp_path, lines)
+    repeated(tmp_path, "a", "0001-1", "SIGUSR2")
+    row, = status.rows(folder, 0.0)
+    assert (row.state, row.attempts, row.reason) == ("queued", 1, "SIGUSR2")
+    repeated(tmp_path, "a", "0001", "", tag="t", outcome="", ended=0.0, beat=160 * 10**9, stage="train")
+    row, = status.rows(folder, 160.0)
+    assert (row.state, row.attempts, row.reason) == ("train", 2, "SIGUSR2")
+
+
+def test_the_list_of_tries_has_a_line_for_each_and_passes_over_what_cannot_be_read(tmp_path, capsys):
+    sweep(tmp_path, [ended("a", 1, "done")])
+    repeated(tmp_path, "a", "0001-1", "SIGUSR2")
+    (tmp_path / "runs" / "a" / "attempts" / "0001-2.json").write_text("{")
+    assert status.main(["night", "--out", str(tmp_path), "--tries"]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()[-2:]]
+    assert lines == [["a", "1", "n1", "interrupted", "SIGUSR2"], ["a", "2", "n2", "done"]]
+
+
+def test_the_picture_is_an_image_of_every_cell(tmp_path):
+    lost = ended("a<1>", 1, "lost", "NODE_FAIL & more")
+    sweep(tmp_path, [lost, ended("a<1>", 2, "done"), ended("b", 1, "failed", then="dead")])
+    assert status.main(["night", "--out", str(tmp_path), "--picture", str(tmp_path / "status.svg")]) == 0
+    texts = {each.text: each.get("fill") for each in ElementTree.parse(tmp_path / "status.svg").iter(f"{SVG}text")}
+    assert {"run", "a<1>", "b", "NODE_FAIL & more", "2 runs: 1 done, 1 dead"} <= texts.keys()
+    assert texts["done"] != texts["dead"]
