@@ -205,12 +205,18 @@ def protocol(*parts: pd.DataFrame) -> str:
 
 def seeds(part: pd.DataFrame) -> str:
     """The number of finished training seeds behind the methods' values, as one number or a range."""
-    return f"{_range(part.loc[part['sampler'] != 'reference', 'seeds'])} training seeds"
+    return _several(part.loc[part["sampler"] != "reference", "seeds"], "training seed")
 
 
 def _evaluations(part: pd.DataFrame) -> str:
     scored = part[part["evaluation_seeds"] > 0]
-    return f"{_range(scored['evaluation_seeds'])} evaluation seeds x {_range(scored['count'])} samples"
+    return f"{_several(scored['evaluation_seeds'], 'evaluation seed')} x {_several(scored['count'], 'sample')}"
+
+
+def _several(values: pd.Series, noun: str) -> str:
+    """A number of things, or a range of it: "1 training seed", "2 to 3 training seeds"."""
+    text = _range(values)
+    return f"{text} {noun}" if text == "1" else f"{text} {noun}s"
 
 
 def _range(values: pd.Series) -> str:
