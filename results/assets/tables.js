@@ -90,7 +90,7 @@ function board() {
   at("board-title").textContent = metric.title;
   at("board-caption").replaceChildren(...caption(metric));
   at("leagues").replaceChildren(...apart.flatMap(([league, own]) => [el("h3", {}, `${league} losses`),
-    el("p", { class: "caption" }, `${data.league_notes[league] ?? league}; ranked by itself.`),
+    el("p", { class: "caption" }, `Ranked by itself, in ${data.league_notes[league] ?? "a league of its own"}.`),
     el("div", { class: "box", "data-league": league }, leagueTable(metric, own, references))]));
   rulesTables(metric, all.filter(row => !data.references[row.method]));
 }
