@@ -56,7 +56,7 @@ class Interval:
 
     @property
     def detectable_from_zero(self) -> float:
-        """Smallest distance of the true mean from zero that a t test finds, as `detectable`: for paired differences."""
+        """Smallest true mean that a t test tells from zero, with the same power: for means of paired differences."""
         return _noncentrality(self.seeds - 1) * self.error if self.kind == "training" else math.nan
 
 

@@ -75,6 +75,11 @@ def across(rows: Sequence[Row], steps: Sequence[int]) -> list[Row | None]:
     return [by_steps.get(step) for step in steps]
 
 
+def named(label: str, rows: Sequence[Row]) -> str:
+    """The label, with its league where methods of several stand in one table."""
+    return label if rows[0]["league"] == "plain" else f"{label} ({rows[0]['league']})"
+
+
 def is_best(row: Row) -> bool:
     """No other method is significantly better."""
     return bool(row["rank_low"] == 1)
@@ -112,7 +117,7 @@ def _compatible(part: pd.DataFrame, column: str) -> Wide:
     own = part[part["sampler"] != "reference"]
     steps, metric = step_counts(own), metric_info(str(own["metric"].iloc[0]) if len(own) else "")
     body = [
-        [Cell(label), *(Cell("" if row is None else number(row[column])) for row in across(rows, steps))]
+        [Cell(named(label, rows)), *(Cell("" if row is None else number(row[column])) for row in across(rows, steps))]
         for label, rows in grouped(own)
     ]
     seeds = int(own["evaluation_seeds"].max()) if len(own) else 0

@@ -95,6 +95,7 @@ def test_a_second_feature_set_is_never_called_fid() -> None:
         (["evaluation.also=[digits8]"], ["evaluation.also"]),
         (["evaluation.also=cifar32"], ["evaluation.also", "list"]),
         (["evaluation.rounding=rund"], ["evaluation.rounding", "round"]),
+        (["evaluation.statistics=tests"], ["evaluation.statistics=tests is a folder; name the file in it"]),
         (["evaluation.statistics=nowhere.npz"], ["evaluation.statistics", "nowhere.npz"]),
         (["evaluation.reference_count=many"], ["evaluation.reference_count", "whole number"]),
         (["evaluation.count=1.5"], ["evaluation.count", "whole number"]),

@@ -135,6 +135,8 @@ def test_other_papers_rules_are_labelled_columns_never_the_default_and_never_ran
     page = markdown(frame)
     assert "compatibility: min of 3 evaluation seeds" in page and "compatibility: best checkpoint per step count" in page
     assert "**" not in page.split("compatibility: min")[1]
+    mixed = leaderboard(runs + curve("ctm", league="perceptual"), compatible=True)
+    assert "| ctm (perceptual) |" in markdown(mixed).split("compatibility: min")[1]
 
 
 def test_the_best_of_a_metric_that_should_be_high_is_its_maximum():
