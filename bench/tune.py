@@ -15,7 +15,8 @@ from typing import Any
 
 from bench import config as composition
 from bench import experiment, proxy
-from bench.jobs import SUSTAINED, chain, jobs, references, reopen
+from bench.jobs import chain, jobs, references, reopen
+from bench.price import Prices
 from methods.registry import ConfigError, nearest
 from results.store import write_text
 from sweeps.plan import Job
@@ -84,17 +85,16 @@ class Tuned:
         """The runs of the table: of every method whose search has come to its end, the best setting with each seed."""
         return self.search.finals()
 
-    def further(self) -> float:
+    def further(self, prices: Prices) -> float:
         """GPU-hours of the trials beyond the first of each method, if none is pruned."""
         each = [one.contender for one in self.methods]
-        more = sum((c.trials - 1) * self.search.trial_jobs(c.name, c.default)[-1].cost for c in each)
-        return more / SUSTAINED["cuda"] / 3600
+        return sum((c.trials - 1) * prices.gpu_hours(self.search.trial_jobs(c.name, c.default)[-1]) for c in each)
 
-    def outlook(self) -> str:
+    def outlook(self, prices: Prices) -> str:
         """How much of a plan's cost the search is, at most: a line for people."""
         each = [one.contender for one in self.methods]
         return (f"A search over {', '.join(f'{c.name} ({c.trials} trials)' for c in each)}. Below are the first trial of each, "
-                f"its untuned setting, and the runs of the table. The other trials: up to {self.further():,.1f} GPU-hours.")
+                f"its untuned setting, and the runs of the table. The others: up to {self.further(prices):,.1f} GPU-hours.")
 
     def about(self) -> str:
         """One paragraph on how settings were chosen, for tables."""
