@@ -189,7 +189,7 @@ def test_excluded_nodes_are_avoided(with_accounting, tmp_path):
 def test_a_job_that_a_broken_node_left_held_is_taken_out_of_the_queue(with_accounting, tmp_path, monkeypatch):
     slurm, asked = backend(tmp_path), []
     queue = ["7_0|PENDING||launch failed requeued held", "7_1|PENDING||JobHeldUser", "7_2|PENDING||Resources"]
-    monkeypatch.setattr(slurm_queries, "run", lambda *command: asked.append(command) or queue)
+    monkeypatch.setattr(slurm_queries, "run", lambda *command, **options: asked.append(command) or queue)
     assert {each.where for each in slurm.poll(["7_0", "7_1", "7_2"]).values()} == {Where.QUEUED}
     assert [command for command in asked if command[0] == "scancel"] == [("scancel", "--quiet", "7_0")]
 
