@@ -60,6 +60,9 @@ def _main(arguments: Sequence[str]) -> int:
     request = composition.request(arguments)
     settings = request.settings
     out = Path(settings["out"])
+    if settings["plugins"] and settings["backend"]["name"] == "slurm" and not settings["plan"]:
+        _check_writable(out)
+        backends.keep_plugins(request.experiments, settings["plugins"], out)
     search = tuned(request, out, preview=settings["plan"]) if settings["sweep"].get("search") else None
     plan = Plan(search.references if search else jobs(request.experiments))
     # A single experiment is named by its run, so that two of them can go on side by side.
