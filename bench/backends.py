@@ -51,17 +51,18 @@ def execute(plan: Plan, backend: Mapping[str, Any], out: Path, name: str, progre
     SweepError naming the key at fault.
     """
     if backend["quota_gb"] is not None:
-        _check_quota(backend["quota_gb"])
+        _check_amount("quota_gb", backend["quota_gb"], "GB")
         progress = Quota(Path(out), float(backend["quota_gb"]) * 1e9, progress or (lambda event: None))
     if backend["name"] != "slurm":
         if detach:
             raise ConfigError(f"detach=true needs a cluster, and backend={backend['name']} ends with this command; remove it")
         return run_locally(plan, EXECUTE, out, workers(backend), progress, int(backend["attempts"]), int(backend["threads"]),
-                           name=name, source=source, smaller=smaller)
+                           name=name, source=source, smaller=smaller,
+                           hang=_hang(backend))
     folder = Path(out).resolve() / "sweeps" / name
     cluster = Slurm(EXECUTE, folder / "slurm", site(backend), snapshot.take(PACKAGES, folder / "code"),
                     int(backend["threads"]), f"fewstep-{name}", float(backend["interval"]))
-    rules = Rules(attempts=int(backend["attempts"]))
+    rules = Rules(attempts=int(backend["attempts"]), hang=_hang(backend))
     return reconcile(plan, cluster, Path(out).resolve(), name, progress, rules, source=source, detach=detach,
                      smaller=smaller)
 
@@ -93,9 +94,17 @@ def site(backend: Mapping[str, Any]) -> Site:
     return Site(**chosen)
 
 
-def _check_quota(value: Any) -> None:
+def _hang(backend: Mapping[str, Any]) -> float | None:
+    """backend.patience_minutes in seconds."""
+    if (minutes := backend.get("patience_minutes")) is None:
+        return None
+    _check_amount("patience_minutes", minutes, "minutes")
+    return float(minutes) * 60
+
+
+def _check_amount(key: str, value: Any, unit: str) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
-        raise ConfigError(f"backend.quota_gb={value!r} must be a number of GB, more than 0")
+        raise ConfigError(f"backend.{key}={value!r} must be a number of {unit}, more than 0")
 
 
 def _check(key: str, value: Any, least: int) -> None:

@@ -128,9 +128,13 @@ def tuned(request: composition.Request, out: Path, preview: bool = False) -> Tun
             reopen(out, found)
         return found
 
+    settings = tuning.settings
+    if settings.parallel is None and request.settings["backend"]["name"] == "slurm":
+        # A queue takes any number, and trials that are all asked for at once learn nothing from each other.
+        settings = dataclasses.replace(settings, parallel=tuning.startup * len(methods))
     storage = open_storage(None, None) if preview else open_storage(tuning.storage, folder / "study.log")
     search = Search(
-        sweep["name"], [each.contender for each in methods], tuning.settings, storage, "" if preview else _owner(folder),
+        sweep["name"], [each.contender for each in methods], settings, storage, "" if preview else _owner(folder),
         trial_jobs, final_jobs, lambda run: proxy.scores(out / "runs" / run),
     )
     return Tuned(search, tuple(methods), tuning, tuple(references(request.experiments)))
