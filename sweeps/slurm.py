@@ -124,7 +124,7 @@ class Slurm(Detached):
         for start in range(0, len(handles), queries.CHUNK):
             some = handles[start:start + queries.CHUNK]
             if now:
-                _tell("--full", "--signal=KILL", *some)
+                _tell("--full", "--signal=KILL", *some, patience=SIGNAL)
                 _tell(*some)
             else:
                 _tell("--state=PENDING", *some)
