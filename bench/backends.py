@@ -1,7 +1,7 @@
 """From the settings under `backend` to what executes a plan: this process, worker processes, or a cluster."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from bench.micro_batch import smaller
 from methods.registry import ConfigError, nearest
 from sweeps import snapshot
 from sweeps.backend import Progress, Source
+from sweeps.clean import Quota
 from sweeps.engine import Outcome, reconcile
 from sweeps.local import run as run_locally
 from sweeps.plan import Plan
@@ -49,17 +50,31 @@ def execute(plan: Plan, backend: Mapping[str, Any], out: Path, name: str, progre
     A cluster's jobs run a copy of the code as it is now, kept under `<out>/sweeps/<name>/code`. Raises ConfigError or
     SweepError naming the key at fault.
     """
+    if backend["quota_gb"] is not None:
+        _check_amount("quota_gb", backend["quota_gb"], "GB")
+        progress = Quota(Path(out), float(backend["quota_gb"]) * 1e9, progress or (lambda event: None))
     if backend["name"] != "slurm":
         if detach:
             raise ConfigError(f"detach=true needs a cluster, and backend={backend['name']} ends with this command; remove it")
         return run_locally(plan, EXECUTE, out, workers(backend), progress, int(backend["attempts"]), int(backend["threads"]),
-                           name=name, source=source, smaller=smaller)
+                           name=name, source=source, smaller=smaller,
+                           hang=_hang(backend))
     folder = Path(out).resolve() / "sweeps" / name
     cluster = Slurm(EXECUTE, folder / "slurm", site(backend), snapshot.take(PACKAGES, folder / "code"),
                     int(backend["threads"]), f"fewstep-{name}", float(backend["interval"]))
-    rules = Rules(attempts=int(backend["attempts"]))
+    rules = Rules(attempts=int(backend["attempts"]), hang=_hang(backend))
     return reconcile(plan, cluster, Path(out).resolve(), name, progress, rules, source=source, detach=detach,
                      smaller=smaller)
+
+
+def keep_plugins(experiments: Iterable[dict[str, Any]], folder: str, out: Path) -> None:
+    """Lets a cluster's jobs import a copy of the user's method folder as it is now, kept under `<out>/plugins`.
+
+    It is named in their configs, which a finished run is loaded by as well. Raises SweepError for a folder of more than code.
+    """
+    copy = str(snapshot.take_folder(Path(folder), Path(out).resolve() / "plugins"))
+    for config in experiments:
+        config["plugins"] = copy
 
 
 def site(backend: Mapping[str, Any]) -> Site:
@@ -77,6 +92,19 @@ def site(backend: Mapping[str, Any]) -> Site:
         if not option.startswith("-"):
             raise ConfigError(f"backend.sbatch: {option!r} is not an option of sbatch; write for example '--{option}'")
     return Site(**chosen)
+
+
+def _hang(backend: Mapping[str, Any]) -> float | None:
+    """backend.patience_minutes in seconds."""
+    if (minutes := backend.get("patience_minutes")) is None:
+        return None
+    _check_amount("patience_minutes", minutes, "minutes")
+    return float(minutes) * 60
+
+
+def _check_amount(key: str, value: Any, unit: str) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
+        raise ConfigError(f"backend.{key}={value!r} must be a number of {unit}, more than 0")
 
 
 def _check(key: str, value: Any, least: int) -> None:

@@ -17,8 +17,6 @@ from sweeps.plan import Job
 
 Config = dict[str, Any]
 EXACT = "exact"  # teacher.method: the known velocity of an exact target in place of a trained one
-# A guess for a machine on which nothing of the kind has run yet: what one worker sustains, in GFLOP/s.
-SUSTAINED = {"cpu": 40.0, "cuda": 30_000.0}
 
 
 def jobs(experiments: Sequence[Config]) -> list[Job]:
@@ -180,20 +178,3 @@ def gflops(config: Mapping[str, Any], method: Method) -> float:
     passes = float(config["budget"]["images"]) * 3 * needs.cost
     solved = needs.trajectories.evaluations if needs.trajectories else 0
     return float(config["backbone"]["gflops"]) * (passes + solved)
-
-
-def seconds_per_gflop(out: Path, jobs: Sequence[Job], config: Mapping[str, Any]) -> tuple[float, str]:
-    """The rate of this machine and where it comes from: earlier runs with the same backbone, else a rough guess."""
-    rates = []
-    for folder in sorted((out / "runs").glob("*-*")):
-        try:
-            record = read_run(folder)
-        except (StoreError, RecordError):
-            continue
-        if record.status == "done" and record.config.get("backbone") == config["backbone"] and record.config.get("cost"):
-            seconds = record.train_seconds + record.evaluation_seconds + record.trajectory_seconds
-            rates.append(seconds / record.config["cost"])
-    if rates:
-        return sorted(rates)[len(rates) // 2], f"from {len(rates)} finished runs of this backbone in {out}"
-    device = experiment.device(config).type
-    return 1 / SUSTAINED[device], f"a rough guess for this {device}: no run of this backbone has finished in {out} yet"

@@ -8,6 +8,7 @@
 Running the same command again continues where it stopped; finished runs are not repeated.
 """
 
+import dataclasses
 import math
 import sys
 import warnings
@@ -52,28 +53,39 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _main(arguments: Sequence[str]) -> int:
-    from bench.jobs import SUSTAINED, jobs, reopen, seconds_per_gflop
+    from bench.jobs import jobs, reopen
+    from bench.price import SUSTAINED, Prices, device
     from bench.tune import tuned
 
     request = composition.request(arguments)
     settings = request.settings
     out = Path(settings["out"])
+    if settings["plugins"] and settings["backend"]["name"] == "slurm" and not settings["plan"]:
+        _check_writable(out)
+        backends.keep_plugins(request.experiments, settings["plugins"], out)
     search = tuned(request, out, preview=settings["plan"]) if settings["sweep"].get("search") else None
     plan = Plan(search.references if search else jobs(request.experiments))
     # A single experiment is named by its run, so that two of them can go on side by side.
     name = settings["sweep"]["name"] if search or len(request.experiments) > 1 else plan.jobs[-1].id
     workers = backends.workers(settings["backend"])
     if settings["plan"]:
+        prices = Prices(out, device(request.experiments[0]))
         if search:
             plan = Plan(search.preview())
-            print(search.outlook())
-        rate, source = seconds_per_gflop(out, plan.jobs, request.experiments[0])
-        print(plan.describe(read_states(out, plan.ids), rate, workers))
-        hours = price(plan, out)
-        print(f"Cost: {source}. On GPUs that sustain {SUSTAINED['cuda'] / 1000:.0f} TFLOP/s: about {hours:,.1f} GPU-hours.")
+            print(search.outlook(prices))
+        states = read_states(out, plan.ids)
+        timed = Plan(dataclasses.replace(job, cost=prices.seconds(job)) for job in plan)
+        print(timed.describe(states, 1.0, workers))
+        todo = plan.todo(states)
+        hours = sum(map(prices.gpu_hours, todo))
+        on = f"On GPUs that sustain {SUSTAINED['cuda'] / 1000:.0f} TFLOP/s: about" if prices.device == "cpu" else "About"
+        print(f"Cost: {prices.source(todo)}. {on} {hours:,.1f} GPU-hours.")
         return 0
-    cost = price(Plan(search.preview()), out) + search.further() if search else price(plan, out)
-    _agree(cost, settings["backend"]["max_gpu_hours"])
+    if settings["backend"]["max_gpu_hours"] is not None:
+        prices = Prices(out, device(request.experiments[0]))
+        first = Plan(search.preview()) if search else plan
+        hours = sum(map(prices.gpu_hours, first.todo(read_states(out, first.ids))))
+        _agree(hours + (search.further(prices) if search else 0.0), settings["backend"]["max_gpu_hours"])
     _check_writable(out)
     folder = out / "sweeps" / name
     # One experiment has a table of its own; several that narrow a sweep share that sweep's.
@@ -105,16 +117,9 @@ def _main(arguments: Sequence[str]) -> int:
     return _tell(outcome, arguments)
 
 
-def price(plan: Plan, out: Path) -> float:
-    """GPU-hours of what is still to do, on GPUs that sustain `SUSTAINED`."""
-    from bench.jobs import SUSTAINED
-
-    return sum(job.cost for job in plan.todo(read_states(out, plan.ids))) / SUSTAINED["cuda"] / 3600
-
-
-def _agree(hours: float, limit: float | None) -> None:
+def _agree(hours: float, limit: float) -> None:
     """Ask before a sweep that costs more than backend.max_gpu_hours; raise ConfigError on a no, or if nobody can answer."""
-    if limit is None or hours <= float(limit):
+    if hours <= float(limit):
         return
     text = f"this would take about {hours:,.1f} GPU-hours, more than backend.max_gpu_hours={limit}"
     if sys.stdin is not None and sys.stdin.isatty():

@@ -15,7 +15,8 @@ from typing import Any
 
 from bench import config as composition
 from bench import experiment, proxy
-from bench.jobs import SUSTAINED, chain, jobs, references, reopen
+from bench.jobs import chain, jobs, references, reopen
+from bench.price import Prices
 from methods.registry import ConfigError, nearest
 from results.store import write_text
 from sweeps.plan import Job
@@ -84,17 +85,16 @@ class Tuned:
         """The runs of the table: of every method whose search has come to its end, the best setting with each seed."""
         return self.search.finals()
 
-    def further(self) -> float:
+    def further(self, prices: Prices) -> float:
         """GPU-hours of the trials beyond the first of each method, if none is pruned."""
         each = [one.contender for one in self.methods]
-        more = sum((c.trials - 1) * self.search.trial_jobs(c.name, c.default)[-1].cost for c in each)
-        return more / SUSTAINED["cuda"] / 3600
+        return sum((c.trials - 1) * prices.gpu_hours(self.search.trial_jobs(c.name, c.default)[-1]) for c in each)
 
-    def outlook(self) -> str:
+    def outlook(self, prices: Prices) -> str:
         """How much of a plan's cost the search is, at most: a line for people."""
         each = [one.contender for one in self.methods]
         return (f"A search over {', '.join(f'{c.name} ({c.trials} trials)' for c in each)}. Below are the first trial of each, "
-                f"its untuned setting, and the runs of the table. The other trials: up to {self.further():,.1f} GPU-hours.")
+                f"its untuned setting, and the runs of the table. The others: up to {self.further(prices):,.1f} GPU-hours.")
 
     def about(self) -> str:
         """One paragraph on how settings were chosen, for tables."""
@@ -128,9 +128,13 @@ def tuned(request: composition.Request, out: Path, preview: bool = False) -> Tun
             reopen(out, found)
         return found
 
+    settings = tuning.settings
+    if settings.parallel is None and request.settings["backend"]["name"] == "slurm":
+        # A queue takes any number, and trials that are all asked for at once learn nothing from each other.
+        settings = dataclasses.replace(settings, parallel=tuning.startup * len(methods))
     storage = open_storage(None, None) if preview else open_storage(tuning.storage, folder / "study.log")
     search = Search(
-        sweep["name"], [each.contender for each in methods], tuning.settings, storage, "" if preview else _owner(folder),
+        sweep["name"], [each.contender for each in methods], settings, storage, "" if preview else _owner(folder),
         trial_jobs, final_jobs, lambda run: proxy.scores(out / "runs" / run),
     )
     return Tuned(search, tuple(methods), tuning, tuple(references(request.experiments)))

@@ -33,7 +33,8 @@ class Flag:
         self.raised = ""
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
-        self.raised = f"{signal.Signals(number).name}: preemption or time limit"
+        name = signal.Signals(number).name
+        self.raised = f"{name}: {'preemption or time limit' if name.startswith('SIGUSR') else 'ended from outside'}"
 
     def listen(self) -> None:
         for number in STOPPING:

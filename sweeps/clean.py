@@ -1,8 +1,8 @@
 """`python -m sweeps.clean [NAME] [--out outputs] [--quota-gb N] [--yes]`: removes what finished runs no longer need.
 
 By rule: of a finished run the older checkpoints (the newest whole one is what evaluation and loading need, and milestones
-are results), and trajectories when no unfinished run learns from them. Nothing of an unfinished run is touched. Under a quota
-only as much as it takes, the largest first.
+are results), and trajectories when no unfinished run, begun or planned in any sweep, learns from them. Nothing of an unfinished
+run is touched. Under a quota only as much as it takes, the largest first.
 """
 
 from __future__ import annotations
@@ -10,12 +10,15 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
-from collections.abc import Iterable, Sequence
+import time
+import warnings
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from results.store import StoreError, read_json
+from sweeps.backend import Ended, Event, Progress
 from sweeps.requests import RequestError, find_sweep, planned
 from sweeps.states import FINAL, read_status
 
@@ -34,6 +37,7 @@ def waste(out: Path, ids: Iterable[str] | None = None) -> list[Waste]:
     every = sorted(folder for folder in (out / "runs").glob("*") if folder.is_dir())
     finished = {folder.name for folder in every if read_status(folder) in FINAL}
     wanted = {parent for folder in every if folder.name not in finished for parent in _teachers(folder)}
+    wanted |= _planned_parents(out, finished)
     chosen = finished if ids is None else finished & set(ids)
     found = []
     for folder in every:
@@ -75,6 +79,47 @@ def _teachers(folder: Path) -> list[str]:
         except (StoreError, KeyError, AttributeError, TypeError):
             continue
     return []
+
+
+def _planned_parents(out: Path, finished: Container[str]) -> set[str]:
+    """What the runs of all sweeps' plans wait for, unless they are finished: most have no folder yet."""
+    found: set[str] = set()
+    for file in (out / "sweeps").glob("*/plan.json"):
+        try:
+            found.update(parent for job in read_json(file)["jobs"] if job["id"] not in finished for parent in job["parents"])
+        except (StoreError, KeyError, TypeError):
+            continue
+    return found
+
+
+class Quota:
+    """Keeps an output folder within `limit` bytes while a sweep goes on: a `Progress` that passes everything on.
+
+    It looks at the first event, when this sweep's plan is written, and when runs end, at most every `every` seconds because
+    it counts all files. `tell` receives a line when something went, and once if there is nothing left to remove.
+    """
+
+    def __init__(self, out: Path, limit: float, progress: Progress, tell: Callable[[str], None] = warnings.warn,
+                 every: float = 60.0, clock: Callable[[], float] = time.monotonic) -> None:
+        self._out, self._limit, self._progress, self._tell = out, limit, progress, tell
+        self._due: float | None = None
+        self._every, self._clock, self._full = every, clock, False
+
+    def __call__(self, event: Event) -> None:
+        self._progress(event)
+        if self._due is None or (isinstance(event, Ended) and event.outcome in FINAL and self._clock() >= self._due):
+            self.look()
+
+    def look(self) -> None:
+        """Cleans if there is too much."""
+        removed = clean(self._out, quota=self._limit)
+        self._due = self._clock() + self._every
+        if removed:
+            self._tell(f"removed {sum(each.size for each in removed) / 1e9:.3f} GB that no run needs: backend.quota_gb")
+        elif not self._full and (size := _size(self._out)) > self._limit:
+            self._full = True
+            self._tell(f"{self._out} takes {size / 1e9:.3f} GB, more than backend.quota_gb={self._limit / 1e9:g}, and all "
+                       "of it is needed")
 
 
 def _size(folder: Path) -> int:

@@ -80,7 +80,7 @@ class Controller(Tracker):
     def _view(self, id: str, live: Live, look: Seen, now: float) -> None:
         where = look.where
         if where is Where.QUEUED:
-            live.sign = now
+            live.sign = live.moved = now
             self.states[id] = State.QUEUED
             return
         self._hear(id, live, now)
@@ -89,6 +89,8 @@ class Controller(Tracker):
         if where is Where.RUNNING:
             live.sign = now
             self.states[id] = State.RUNNING
+            if not over:
+                self._mind(id, live, now)
             if not over or self.backend.attached:  # a worker of ours says itself when it is free again
                 return
         status = None if over else self.files.status(id)
@@ -100,9 +102,24 @@ class Controller(Tracker):
         record = self.files.record(id, live.open.number, live.record)
         if record is live.record or record is None or record.tag != live.open.tag:
             return
+        if live.record is None or (live.record.images, live.record.stage) != (record.images, record.stage):
+            live.moved = now
         live.record, live.sign = record, now
         if not self.backend.attached:
             self._progress(Reported(id, {"images": record.images, "budget": record.budget, "stage": record.stage}))
+
+    def _mind(self, id: str, live: Live, now: float) -> None:
+        """Ends a running job that hangs; again, if it is still there after as long a time."""
+        hang = self.rules.hang
+        if hang is None or now - live.moved < hang or live.open.stopping not in (None, State.LOST):
+            return
+        live.moved = now
+        if live.open.stopping is None:
+            stage = (live.record.stage if live.record else "") or "its beginning"
+            reason = f"it hung: no progress for {hang / 60:.3g} min in {stage}"
+            self._write([{"event": "stopping", "job": id, "state": str(State.LOST), "reason": reason}])
+        if live.open.handle:
+            self.backend.cancel([live.open.handle], now=True)
 
     def _search(self, ids: Sequence[str], now: float) -> None:
         """Attempts whose submission was not answered: they run, wait somewhere, or never came to be."""
@@ -211,7 +228,7 @@ class Controller(Tracker):
         for each in attempts:
             open = self.book.entry(each.job.id).open
             assert open is not None
-            self.live[each.job.id] = Live(open, self._slot(), now, now)
+            self.live[each.job.id] = Live(open, self._slot(), now, now, moved=now)
             self.states[each.job.id] = State.QUEUED
             self._progress(Started(each.job.id, self.live[each.job.id].slot))
 

@@ -31,7 +31,7 @@ EXIT = 5.0
 
 def run(plan: Plan, execute: str, out: Path, workers: int, progress: Progress | None = None, max_attempts: int = 2,
         threads: int | None = None, *, name: str = "default", grace: float = GRACE, source: Source | None = None,
-        smaller: Smaller | None = None) -> Outcome:
+        smaller: Smaller | None = None, hang: float | None = None) -> Outcome:
     """Executes what is left of the plan on this machine, `workers` runs at a time.
 
     execute: "package.module:function", see `backend.Execute`; each worker imports it once. With `workers` <= 0
@@ -40,7 +40,7 @@ def run(plan: Plan, execute: str, out: Path, workers: int, progress: Progress | 
     max_attempts: how often a job is started in this invocation if its worker dies; a run that raises is not repeated.
     threads: what OMP_NUM_THREADS and its relatives are in a worker before it imports anything.
     grace: seconds that runs have to save themselves after the first SIGINT or SIGTERM.
-    source, smaller: see `engine.reconcile`.
+    source, smaller: see `engine.reconcile`; hang: see `rules.Rules`.
 
     A worker finds its number, 0 to workers - 1, in FEWSTEP_WORKER. As with every use of processes, a script that calls
     this needs `if __name__ == "__main__"`. Raises SweepError if nothing can be executed at all.
@@ -49,8 +49,8 @@ def run(plan: Plan, execute: str, out: Path, workers: int, progress: Progress | 
         return run_inline(plan, worker.resolve(execute), out, progress, max_attempts, name=name, source=source,
                           smaller=smaller)
     pool = Pool(execute, workers, threads, grace)
-    return reconcile(plan, pool, Path(out).resolve(), name, progress, Rules(attempts=max_attempts), grace, source=source,
-                     smaller=smaller)
+    rules = Rules(attempts=max_attempts, hang=hang)
+    return reconcile(plan, pool, Path(out).resolve(), name, progress, rules, grace, source=source, smaller=smaller)
 
 
 @dataclass
@@ -113,7 +113,9 @@ class Pool:
     def cancel(self, handles: Sequence[str], now: bool = False) -> None:
         chosen = set(handles)
         for each in self._workers.values():
-            if each.handle in chosen:
+            if each.handle in chosen and now:
+                each.process.kill()
+            elif each.handle in chosen:
                 _send(each.connection, None)
 
     def logs(self, handle: str) -> Path | None:

@@ -23,6 +23,7 @@ class Rules:
         NODE_FAIL is not final where jobs are requeued, and a shared file system shows an end late.
     absent: how long a job must be absent from the scheduler's answers, without a sign of life, before it counts as lost.
     unseen: how long after a submission whose answer was lost the job may still turn up.
+    hang: how long a running job may show no new image and no new stage before it is ended and counts as lost; None for ever.
     node_failures: bad ends in a row on one node, after which it is excluded; `excluded` nodes at most.
     """
 
@@ -31,6 +32,7 @@ class Rules:
     gone: float = 60.0
     absent: float = 300.0
     unseen: float = 120.0
+    hang: float | None = None
     node_failures: int = 2
     excluded: int = 8
 
@@ -63,7 +65,7 @@ class Facts:
     """Everything known of one open attempt.
 
     status: what `run.json` says. quiet: seconds since the last sign of life, from the scheduler or from the job.
-    stopping: PRUNED or CANCELLED if it was asked to stop. attached: the backend's word on an end is final.
+    stopping: PRUNED, CANCELLED or (if it hung) LOST if it was told to end. attached: the backend's word on an end is final.
     """
 
     seen: Seen
@@ -106,7 +108,7 @@ def judge(facts: Facts, rules: Rules) -> Verdict | None:
     if seen.where == Where.GONE and (facts.attached or facts.stopping or facts.quiet >= rules.gone):
         kind = seen.kind or Kind.INFRASTRUCTURE
         if facts.stopping:
-            return Verdict(facts.stopping, None, seen.reason)
+            return _asked_for(facts.stopping, seen.reason)
         return Verdict(State.YIELDED if kind == Kind.PREEMPTED else State.LOST, kind, seen.reason or "it ended without a word")
     if seen.where == Where.ABSENT and facts.quiet >= rules.absent:
         reason = f"it vanished from the queue and gave no sign of life for {facts.quiet:.0f} s"
@@ -121,10 +123,15 @@ def _told(record: Record, facts: Facts) -> Verdict | None:
     if record.outcome != State.INTERRUPTED:
         return Verdict(State(record.outcome), None, record.reason)
     if facts.stopping:
-        return Verdict(facts.stopping, None, record.reason)
+        return _asked_for(facts.stopping, record.reason)
     if facts.seen.where in (Where.QUEUED, Where.RUNNING):
         return None  # still leaving, or requeued by the site
     return Verdict(State.YIELDED, Kind.PREEMPTED, record.reason or "stopped at a step boundary")
+
+
+def _asked_for(state: State, reason: str) -> Verdict:
+    """The end of an attempt that was told to end: pruned, cancelled, or lost because it hung."""
+    return Verdict(state, Kind.INFRASTRUCTURE if state == State.LOST else None, reason)
 
 
 def reached(record: Record | None, outcome: State) -> int:

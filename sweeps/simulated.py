@@ -1,4 +1,4 @@
-"""A cluster with a clock, and the files of a sweep in memory: for tests of what no cluster does on demand.
+"""A cluster with a clock, for tests of what no cluster does on demand.
 
 It preempts, requeues, breaks nodes, forgets jobs, answers late, twice, in another order or not at all, and it shows files
 late. Time is a number that `wait` moves; nothing sleeps. One seed gives one history.
@@ -8,80 +8,15 @@ from __future__ import annotations
 
 import heapq
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from sweeps.backend import Attempt, Info, Kind, Seen, Where
-from sweeps.book import Line
-from sweeps.plan import Job
 from sweeps.rules import Record
+from sweeps.simulated_parts import Execution, Luck, Run, Submission
 from sweeps.states import FINAL, State
-
-
-@dataclass(frozen=True)
-class Luck:
-    """How badly things go. Rates are probabilities per started execution unless they say otherwise.
-
-    preempt, lose_node, vanish, oom, error: what may end an execution (error: of the infrastructure).
-    requeue: share of preempted and lost ones that the site queues again under their handle.
-    blind: share of polls without any answer. hide: share of answers that leave a job out.
-    late: seconds until a new job or a file becomes visible, at most.
-    refuse: share of submissions without an answer, half of which took place.
-    zombie: share of vanished executions that go on all the same.
-    """
-
-    preempt: float = 0.15
-    lose_node: float = 0.02
-    vanish: float = 0.02
-    oom: float = 0.02
-    error: float = 0.0
-    requeue: float = 0.5
-    blind: float = 0.03
-    hide: float = 0.01
-    late: float = 60.0
-    refuse: float = 0.02
-    zombie: float = 0.3
-
-
-@dataclass(slots=True)
-class Run:
-    """A run folder. `holder`: the execution that has its lock."""
-
-    saved: int = 0
-    status: State | None = None
-    holder: Execution | None = None
-    executions: int = 0
-    finished: float = float("inf")
-    stop: tuple[str, str] = ("", "")
-
-
-@dataclass(slots=True)
-class Execution:
-    """One start of one submission."""
-
-    job: Submission
-    node: int
-    since: float
-    begin: int
-    token: int
-    dead: bool = False
-
-
-@dataclass(slots=True)
-class Submission:
-    """What the scheduler knows under one handle."""
-
-    handle: str
-    attempt: Attempt
-    visible: float
-    where: Where = Where.QUEUED
-    node: str = ""
-    reason: str = ""
-    kind: Kind | None = None
-    forgotten: bool = False
-    execution: Execution | None = None
 
 
 class Cluster:
@@ -136,7 +71,9 @@ class Cluster:
     def cancel(self, handles: Sequence[str], now: bool = False) -> None:
         for handle in handles:
             job = self._by_handle[handle]
-            if job.where is Where.RUNNING and job.execution:
+            if job.where is Where.RUNNING and job.execution and now:
+                self._kill(job.execution, "CANCELLED", final=True)
+            elif job.where is Where.RUNNING and job.execution:
                 self._yield(job.execution, "cancelled", requeue=False)
             elif job.where is Where.QUEUED:
                 self._over(job, "CANCELLED")
@@ -219,6 +156,7 @@ class Cluster:
             (luck.vanish, lambda: self._vanish(each)),
             (luck.oom, lambda: self._fail(each, Kind.MEMORY, "out of memory")),
             (luck.error, lambda: self._fail(each, Kind.INFRASTRUCTURE, "OSError: no such disk")),
+            (luck.hang, lambda: self._hang(each)),
         ):
             if draw < rate:
                 return self._at(moment, accident)
@@ -238,13 +176,19 @@ class Cluster:
             return
         run = self.runs[each.job.attempt.job.id]
         if run.holder is each:
-            run.saved = each.begin + int(self.now - each.since)
+            run.saved = each.begin + self._worked(each)
         again = self.random.random() < self.luck.requeue if requeue is None else requeue
         self._end(each, "interrupted", why, again=again)
 
     def _fail(self, each: Execution, kind: Kind, reason: str) -> None:
         if not each.dead:
             self._end(each, "failed", reason, kind)
+
+    def _hang(self, each: Execution) -> None:
+        each.until = self.now
+
+    def _worked(self, each: Execution) -> int:
+        return int(min(self.now, each.until) - each.since)
 
     def _break(self, each: Execution) -> None:
         """All that runs there is gone without a word; the node comes back after a while."""
@@ -261,15 +205,15 @@ class Cluster:
         self._free += [node] * self._down.pop(node)
         self._dispatch()
 
-    def _kill(self, each: Execution, reason: str) -> None:
+    def _kill(self, each: Execution, reason: str, final: bool = False) -> None:
         job, run = each.job, self.runs[each.job.attempt.job.id]
         if each.dead:
             return
         if run.holder is each:
-            run.saved = max(run.saved, each.begin + int(self.now - each.since) // 60 * 60)
+            run.saved = max(run.saved, each.begin + self._worked(each) // 60 * 60)
         self._leave(each)
-        job.where, job.reason = Where.GONE, reason  # final it is not
-        if self.random.random() < self.luck.requeue and not job.forgotten:
+        job.where, job.reason = Where.GONE, reason  # which need not be the end
+        if not final and self.random.random() < self.luck.requeue and not job.forgotten:
             self._at(self.random.random() * 40.0, lambda: self._enqueue(job))
         else:
             self._active -= 1
@@ -323,60 +267,3 @@ class Cluster:
     def _at(self, delay: float, act: Callable[[], None]) -> None:
         self._count += 1
         heapq.heappush(self._events, (self.now + max(0.0, delay), self._count, act))
-
-
-@dataclass
-class Memory:
-    """`files.Files` without a disk, over the run folders of a cluster. Files become visible late, in order."""
-
-    cluster: Cluster
-    lines: list[Line] = field(default_factory=list)
-    marks: list[Line] = field(default_factory=list)
-    crash_after: int | None = None  # lines until the controller dies
-
-    def journal(self) -> list[Line]:
-        return list(self.lines)
-
-    def append(self, lines: Sequence[Line]) -> None:
-        for line in lines:
-            if self.crash_after is not None:
-                if self.crash_after <= 0:
-                    raise Crash
-                self.crash_after -= 1
-            self.lines.append(dict(line))
-
-    def states(self, ids: Iterable[str]) -> dict[str, State]:
-        return {id: state for id in ids if (state := self.status(id)) is not None}
-
-    def status(self, id: str) -> State | None:
-        run = self.cluster.runs.get(id)
-        return run.status if run else None
-
-    def record(self, id: str, number: int, old: Record | None) -> Record | None:
-        history = self.cluster.records.get((id, number))
-        if not history:
-            return None
-        now = self.cluster.now
-        for visible, record in reversed(history):
-            if visible <= now:
-                return record
-        return None
-
-    def plan(self, jobs: Iterable[Job]) -> None:
-        """Nobody else reads it."""
-
-    def prepare(self, attempt: Attempt) -> None:
-        """The attempt carries its config."""
-
-    def stop(self, id: str, tag: str, reason: str) -> None:
-        run = self.cluster.runs.setdefault(id, Run())
-        run.stop = tag, reason
-        if (each := run.holder) is not None and each.job.attempt.tag == tag:
-            self.cluster._yield(each, reason, requeue=False)
-
-    def requests(self, known: set[str]) -> list[Line]:
-        return [mark for mark in self.marks if mark["file"] not in known]
-
-
-class Crash(Exception):
-    """The controller was killed at this very line."""

@@ -30,6 +30,9 @@ from sweeps.slurm_job import CANCELLED, task
 
 SETTLE = 15.0
 """Seconds after a call of sbatch in which its job may still turn up: the call goes on when its controller is killed."""
+SIGNAL = 10.0
+"""Seconds for a signal. Slurm may deliver it and still answer that the job cannot be altered now; scancel then repeats it for
+a minute and a half, in which the loop would stand still."""
 BUSY = ("timed out", "unable to contact", "temporarily", "connection refused", "submit limit", "submitjob", "job limit",
         "transport endpoint", "zero bytes", "backup controller", "slurmctld is not responding")
 """Words of an sbatch that may work later. Anything else would fail again."""
@@ -121,11 +124,11 @@ class Slurm(Detached):
         for start in range(0, len(handles), queries.CHUNK):
             some = handles[start:start + queries.CHUNK]
             if now:
-                _tell("--full", "--signal=KILL", *some)
+                _tell("--full", "--signal=KILL", *some, patience=SIGNAL)
                 _tell(*some)
             else:
                 _tell("--state=PENDING", *some)
-                _tell("--state=RUNNING", "--signal=USR2", *some)
+                _tell("--state=RUNNING", "--signal=USR2", *some, patience=SIGNAL)
 
     def logs(self, handle: str) -> Path | None:
         file = self._folder / f"{handle}_0_log.out"
@@ -201,9 +204,9 @@ def _handle(number: str, index: int, size: int) -> str:
     return number if size == 1 else f"{number}_{index}"
 
 
-def _tell(*arguments: str) -> None:
+def _tell(*arguments: str, patience: float = queries.TIMEOUT) -> None:
     with suppress(queries.Silent):  # an ended job, or a busy Slurm: the loop looks again and asks again
-        queries.run("scancel", "--quiet", *arguments)
+        queries.run("scancel", "--quiet", *arguments, timeout=patience)
 
 
 def _blame(message: str) -> str:

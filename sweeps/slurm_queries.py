@@ -113,10 +113,10 @@ def max_array_size() -> int:
     return max(1, int(text)) if text.isdigit() else 1
 
 
-def run(*command: str) -> list[str]:
+def run(*command: str, timeout: float = TIMEOUT) -> list[str]:
     """The lines that a command prints. Raises Silent if it fails, is not there or takes too long."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, check=False, stdin=subprocess.DEVNULL)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False, stdin=subprocess.DEVNULL)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise Silent(f"{command[0]}: {error}") from error
     if done.returncode:

@@ -7,12 +7,13 @@ import importlib.util
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from sweeps.backend import SweepError
 
 LEFT_OUT = frozenset({"__pycache__", ".git"})
+MOST = 50_000_000
 
 
 def take(packages: Sequence[str], folder: Path) -> Path:
@@ -22,7 +23,24 @@ def take(packages: Sequence[str], folder: Path) -> Path:
     a package that is not there as files.
     """
     roots = {name: _root(name) for name in packages}
-    contents = {f"{name}/{path.relative_to(root).as_posix()}": path for name, root in roots.items() for path in _files(root)}
+    return _copy({f"{name}/{path.relative_to(root).as_posix()}": path for name, root in roots.items() for path in _files(root)},
+                 folder)
+
+
+def take_folder(root: Path, folder: Path) -> Path:
+    """Copies a folder of the user's code to `<folder>/<hash of its contents>`; hidden files and the
+    output folder (the one that `folder` is in) are left out. Raises SweepError where it holds more than code, `MOST` bytes."""
+    root, outputs = root.resolve(), folder.resolve().parent
+    left_out = [outputs] if outputs.is_relative_to(root) else []
+    found = [path for path in _files(root) if not any(path.is_relative_to(other) for other in left_out)
+             and not any(part.startswith(".") for part in path.relative_to(root).parts)]
+    if (size := sum(path.stat().st_size for path in found)) > MOST:
+        raise SweepError(f"cannot copy {root} for the jobs: it holds {size / 1e6:,.0f} MB, which is more than code; give the "
+                         "modules a folder of their own")
+    return _copy({path.relative_to(root).as_posix(): path for path in found}, folder)
+
+
+def _copy(contents: Mapping[str, Path], folder: Path) -> Path:
     digest = hashlib.sha256()
     for name, path in sorted(contents.items()):
         digest.update(f"{name}\0{path.stat().st_size}\0".encode())

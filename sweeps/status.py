@@ -133,7 +133,8 @@ def cells(shown: Sequence[Row]) -> list[tuple[str, ...]]:
     head = ("run", "state", "progress", "images/s", "left", "tries", "node", "time", "last error")
     return [head, *((r.run, r.state, "-" if r.progress is None else f"{r.progress:.0%}",
                      "-" if r.rate is None else f"{r.rate:,.0f}", "-" if r.left is None else duration(r.left),
-                     str(r.attempts or "-"), r.node or "-", duration(r.cost) if r.cost else "-", r.reason[:80]) for r in shown)]
+                     str(r.attempts or "-"), r.node or "-", duration(r.cost) if r.cost >= 1 else "-", r.reason[:80])
+                    for r in shown)]
 
 
 def totals(found: Sequence[Row]) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +24,14 @@ STICKY = frozenset({State.FAILED, State.DEAD, State.CANCELLED, State.PRUNED})
 
 @dataclass(slots=True)
 class Live:
-    """An open attempt as this controller sees it. sign: when it last gave a sign of life."""
+    """An open attempt as this controller sees it. sign: when it last gave a sign of life; moved: when it last got further."""
 
     open: Open
     slot: int
     sign: float
     since: float
     record: Record | None = None
+    moved: float = 0.0
 
 
 class Tracker:
@@ -71,7 +72,7 @@ class Tracker:
                     "reason": "its controller died", "seconds": 0.0, "then": "todo"}
             self._write([line])
         else:
-            self.live[id] = Live(open, self._slot(), now, open.since)
+            self.live[id] = Live(open, self._slot(), now, open.since, moved=now)
             self._progress(Started(id, self.live[id].slot))
 
     # Ends
@@ -81,9 +82,11 @@ class Tracker:
         if verdict.outcome in (State.LOST, State.YIELDED) and self.backend.attached and self._stopping():
             # the user is stopping the sweep: what ends now is nobody's fault
             verdict = Verdict(State.INTERRUPTED, None, verdict.reason)
+        if verdict.outcome == live.open.stopping or not (verdict.reason or verdict.outcome in FINAL):
+            verdict = replace(verdict, reason=live.open.why or verdict.reason)  # why it was told to end
         line: Line = {
             "event": "ended", "job": id, "attempt": live.open.number, "outcome": str(verdict.outcome),
-            "kind": str(verdict.kind or ""), "reason": verdict.reason or live.open.why, "node": node, "time": now,
+            "kind": str(verdict.kind or ""), "reason": verdict.reason, "node": node, "time": now,
             "reached": reached(live.record, verdict.outcome), "seconds": round(self._seconds(live, now), 3),
         }
         Book.apply(self.book, line)

@@ -7,7 +7,9 @@ from sweeps.backend import SweepError
 from sweeps.control import Controller
 from sweeps.plan import Job, Plan
 from sweeps.rules import Rules
-from sweeps.simulated import Cluster, Crash, Luck, Memory
+from sweeps.simulated import Cluster
+from sweeps.simulated_files import Crash, Memory
+from sweeps.simulated_parts import Luck
 
 RULES = Rules(attempts=4, patience=5, gone=90, absent=600, unseen=240)
 LONG = 40 * 24 * 3600.0

@@ -38,7 +38,7 @@ class Processes(Detached):
 
     def cancel(self, handles, now=False):
         for handle in filter(alive, handles):
-            os.kill(int(handle), signal.SIGTERM)
+            os.kill(int(handle), signal.SIGKILL if now else signal.SIGTERM)
 
     def find(self, tags):
         return {tag: (self.tags / tag).read_text() for tag in tags if (self.tags / tag).exists()}
@@ -67,7 +67,7 @@ def alive(handle):
 if __name__ == "__main__":
     out, given = Path(sys.argv[1]), json.loads(sys.argv[2])
     plan = Plan(Job(id, id, {"act": act, "gate": str(out / "gate")}, tuple(parents)) for id, act, *parents in given["jobs"])
-    rules = Rules(attempts=2, gone=0.5, absent=2.0, unseen=2.0)
+    rules = Rules(attempts=2, gone=0.5, absent=2.0, unseen=2.0, hang=float(os.environ.get("HANG", "inf")))
     found = reconcile(plan, Processes(out), out, "night", None, rules, detach=given.get("detach", False), lease=2.0,
                       tell=lambda text: print(text, file=sys.stderr, flush=True))
     print(json.dumps(dataclasses.asdict(found)))

@@ -88,5 +88,28 @@ def deaf(config, folder, report):
     return "done"
 
 
+def deaf_once(config, folder, report):
+    """Hangs in its first execution, after its first step."""
+    report({"stage": "train", "images": 1, "budget": 2})
+    while len((folder / "executions.jsonl").read_text().splitlines()) == 1:
+        time.sleep(0.05)
+    return "done"
+
+
+def climb(config, folder, report):
+    """A trial of a search: scores itself four times, and between them reaches many steps."""
+    file = folder / "scores.json"
+    scores = json.loads(file.read_text()) if file.exists() else {}
+    for images in (25, 50, 75, 100)[len(scores):]:
+        for _ in range(20):
+            if report({"stage": "train", "images": images - 25, "budget": 100}):
+                return "interrupted"
+            time.sleep(0.02)
+        scores[images] = abs(config["lr"] - 0.001) + 1 / images
+        (folder / "new-scores.json").write_text(json.dumps(scores))
+        os.replace(folder / "new-scores.json", file)
+    return "done"
+
+
 ACTS = {act.__name__: act for act in (done, diverge, fail, leave, nonsense, die, die_once, die_after_the_end,
-                                      wait_for_file, deaf)}
+                                      wait_for_file, deaf, deaf_once, climb)}

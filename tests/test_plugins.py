@@ -1,13 +1,19 @@
 """Adding a method is one Python file and one YAML: it runs in a sweep, and its finished run can be sampled from."""
 
+import subprocess
+import sys
 import textwrap
 from pathlib import Path
 
 import pytest
 import torch
 
-from bench import run
+from bench import backends, config, run
+from bench.jobs import jobs
 from bench.model import load
+from results.store import write_json
+from sweeps import snapshot
+from sweeps.backend import SweepError
 
 METHOD = '''
 from dataclasses import dataclass
@@ -67,3 +73,28 @@ def test_a_method_from_a_folder_runs_in_a_sweep_beside_the_shipped_ones(plugins:
 def test_its_knobs_are_checked_like_those_of_shipped_methods(plugins: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run.main([*SMALL, f"plugins={plugins}", "method=late", "method.earlyest=0.1"]) == 2
     assert "earliest" in capsys.readouterr().err
+
+
+def test_a_cluster_s_jobs_import_the_folder_as_it_was_when_they_were_submitted(plugins: Path, tmp_path: Path) -> None:
+    out = plugins / "outputs"  # it is not copied with the folder that it is in
+    (out / "runs").mkdir(parents=True)
+    (plugins / ".git").mkdir()
+    (plugins / ".git" / "config").touch()
+    request = config.request([*SMALL, f"plugins={plugins}", "method=late", "backend=slurm", f"out={out}"])
+    backends.keep_plugins(request.experiments, str(plugins), out)
+    (job,) = [job for job in jobs(request.experiments) if job.listed]
+    (copy,) = (out / "plugins").iterdir()
+    assert sorted(path.relative_to(copy).as_posix() for path in copy.rglob("*.*")) == ["late_method.py", "method/late.yaml"]
+
+    (plugins / "late_method.py").write_text("raise SystemExit('the edits of tomorrow')")
+    write_json(out / "runs" / job.id / "job.json", {"config": job.config, "attempt": 1, "tag": "t"})
+    done = subprocess.run([sys.executable, "-m", "sweeps.attempt", "bench.job:execute", str(out / "runs" / job.id), "1"],
+                          cwd=Path(__file__).parent.parent, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert load(out / "runs" / job.id).sample(3, steps=1, seed=0).shape == (3, 1, 8, 8)
+
+
+def test_a_folder_with_more_than_code_is_not_copied(plugins: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(snapshot, "MOST", 100)
+    with pytest.raises(SweepError, match="a folder of their own"):
+        backends.keep_plugins([{}], str(plugins), tmp_path / "out")

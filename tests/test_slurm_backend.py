@@ -103,6 +103,16 @@ def test_a_cancelled_run_saves_itself_and_does_not_come_back(cluster, tmp_path):
     assert where(slurm, first) == Where.GONE
 
 
+def test_a_run_that_hears_nothing_is_ended_now_and_does_not_come_back(cluster, tmp_path):
+    made = attempt(tmp_path, "run", act="deaf", gate=str(tmp_path / "gate"))
+    slurm = backend(tmp_path)
+    (handle,) = slurm.submit([made])
+    wait_until(lambda: status(made) == "running", 60, "a running job")
+    slurm.cancel([handle], now=True)
+    wait_until(lambda: where(slurm, handle) == Where.GONE, 60, "its end")
+    assert record(made)["outcome"] == "" and len(fake_jobs.executions(tmp_path, "run")) == 1
+
+
 def test_a_run_that_is_told_to_save_itself_continues_in_the_queue(cluster, tmp_path):
     made = attempt(tmp_path, "run", act="wait_for_file", gate=str(tmp_path / "gate"))
     slurm = backend(tmp_path)
@@ -189,7 +199,7 @@ def test_excluded_nodes_are_avoided(with_accounting, tmp_path):
 def test_a_job_that_a_broken_node_left_held_is_taken_out_of_the_queue(with_accounting, tmp_path, monkeypatch):
     slurm, asked = backend(tmp_path), []
     queue = ["7_0|PENDING||launch failed requeued held", "7_1|PENDING||JobHeldUser", "7_2|PENDING||Resources"]
-    monkeypatch.setattr(slurm_queries, "run", lambda *command: asked.append(command) or queue)
+    monkeypatch.setattr(slurm_queries, "run", lambda *command, **options: asked.append(command) or queue)
     assert {each.where for each in slurm.poll(["7_0", "7_1", "7_2"]).values()} == {Where.QUEUED}
     assert [command for command in asked if command[0] == "scancel"] == [("scancel", "--quiet", "7_0")]
 

@@ -13,9 +13,11 @@ import pytest
 import slurmbox
 from daemons import end, wait_until
 
+from results.store import read_json
+
 ROOT = Path(__file__).parent.parent
 TRAINED = 13
-SMALL = ["sweep=none", "backbone.width=64", "backbone.depth=1", "budget.images=6400", "budget.batch=64", "train.checkpoints=20",
+SMALL = ["sweep=none", "backbone.width=64", "backbone.depth=1", "budget.images=9600", "budget.batch=64", "train.checkpoints=20",
          "evaluation.seeds=[0]", "evaluation.steps=[1,2]", "evaluation.count=100"]
 SWEEP = [*SMALL, "method=lsd,meanflow,lmd,cd", "seed=0,1,2", "teacher.seed=0"]
 LOCAL = ["backend.workers=2"]
@@ -93,8 +95,8 @@ def test_with_everything_going_wrong_the_numbers_are_the_same(slurm, undisturbed
             process.wait()
             time.sleep(3)
             process = controller(tmp_path, slurm, log)
-            trouble.kill_a_node()
             trouble.cancel_by_hand()
+            trouble.kill_a_node()
             assert process.wait(PATIENCE) == 0, (tmp_path / "log").read_text()
         finally:
             if process.poll() is None:
@@ -132,7 +134,15 @@ class Trouble:
         self.cluster, self.out, self.victims = cluster, out, []
 
     def preempt_by_signal(self):
-        subprocess.run(["scancel", "--signal=USR2", self._victim()["handle"]], check=True)
+        """Slurm may deliver a signal and still answer that the job cannot be altered now; scancel then sends it again every
+        few seconds, for the restarted job as well. Here it ends with the first one that was heard."""
+        victim = self._victim()
+        scancel = subprocess.Popen(["scancel", "--signal=USR2", victim["handle"]])
+        try:
+            wait_until(lambda: self._has_ended(victim), 60, "a run that a signal has stopped")
+        finally:
+            scancel.kill()
+            scancel.wait()
 
     def set_a_node_down(self):
         """Until its jobs are gone: a node that gets one again while it still ends it is taken out of service by Slurm."""
@@ -152,6 +162,10 @@ class Trouble:
 
     def cancel_by_hand(self):
         subprocess.run(["scancel", self._victim()["handle"]], check=True)
+
+    def _has_ended(self, victim):
+        files = (self.out / "runs" / self.victims[-1] / "attempts").glob("*.json")
+        return any(each["started"] == victim["started"] and each["outcome"] for each in map(read_json, files))
 
     def _victim(self):
         found = []

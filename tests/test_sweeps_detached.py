@@ -158,3 +158,11 @@ def lease(out):
     with contextlib.suppress(OSError):
         return (out / "sweeps" / "night" / "controller.json").read_text()
     return ""
+
+
+def test_a_run_without_progress_is_ended_and_tried_again(tmp_path):
+    """`deaf` tells nothing and hears nothing, as a run does whose neighbour on the network is gone."""
+    with command(tmp_path, [["a", "deaf_once"]], HANG="1.0") as process:
+        assert outcome_of(process)["done"] == ["a"]
+    row, = status.rows(tmp_path / "sweeps" / "night", time.time())
+    assert row.attempts == 2 and row.reason.startswith("it hung: no progress for 0.0167 min in train")

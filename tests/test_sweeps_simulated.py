@@ -1,12 +1,13 @@
 """Claims about a thousand jobs on a cluster where everything goes wrong: preemptions, node losses, delays, dead controllers."""
 
 import os
+from dataclasses import replace
 
 import pytest
 from fake_campaign import RULES, Campaign, jobs
 
 from sweeps.book import Book
-from sweeps.simulated import Luck
+from sweeps.simulated_parts import Luck
 from sweeps.states import FINAL, State
 
 SLOW = bool(os.environ.get("FEWSTEP_SLOW"))
@@ -87,3 +88,14 @@ def test_nothing_but_good_weather_takes_one_attempt_each():
     campaign = Campaign(jobs(300, 1), 1, calm, crashes=False).run()
     assert set(campaign.control.states.values()) == {State.DONE}
     assert len(campaign.lines("intent")) == 300 and all(run.executions == 1 for run in campaign.cluster.runs.values())
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_jobs_that_hang_are_ended_and_started_again(seed):
+    rules = replace(RULES, hang=4000.0)  # longer than any job: only the beginning and the end of one are written down here
+    campaign = Campaign(jobs(100, seed), seed, Luck(hang=0.1), nodes=4, rules=rules).run()
+    honest(campaign)
+    careful(campaign)
+    replayed(campaign)
+    hung = [line for line in campaign.lines("ended") if line["reason"].startswith("it hung")]
+    assert len(hung) > 3 and {(line["outcome"], line["kind"]) for line in hung} == {("lost", "infrastructure")}
