@@ -8,6 +8,7 @@ from fake_results import record, row
 
 from results import report
 from results.budget import At, BudgetError, own_compute, teacher_compute
+from results.plots import _leaders
 from results.record import RunRecord
 from results.render import markdown, plain
 from results.store import StoreWarning, append_rows, write_run
@@ -174,3 +175,8 @@ def test_old_records_read_with_an_empty_bill():
     for name in ("forward_rows", "league", "parents", "gpus", "peak_memory"):
         del data[name]
     assert RunRecord.from_dict(data) == record()
+
+
+def test_the_picture_colours_the_best_of_each_league():
+    frame = leaderboard(curve("lsd", worth=1.0) + curve("cd", worth=1.2) + curve("ctm", worth=0.1, league="perceptual"))
+    assert set(_leaders(frame, "lower")["method"]) == {"lsd", "ctm"}
