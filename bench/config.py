@@ -71,7 +71,8 @@ def composed(overrides: Sequence[str], plugins: str | None = None) -> Config:
             config = compose("config", overrides=[*overrides, *search])
             return OmegaConf.to_container(config, resolve=True)  # type: ignore[return-value]
     except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError(str(error).split("\n")[0]) from error
+        said = str(error).split("\n")
+        raise ConfigError(" ".join(said[: 2 if said[0].endswith(":") else 1])) from error
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,7 @@ def request(arguments: Sequence[str]) -> Request:
     knobs = [g for g in given if g.key.startswith("method.")]
     plain = [g for g in given if g not in knobs]
     settings = composed([g.text for g in plain if not g.is_axis], plugins)
+    _check_sweep(settings["sweep"])
     axes = _axes(settings["sweep"], given)
     fixed = [g.text for g in plain if g.key not in axes]
     experiments = list(_experiments(axes, given, fixed, knobs, settings["sweep"], plugins))
@@ -240,6 +242,14 @@ def _check_groups(given: Sequence[Given], plugins: str | None) -> None:
             for value in g.values if g.is_axis or not isinstance(g.values[0], list) else g.values[0]:
                 if str(value) not in names(g.key, plugins):
                     raise nearest(g.key, value, names(g.key, plugins))
+
+
+def _check_sweep(sweep: Mapping[str, Any]) -> None:
+    if not sweep.get("name"):
+        raise ConfigError("sweep.name is missing: the sweep file says what it is called, for example sweep: {name: mine}")
+    for key in ("axes", "knobs"):
+        if not isinstance(sweep[key], Mapping):
+            raise ConfigError(f"sweep.{key}={sweep[key]} must be a mapping, or left out: see the files in bench/conf/sweep")
 
 
 def _check_keys(given: Sequence[Given], config: Config, plugins: str | None) -> None:

@@ -58,18 +58,22 @@ def load(
     device = torch.device(device)
     if name == INCEPTION:
         return FeatureNet(name, inception.WIDTH, digest(name), resize, device, _inception(resize, device, weights))
-    if name not in classifier.ARCHITECTURES:
-        raise nearest("features", name, [INCEPTION, *classifier.ARCHITECTURES])
+    weights_hash = digest(name)
     if resize != OWN:
-        raise ConfigError(f"the features {name} resize images in their own way; resize={resize} belongs to {INCEPTION}")
+        raise ConfigError(f"the features {name} resize images in their own way, and the rule {resize} is for {INCEPTION}; "
+                          "evaluation.protocol chooses both")
     small = classifier.load(name, device)
-    return FeatureNet(name, small.features.out_features, digest(name), resize, device,
+    return FeatureNet(name, small.features.out_features, weights_hash, resize, device,
                       lambda pixels, levels: small(pixels.float() * (2 / levels) - 1))
 
 
 def digest(name: str) -> str:
     """sha256 of the weights of `name`; known without its file for "inception". Raises ConfigError for an unknown name."""
-    return inception_weights.DIGEST if name == INCEPTION else classifier.digest(name)
+    if name == INCEPTION:
+        return inception_weights.DIGEST
+    if name not in classifier.ARCHITECTURES:
+        raise nearest("data.features", name, [INCEPTION, *classifier.ARCHITECTURES])
+    return classifier.digest(name)
 
 
 def extract(
@@ -91,7 +95,8 @@ def extract(
 
 def _inception(rule: str, device: torch.device, weights: Path | str | None) -> Callable[[Tensor, int], Tensor]:
     if rule not in RULES:
-        raise nearest("resize", rule, RULES)
+        raise ConfigError(f"there is no resize rule {rule!r} for {INCEPTION}, only {', '.join(sorted(RULES))}; "
+                          "evaluation.protocol chooses it")
     network = inception.Inception(inception_weights.find(None if weights is None else Path(weights))).to(device)
     few = PART.get(device.type, 8)
 
@@ -111,9 +116,9 @@ def _eight_bit(pixels: Tensor, levels: int) -> Tensor:
 
 @contextmanager
 def _full_precision() -> Iterator[None]:
-    """float32 is float32: neither TF32 nor a caller's autocast."""
+    """float32 is float32, neither TF32 nor a caller's autocast, and the same bits in every call."""
     before = torch.get_float32_matmul_precision()
-    with torch.backends.cudnn.flags(enabled=torch.backends.cudnn.enabled, allow_tf32=False):
+    with torch.backends.cudnn.flags(enabled=torch.backends.cudnn.enabled, deterministic=True, allow_tf32=False):
         torch.set_float32_matmul_precision("highest")
         try:
             with torch.autocast("cuda", enabled=False), torch.autocast("cpu", enabled=False):

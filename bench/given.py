@@ -56,6 +56,8 @@ def score(samples: str, options: Sequence[str]) -> tuple[Protocol, int, Scores]:
         raise ConfigError(f"{KEY}={samples} are images, and data={config['data']['name']} are points in the plane; choose an "
                           "image data set")
     pixels = given(KEY, samples)
+    if len(pixels) < 2:
+        raise ConfigError(f"{KEY}={samples} has {len(pixels)} images, too few to compare distributions")
     wanted = config["evaluation"]["count"]
     if wanted is not None and wanted > len(pixels):
         raise ConfigError(f"{KEY}={samples} has {len(pixels)} images, and evaluation.count={wanted} asks for more")

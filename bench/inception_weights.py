@@ -7,12 +7,12 @@ download that clean-fid makes. Whichever way they come, the digest of their tens
 import http.client
 import importlib.util
 import os
-import pickle
 import urllib.request
 import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from cleanfid.downloads_helper import inception_url
@@ -48,13 +48,17 @@ def read(path: Path, what: str = "") -> list[Convolution]:
     """The layers in a file of any layout. Raises ConfigError naming it (or `what`) unless their digest is the pinned one."""
     what = what or f"the file {path}"
     try:
-        layers = canonical(_tensors(path))
+        loaded = _loaded(path)
     except FileNotFoundError:
         raise ConfigError(f"weights of FID's Inception: {what} does not exist; {WAYS}") from None
+    except (IsADirectoryError, PermissionError) as error:
+        raise ConfigError(f"weights of FID's Inception: {what} cannot be read ({error.strerror}); {WAYS}") from error
+    except Exception as error:  # what is no pickle (a proxy's page, half a file) fails in any way
+        raise ConfigError(f"weights of FID's Inception: {what} is damaged or cut short, remove it; then {WAYS}") from error
+    try:
+        layers = canonical(_tensors(loaded))
     except ValueError as error:
         raise ConfigError(f"weights of FID's Inception: {what} does not hold them: {error}; {WAYS}") from error
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
-        raise ConfigError(f"weights of FID's Inception: {what} is damaged or cut short, remove it; then {WAYS}") from error
     if (found := digest(layers)) != DIGEST:
         raise ConfigError(f"weights of FID's Inception: {what} holds others (digest {found[:12]}, not {DIGEST[:12]}); {WAYS}")
     return layers
@@ -88,14 +92,18 @@ def _present(named: Path | None) -> Iterator[Path]:
             yield path
 
 
-def _tensors(path: Path) -> Mapping[str, Tensor]:
-    """By name, from a TorchScript or a state dictionary."""
+def _loaded(path: Path) -> Any:
+    """What lies there: the state dictionary of a TorchScript, or what was saved."""
     with open(path, "rb") as file:
         if zipfile.is_zipfile(file) and any(n.endswith("constants.pkl") for n in zipfile.ZipFile(file).namelist()):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # TorchScript is deprecated, and is what clean-fid ships
                 return dict(torch.jit.load(path, map_location="cpu").state_dict())
-    loaded = torch.load(path, map_location="cpu", weights_only=True)
+    return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def _tensors(loaded: Any) -> Mapping[str, Tensor]:
+    """By name. Raises ValueError on what is no state dictionary."""
     if not isinstance(loaded, Mapping):
         raise ValueError("it is no state dictionary")
     return {k: v for k, v in loaded.items() if isinstance(v, Tensor)}

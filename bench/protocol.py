@@ -20,11 +20,12 @@ class Protocol:
 
     features: feature set and the sha256 of its weights, "NAME:HASH"; resize: how images reach it; feature_chunk: images per
     call of it. also: further feature sets, "NAME:HASH". reference: split and hash of the data that samples are compared
-    with, or "file:HASH" of a statistics file; reference_count: how many of them, a fixed random part (0: all). count:
-    samples per evaluation seed; seeds: the evaluation seeds; chunk: rows per call of the model; neighbours: samples of either
-    side that metrics of neighbourhoods look at. ema: which average is evaluated; checkpoint: the rule (only "last"); grid:
-    the rule of the times ("method": the one that a method declares). rounding: how samples become data values (a rule of
-    bench.rounding; "levels": the data's own grid; "none").
+    with, after "file:HASH" where a statistics file stands in for them in the leading distance (other metrics still look at
+    the data); reference_count: how many of them, a fixed random part (0: all). count: samples per evaluation seed; seeds:
+    the evaluation seeds; chunk: rows per call of the model; neighbours: samples of either side that metrics of
+    neighbourhoods look at. ema: which average is evaluated; checkpoint: the rule (only "last"); grid: the rule of the times
+    ("method": the one that a method declares). rounding: how samples become data values (a rule of bench.rounding;
+    "levels": the data's own grid; "none").
     """
 
     name: str

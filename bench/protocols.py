@@ -136,7 +136,7 @@ def _of_images(rule: Named, evaluation: Config, data: Dataset) -> Protocol:
         name=rule.name, version=rule.version,
         metrics=_metrics(rule, count, None if statistics else size or len(data.train), also),
         features=evaluation["features"], resize=rule.resize, feature_chunk=rule.feature_chunk, also=also,
-        reference=f"file:{statistics}" if statistics else f"train:{data.hash}",
+        reference=f"file:{statistics} train:{data.hash}" if statistics else f"train:{data.hash}",
         reference_count=0 if size is None or size == len(data.train) else size,
         count=count, seeds=_seeds(evaluation), chunk=int(evaluation["chunk"]), neighbours=NEIGHBOURS,
         ema=float(evaluation["ema"]), rounding=evaluation["rounding"], grid="method",

@@ -43,6 +43,7 @@ class ImageScorer:
         self.data, self.protocol, self.device = data, protocol, device
         self.levels = levels(data, protocol.rounding)
         self.net = features.load(feature_set(protocol.features), protocol.resize, device, weights)
+        self._chunks = CHUNKS | {self.net.name: protocol.feature_chunk}
         self.train, self.heldout = self._parts()
         self.reference: Reference
         if statistics is None:
@@ -100,7 +101,7 @@ class ImageScorer:
         }  # fmt: skip
 
     def _features(self, pixels: Tensor, net: FeatureNet) -> Tensor:
-        return features.extract(net, pixels, self.levels, CHUNKS[net.name]).to(self.device)
+        return features.extract(net, pixels, self.levels, self._chunks[net.name]).to(self.device)
 
     def _distance(self, rows: Tensor, real: Reference) -> float:
         return reference.Gaussian.of_samples(rows).distance(real.gaussian)
@@ -130,7 +131,7 @@ class ImageScorer:
             if progress is not None:
                 progress(done, part.count)
 
-        return reference.obtain(part, net, CHUNKS[net.name], told)
+        return reference.obtain(part, net, self._chunks[net.name], told)
 
     def _neighbours(self) -> list[Tensor]:
         g = generator("cpu", "neighbours", self.protocol.count)

@@ -6,8 +6,6 @@ the page at a few megabytes. Numbers carry six digits. NaN is null, an infinity 
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 from collections import defaultdict
 from collections.abc import Hashable, Mapping, Sequence
@@ -15,7 +13,9 @@ from typing import Any
 
 import pandas as pd
 
+from results import wide
 from results.metric import metric_info
+from results.page_configs import Configs
 from results.provenance import Source, Trace, trace
 from results.record import RunRecord
 from results.scores import Runs
@@ -68,7 +68,8 @@ def payload(
     found = trace(runs, {cell["protocol"] for cell in cells})
     methods, statuses, hows, sources, groups = Table(), Table(), Table(), Table(), Table()
     by_metric: dict[str, list[Any]] = defaultdict(list)
-    noise = [name for name in NOISE if name in frame]
+    noise, rules = [name for name in NOISE if name in frame], [name for name in wide.COMPATIBLE if name in frame]
+    configs = Configs(records)
     for cell in cells:
         behind = found.of(cell)
         group = tuple(sources.add(_source(source)) for source in behind)
@@ -78,10 +79,11 @@ def payload(
             methods.add(cell["method"]), cell["steps"], number(cell["nfe"]), number(cell["nfe_rows"]), number(cell["value"]),
             number(cell["low"]), number(cell["high"]), cell["seeds"], best, statuses.add(cell["status"]),
             hows.add(how), groups.add(group), [number(source.value()) for source in behind],
-            [number(cell[name]) for name in noise],
+            [number(cell[name]) for name in noise], [number(cell[name]) for name in rules],
         ])  # fmt: skip
     first = {cell["method"]: cell for cell in reversed(cells)}
     lines = [first[name] for name in methods.values]
+    draws = max((line.get("evaluation_seeds", 0) for line in lines if line["sampler"] != REFERENCE), default=0)
     return {
         "title": title,
         "note": note,
@@ -89,6 +91,8 @@ def payload(
         "methods": methods.values,
         "references": [int(line["sampler"] == REFERENCE) for line in lines],
         "leagues": ["" if line.get("league", "plain") == "plain" else line["league"] for line in lines],
+        "league_notes": wide.LEAGUES,
+        "rules": [wide.COMPATIBLE[name].format(seeds=draws) for name in rules],
         "runs_of": _runs_of(methods.values, records, found),
         "metrics": [_metric(name) | {"cells": rows} for name, rows in by_metric.items()],
         "noise": noise,
@@ -98,7 +102,8 @@ def payload(
         "groups": groups.values,
         "bill": _sums(BILL, lines),
         "costs": _sums(COSTS, lines),
-        "runs": _columns([_described(record) for record in records]),
+        "runs": _columns([_described(*each) for each in zip(records, configs.hashes, strict=True)]),
+        "configs": configs.parts(),
         "published": _published(published),
     }
 
@@ -164,11 +169,10 @@ def _counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'s' * (count != 1)}"
 
 
-def _described(record: RunRecord) -> dict[str, Any]:
+def _described(record: RunRecord, config_hash: str) -> dict[str, Any]:
     """A run's fields as flat values; the configuration as a hash, dictionaries as text."""
     fields = {name: value for name, value in record.to_dict().items() if name not in HIDDEN}
-    config = json.dumps(record.config, sort_keys=True, default=str)
-    fields["config_hash"] = hashlib.sha256(config.encode()).hexdigest()[:12]
+    fields["config_hash"] = config_hash
     for name, value in fields.items():
         if isinstance(value, Mapping):
             fields[name] = ", ".join(f"{key} {value[key]}" for key in value)

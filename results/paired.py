@@ -47,7 +47,7 @@ def paired(runs: Runs, against: str, protocols: Collection[str] | None = None, a
             if label != against and (pairs := _differences(own, methods.get(against, {}))):
                 cell = estimate(pairs)
                 rows.append((label, against, metric, steps, cell.value, cell.low, cell.high, _p(cell, pairs), cell.seeds,
-                             min(map(len, pairs)), cell.kind, cell.detectable / math.sqrt(2)))  # fmt: skip
+                             min(map(len, pairs)), cell.kind, cell.detectable_from_zero))  # fmt: skip
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 

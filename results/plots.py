@@ -58,8 +58,8 @@ def metric_vs_steps(frame: pd.DataFrame, path: Path, metric: str | None = None, 
 
 
 def _leaders(lines: pd.DataFrame, better: str) -> pd.DataFrame:
-    """The lines of the methods with the best mean at some step count, in the order of the frame."""
-    finite = lines[np.isfinite(lines["value"].to_numpy(float))].groupby("steps")["value"]
+    """The lines of the methods with the best mean of their league at some step count, in the order of the frame."""
+    finite = lines[np.isfinite(lines["value"].to_numpy(float))].groupby(["league", "steps"])["value"]
     best = finite.idxmax() if better == "higher" else finite.idxmin()
     return lines[lines["method"].isin(lines.loc[best, "method"])]
 

@@ -30,7 +30,7 @@ def plain(frame: pd.DataFrame, metric: str | None = None) -> str:
         return "nothing scored yet"
     info, steps = metric_info(name), wide.step_counts(part)
     methods, references = part[part["sampler"] != "reference"], part[part["sampler"] == "reference"]
-    body = [[_name(label, rows), *map(_short_cell, wide.across(rows, steps)), *_bill(rows)]
+    body = [[wide.named(label, rows), *map(_short_cell, wide.across(rows, steps)), *_bill(rows)]
             for label, rows in wide.grouped(methods)]  # fmt: skip
     body += [[label, _short_cell(rows[0])] + [""] * (len(steps) + 4) for label, rows in wide.grouped(references)]
     head = [info.name, *map(steps_title, steps), "images", "seconds", "params", "teacher", "status"]
@@ -54,10 +54,6 @@ def _marked(cell: Cell) -> str:
     text = cell.text.replace("|", "\\|")
     mark = "**" if cell.bold else "*" if cell.italic and text else ""
     return f"{mark}{text}{mark}"
-
-
-def _name(label: str, rows: Sequence[dict[str, Any]]) -> str:
-    return label if rows[0]["league"] == "plain" else f"{label} ({rows[0]['league']})"
 
 
 def _short_cell(row: dict[str, Any] | None) -> str:

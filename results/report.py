@@ -213,7 +213,8 @@ def _subtitle(runs: Runs) -> str:
     budgets = sorted({record.images_budget for record in records})
     words = [", ".join(sorted(names)) for names in ({r.data for r in records}, {r.backbone for r in records})]
     words += [f"{budgets[0]:,} images" if len(budgets) == 1 else f"{budgets[0]:,} to {budgets[-1]:,} images"]
-    words += [f"{len({record.seed for record in records})} training seeds, band: 95 % interval"]
+    seeds = len({record.seed for record in records})
+    words += ["1 training seed" if seeds == 1 else f"{seeds} training seeds, band: 95 % interval"]
     return " · ".join(word for word in words if word)
 
 

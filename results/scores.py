@@ -140,7 +140,12 @@ def _last(rows: Sequence[EvalRow]) -> list[EvalRow]:
 
 
 def _compatible(rows: Sequence[EvalRow], last: Sequence[EvalRow]) -> Compatible:
-    best = max if metric_info(last[0].metric).better == "higher" else min
+    choose = max if metric_info(last[0].metric).better == "higher" else min
+
+    def best(values: Sequence[float]) -> float:
+        """Who chooses passes over what is no number."""
+        return choose([value for value in values if not math.isnan(value)], default=math.nan)
+
     if len(rows) == len(last):
         return Compatible(best([row.value for row in last]), mean([row.value for row in last]))
     checkpoints: dict[int, dict[int, float]] = defaultdict(dict)

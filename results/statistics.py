@@ -54,6 +54,11 @@ class Interval:
             return math.nan
         return _noncentrality(2 * (self.seeds - 1)) * math.sqrt(2) * self.error
 
+    @property
+    def detectable_from_zero(self) -> float:
+        """Smallest true mean that a t test tells from zero, with the same power: for means of paired differences."""
+        return _noncentrality(self.seeds - 1) * self.error if self.kind == "training" else math.nan
+
 
 def mean(values: Sequence[float]) -> float:
     """Arithmetic mean, independent of order; NaN if empty or if any value is NaN."""

@@ -38,11 +38,6 @@ def read_run(folder: Path) -> RunRecord:
     return RunRecord.from_dict(read_json(path), str(path))
 
 
-def append_row(folder: Path, row: EvalRow) -> None:
-    """Append one evaluation row; on disk when this returns."""
-    append_rows(folder, [row])
-
-
 def append_rows(folder: Path, rows: Iterable[EvalRow]) -> None:
     """Append evaluation rows in one write; on disk when this returns."""
     append_jsonl(Path(folder) / EVALS_FILE, (row.to_dict() for row in rows))
@@ -120,20 +115,26 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
 def append_jsonl(path: Path, rows: Iterable[Mapping[str, Any]], sync: bool = True) -> None:
     """Append `rows`, one JSON object per line, after cutting off a torn last line. The caller is the only writer.
 
-    `sync=False` skips the fsync (progress lines may be lost with the machine, not with the process).
+    `sync=False` skips the fsync (progress lines may be lost with the machine, not with the process). Where they do not all
+    fit (a full disk), none is left behind: some rows of an evaluation would pass for all of them. Raises StoreError then.
     """
     lines = "".join(json.dumps(row, default=_plain) + "\n" for row in rows).encode()
     if not lines:
         return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(path, "r+b" if path.exists() else "w+b") as file:
+        with open(path, "r+b" if path.exists() else "w+b", buffering=0) as file:
             file.seek(0, os.SEEK_END)
             lines = _mend(path, file) + lines
-            file.write(lines)
-            file.flush()
-            if sync:
-                os.fsync(file.fileno())
+            end = file.tell()
+            try:
+                while lines:
+                    lines = lines[file.write(lines) :]
+                if sync:
+                    os.fsync(file.fileno())
+            except OSError:
+                file.truncate(end)
+                raise
     except OSError as error:
         raise _unwritable(path, error) from error
 

@@ -75,6 +75,11 @@ def across(rows: Sequence[Row], steps: Sequence[int]) -> list[Row | None]:
     return [by_steps.get(step) for step in steps]
 
 
+def named(label: str, rows: Sequence[Row]) -> str:
+    """The label, with its league where methods of several stand in one table."""
+    return label if rows[0]["league"] == "plain" else f"{label} ({rows[0]['league']})"
+
+
 def is_best(row: Row) -> bool:
     """No other method is significantly better."""
     return bool(row["rank_low"] == 1)
@@ -112,7 +117,7 @@ def _compatible(part: pd.DataFrame, column: str) -> Wide:
     own = part[part["sampler"] != "reference"]
     steps, metric = step_counts(own), metric_info(str(own["metric"].iloc[0]) if len(own) else "")
     body = [
-        [Cell(label), *(Cell("" if row is None else number(row[column])) for row in across(rows, steps))]
+        [Cell(named(label, rows)), *(Cell("" if row is None else number(row[column])) for row in across(rows, steps))]
         for label, rows in grouped(own)
     ]
     seeds = int(own["evaluation_seeds"].max()) if len(own) else 0
@@ -205,12 +210,18 @@ def protocol(*parts: pd.DataFrame) -> str:
 
 def seeds(part: pd.DataFrame) -> str:
     """The number of finished training seeds behind the methods' values, as one number or a range."""
-    return f"{_range(part.loc[part['sampler'] != 'reference', 'seeds'])} training seeds"
+    return _several(part.loc[part["sampler"] != "reference", "seeds"], "training seed")
 
 
 def _evaluations(part: pd.DataFrame) -> str:
     scored = part[part["evaluation_seeds"] > 0]
-    return f"{_range(scored['evaluation_seeds'])} evaluation seeds x {_range(scored['count'])} samples"
+    return f"{_several(scored['evaluation_seeds'], 'evaluation seed')} x {_several(scored['count'], 'sample')}"
+
+
+def _several(values: pd.Series, noun: str) -> str:
+    """A number of things, or a range of it: "1 training seed", "2 to 3 training seeds"."""
+    text = _range(values)
+    return f"{text} {noun}" if text == "1" else f"{text} {noun}s"
 
 
 def _range(values: pd.Series) -> str:

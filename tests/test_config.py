@@ -215,6 +215,28 @@ def test_a_knob_of_a_listed_point_that_no_method_has_is_named(tmp_path: Path) ->
         config.request([f"plugins={tmp_path}", "sweep=typo"])
 
 
+def own_sweep(folder: Path, text: str) -> list[config.Config]:
+    (folder / "sweep").mkdir()
+    (folder / "sweep" / "mine.yaml").write_text(f"# @package _global_\n{text}\n")
+    return config.request([f"plugins={folder}", "sweep=mine"]).experiments
+
+
+def test_a_sweep_file_need_not_say_what_it_does_not_use(tmp_path: Path) -> None:
+    made = own_sweep(tmp_path, "sweep: {name: mine, axes: {method: [lsd, ect], seed: [0, 1]}}")
+    assert [(e["label"], e["seed"]) for e in made] == [("lsd", 0), ("lsd", 1), ("ect", 0), ("ect", 1)]
+    assert len(jobs(made)) >= 4
+
+
+@pytest.mark.parametrize(("text", "named"), [
+    ("sweep: {axes: {seed: [0]}}", r"sweep\.name"), ("train: {lr: 1e-3}", r"sweep\.name"),
+    ("sweep: {name: mine, axes: {seed: [0]}, knobs: null}", r"sweep\.knobs=None"),
+    ("sweep: {name: mine, axes: [lsd]}", "sweep/mine.*ListConfig"),
+])  # fmt: skip
+def test_a_sweep_file_without_what_it_needs_is_told(tmp_path: Path, text: str, named: str) -> None:
+    with pytest.raises(ConfigError, match=named):
+        own_sweep(tmp_path, text)
+
+
 def test_nested_knobs_reach_the_teacher_that_has_them() -> None:
     made = jobs(config.request(["sweep=none", "method=edm,cd", "teacher.method=edm", "method.levels.mean=-0.4"]).experiments)
     (row,) = [job for job in made if job.label == "edm" and job.listed]

@@ -136,13 +136,15 @@ def test_wrong_weights_are_refused_by_name(tmp_path: Path) -> None:
 def test_files_cut_short_or_of_another_kind_are_refused_by_name(tmp_path: Path) -> None:
     whole = references.torchscript(tmp_path).read_bytes()
     path = tmp_path / "part.pt"
-    for content in (whole[: len(whole) // 2], whole[:-100], b"", b"<html>not found</html>"):
+    for content in (whole[: len(whole) // 2], whole[:-100], b"", b"<html>not found</html>", b"hello", b"(lp0"):
         path.write_bytes(content)
         with pytest.raises(ConfigError, match=rf"part\.pt is damaged or cut short, remove it; then {WAYS}"):
             inception_weights.read(path)
     torch.save([1, 2], path)
     with pytest.raises(ConfigError, match=r"part\.pt does not hold them: it is no state dictionary"):
         inception_weights.read(path)
+    with pytest.raises(ConfigError, match=rf"{tmp_path.name} cannot be read .*; {WAYS}"):
+        inception_weights.read(tmp_path)
 
 
 def test_a_download_is_checked_before_it_takes_its_name(
@@ -185,14 +187,19 @@ def script(tmp_path: Path) -> bytes:
 
 
 @pytest.mark.parametrize(("name", "rule", "message"), [
-    ("inception", "own", r"resize=own is not valid.*clean-fast.*tensorflow"),
-    ("inception", "cleen", "resize=cleen is not valid; nearest: clean"),
-    ("digits8", "clean", "digits8 resize images in their own way"),
-    ("inceptoin", "clean", "inceptoin is not valid; nearest: inception"),
+    ("inception", "own", r"no resize rule 'own'.*clean-fast.*tensorflow; evaluation\.protocol"),
+    ("inception", "cleen", r"no resize rule 'cleen' .*clean.*evaluation\.protocol"),
+    ("digits8", "clean", r"digits8 resize images in their own way.*evaluation\.protocol"),
+    ("inceptoin", "clean", r"data\.features=inceptoin is not valid; nearest: inception.*cifar32, digits8, inception"),
 ])
 def test_unknown_networks_and_rules_are_named(name: str, rule: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         features.load(name, rule)
+
+
+def test_the_digest_of_an_unknown_network_names_them_all() -> None:
+    with pytest.raises(ConfigError, match=r"data\.features=cifar3 .*nearest: cifar32.*Valid: cifar32, digits8, inception"):
+        features.digest("cifar3")
 
 
 @pytest.mark.parametrize("bad", [torch.zeros(1, 3, 8, 8), torch.zeros(1, 2, 8, 8, dtype=torch.uint8),

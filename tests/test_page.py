@@ -1,5 +1,6 @@
 """index.html stands alone, shows what records say as text only, and every number in it names the runs behind it."""
 
+import hashlib
 import json
 import math
 import re
@@ -14,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from results import archive, page, report, table
+from results.diff import flat
 from results.page_data import number, payload
 from results.store import StoreError, load_runs
 
@@ -196,6 +198,55 @@ def test_a_table_drawn_at_a_budget_names_the_checkpoint_of_that_budget():
     rows = [row(run, 1, 9.0, images_seen=50, checkpoint="early"), row(run, 1, 5.0, checkpoint="late")]
     data = payload(table.leaderboard([(run, rows[:1])]), [(run, rows)], "t")
     assert [source[2] for source in data["sources"]] == ["early"] and data["metrics"][0]["cells"][0][12] == [9]
+
+
+def config_of(data, run):
+    """As the page puts it together."""
+    found = {}
+    for base, changes, *index in data["configs"]:
+        changed, gone = changes[index[0][run] if index else 0]
+        found |= {key: text for key, text in (base | changed).items() if key not in gone}
+    return found
+
+
+VALUES = (st.none() | st.booleans() | st.integers(-3, 3) | st.floats() | st.text(max_size=3)
+          | st.lists(st.integers(0, 2), max_size=2))
+CONFIGS = st.dictionaries(st.sampled_from("abcd"), VALUES | st.dictionaries(st.sampled_from("xyz"), VALUES, max_size=3))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(CONFIGS, max_size=5))
+def test_every_configuration_comes_back_from_what_is_shared_and_what_differs(found):
+    runs = [(record("lsd", seed, config=config), []) for seed, config in enumerate(found)]
+    data = json.loads(page._inline(payload(table.leaderboard(runs), runs, "t")))
+    for run, config in enumerate(found):
+        expected = {key: value if isinstance(value, str) else json.dumps(value) for key, value in flat(config).items()}
+        assert config_of(data, run) == expected
+        whole = hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:12]
+        assert _field(data, "config_hash", run) == whole
+
+
+def test_many_runs_of_nearly_one_configuration_cost_little_more_than_one():
+    def size(count):
+        common = {f"part{k}": {f"key{j}": f"a rather long value {j}" for j in range(10)} for k in range(12)}
+        runs = [(record("lsd", seed, config={**common, "seed": seed, "train": {"lr": seed % 5, "clip": 1.0}}), [])
+                for seed in range(count)]  # fmt: skip
+        return len(page._inline({"configs": payload(table.leaderboard(runs), runs, "t")["configs"]}))
+
+    assert size(1000) < size(1) + 40 * 1000
+
+
+def test_a_league_of_its_own_is_marked_with_its_reason_and_other_papers_rules_come_when_asked_for():
+    ours, theirs = record("lsd"), record("ctm", league="perceptual")
+    runs = [(run, [row(run, 1, value, evaluation_seed=k) for k, value in enumerate(values)])
+            for run, values in ((ours, (3.0, 1.0, 2.0)), (theirs, (0.3, 0.1, 0.2)))]  # fmt: skip
+    plain = payload(table.leaderboard(runs), runs, "t")
+    assert plain["methods"] == ["ctm", "lsd"] and plain["leagues"] == ["perceptual", ""]
+    assert "GAN" in plain["league_notes"]["perceptual"] and plain["rules"] == []
+    data = payload(table.leaderboard(runs, compatible=True), runs, "t")
+    assert data["rules"] == ["min of 3 evaluation seeds", "best checkpoint per step count"]
+    assert [cell[14] for cell in data["metrics"][0]["cells"]] == [[0.1, 0.2], [1, 2]]
+    assert [cell[4] for cell in data["metrics"][0]["cells"]] == [cell[4] for cell in plain["metrics"][0]["cells"]] == [0.2, 2]
 
 
 def test_the_published_table_travels_with_its_columns(tmp_path, runs):

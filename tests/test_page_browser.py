@@ -199,6 +199,78 @@ def test_published_values_stand_beside_ours(visit, small):
     assert "lsd · 1 step" in tab.locator("#panel").inner_text()
 
 
+@pytest.fixture(scope="module")
+def leagues(tmp_path_factory):
+    """Two plain methods and a far better one with perceptual losses, three trainings each, with other papers' rules."""
+    values, runs = {"lsd": (3.0, 2.0), "cd": (4.0, 2.5), "ctm": (0.5, 0.4)}, []
+    for label, curve in values.items():
+        for seed in range(3):
+            config = {"seed": seed, "train": {"lr": 1e-3, "betas": [0.9, 0.99]}, "teacher": {"run": f"fm-s{seed}"}}
+            run = record(label, seed, config=config, league="perceptual" if label == "ctm" else "plain")
+            rows = [row(run, n, v + seed / 100 + draw / 10, evaluation_seed=draw) for n, v in zip((1, 4), curve, strict=True)
+                    for draw in range(2)]  # fmt: skip
+            runs.append((run, rows))
+    reference = record("references", run_id="references", kind="reference")
+    runs.append((reference, [row(reference, 0, 90.0, label="noise", sampler="reference")]))
+    return page.write(tmp_path_factory.mktemp("leagues"), table.leaderboard(runs, compatible=True), runs, "leagues")
+
+
+def test_a_league_of_its_own_has_a_table_a_rank_and_a_front_of_its_own(visit, leagues):
+    tab = visit(leagues)
+    assert column(tab, 0) == ["cd", "lsd"], "not in the main table"
+    own = tab.locator("#leagues [data-league=perceptual]")
+    assert own.locator("tbody").first.locator("th").all_inner_texts() == ["ctm\nperceptual"]
+    assert own.locator(".best").count() == 2 and tab.locator("#board-table .best").count() == 2, "each has its first"
+    assert tab.locator("#leagues h3").inner_text() == "perceptual losses"
+    assert "GAN" in tab.locator("#leagues .caption").inner_text()
+    for chart in ("#pareto-nfe", "#pareto-cost"):
+        fronts = [tab.locator(f"{chart} .front{kind} text") for kind in (":not(.apart)", ".apart")]
+        named = [set(front.all_text_contents()) - {""} for front in fronts]
+        assert named == [{"lsd"}, {"ctm"}], "a far better method of another league takes no place on the front"
+    assert "Dashed" in tab.locator("#front-caption").inner_text()
+    assert tab.locator("#legend .name[aria-pressed=true]").all_inner_texts() == ["cd", "lsd"], "nor among the leaders"
+    tab.locator("#filter").fill("lsd")
+    assert not own.locator("tr", has_text="ctm").is_visible()
+    tab.locator("#filter").fill("")
+    own.locator("[data-open]").first.click()
+    assert "ctm · 1 step" in tab.locator("#panel").inner_text()
+
+
+def test_without_other_leagues_or_rules_nothing_speaks_of_them(visit, small):
+    tab = visit(small)
+    assert tab.locator("#leagues *").count() == 0 and not tab.locator("#rules").is_visible()
+    assert "Dashed" not in tab.locator("#front-caption").inner_text()
+
+
+def test_other_papers_rules_stand_in_tables_of_their_own(visit, leagues):
+    tab = visit(leagues)
+    tab.locator("#rules summary").click()
+    assert tab.locator("#rules h3").all_inner_texts() == ["compatibility: min of 2 evaluation seeds",
+                                                          "compatibility: best checkpoint per step count"]  # fmt: skip
+    least, best = (tab.locator("#rules table").nth(k).locator("tr", has_text="lsd").inner_text() for k in range(2))
+    assert "3.01" in least and "3.06" in best and "3.06" in tab.locator("#board-table tr", has_text="lsd").inner_text()
+    assert "hence too good" in tab.locator("#rules .caption").inner_text() and tab.locator("#rules .best").count() == 0
+
+
+def test_the_panel_tells_the_configuration_once_and_what_differs_with_each_run(visit, leagues):
+    tab = visit(leagues)
+    panel = tab.locator("#panel")
+    tab.locator("#board-table tr", has_text="lsd").locator("[data-open]").first.click()
+    assert not panel.get_by_text("train.lr").is_visible(), "folded at first"
+    panel.locator("summary").click()
+    text = panel.inner_text()
+    for fact in ("train.lr", "0.001", "train.betas", "[0.9, 0.99]"):
+        assert text.count(fact) == 1, fact
+    cards = panel.locator(".card").all_inner_texts()
+    assert [f"fm-s{seed}" in cards[seed] and "teacher.run" in cards[seed] for seed in range(3)] == [True] * 3
+    assert not any("train.lr" in card for card in cards)
+    tab.keyboard.press("Escape")
+    tab.locator("#runs details").evaluate("node => node.open = true")
+    tab.locator("#runs-table [data-open]").first.click()
+    panel.locator("summary").click()
+    assert "train.lr" in panel.inner_text() and "teacher.run" in panel.inner_text()
+
+
 def test_an_empty_sweep_opens(visit, tmp_path):
     tab = visit(page.write(tmp_path, table.leaderboard([]), [], "empty"))
     assert "nothing scored yet" in tab.locator("#board-title").inner_text()

@@ -95,6 +95,7 @@ def test_a_second_feature_set_is_never_called_fid() -> None:
         (["evaluation.also=[digits8]"], ["evaluation.also"]),
         (["evaluation.also=cifar32"], ["evaluation.also", "list"]),
         (["evaluation.rounding=rund"], ["evaluation.rounding", "round"]),
+        (["evaluation.statistics=tests"], ["evaluation.statistics=tests is a folder; name the file in it"]),
         (["evaluation.statistics=nowhere.npz"], ["evaluation.statistics", "nowhere.npz"]),
         (["evaluation.reference_count=many"], ["evaluation.reference_count", "whole number"]),
         (["evaluation.count=1.5"], ["evaluation.count", "whole number"]),
@@ -148,6 +149,7 @@ def test_a_statistics_file_is_part_of_the_id_and_leaves_distances_only(tmp_path:
         found = protocol(f"evaluation.statistics={tmp_path / 'stats.npz'}")
         ids.add(found.id)
     assert len(ids | {protocol().id}) == 3
+    assert "file:" in found.reference and data.load({"name": "digits"}).hash in found.reference, "nn_train looks at the data"
     assert found.metrics == ("fd_digits8", "fd_infinity", "fd_heldout", "nn_train", "nn_heldout", "nn_closer")
 
 

@@ -135,12 +135,23 @@ def test_other_papers_rules_are_labelled_columns_never_the_default_and_never_ran
     page = markdown(frame)
     assert "compatibility: min of 3 evaluation seeds" in page and "compatibility: best checkpoint per step count" in page
     assert "**" not in page.split("compatibility: min")[1]
+    mixed = leaderboard(runs + curve("ctm", league="perceptual"), compatible=True)
+    assert "| ctm (perceptual) |" in markdown(mixed).split("compatibility: min")[1]
 
 
 def test_the_best_of_a_metric_that_should_be_high_is_its_maximum():
     runs = [(run, [replace(r, metric="precision") for r in rows]) for run, rows in curve()]
     cell = only(leaderboard(runs, compatible=True))
     assert cell.min_of_evaluation_seeds == pytest.approx(5.12) and cell.best_checkpoint == pytest.approx(20.11)
+
+
+@pytest.mark.parametrize("places", [(0,), (1,), (0, 1, 2)])
+def test_the_best_of_several_passes_over_what_is_no_number(places):
+    """Wherever it stands: Python's own min of a NaN depends on the order."""
+    runs = [(run, [replace(r, value=math.nan) if r.evaluation_seed in places else r for r in rows]) for run, rows in curve()]
+    cell = only(leaderboard(runs, compatible=True))
+    assert math.isnan(cell.value)
+    assert math.isnan(cell.min_of_evaluation_seeds) if len(places) == 3 else cell.min_of_evaluation_seeds < 6
 
 
 def test_two_and_one_training_seeds_say_what_their_interval_is():

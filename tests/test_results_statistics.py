@@ -141,6 +141,15 @@ def test_a_difference_is_found_as_often_as_the_table_says():
     assert 0.77 <= found.mean() <= 0.83
 
 
+def test_a_paired_difference_is_found_as_often_as_the_table_says():
+    """The same of differences seed by seed, which have fewer degrees of freedom than two samples."""
+    rng = np.random.default_rng(8)
+    entry = interval([float(v) for v in rng.normal(size=3)])
+    size = entry.detectable_from_zero / (entry.error * math.sqrt(3))
+    found = scipy.stats.ttest_1samp(rng.normal(size, 1.0, size=(4000, 3)), 0.0, axis=1).pvalue < 0.05
+    assert 0.77 <= found.mean() <= 0.83
+
+
 def _detectable(draws):
     """The detectable difference at a standard deviation of 1: the estimate is proportional to the sample's."""
     entry = interval([float(v) for v in draws[:, 0]])

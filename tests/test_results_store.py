@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import resource
 import warnings
 
 import pytest
@@ -13,7 +14,6 @@ from results.store import (
     StoreError,
     StoreWarning,
     append_jsonl,
-    append_row,
     append_rows,
     load_runs,
     read_jsonl,
@@ -29,7 +29,7 @@ def test_records_round_trip_with_nan_and_numpy_scalars(tmp_path):
 
     run = record(teacher="fm-s0", status="diverged", reason="loss is NaN")
     write_run(tmp_path, run)
-    append_row(tmp_path, row(run, value=float("nan"), count=np.int64(5), extra={"floor": np.float32(0.5)}))
+    append_rows(tmp_path, [row(run, value=float("nan"), count=np.int64(5), extra={"floor": np.float32(0.5)})])
     assert read_run(tmp_path) == run
     (back,) = read_rows(tmp_path)
     assert math.isnan(back.value) and back.count == 5 and back.extra == {"floor": 0.5}
@@ -53,13 +53,28 @@ def test_a_torn_last_line_is_skipped_with_its_number(tmp_path):
 def test_appending_after_a_torn_line_equals_an_undisturbed_file(tmp_path, damage):
     run = record()
     for name in ("torn", "whole"):
-        append_row(tmp_path / name, row(run, 1))
+        append_rows(tmp_path / name, [row(run, 1)])
     with open(tmp_path / "torn/evals.jsonl", "ab") as file:
         file.write(damage)
     with pytest.warns(StoreWarning, match="cut off"):
-        append_row(tmp_path / "torn", row(run, 2))
-    append_row(tmp_path / "whole", row(run, 2))
+        append_rows(tmp_path / "torn", [row(run, 2)])
+    append_rows(tmp_path / "whole", [row(run, 2)])
     assert (tmp_path / "torn/evals.jsonl").read_bytes() == (tmp_path / "whole/evals.jsonl").read_bytes()
+
+
+def test_rows_that_do_not_all_fit_leave_none_behind(tmp_path):
+    """A disk that is full after some rows of an evaluation: the next call must not take them for all."""
+    run = record()
+    append_rows(tmp_path, [row(run, 1)])
+    before = (tmp_path / "evals.jsonl").read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 500, limits[1]))
+    try:
+        with pytest.raises(StoreError, match=r"evals\.jsonl: cannot be written"):
+            append_rows(tmp_path, [row(run, steps) for steps in (2, 4, 8)])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert (tmp_path / "evals.jsonl").read_bytes() == before
 
 
 def test_a_whole_last_line_without_newline_is_kept(tmp_path):
@@ -84,7 +99,7 @@ def test_older_newer_and_absent_schema_name_the_file(tmp_path):
 
 
 def test_a_row_of_another_schema_names_file_and_line(tmp_path):
-    append_row(tmp_path, row(record()))
+    append_rows(tmp_path, [row(record())])
     append_jsonl(tmp_path / "evals.jsonl", [row(record()).to_dict() | {"schema": 0}])
     with pytest.raises(RecordError, match=r"evals\.jsonl:2"):
         read_rows(tmp_path)
@@ -144,7 +159,7 @@ def test_an_unwritable_place_is_one_clear_error(tmp_path):
     (tmp_path / "file").write_text("")
     for action in (
         lambda: write_run(tmp_path / "file/run", record()),
-        lambda: append_row(tmp_path / "file/run", row(record())),
+        lambda: append_rows(tmp_path / "file/run", [row(record())]),
     ):
         with pytest.raises(StoreError, match="cannot be written"):
             action()

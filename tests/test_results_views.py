@@ -106,6 +106,8 @@ def test_pairs_are_compared_by_students_t_on_common_seeds_and_common_noise():
     assert cell.difference == pytest.approx(np.mean(differences)) and cell.p == pytest.approx(expected.pvalue)
     bounds = expected.confidence_interval()
     assert (cell.low, cell.high) == pytest.approx((bounds.low, bounds.high))
+    error = np.std(differences, ddof=1) / math.sqrt(3)
+    assert scipy.stats.nct.sf(scipy.stats.t.ppf(0.975, 2), 2, cell.detectable / error) == pytest.approx(0.8)
 
 
 def test_pairing_finds_what_two_intervals_side_by_side_hide():

@@ -185,6 +185,7 @@ def test_a_folder_of_images_scores_like_the_array(tmp_path: Path) -> None:
         ((40, 3, 16, 16), ["data=digits"], r"\(3, 16, 16\), and those of data=digits are \(1, 8, 8\)"),
         ((40, 1, 8, 8), ["data=digits"], "values up to 255, and data=digits has the levels 0..16"),
         ((40, 1, 8, 8), ["data=gaussian"], "points in the plane"),
+        ((0, 8, 8), ["data=digits"], r"made\.npy has 0 images, too few"),
         ((40, 1, 8, 8), ["data=digits", "evaluation.count=50"], "has 40 images, and evaluation.count=50"),
         ((40, 1, 8, 8), ["data=digits", "evaluation.protocol=clean-fidd"], "clean-fid"),
     ],

@@ -27,7 +27,8 @@ def file_hash(key: str, path: str | Path) -> str:
     """sha256 of one file's bytes."""
     path = existing(key, path)
     if path.is_dir():
-        raise ConfigError(f"{key}={path} is a folder; data=folder reads folders of image files")
+        way = "data=folder reads folders of image files" if key.startswith("data.") else "name the file in it"
+        raise ConfigError(f"{key}={path} is a folder; {way}")
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -68,7 +68,10 @@ class Gaussian:
     @property
     def trace(self) -> float:
         """Of the covariance."""
-        return float(self.rows.square().sum() if self.cov is None and self.rows is not None else self.cov.trace())  # type: ignore[union-attr]
+        if self.rows is not None:
+            return float(self.rows.square().sum())
+        assert self.cov is not None
+        return float(self.cov.trace())
 
     def distance(self, reference: "Gaussian") -> float:
         """The Fréchet distance to `reference`, whose root is used. Never negative. Raises ValueError on another width."""

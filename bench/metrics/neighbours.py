@@ -18,11 +18,6 @@ def nearest(samples: Tensor, references: Tensor) -> Tensor:
     return (found / a.shape[1]).sqrt()
 
 
-def nearest_distance(samples: Tensor, references: Tensor) -> float:
-    """Mean over the samples of `nearest`."""
-    return float(nearest(samples, references).mean())
-
-
 def share_closer(to_train: Tensor, to_heldout: Tensor) -> float:
     """Share of samples nearer to the training set, ties counted half: .5 where nothing is memorised, 1 where all is.
 

@@ -55,7 +55,8 @@ function chart(box, { series, references = [], lines, xTitle, xText, xTicks, hei
   root.append(axes(x, y, width, height, xTicks ? spaced(points.map(point => point.x), x, 28) : ticks(x, width / 80), xText, xTitle));
   if (lines) root.append(...referenceLines(visible, y, width));
   for (const each of series) root.append(lines ? lineOf(each, x, y, top) : dotsOf(each, x, y, top));
-  if (!lines) root.append(front(points, x, y, better, width, height));
+  if (!lines) for (const [league, own] of Map.groupBy(points, point => data.leagues[point.cell.method]))
+    root.append(front(own, league, x, y, better, width, height));
   const beyond = lines ? named.filter(cell => cell.value > top).map(cell => `${data.methods[cell.method]} ${number(cell.value)}`) : [];
   if (beyond.length) root.append(svg("text", { class: "beyond", x: width - EDGE.right, y: 11, "text-anchor": "end" }, `above: ${beyond.join(", ")}`));
   box.replaceChildren(root);
@@ -111,8 +112,8 @@ function dot(point, x, y, top) {
     : svg("circle", { cx: x(point.x).toFixed(1), cy: y(point.y).toFixed(1), r: 3 });
 }
 
-/** Points that none equals or beats on both axes, joined by steps and named. */
-function front(points, x, y, better, width, height) {
+/** Points of one league that none of it equals or beats on both axes, joined by steps and named. */
+function front(points, league, x, y, better, width, height) {
   const sign = better === "higher" ? -1 : 1;
   const kept = [];
   for (const point of [...points].sort((a, b) => a.x - b.x || sign * (a.y - b.y)))
@@ -126,7 +127,7 @@ function front(points, x, y, better, width, height) {
     return [svg("circle", { cx: x(point.x), cy: y(point.y), r: 5.5 }),
       svg("text", { x: x(point.x) + (end ? -9 : 8), y: y(point.y) + (low ? 4 : 16), "text-anchor": end ? "end" : "start" }, near(point, kept[index - 1]) ? "" : name)];
   });
-  return svg("g", { class: "front" }, svg("path", { d: corners.length ? pathOf(corners) : "" }), ...names);
+  return svg("g", { class: league ? "front apart" : "front" }, svg("path", { d: corners.length ? pathOf(corners) : "" }), ...names);
 }
 
 /** The nearest point under the pointer lights its method everywhere and says its value; a click opens where it comes from. */

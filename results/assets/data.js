@@ -18,13 +18,13 @@ const svg = (tag, attributes = {}, ...children) =>
 
 /** A cell of `metric` with names in place of indices. */
 function decoded(cell, metric) {
-  const [method, steps, nfe, rows, value, low, high, seeds, best, status, how, group, values, noise] = cell;
+  const [method, steps, nfe, rows, value, low, high, seeds, best, status, how, group, values, noise, rules] = cell;
   const [protocol, sampler, ema, count, floor, interval] = data.hows[how];
   return {
     metric, method, steps, nfe: real(nfe), rows: real(rows), value: real(value), low: real(low), high: real(high), seeds,
     best: best === 1, status: data.statuses[status], protocol, sampler, ema, count, floor: real(floor), interval, values,
     noise: Object.fromEntries(data.noise.map((name, index) => [name, real(noise[index])])),
-    sources: data.groups[group].map(index => data.sources[index]),
+    rules: rules.map(real), sources: data.groups[group].map(index => data.sources[index]),
   };
 }
 
@@ -44,6 +44,15 @@ function shown() {
 function runField(name, run) {
   const [values, index] = data.runs.fields[name] ?? [[""]];
   return values[index ? index[run] : values.length === 1 ? 0 : run];
+}
+
+/** A run's configuration, {dotted key: text}. */
+function configOf(run) {
+  const parts = data.configs.map(([base, changes, index]) => {
+    const [changed, gone] = changes[index ? index[run] : 0];
+    return Object.entries({ ...base, ...changed }).filter(([key]) => !gone.includes(key));
+  });
+  return Object.fromEntries(parts.flat());
 }
 
 /** Whether a method passes the filter: every word occurs in its name. */

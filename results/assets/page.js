@@ -1,8 +1,10 @@
 // What ties the parts together: the choice of metric and methods, the one lit method, and drawing again.
 
-/** Methods in colour at first: at most seven, those that stand highest at some step count, then those that do on average. */
+/** Methods in colour at first: at most seven, those that stand highest at some step count, then those that do on average.
+ *  Leagues of their own wait, unless there is no other. */
 function leaders() {
-  const { cells, steps, better } = shown(), places = new Map(), sign = better === "higher" ? -1 : 1;
+  const { cells: every, steps, better } = shown(), places = new Map(), sign = better === "higher" ? -1 : 1;
+  const plain = every.filter(cell => !data.references[cell.method] && !data.leagues[cell.method]), cells = plain.length ? plain : every;
   for (const count of steps) {
     const column = cells.filter(cell => cell.steps === count && !data.references[cell.method] && Number.isFinite(cell.value));
     column.sort((a, b) => sign * (a.value - b.value));
@@ -103,7 +105,7 @@ function rangeButton() {
 }
 
 function filtered() {
-  for (const row of at("board-table").querySelectorAll("[data-row]")) row.hidden = !wanted(Number(row.dataset.row));
+  for (const row of at("board").querySelectorAll("[data-row]")) row.hidden = !wanted(Number(row.dataset.row));
   legend();
   charts();
 }
@@ -134,6 +136,7 @@ function start() {
     button.addEventListener("click", () => choose(index));
     return button;
   }));
+  if (data.leagues.some(league => league)) at("front-caption").append(" Dashed: a league of its own.");
   at("cost").append(...data.costs.map((cost, index) => el("option", { value: index }, cost.title)));
   at("cost").addEventListener("change", charts);
   at("cost-steps").addEventListener("change", charts);

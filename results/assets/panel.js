@@ -30,13 +30,25 @@ function split(runs) {
   return [names.filter(same), names.filter(name => !same(name))];
 }
 
+/** The configuration that all these runs share, and of each run what is its own; seeds and labels are told elsewhere. */
+function splitConfig(runs) {
+  const all = runs.map(configOf), names = [...new Set(all.flatMap(Object.keys))].filter(name => !["seed", "label"].includes(name));
+  const same = names.filter(name => all.every(config => config[name] === all[0][name]));
+  const entries = (config, kept) => kept.map(name => [name, config[name] ?? "absent"]);
+  return [entries(all[0] ?? {}, same), all.map(config => entries(config, names.filter(name => !same.includes(name))))];
+}
+
+const configuration = entries => entries.length ? el("details", { class: "config" }, el("summary", {}, "Configuration"),
+  el("dl", {}, ...entries.flatMap(([name, text]) => [el("dt", {}, name), el("dd", { class: "mono" }, text)]))) : null;
+
 let opener = null;
 function openPanel(title, subtitle, ...content) {
   const panel = at("panel");
   if (panel.hidden) opener = document.activeElement;
   const close = el("button", { class: "close", "aria-label": "Close" }, "×");
   close.addEventListener("click", closePanel);
-  panel.replaceChildren(close, el("h2", { id: "panel-title" }, title), el("p", { class: "caption" }, subtitle), ...content);
+  panel.replaceChildren(close, el("h2", { id: "panel-title" }, title), el("p", { class: "caption" }, subtitle),
+    ...content.filter(child => child !== null));
   panel.hidden = false;
   panel.scrollTop = 0;
   panel.focus({ preventScroll: true });
@@ -58,6 +70,7 @@ function openCell(cell) {
   const evaluation = [...new Set(cell.sources.flatMap(source => source[5]))].sort((a, b) => a - b);
   const behind = reference ? "sample draw" : "training seed";
   const [same, differing] = split(runs);
+  const [sharedConfig, ownConfigs] = splitConfig(runs);
   const [shared, own] = [same, differing].map(names => names.filter(name => !["label", "seed", "run_id"].includes(name)));
   openPanel(
     `${data.methods[cell.method]}${reference ? "" : ` · ${stepsTitle(cell.steps)}`}`, `${metric.name}: ${metric.title}`,
@@ -71,9 +84,11 @@ function openCell(cell) {
       ["rank", ranks(cell.noise)], ["sd over trainings", number(cell.noise.training_sd ?? NaN)],
       ["sd over samples", number(cell.noise.sampling_sd ?? NaN)], ["detectable gap", number(cell.noise.detectable ?? NaN)],
     ]),
-    ...cell.sources.map((source, index) => sourceCard(source, real(cell.values[index]), behind, reference ? [] : own)),
+    ...cell.sources.map((source, index) => sourceCard(source, real(cell.values[index]), behind, reference ? [] : own,
+      reference ? [] : ownConfigs[runs.indexOf(source[0])])),
     ...missing(cell, runs),
-    ...(runs.length ? [el("h3", {}, runs.length > 1 ? "The same in these runs" : "Its run"), runFacts(shared, runs[0])] : []),
+    ...(runs.length ? [el("h3", {}, runs.length > 1 ? "The same in these runs" : "Its run"), runFacts(shared, runs[0]),
+      configuration(sharedConfig)] : []),
   );
 }
 
@@ -87,12 +102,13 @@ function meaning(cell, behind, interval) {
 
 const ranks = ({ rank_low: low, rank_high: high }) => !low ? "" : low === high ? `${low}` : `${low} to ${high}`;
 
-function sourceCard([run, seed, checkpoint, images, count], value, behind, names) {
+function sourceCard([run, seed, checkpoint, images], value, behind, names, config) {
   return el("div", { class: "card" },
     el("h3", {}, `${behind} ${seed}`, el("b", {}, number(value))),
     facts([["run", runField("run_id", run), true], ["checkpoint", checkpoint, true],
       ["at", images ? `${images.toLocaleString("en")} images` : ""]]),
-    runFacts(names.filter(name => name !== "images_seen" || runField(name, run) !== images), run));
+    runFacts(names.filter(name => name !== "images_seen" || runField(name, run) !== images), run),
+    config.length ? facts(config.map(([name, text]) => [name, text, true])) : null);
 }
 
 /** Runs of the method that gave this cell nothing: still going, failed, or not scored here. */
@@ -102,5 +118,6 @@ const missing = (cell, scored) => data.runs_of[cell.method].filter(run => !score
 
 function openRun(run) {
   state.open = null;
-  openPanel(`${runField("label", run)} · seed ${runField("seed", run)}`, "One run", runFacts(Object.keys(data.runs.fields), run));
+  openPanel(`${runField("label", run)} · seed ${runField("seed", run)}`, "One run", runFacts(Object.keys(data.runs.fields), run),
+    configuration(Object.entries(configOf(run))));
 }

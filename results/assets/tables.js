@@ -78,9 +78,40 @@ function methodHead(method) {
   return el("th", { scope: "row", class: "left" }, button);
 }
 
+/** The leaderboard of the shown metric; leagues of their own stand below, each ranked by itself. */
 function board() {
   const metric = shown(), byMethod = Map.groupBy(metric.cells, cell => cell.method);
   const all = [...byMethod].map(([method, cells]) => ({ method, cells, at: new Map(cells.map(cell => [cell.steps, cell])) }));
+  const references = all.filter(row => data.references[row.method]);
+  const leagues = Map.groupBy(all.filter(row => !data.references[row.method]), row => data.leagues[row.method]);
+  const apart = [...leagues].filter(([league]) => league);
+  at("board-table").replaceChildren(leagueTable(metric, leagues.get("") ?? [], references));
+  at("board-table").classList.toggle("tall", all.length > 40);
+  at("board-title").textContent = metric.title;
+  at("board-caption").replaceChildren(...caption(metric));
+  at("leagues").replaceChildren(...apart.flatMap(([league, own]) => [el("h3", {}, `${league} losses`),
+    el("p", { class: "caption" }, `Ranked by itself, in ${data.league_notes[league] ?? "a league of its own"}.`),
+    el("div", { class: "box", "data-league": league }, leagueTable(metric, own, references))]));
+  rulesTables(metric, all.filter(row => !data.references[row.method]));
+}
+
+/** What papers report that choose by the metric itself: for comparison only, without ranks. */
+function rulesTables(metric, rows) {
+  at("rules").hidden = !data.rules.length;
+  const tables = data.rules.flatMap((title, rule) => {
+    const value = (row, steps) => row.at.get(steps)?.rules[rule] ?? NaN;
+    const columns = [{ title: "method", left: true, key: row => data.methods[row.method] },
+      ...metric.steps.map(steps => ({ title: stepsTitle(steps), key: row => value(row, steps), steps }))];
+    const line = row => el("tr", { "data-row": row.method }, methodHead(row.method),
+      ...columns.slice(1).map(({ steps }) => el("td", {}, row.at.has(steps) ? number(value(row, steps)) : "")));
+    return [el("h3", {}, `compatibility: ${title}`), el("div", { class: "box" }, sortable(columns, rows, [], line))];
+  });
+  at("rules").querySelector("div").replaceChildren(el("p", { class: "caption" },
+    "For comparison with papers that report it so: chosen by the metric itself, hence too good. Not ranked."), ...tables);
+}
+
+/** The leaderboard of one league: its methods `own`, then the references. */
+function leagueTable(metric, own, references) {
   const statuses = row => [...new Set(row.cells.map(cell => cell.status))].join("; ");
   const evaluations = row => row.cells.every(cell => cell.nfe === cell.steps && cell.rows === cell.nfe) ? "= steps"
     : row.cells.map(calls).join(", ");
@@ -93,23 +124,19 @@ function board() {
     { title: "NFE", left: true, key: row => row.cells[0].nfe, text: evaluations },
     { title: "status", left: true, key: statuses, text: statuses },
   ];
-  const own = all.filter(row => !data.references[row.method]);
   const idle = { seeds: null, NFE: "= steps", status: "done" };
-  const told = column => column.title in idle && new Set(own.map(column.text)).size === 1
+  const told = column => own.length && column.title in idle && new Set(own.map(column.text)).size === 1
     && [null, column.text(own[0])].includes(idle[column.title]);
   columns = columns.filter(column => !told(column));
   const line = row => data.references[row.method] ? el("tr", { "data-row": row.method, class: "reference" },
     methodHead(row.method), valueCell(row.cells[0], metric.steps.length), el("td", { colspan: columns.length - 1 - metric.steps.length }))
     : el("tr", { "data-row": row.method }, methodHead(row.method), ...columns.slice(1).map(column => column.text
       ? el("td", { class: column.left ? "left fact" : "fact" }, column.text(row)) : valueCell(row.at.get(column.steps))));
-  const table = sortable(columns, own, all.filter(row => data.references[row.method]), line);
+  const table = sortable(columns, own, references, line);
   table.addEventListener("pointerover", event => heat(event.target.closest("[data-row]")?.dataset.row ?? null));
   table.addEventListener("pointerleave", () => heat(null));
   table.addEventListener("focusin", event => heat(event.target.closest("[data-row]")?.dataset.row ?? null));
-  at("board-table").replaceChildren(table);
-  at("board-table").classList.toggle("tall", all.length > 40);
-  at("board-title").textContent = metric.title;
-  at("board-caption").replaceChildren(...caption(metric));
+  return table;
 }
 
 function caption(metric) {
