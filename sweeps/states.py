@@ -34,7 +34,6 @@ class State(StrEnum):
 
 WRITTEN = frozenset({State.RUNNING, State.DONE, State.DIVERGED, State.FAILED, State.INTERRUPTED})
 FINAL = frozenset({State.DONE, State.DIVERGED})
-RETRIED = frozenset({State.LOST, State.INTERRUPTED, State.YIELDED})
 ACTIVE = frozenset({State.QUEUED, State.RUNNING})
 DEAD_ENDS = {State.DIVERGED: "diverged", State.FAILED: "failed", State.DEAD: "failed", State.PRUNED: "was pruned",
              State.CANCELLED: "was cancelled", State.SKIPPED: "was skipped"}
