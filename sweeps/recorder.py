@@ -41,7 +41,8 @@ class Recorder:
         now = time.monotonic()
         images = int(info.get("images", self.record.images))
         began = images if self.record.began < 0 and "images" in info else self.record.began
-        told = {"images": images, "began": began, "budget": int(info.get("budget", self.record.budget)),
+        since = self.record.since or (time.time() if began >= 0 else 0.0)
+        told = {"images": images, "began": began, "since": since, "budget": int(info.get("budget", self.record.budget)),
                 "stage": str(info.get("stage", self.record.stage))}
         new = told["stage"] != self.record.stage or began != self.record.began
         self.record = dataclasses.replace(self.record, **told)  # type: ignore[arg-type]

@@ -41,8 +41,8 @@ class Rules:
 class Record:
     """What a job has written about an attempt of its own (`attempts/NNNN.json`), see `sweeps.attempt`.
 
-    began: images at its first report, that is where it resumed; -1 before. images: at its last report. beat: grows with
-    every sign of life. outcome: empty while it runs, else "done", "diverged", "interrupted" or "failed".
+    began: images at its first report, that is where it resumed; -1 before. since: when that was. images: at its last report.
+    beat: grows with every sign of life. outcome: empty while it runs, else "done", "diverged", "interrupted" or "failed".
     """
 
     tag: str = ""
@@ -58,6 +58,7 @@ class Record:
     outcome: str = ""
     kind: str = ""
     reason: str = ""
+    since: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,7 +95,8 @@ def _row(job: dict[str, Any], entry: Entry, runs: Path, states: dict[str, str], 
     beat = record.beat / 1e9
     silent = f" (silent for {duration(now - beat)})" if now - beat > SILENT and not record.ended else ""
     ran = max((record.ended or beat) - record.started, 1e-9)
-    rate = (record.images - max(record.began, 0)) / ran if record.images > max(record.began, 0) else None
+    trained, took = record.images - max(record.began, 0), (record.ended or beat) - (record.since or record.started)
+    rate = trained / took if trained > 0 and took > 0 else None  # a process needs seconds until it begins
     return Row(id, job["label"], (record.stage or "running") + silent, _share(record), rate,
                (record.budget - record.images) / rate if rate else None, len(past) + 1, record.node,
                spent + ran, last)

@@ -53,6 +53,14 @@ def test_a_repeated_start_counts_while_the_next_one_runs(tmp_path):
     assert (row.state, row.attempts, row.reason) == ("train", 2, "SIGUSR2")
 
 
+def test_the_rate_counts_from_the_first_report_and_not_from_the_start_of_the_process(tmp_path):
+    folder = sweep(tmp_path, [{"event": "intent", "job": "a", "attempt": 1, "tag": "t", "time": 1.0}])
+    more = {"since": 150.0, "began": 100, "images": 600, "budget": 1600}
+    repeated(tmp_path, "a", "0001", "", tag="t", outcome="", ended=0.0, beat=160 * 10**9, **more)
+    row, = status.rows(folder, 160.0)
+    assert (row.rate, row.left, row.cost) == (50.0, 20.0, 60.0)
+
+
 def test_the_list_of_tries_has_a_line_for_each_and_passes_over_what_cannot_be_read(tmp_path, capsys):
     sweep(tmp_path, [ended("a", 1, "done")])
     repeated(tmp_path, "a", "0001-1", "SIGUSR2")
