@@ -166,3 +166,12 @@ def test_a_run_without_progress_is_ended_and_tried_again(tmp_path):
         assert outcome_of(process)["done"] == ["a"]
     row, = status.rows(tmp_path / "sweeps" / "night", time.time())
     assert row.attempts == 2 and row.reason.startswith("it hung: no progress for 0.0167 min in train")
+
+
+def test_a_run_with_progress_is_left_alone_however_long_it_takes(tmp_path):
+    with command(tmp_path, JOBS[:1], HANG="4.0") as process:
+        until(lambda: running(tmp_path, "a"))
+        time.sleep(6.0)
+        (tmp_path / "gate").touch()
+        assert outcome_of(process)["done"] == ["a"]
+    assert count(tmp_path, "a") == 1
