@@ -65,10 +65,12 @@ class Score(NamedTuple):
     values: tuple[float, ...]
     draws: tuple[int, ...]
     part: float
-    compatible: Compatible
+    compatible: Compatible | None  # where it was asked for
 
 
-def scores(runs: Runs, protocols: Collection[str] | None = None, at: At | None = None) -> list[Score]:
+def scores(
+    runs: Runs, protocols: Collection[str] | None = None, at: At | None = None, compatible: bool = False
+) -> list[Score]:
     """One Score per (label, training seed, steps, metric); label order and row order do not change any value.
 
     `protocols` keeps only rows of these protocol ids; `at` only checkpoints within a budget, of which the newest is scored.
@@ -91,7 +93,7 @@ def scores(runs: Runs, protocols: Collection[str] | None = None, at: At | None =
     for (label, metric, steps, run_id, seed), group in groups.items():
         for variant, members in _variants(group).items():
             first = declared.setdefault((label, metric, steps), variant)
-            found.append(_score(label + _difference(variant, first), seed, records[run_id], members))
+            found.append(_score(label + _difference(variant, first), seed, records[run_id], members, compatible))
     return found
 
 
@@ -156,12 +158,14 @@ def _compatible(rows: Sequence[EvalRow], last: Sequence[EvalRow]) -> Compatible:
 
 def _difference(variant: Variant, declared: Variant) -> str:
     """What tells a variant from the declared one, as a suffix of its label: " (solver:heun, ema 0.999)"."""
+    if variant == declared:
+        return ""
     parts = zip(("", "ema ", "grid "), variant, declared, strict=True)
     words = [f"{name}{mine}" for name, mine, its in parts if mine != its]
-    return f" ({', '.join(words)})" if words else ""
+    return f" ({', '.join(words)})"
 
 
-def _score(label: str, seed: int, record: RunRecord, every: Sequence[EvalRow]) -> Score:
+def _score(label: str, seed: int, record: RunRecord, every: Sequence[EvalRow], compatible: bool) -> Score:
     rows = _last(every)
     row, reference, values = rows[0], record.kind == "reference", tuple(row.value for row in rows)
     return Score(
@@ -172,11 +176,12 @@ def _score(label: str, seed: int, record: RunRecord, every: Sequence[EvalRow]) -
         nfe=mean([row.nfe for row in rows]), nfe_rows=mean([row.nfe_rows for row in rows]),
         value=mean(values), values=values, draws=tuple(row.evaluation_seed for row in rows),
         part=min(1.0, row.images_seen / record.images_seen) if record.images_seen else 1.0,
-        compatible=_compatible(every, rows),
+        compatible=_compatible(every, rows) if compatible else None,
         floor=_mean_extra(rows, "floor"), excess=_mean_extra(rows, "excess"),
     )  # fmt: skip
 
 
 def _mean_extra(rows: Sequence[EvalRow], key: str) -> float:
     """Mean of a number in `extra`; NaN where rows do not carry it."""
-    return mean([float(row.extra[key]) for row in rows if row.extra.get(key) is not None])
+    found = [float(row.extra[key]) for row in rows if row.extra.get(key) is not None]
+    return mean(found) if found else math.nan

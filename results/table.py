@@ -49,7 +49,7 @@ def leaderboard(
     """
     # The same run given twice (a copied folder) is not a second seed.
     runs = list({record.run_id: (record, rows) for record, rows in runs}.values())
-    found = scores(runs, protocols, at)
+    found = scores(runs, protocols, at, compatible)
     methods = [record for record, _ in runs if record.kind != "reference"]
     experiments = _experiments(methods)
     sizes = max(map(len, experiments.values()), default=0)
@@ -144,8 +144,8 @@ def _row(
         "status": "done" if reference else _status(outcomes, max(context.seeds, 1)),
         "seeds_failed": sum(outcome in ("diverged", "failed") for outcome in outcomes),
         **context.bill(label, paying, done),
-        "min_of_evaluation_seeds": mean([score.compatible.extreme for score in done]),
-        "best_checkpoint": mean([score.compatible.checkpoint for score in done]),
+        "min_of_evaluation_seeds": mean([score.compatible.extreme for score in done if score.compatible]),
+        "best_checkpoint": mean([score.compatible.checkpoint for score in done if score.compatible]),
     }  # fmt: skip
 
 
