@@ -10,6 +10,7 @@ import os
 import pickle
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from multiprocessing.connection import Connection, wait
 from typing import Any
@@ -68,6 +69,7 @@ def _served(pipes: list[Connection], report: Report) -> str:
 
 def _child(pipe: Connection, place: dict[str, str], function: str, config: dict[str, Any], folder: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process: what to do about it the caller decides
+    threading.Thread(target=_end_with_caller, name="caller", daemon=True).start()
     os.environ.update(place)
 
     def report(message: dict[str, Any]) -> bool:
@@ -81,6 +83,14 @@ def _child(pipe: Connection, place: dict[str, str], function: str, config: dict[
         _tell(pipe, error)
         raise SystemExit(1) from error
     pipe.send(("result", result))
+
+
+def _end_with_caller() -> None:
+    """A caller that is killed holds the run's lock no more: whoever has it next must be the only one to write."""
+    caller = multiprocessing.parent_process()
+    assert caller is not None, "this is a process of the caller's"
+    caller.join()
+    os._exit(1)
 
 
 def _tell(pipe: Connection, error: Exception) -> None:

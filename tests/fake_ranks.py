@@ -1,5 +1,7 @@
 """What one of several processes does in test_ranks.py: short trainings in float64, of which rank 0 keeps the results."""
 
+import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,7 +9,7 @@ from typing import Any
 import torch
 from oracle import data, teacher_of
 
-from bench import dist
+from bench import dist, launch
 from bench.data import Dataset
 from bench.nets import Backbone
 from bench.teacher import Teacher
@@ -78,6 +80,18 @@ def fail(config: dict[str, Any], folder: str, report: Callable[[Any], bool]) -> 
             raise ValueError("no such thing")
         ranks.sums([torch.zeros(1)])
     return "done"
+
+
+def linger(config: dict[str, Any], folder: str, report: Callable[[Any], bool]) -> str:
+    """A rank that hears and says nothing for long."""
+    Path(folder, os.environ["RANK"]).write_text(str(os.getpid()))
+    time.sleep(config["seconds"])
+    return "done"
+
+
+def begin(folder: str) -> None:
+    """What a worker does that is killed meanwhile."""
+    launch.execute("fake_ranks:linger", {"seconds": 60}, folder, lambda message: False, 2)
 
 
 def _flat(net: torch.nn.Module) -> torch.Tensor:

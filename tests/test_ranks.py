@@ -1,5 +1,7 @@
 """Several processes train what one trains, to floating-point order; the seconds are those of starting them (about 20)."""
 
+import multiprocessing
+import time
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +76,29 @@ def test_one_process_goes_on_where_two_stopped(two: Path, one: dict[str, Any]) -
 def test_an_error_of_one_process_ends_all_and_is_raised(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no such thing"):
         launch.execute("fake_ranks:fail", {"rank": 1}, str(tmp_path), lambda message: False, 2)
+
+
+def test_a_caller_that_is_killed_leaves_nobody_who_could_write_into_its_runs_folder(tmp_path: Path) -> None:
+    caller = multiprocessing.get_context("spawn").Process(target=fake_ranks.begin, args=(str(tmp_path),))
+    caller.start()
+    deadline = time.monotonic() + 45
+    while not all((tmp_path / name).exists() and (tmp_path / name).read_text() for name in "01"):
+        assert caller.is_alive() and time.monotonic() < deadline
+        time.sleep(0.05)
+    caller.kill()
+    caller.join()
+    left = [int((tmp_path / name).read_text()) for name in "01"]
+    while any(_runs(pid) for pid in left):
+        assert time.monotonic() < deadline, "they go on without their caller"
+        time.sleep(0.05)
+
+
+def _runs(pid: int) -> bool:
+    """Whether the process is more than an entry that nobody has taken off the list."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 @pytest.mark.parametrize(("batch", "group", "size"), [(16, 1, 3), (20, 4, 2), (12, 4, 3), (7, 1, 7)])
