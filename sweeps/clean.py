@@ -8,6 +8,7 @@ run is touched. Under a quota only as much as it takes, the largest first.
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import sys
 import time
@@ -42,7 +43,7 @@ def waste(out: Path, ids: Iterable[str] | None = None) -> list[Waste]:
     found = []
     for folder in every:
         if folder.name in chosen:
-            found += [Waste(path, path.stat().st_size, "older checkpoint") for path in _older(folder)]
+            found += [Waste(path, _bytes(path), "older checkpoint") for path in _older(folder)]
             solved = folder / "trajectories"
             if solved.is_dir() and folder.name not in wanted:
                 found.append(Waste(solved, _size(solved), "trajectories that no unfinished run needs"))
@@ -123,7 +124,15 @@ class Quota:
 
 
 def _size(folder: Path) -> int:
-    return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file())
+    return sum(_bytes(Path(at) / name) for at, _, names in os.walk(folder) for name in names)
+
+
+def _bytes(path: Path) -> int:
+    """Of one file; runs that go on rename and remove theirs at any moment, and what is gone takes nothing."""
+    try:
+        return path.lstat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,6 +1,7 @@
 """Claims about cleaning: only what nothing needs, only as much as asked for."""
 
 import json
+from pathlib import Path
 
 import fake_jobs
 import pytest
@@ -92,6 +93,20 @@ def test_a_quota_is_looked_after_when_runs_end_and_not_more_often_than_told(tmp_
     for clock[0] in (200.0, 300.0):
         quota(Ended("c", State.DONE, "", 1.0))
     assert len(told) == 3 and "all of it is needed" in told[2]
+
+
+def test_files_that_go_while_they_are_counted_take_nothing(tmp_path, monkeypatch):
+    run(tmp_path, "done", "done", (1, 2))
+    (tmp_path / "runs" / "done" / ".run.json.1.tmp").write_text("renamed before its size is asked")
+    real = Path.lstat
+
+    def lstat(path):
+        if path.name.endswith(".tmp"):
+            path.unlink(missing_ok=True)
+        return real(path)
+
+    monkeypatch.setattr(Path, "lstat", lstat)
+    assert [each.path.name[:13] for each in clean(tmp_path, quota=1)] == ["step-00000001"]
 
 
 def test_the_key_of_the_backend_cleans_before_and_during_a_sweep(tmp_path, monkeypatch):
