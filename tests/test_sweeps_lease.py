@@ -56,6 +56,21 @@ def test_a_silent_holder_of_another_host_is_replaced_after_the_lease_and_notices
     assert second.renew() and not third.acquire()
 
 
+def test_a_file_that_cannot_be_read_for_a_moment_costs_the_holder_nothing(tmp_path, monkeypatch):
+    clock = Clock()
+    first, second = lease(tmp_path, clock), lease(tmp_path, clock)
+    assert first.acquire()
+    clock.now = 10.0
+    with monkeypatch.context() as patch:
+        patch.setattr(Lease, "_read", lambda self: None)
+        assert first.renew()
+    clock.now = 12.0
+    assert first.renew() and not second.acquire()
+    clock.now = 50.0
+    monkeypatch.setattr(Lease, "_read", lambda self: None)
+    assert not first.renew()  # for longer than the lease: somebody else may have it
+
+
 def test_a_dead_process_of_this_host_is_replaced_at_once(tmp_path):
     clock = Clock()
     assert lease(tmp_path, clock).acquire()
