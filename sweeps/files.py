@@ -15,6 +15,7 @@ import dataclasses
 import json
 import os
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -67,28 +68,32 @@ class Disk:
         self.runs = out / "runs"
         self.folder = out / "sweeps" / name
         self.path = self.folder / "attempts.jsonl"
-        self._times: dict[str, int] = {}
+        self._versions: dict[str, tuple[int, int, int]] = {}
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self.file = self.path.open("a+b")
         except OSError as error:
             raise SweepError(f"cannot write {self.path} ({error.strerror}): make it writable or choose another output "
                              "folder with out=FOLDER") from error
+        self._torn = False
 
     def journal(self) -> list[Line]:
-        """All readable lines; a torn last line of a killed predecessor is ended, never joined to a new one."""
+        """All readable lines. A torn last line of a killed predecessor is never joined to a new one; who only reads leaves it:
+        it may be one that the controller is writing."""
         self.file.seek(0)
         lines = self.file.read().split(b"\n")
-        if lines[-1]:
-            self.file.write(b"\n")
-            self.file.flush()
+        self._torn = lines[-1] != b""
         return [line for text in lines if (line := _parsed(text)) is not None]
 
     def append(self, lines: Sequence[Line]) -> None:
-        self.file.write(b"".join(json.dumps(line).encode() + b"\n" for line in lines))
-        self.file.flush()
-        if self._detached:
-            os.fsync(self.file.fileno())
+        begin, self._torn = b"\n" if self._torn else b"", False
+        try:
+            self.file.write(begin + b"".join(json.dumps(line).encode() + b"\n" for line in lines))
+            self.file.flush()
+            if self._detached:
+                os.fsync(self.file.fileno())
+        except OSError as error:
+            raise _unwritable(self.path, error) from error
 
     def states(self, ids: Iterable[str]) -> dict[str, State]:
         return read_states(self.runs.parent, ids)
@@ -99,15 +104,16 @@ class Disk:
     def record(self, id: str, number: int, old: Record | None) -> Record | None:
         path = f"{self.runs}/{id}/attempts/{number:04d}.json"
         try:
-            changed = os.stat(path).st_mtime_ns
-            if old is not None and self._times.get(path) == changed:
+            found = os.stat(path)
+            changed = found.st_mtime_ns, found.st_ino, found.st_size  # the clock of a file system may tick in seconds
+            if old is not None and self._versions.get(path) == changed:
                 return old
             with open(path, encoding="utf-8") as file:
-                found = read_record(json.load(file))
+                record = read_record(json.load(file))
         except (OSError, ValueError, TypeError):
             return old  # not there yet, or not visible on this host for a moment
-        self._times[path] = changed
-        return found
+        self._versions[path] = changed
+        return record
 
     def plan(self, jobs: Iterable[Job]) -> None:
         shown = [{"id": job.id, "label": job.label, "parents": list(job.parents), "cost": job.cost} for job in jobs]
@@ -115,12 +121,16 @@ class Disk:
 
     def prepare(self, attempt: Attempt) -> None:
         """Without a sync: a job that finds it torn after a power failure is lost and submitted again."""
-        if self._detached:
+        if not self._detached:
+            return
+        aside = attempt.folder / ".job.json"
+        try:
             attempt.folder.mkdir(parents=True, exist_ok=True)
-            aside = attempt.folder / ".job.json"
             aside.write_text(json.dumps({"id": attempt.job.id, "attempt": attempt.number, "tag": attempt.tag,
                                          "config": attempt.config}), encoding="utf-8")
             os.replace(aside, attempt.folder / "job.json")
+        except OSError as error:
+            raise _unwritable(aside.with_name("job.json"), error) from error
 
     def stop(self, id: str, tag: str, reason: str) -> None:
         write_json(self.runs / id / "stop.json", {"tag": tag, "reason": reason})
@@ -134,12 +144,18 @@ class Disk:
         return [{"file": name, **line} for name, line in found if line is not None]
 
     def close(self) -> None:
-        self.file.close()
+        with suppress(OSError):  # what could not be written was told when it was written
+            self.file.close()
 
 
 def read_record(data: dict[str, Any]) -> Record:
     """A record from its file's content; fields of a newer version are passed over."""
     return Record(**{key: value for key, value in data.items() if key in FIELDS})
+
+
+def _unwritable(path: Path, error: OSError) -> SweepError:
+    return SweepError(f"cannot write {path} ({error.strerror}): make room or make it writable, then give the same command "
+                      "again; nothing that has ended is lost")
 
 
 def _read(path: Path) -> bytes:
