@@ -48,6 +48,7 @@ def _copy(contents: Mapping[str, Path], folder: Path) -> Path:
     target = folder / digest.hexdigest()[:16]
     if not target.exists():
         temporary = folder / f".{target.name}.{secrets.token_hex(4)}"
+        temporary.mkdir(parents=True)
         for name, path in contents.items():
             (temporary / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, temporary / name)
@@ -71,5 +72,6 @@ def _files(root: Path) -> Iterator[Path]:
     for folder, below, files in os.walk(root):
         below[:] = sorted(set(below) - LEFT_OUT)
         for name in sorted(files):
-            if not name.endswith(".pyc"):
-                yield Path(folder) / name
+            path = Path(folder) / name
+            if not name.endswith(".pyc") and path.is_file():  # an editor's lock is a link to nowhere
+                yield path

@@ -98,3 +98,13 @@ def test_a_folder_with_more_than_code_is_not_copied(plugins: Path, tmp_path: Pat
     monkeypatch.setattr(snapshot, "MOST", 100)
     with pytest.raises(SweepError, match="a folder of their own"):
         backends.keep_plugins([{}], str(plugins), tmp_path / "out")
+
+
+def test_a_copy_of_code_passes_over_links_to_nowhere_and_may_be_empty(tmp_path: Path) -> None:
+    (tmp_path / "code").mkdir()
+    empty = snapshot.take_folder(tmp_path / "code", tmp_path / "out" / "plugins")
+    assert empty.is_dir() and not list(empty.iterdir())
+    (tmp_path / "code" / "a.py").write_text("")
+    (tmp_path / "code" / "#a.py").symlink_to("somebody@somewhere.1")  # as an editor marks a file that is being changed
+    copy = snapshot.take_folder(tmp_path / "code", tmp_path / "out" / "plugins")
+    assert [path.name for path in copy.iterdir()] == ["a.py"]
