@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import config as composition
-from bench import experiment, proxy
+from bench import experiment, identity, proxy
 from bench.jobs import chain, jobs, references, reopen
 from bench.price import Prices
 from methods.registry import ConfigError, nearest
@@ -26,6 +26,7 @@ from sweeps.space import Params, check_default, space
 from sweeps.study import SAMPLERS, digest, open_storage
 
 Config = dict[str, Any]
+ELSEWHERE = ("seed", "sweep", "out", "plan", "detach", "backend", "evaluation")  # of a config: what changes no trial
 TUNABLE = ("train.", "method.")
 EQUAL = ("trials", "compute")
 
@@ -115,6 +116,7 @@ def tuned(request: composition.Request, out: Path, preview: bool = False) -> Tun
     sweep = request.settings["sweep"]
     tuning = _tuning(sweep["search"])
     jobs(request.experiments)  # everything that a plan would object to
+    _check_apart(request.experiments, tuning)
     methods = _methods(request.experiments, tuning)
     by_name = {each.contender.name: each for each in methods}
     folder = out / "sweeps" / sweep["name"]
@@ -169,9 +171,11 @@ def _contender(label: str, config: Config, tuning: Tuning, trials: int) -> Conte
         raise ConfigError(f"sweep.search.proxy.steps={list(tuning.proxy['steps'])}: {label} supports none of them")
     *early, _ = (stage.images for stage in method.stages(recipe.images))
     begin = tuning.prunable_from.get(config["method"]["name"], sum(early) / recipe.images)
-    base = {key: value for key, value in config.items() if key not in ("seed", "sweep", "out", "plan", "backend", "evaluation")}
-    content = {"base": base, "space": raw, "proxy": tuning.proxy, "rungs": tuning.rungs, "train_seed": tuning.train_seed,
-               "version": method.version}
+    base = {key: value for key, value in config.items() if key not in ELSEWHERE}
+    for section, keys in identity.HARMLESS.items():
+        base[section] = {key: value for key, value in base[section].items() if key not in keys}
+    content = {"base": base, "space": raw, "proxy": _proxy(config, tuning), "rungs": tuning.rungs,
+               "train_seed": tuning.train_seed, "version": method.version}
     at = rungs(tuning.rungs, recipe.images, recipe.batch, begin)
     return Contender(label, distributions, default, trials, at, digest(content))
 
@@ -194,10 +198,27 @@ def _keys(config: Config, tuning: Tuning) -> dict[str, Any]:
 def _trial(method: Method, params: Params, tuning: Tuning) -> Config:
     config = _with(method.configs[0], params)
     config["seed"], config["validation"] = tuning.train_seed, tuning.proxy["validation"]
-    config["proxy"] = {**tuning.proxy, "rungs": list(method.contender.rungs)}
+    config["proxy"] = {**_proxy(config, tuning), "rungs": list(method.contender.rungs)}
     config["evaluation"] |= {"reference_count": None, "statistics": None, "also": [], "milestones": False}
     config["label"] += " (trial)"
     return config
+
+
+def _proxy(config: Config, tuning: Tuning) -> dict[str, Any]:
+    """What makes the scores of two trials comparable: the file's settings, and the average where it is not the recipe's."""
+    ema = config["evaluation"]["ema"]
+    return dict(tuning.proxy) if ema is None else {**tuning.proxy, "ema": float(ema)}
+
+
+def _check_apart(experiments: Sequence[Config], tuning: Tuning) -> None:
+    """Raise ConfigError where the search would look at a seed of the reported numbers."""
+    for config in experiments:
+        if shared := set(config["evaluation"]["seeds"]) & set(tuning.proxy["seeds"]):
+            raise ConfigError(f"evaluation.seeds and sweep.search.proxy.seeds share {min(shared)}: tuning must not look at the "
+                              "noise of reported numbers; change one")
+        if config["seed"] == tuning.train_seed:
+            raise ConfigError(f"seed={config['seed']} is sweep.search.train_seed: settings are chosen with a training seed "
+                              "that no reported run has; change one")
 
 
 def _with(config: Config, params: Params) -> Config:

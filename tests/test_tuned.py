@@ -66,9 +66,28 @@ def test_a_trial_that_diverges_is_the_worst_and_another_one_wins(tmp_path: Path)
 
 def test_a_trial_is_never_a_run_that_is_reported() -> None:
     (own,) = trial()
-    (final,) = made("method=psd_m", "seed=1000").search.final_jobs("psd_m", made("method=psd_m").search.contenders[0].default)
+    found = made("method=psd_m", "seed=0")
+    found.methods[0].configs[0]["seed"] = 1000  # which a command line may not ask for
+    (final,) = found.search.final_jobs("psd_m", found.search.contenders[0].default)
     assert own.config["seed"] == final.config["seed"] == 1000 and own.config["train"] == final.config["train"]
     assert own.id != final.id
+
+
+def test_a_command_that_is_given_again_otherwise_goes_on_with_its_study_and_one_of_another_score_does_not() -> None:
+    def digest(*arguments: str) -> str:
+        (contender,) = made("method=psd_m", "seed=0", *arguments).search.contenders
+        return str(contender.digest)
+
+    for same in ("detach=true", "backend.threads=2", "budget.micro_batch=16", "train.logs=7"):
+        assert digest(same) == digest(), same
+    averages = "train.ema=[0.999,0.99]"
+    assert digest(averages, "evaluation.ema=0.99") != digest(averages)
+
+    def run(*arguments: str) -> str:
+        search = made("method=psd_m", "seed=0", averages, *arguments).search
+        return str(search.trial_jobs("psd_m", search.contenders[0].default)[-1].id)
+
+    assert run("evaluation.ema=0.99") != run(), "its scores are those of another average"
 
 
 def test_all_trials_of_a_method_share_the_teacher_of_the_common_recipe() -> None:
@@ -133,6 +152,8 @@ def test_with_equal_compute_a_costly_method_has_fewer_trials() -> None:
         ("sweep.search.trials=0", "at least 1"),
         ("sweep.search.rungs=[2]", "between 0 and 1"),
         ("sweep.search.proxy.validation=2", "share"),
+        ("evaluation.seeds=[0,1001]", "evaluation.seeds and sweep.search.proxy.seeds share 1001"),
+        ("seed=0,1000", "seed=1000 is sweep.search.train_seed"),
         ("train.lr=1.0", "train.lr=1.0, is outside"),
         ("+sweep.search.space={budget.batch: {low: 1, high: 2}}", "only train"),
         ("+sweep.search.space={method.etaa: {low: 1, high: 2}}", "eta"),
