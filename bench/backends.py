@@ -19,19 +19,22 @@ from sweeps.slurm import Site, Slurm
 
 EXECUTE = "bench.job:execute"
 PACKAGES = ("methods", "results", "sweeps", "bench")
+UNITS = {"max_gpu_hours": "GPU-hours", "quota_gb": "GB", "patience_minutes": "minutes", "interval": "seconds"}
 NAMES = ("local", "slurm", "debug")
 
 
 def workers(backend: Mapping[str, Any]) -> int:
     """How many runs go on at a time, as far as it is known: 0 for one after another in this process; on a cluster what
-    `backend.jobs` allows, else 1, and the site decides."""
+    `backend.jobs` allows, else 1, and the site decides. Raises ConfigError for a value of the wrong kind."""
     if backend["name"] not in NAMES:
         raise nearest("backend.name", backend["name"], NAMES)
+    _check_common(backend)
     if backend["name"] == "debug":
         return 0
     if backend["name"] == "slurm":
         return site(backend).jobs or 1
     if backend["workers"] is not None:
+        _check("workers", backend["workers"], 0)
         return int(backend["workers"])
     import torch
 
@@ -50,8 +53,8 @@ def execute(plan: Plan, backend: Mapping[str, Any], out: Path, name: str, progre
     A cluster's jobs run a copy of the code as it is now, kept under `<out>/sweeps/<name>/code`. Raises ConfigError or
     SweepError naming the key at fault.
     """
+    _check_common(backend)
     if backend["quota_gb"] is not None:
-        _check_amount("quota_gb", backend["quota_gb"], "GB")
         progress = Quota(Path(out), float(backend["quota_gb"]) * 1e9, progress or (lambda event: None))
     if backend["name"] != "slurm":
         if detach:
@@ -96,15 +99,20 @@ def site(backend: Mapping[str, Any]) -> Site:
 
 def _hang(backend: Mapping[str, Any]) -> float | None:
     """backend.patience_minutes in seconds."""
-    if (minutes := backend.get("patience_minutes")) is None:
-        return None
-    _check_amount("patience_minutes", minutes, "minutes")
-    return float(minutes) * 60
+    minutes = backend.get("patience_minutes")
+    return None if minutes is None else float(minutes) * 60
 
 
-def _check_amount(key: str, value: Any, unit: str) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
-        raise ConfigError(f"backend.{key}={value!r} must be a number of {unit}, more than 0")
+def _check_common(backend: Mapping[str, Any]) -> None:
+    """Raise ConfigError for a setting of no backend in particular that is of the wrong kind."""
+    for key in ("attempts", "threads"):
+        _check(key, backend[key], 1)
+    for key, unit in UNITS.items():
+        value, free = backend.get(key), key == "max_gpu_hours"
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if value is not None and not (number and (value > 0 or (free and value == 0))):
+            least = "at least 0" if free else "more than 0"
+            raise ConfigError(f"backend.{key}={value!r} must be a number of {unit}, {least}")
 
 
 def _check(key: str, value: Any, least: int) -> None:

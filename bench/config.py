@@ -256,7 +256,12 @@ def _check_keys(given: Sequence[Given], config: Config, plugins: str | None) -> 
     valid = set(options(config))
     for g in given:
         if g.key not in valid and not g.text.startswith(("+", "~")):
-            raise nearest("command line: key", g.key, valid)
+            group, _, key = g.key.partition(".")
+            every = names("backend", plugins) if group == "backend" else []
+            if owners := [name for name in every if key in raw("backend", name, plugins)]:
+                raise ConfigError(f"{g.key} belongs to backend={' or backend='.join(owners)}, and this is "
+                                  f"backend={config['backend']['name']}")
+            raise nearest("command line: key", g.key, [k for k in valid if k.startswith(f"{group}.")] or valid)
 
 
 def options(config: Config) -> list[str]:

@@ -268,3 +268,26 @@ def test_the_backend_is_chosen_by_name_and_does_not_change_a_run() -> None:
 def test_what_a_cluster_is_asked_for_is_checked_before_it_is_asked(argument: str, says: str) -> None:
     with pytest.raises(ConfigError, match=says):
         backends.site(config.request(["backend=slurm", argument]).settings["backend"])
+
+
+@pytest.mark.parametrize(("argument", "says"), [
+    ("backend.workers=two", "backend.workers='two' must be a whole number"), ("backend.workers=1.5", "backend.workers=1.5"),
+    ("backend.attempts=x", "backend.attempts='x'"), ("backend.threads=0", "backend.threads=0"),
+    ("backend.max_gpu_hours=much", "backend.max_gpu_hours='much' must be a number of GPU-hours, at least 0"),
+    ("backend.quota_gb=0", "backend.quota_gb=0 must be a number of GB, more than 0")])
+def test_settings_of_every_backend_are_checked_before_anything_starts(argument: str, says: str) -> None:
+    settings = config.request(["sweep=none", argument]).settings["backend"]
+    with pytest.raises(ConfigError, match=says):
+        backends.workers(settings)
+    settings = config.request(["sweep=none", "backend.workers=2", "backend.max_gpu_hours=0"]).settings["backend"]
+    assert backends.workers(settings) == 2
+
+
+@pytest.mark.parametrize(("arguments", "says"), [
+    (["backend=slurm", "backend.partion=gpu"], r"backend\.partion is not valid; nearest: backend\.partition"),
+    (["backend.partition=gpu"], r"backend\.partition belongs to backend=slurm"),
+    (["backend.workers=2", "backend=slurm"], r"backend\.workers belongs to backend=local")])
+def test_a_key_of_a_backend_is_looked_for_among_those_of_backends(arguments: list[str], says: str) -> None:
+    with pytest.raises(ConfigError, match=says) as error:
+        config.request(arguments)
+    assert "method." not in str(error.value)
