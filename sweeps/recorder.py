@@ -32,8 +32,10 @@ class Recorder:
         self.record = Record(tag=tag, handle=handle, node=node or socket.gethostname(), started=time.time())
 
     def start(self) -> None:
-        """Writes that the attempt has begun; an attempt that the scheduler requeued begins again."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        """Writes that the attempt has begun; an attempt that the scheduler requeued begins again. A folder that cannot be
+        written is the run's to tell of."""
+        with suppress(OSError):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
         self._write(beat=time.time_ns())
 
     def hear(self, info: Info) -> bool:

@@ -135,6 +135,14 @@ def test_an_output_folder_that_cannot_be_written_is_one_error(tmp_path):
         sweep(Plan([job("a")]), tmp_path / "file")
 
 
+@WORKERS
+def test_a_run_folder_that_cannot_be_written_is_that_runs_failure(tmp_path, workers):
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "a").write_text("in the way")
+    outcome = sweep(Plan([job("a"), job("b")]), tmp_path, workers)
+    assert outcome.done == ("b",) and set(outcome.failed) == {"a"}
+
+
 def test_a_sweep_has_one_controller(tmp_path):
     folder = tmp_path / "sweeps" / "default"
     folder.mkdir(parents=True)
