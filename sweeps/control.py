@@ -139,7 +139,7 @@ class Controller(Tracker):
             open = self.live[id].open
             if open.tag in found:
                 self._attach(id, found[open.tag])
-            elif now - max(open.since, self.live[id].sign) > self.rules.unseen:
+            elif now - self.live[id].sign > self.rules.unseen:  # by this controller's clock: another's wrote open.since
                 self._write([{"event": "void", "job": id, "attempt": open.number}])
                 self._drop(id)
                 self.states[id] = open.stopping or State.TODO

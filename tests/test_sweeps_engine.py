@@ -5,8 +5,10 @@ import signal
 
 import fake_jobs
 
-from sweeps.backend import Seen, Where
+from sweeps.backend import Detached, Seen, Where
+from sweeps.control import Controller
 from sweeps.engine import reconcile
+from sweeps.files import Disk
 from sweeps.plan import Job, Plan
 from sweeps.rules import Rules
 from sweeps.states import State
@@ -95,3 +97,28 @@ def test_the_handlers_of_the_caller_are_put_back(tmp_path):
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     reconcile(Plan([]), Scripted(), tmp_path)
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+
+
+class Deserted(Detached):
+    """A cluster that has no room and knows of nothing."""
+
+    def room(self, wanted):
+        return 0
+
+    def poll(self, handles):
+        return {}
+
+    def find(self, tags):
+        return {}
+
+
+def test_a_lost_submission_of_a_host_whose_clock_is_ahead_is_given_up_as_soon_as_any(tmp_path):
+    disk, now = Disk(tmp_path, "night"), [1000.0]
+    disk.append([{"event": "begin"}, {"event": "intent", "job": "a", "attempt": 1, "tag": "t", "time": 9000.0}])
+    control = Controller(Plan([Job("a", "a", {})]), Deserted(), disk, tmp_path, "x", lambda: now[0], Rules(unseen=120.0),
+                         lambda event: None)
+    control.begin()
+    for now[0], state in ((1000.0, State.QUEUED), (1119.0, State.QUEUED), (1140.0, State.TODO)):
+        control.step()
+        assert control.states["a"] == state
+    disk.close()

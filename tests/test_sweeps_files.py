@@ -45,10 +45,9 @@ def test_the_last_word_is_heard_where_the_clock_of_the_file_system_ticks_in_seco
 def test_a_full_disk_is_one_clear_error_that_names_the_file(tmp_path):
     disk = Disk(tmp_path, "mine")
     disk.file.close()
-    disk.file = Path("/dev/full").open("wb")
-    with pytest.raises(SweepError, match=r"attempts\.jsonl \(No space left.*same command"):
+    told = pytest.raises(SweepError, match=r"attempts\.jsonl \(No space left.*same command")
+    with Path("/dev/full").open("wb", buffering=0) as disk.file, told:
         disk.append([{"event": "begin"}])
-    disk.close()
     (tmp_path / "runs").write_text("in the way")
     with pytest.raises(SweepError, match=r"runs/a/job\.json"):
         disk.prepare(Attempt(Job("a", "a", {}), 1, tmp_path / "runs" / "a", "t", {}))
