@@ -108,7 +108,7 @@ class _Run:
             conditional=bool(self.config["backbone"].get("classes")), trajectories=solved.states if solved else None,
             weak_teacher=weak.velocity if weak else None, frozen=[t.net for t in (teacher, weak) if t], ranks=ranks,
         )
-        trainer.rungs = self._rungs(trainer) if self.config.get("proxy") and ranks.leads else {}
+        trainer.rungs = self._rungs(trainer) if self.config.get("proxy") else {}
         memory.restart(self.device)
         outcome = trainer.run()
         peak = max(self.record.peak_memory, int(ranks.largest(memory.peak(self.device))))
@@ -118,9 +118,10 @@ class _Run:
 
     def _rungs(self, trainer: Trainer) -> dict[int, Callable[[], None]]:
         """What a trial of a search does on its way: it scores itself on the proxy, and on nothing else."""
-        proxy = Proxy(self.config, self.method, self.data, self.device)
+        proxy = Proxy(self.config, self.method, self.data, self.device) if dist.leads() else None
 
         def score(images: int) -> None:
+            assert proxy is not None, "rank 0 scores"
             proxy.note(self.folder, images, {**trainer.models, "net": trainer.averaged(proxy.ema)})
 
         return {images // self.recipe.batch: partial(score, images) for images in self.config["proxy"]["rungs"]}

@@ -64,7 +64,7 @@ class Trainer:
     trajectories: Tensor | None = None  # (count, 1 + times, ...) for a method with needs.trajectories
     frozen: Sequence[nn.Module] = ()  # the teachers' networks: what the losses call of them is on the bill
     ranks: Ranks = field(default_factory=Ranks)
-    rungs: Mapping[int, Callable[[], None]] = field(default_factory=dict)  # called after that step, off the clock
+    rungs: Mapping[int, Callable[[], None]] = field(default_factory=dict)  # called on rank 0 after that step, off the clock
 
     def __post_init__(self) -> None:
         self.stages = list(self.method.stages(self.recipe.images))
@@ -125,9 +125,11 @@ class Trainer:
                 self.seconds, clock = self.seconds + time.monotonic() - clock, time.monotonic()
                 if reason is not None:
                     return Outcome("diverged", reason, self.step, self.seconds, None)
-            if self.step in self.rungs and self.ranks.leads:
+            if self.step in self.rungs:
                 self.seconds += time.monotonic() - clock
-                self.rungs[self.step]()  # before any checkpoint of this step: what goes on from one has its score
+                if self.ranks.leads:
+                    self.rungs[self.step]()  # before any checkpoint of this step: what goes on from one has its score
+                self.ranks.word(None)  # the others wait here, and not in a sum of gradients, whose time is limited
                 clock = time.monotonic()
             if every["save"] and (self.step % every["save"] == 0 or self.step == self.recipe.steps):
                 self.seconds, clock = self.seconds + time.monotonic() - clock, time.monotonic()

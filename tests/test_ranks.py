@@ -12,6 +12,7 @@ from fake_ranks import BATCH, METHODS, STEPS, result, trainer
 
 from bench import checkpoint, launch
 from bench.dist import Pulse, Ranks
+from bench.train import Trainer
 from methods.registry import ConfigError
 
 RUNS = [(name, name, False, {"micro_batch": 8} if name == "lsd" else {}) for name in METHODS]
@@ -112,6 +113,24 @@ def test_shares_cover_the_batch_and_cut_no_group(batch: int, group: int, size: i
 def test_a_batch_that_is_too_small_to_share_is_named() -> None:
     with pytest.raises(ConfigError, match=r"budget.batch=8 .* 2 groups .* 3 processes; raise it to 12"):
         Ranks(0, 3).share(8, 4)
+
+
+def test_while_rank_0_scores_a_trial_the_others_wait_without_the_time_limit_of_a_sum() -> None:
+    heard: list[Any] = []
+
+    class Follower(Ranks):
+        sums = staticmethod(list)
+        totals = staticmethod(list)
+
+        def word(self, value: Any) -> Any:
+            heard.append(value)
+            return value
+
+    made, steps = trainer("flow_matching", Follower(1, 2)), []
+    made.rungs = {3: lambda: pytest.fail("only rank 0 scores")}
+    made._train_step = lambda stage: (steps.append(len(heard)), Trainer._train_step(made, stage))[1]  # type: ignore[method-assign]
+    assert made.run().status == "done"
+    assert heard.count(None) == 1 and steps[2] <= heard.index(None) < steps[3], "after the third step, before the fourth"
 
 
 def test_alone_a_training_is_asked_to_stop_after_its_first_step_and_then_by_the_clock() -> None:
