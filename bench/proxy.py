@@ -1,12 +1,14 @@
 """The score by which settings are tuned: cheap, and never the one that is reported.
 
 It compares samples drawn with evaluation seeds of its own (from 1000 on) with a part of the training data that trials do not
-train on: images by the kernel distance of features, unbiased at any number of samples, points by the sliced W2; the mean
-over step counts and seeds. Runs whose numbers are reported train on all training data and are scored by the reported
-protocol alone; trials never meet it.
+train on: images by the Fréchet distance of features (biased by the number of samples, which is the same for all trials),
+points by the sliced W2; the geometric mean over step counts and seeds, so that no step count decides alone because its
+distances are large. Runs whose numbers are reported train on all training data and are scored by the reported protocol
+alone; trials never meet it.
 """
 
 import copy
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ from torch import Tensor, nn
 from bench import features
 from bench.data import Dataset
 from bench.metrics import points
-from bench.metrics.kid import polynomial_mmd
+from bench.metrics.frechet import Gaussian
 from bench.protocol import Protocol
 from bench.rng import generator
 from bench.sample import Sampler
@@ -27,6 +29,7 @@ from results.store import append_jsonl, read_jsonl
 FILE = "proxy.jsonl"
 FIRST_SEED = 1000
 CHUNK = 500
+LEAST = 1e-12  # a smaller distance is none, and its logarithm would decide alone
 
 
 class Proxy:
@@ -41,13 +44,14 @@ class Proxy:
         assert data.validation is not None, "a trial holds a part of its training data back"
         real = data.validation[torch.randperm(len(data.validation), generator=generator("cpu", "proxy"))[:settings["count"]]]
         self.net = features.load(name, device=device) if name else None
-        self.real = features.extract(self.net, real, data.levels, CHUNK) if self.net else real
+        self.real = real
+        self.reference = Gaussian.of_samples(features.extract(self.net, real, data.levels, CHUNK)) if self.net else None
         self.protocol = Protocol(
-            name=f"{config['data']['name']}-proxy", metrics=tuple(f"{'kid' if name else 'sliced_w2'}@{n}" for n in self.steps),
+            name=f"{config['data']['name']}-proxy", metrics=tuple(f"{'fd' if name else 'sliced_w2'}@{n}" for n in self.steps),
             features=f"{name}:{features.digest(name)[:12]}" if name else "none", count=len(real),
             seeds=tuple(settings["seeds"]),
             reference=f"validation:{config['validation']}:{data.hash[:12]}", chunk=int(config["evaluation"]["chunk"]),
-            ema=self.ema, rounding="levels" if name else "none",
+            ema=self.ema, rounding="levels" if name else "none", version=2,
         )
 
     def note(self, folder: Path, images: int, models: Mapping[str, nn.Module]) -> None:
@@ -60,7 +64,7 @@ class Proxy:
         """The proxy of these networks, lower is better; NaN where a sample is not finite. They are not touched."""
         own = {role: copy.deepcopy(module).eval() for role, module in models.items()}
         found = [self._distance(own, steps, seed) for steps in self.steps for seed in self.protocol.seeds]
-        return sum(found) / len(found)
+        return math.exp(sum(math.log(max(distance, LEAST)) for distance in found) / len(found))
 
     def _distance(self, models: Mapping[str, nn.Module], steps: int, seed: int) -> float:
         count = self.protocol.count
@@ -68,9 +72,9 @@ class Proxy:
         samples = torch.cat(list(sampler.batches(count, steps, count)))
         if not torch.isfinite(samples).all():
             return float("nan")
-        if self.net is None:
+        if self.reference is None:
             return points.sliced_w2(samples.cpu(), self.real)
-        return polynomial_mmd(self._features(samples), self.real)
+        return Gaussian.of_samples(self._features(samples)).distance(self.reference)
 
     def _features(self, samples: Tensor) -> Tensor:
         assert self.net is not None

@@ -122,11 +122,21 @@ def test_the_proxy_is_small_for_the_data_themselves_and_large_for_noise_and_nan_
     assert proxy.score(models) != proxy.score(models)
 
 
+def test_no_step_count_decides_the_proxy_alone_because_its_distances_are_large() -> None:
+    (own,) = trial()
+    data, method = experiment.dataset(own.config), experiment.method(own.config)
+    proxy = Proxy(own.config, method, data, torch.device("cpu"))
+    proxy._distance = lambda models, steps, seed: {1: 1e4, 4: 1.0}[steps]  # type: ignore[method-assign]
+    assert proxy.score({}) == pytest.approx(100)
+    proxy._distance = lambda models, steps, seed: float("nan") if steps == 1 else 0.0  # type: ignore[method-assign]
+    assert proxy.score({}) != proxy.score({})
+
+
 def test_the_proxys_protocol_has_a_name_seeds_and_data_of_its_own() -> None:
     (own,) = trial()
     data = experiment.dataset(own.config)
     protocol = Proxy(own.config, experiment.method(own.config), data, torch.device("cpu")).protocol
-    assert protocol.id.startswith("digits-proxy-v1-") and protocol.reference.startswith("validation:")
+    assert protocol.id.startswith("digits-proxy-v2-") and protocol.reference.startswith("validation:")
     assert min(protocol.seeds) >= 1000 > max(own.config["evaluation"]["seeds"])
 
 
