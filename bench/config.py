@@ -23,6 +23,7 @@ from sweeps.spec import expand, one_at_a_time
 
 CONF = Path(__file__).parent / "conf"
 GROUPS = ("data", "backbone", "method", "sweep", "backend")
+SWEEP = ("name", "axes", "also", "only", "one_at_a_time", "knobs", "note", "published", "search")
 Config = dict[str, Any]
 
 
@@ -247,6 +248,13 @@ def _check_groups(given: Sequence[Given], plugins: str | None) -> None:
 def _check_sweep(sweep: Mapping[str, Any]) -> None:
     if not sweep.get("name"):
         raise ConfigError("sweep.name is missing: the sweep file says what it is called, for example sweep: {name: mine}")
+    for key in sweep:
+        if key not in SWEEP:
+            raise nearest("the sweep file: key", f"sweep.{key}", [f"sweep.{name}" for name in SWEEP])
+    for number, point in enumerate(sweep.get("also", [])):
+        if listed := [key for key, value in point.items() if isinstance(value, list) and key in GROUPS]:
+            raise ConfigError(f"sweep.also[{number}].{listed[0]}={point[listed[0]]}: a listed point has one value; write "
+                              "a point for each, or an axis")
     for key in ("axes", "knobs"):
         if not isinstance(sweep[key], Mapping):
             raise ConfigError(f"sweep.{key}={sweep[key]} must be a mapping, or left out: see the files in bench/conf/sweep")

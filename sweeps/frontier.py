@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from sweeps.plan import Plan
 from sweeps.states import ACTIVE, DEAD_ENDS, State, decide
@@ -89,11 +89,3 @@ class Frontier:
                 self.states[child] = State.SKIPPED
                 self.skipped[child] = f"its parent {parent} {DEAD_ENDS[State(self.states[parent])]}"
                 queue.append(child)
-
-
-def counts(states: Mapping[str, State]) -> dict[str, int]:
-    """How many jobs are in each state."""
-    found: dict[str, int] = {}
-    for state in states.values():
-        found[str(state)] = found.get(str(state), 0) + 1
-    return found

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class State(StrEnum):
-    """Where a job stands. Those of `WRITTEN` are also the words of `run.json`."""
+    """Where a job stands. Running, done, diverged, failed and interrupted are also the words of `run.json`."""
 
     TODO = "todo"
     QUEUED = "queued"  # handed to a scheduler
@@ -32,7 +32,6 @@ class State(StrEnum):
     SKIPPED = "skipped"  # something that it waits for will never be done
 
 
-WRITTEN = frozenset({State.RUNNING, State.DONE, State.DIVERGED, State.FAILED, State.INTERRUPTED})
 FINAL = frozenset({State.DONE, State.DIVERGED})
 ACTIVE = frozenset({State.QUEUED, State.RUNNING})
 DEAD_ENDS = {State.DIVERGED: "diverged", State.FAILED: "failed", State.DEAD: "failed", State.PRUNED: "was pruned",
