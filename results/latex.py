@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import pandas as pd
 
@@ -17,9 +18,9 @@ _SPECIAL = {
 _ANY = re.compile("|".join(map(re.escape, _SPECIAL)))
 
 
-def latex(frame: pd.DataFrame) -> str:
-    """One table environment per metric and league; ASCII only as far as the labels are."""
-    parts = [_table(table) for table in wide.tables(frame)] or ["% No run has been scored yet."]
+def latex(frame: pd.DataFrame, tables: Sequence[Wide] | None = None) -> str:
+    """One table environment per metric and league; ASCII only as far as the labels are. `tables` as in `markdown`."""
+    parts = [_table(table) for table in tables or wide.tables(frame)] or ["% No run has been scored yet."]
     head = "% In the preamble: \\usepackage{booktabs} and \\usepackage{graphicx}. Wide tables are shrunk to the line."
     return "\n\n".join([head, *parts]) + "\n"
 

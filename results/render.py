@@ -16,9 +16,11 @@ from results.wide import Cell, Wide
 __all__ = ["count", "markdown", "number", "plain"]
 
 
-def markdown(frame: pd.DataFrame, title: str = "Leaderboard", subtitle: str = "") -> str:
-    """The whole page: one section per metric and league, in the order of the frame."""
-    sections = [_section(table) for table in wide.tables(frame)] or ["No run has been scored yet."]
+def markdown(
+    frame: pd.DataFrame, title: str = "Leaderboard", subtitle: str = "", tables: Sequence[Wide] | None = None
+) -> str:
+    """The whole page: one section per metric and league, in the order of the frame. `tables`: its wide tables, if made."""
+    sections = [_section(table) for table in tables or wide.tables(frame)] or ["No run has been scored yet."]
     return "\n\n".join([f"# {title}", *([subtitle] if subtitle else []), *sections]) + "\n"
 
 

@@ -21,7 +21,6 @@ import pandas as pd
 from results import archive, beside, gallery, page, paired, pareto, plots, table
 from results.budget import At, own_compute, teacher_compute
 from results.labels import relabelled
-from results.latex import latex
 from results.record import RecordError
 from results.render import plain
 from results.scores import ProtocolError, Runs
@@ -65,7 +64,6 @@ def write(
         frame = _leading(frame, metric)
     said = [f"Drawn at {at.words}; newest checkpoint within it." if at else "", tuned]
     table.write(out, frame, f"Leaderboard: {out.name}", " ".join(text for text in said if text))
-    write_text(out / "leaderboard.tex", latex(frame))
     points = pareto.pareto(frame)
     write_text(out / "pareto.csv", points.to_csv(index=False, na_rep="NaN", lineterminator="\n"))
     if against is not None:

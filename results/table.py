@@ -18,12 +18,14 @@ import pandas as pd
 from results import bill
 from results.budget import At, sharers
 from results.labels import distinct_labels
+from results.latex import latex
 from results.metric import metric_info
 from results.record import RunRecord
 from results.render import markdown
 from results.scores import Runs, Score, primary_metric, scores
 from results.statistics import Interval, estimate, mean, ranks
 from results.store import write_text
+from results.wide import tables
 
 COLUMNS = (
     "method", "steps", "nfe", "metric", "value", "low", "high", "seeds", "images_seen", "train_seconds", "params",
@@ -81,12 +83,12 @@ def leaderboard(
     return pd.DataFrame(rows, columns=[*COLUMNS, *(COMPATIBLE if compatible else ())])
 
 
-def write(folder: Path, frame: pd.DataFrame, title: str = "Leaderboard", subtitle: str = "") -> tuple[Path, Path]:
-    """Write leaderboard.csv (tidy) and leaderboard.md (wide) into `folder`; returns both paths."""
-    csv, page = Path(folder) / "leaderboard.csv", Path(folder) / "leaderboard.md"
-    write_text(csv, frame.to_csv(index=False, na_rep="NaN", lineterminator="\n"))
-    write_text(page, markdown(frame, title, subtitle))
-    return csv, page
+def write(folder: Path, frame: pd.DataFrame, title: str = "Leaderboard", subtitle: str = "") -> None:
+    """Write leaderboard.csv (tidy), leaderboard.md and leaderboard.tex (wide) into `folder`."""
+    wide = tables(frame)
+    write_text(folder / "leaderboard.csv", frame.to_csv(index=False, na_rep="NaN", lineterminator="\n"))
+    write_text(folder / "leaderboard.md", markdown(frame, title, subtitle, wide))
+    write_text(folder / "leaderboard.tex", latex(frame, wide))
 
 
 def _experiments(records: Sequence[RunRecord]) -> dict[str, list[RunRecord]]:
