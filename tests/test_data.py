@@ -1,12 +1,11 @@
 """Data sources: fixed splits and hashes, exact scaling, and one clear error for each thing a user can get wrong."""
 
-import importlib.util
-import os
 from http.client import IncompleteRead
 from pathlib import Path
 from tarfile import ReadError
 from urllib.error import URLError
 
+import cifar
 import numpy as np
 import pytest
 import torch
@@ -265,16 +264,7 @@ def test_whatever_ends_a_download_is_a_clear_error(
 
 
 def test_real_images_pass_through_the_arrays_source(tmp_path: Path) -> None:
-    """Set FEWSTEP_CIFAR_FOLDER to a folder with a load.py: load(folder, split) -> (N, 3, 32, 32) uint8, labels."""
-    folder = Path(os.environ.get("FEWSTEP_CIFAR_FOLDER", "nowhere"))
-    if not (folder / "load.py").exists():
-        pytest.skip("FEWSTEP_CIFAR_FOLDER does not name a folder with CIFAR-10 in it")
-    spec = importlib.util.spec_from_file_location("cifar_load", folder / "load.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    images, _ = module.load(folder, "test")
-    found = arrays(tmp_path, images, limit=2000)
+    found = arrays(tmp_path, cifar.images("test", 2000).numpy())
     assert found.shape == (3, 32, 32) and (len(found.train), len(found.heldout)) == (1800, 200)
     mean = found.decode(found.train).mean((0, 2, 3)) / 2 + 0.5
     torch.testing.assert_close(mean, torch.tensor([0.494, 0.485, 0.450]), rtol=0, atol=0.02)
