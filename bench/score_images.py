@@ -14,6 +14,7 @@ from bench import features, reference
 from bench.data import Dataset
 from bench.features import FeatureNet
 from bench.metrics import fid_infinity
+from bench.metrics.frechet import Gaussian
 from bench.metrics.kid import kid, polynomial_mmd
 from bench.metrics.neighbours import nearest, share_closer
 from bench.metrics.precision_recall import K_DENSITY, precision_recall_density_coverage
@@ -61,14 +62,16 @@ class ImageScorer:
     def score_pixels(self, pixels: Tensor) -> Scores:
         """The same of uint8 images, values 0..levels."""
         rows = self._features(pixels, self.net)
+        made = Gaussian.of_samples(rows)
         primary, *wanted = self.protocol.metrics
-        found: Scores = {primary: (self._distance(rows, self.reference), {"primary": True})}
+        found: Scores = {primary: (made.distance(self.reference.gaussian), {"primary": True})}
         found |= self._of_features(rows, wanted)
         short = primary.split("_")[0]
-        found[f"{short}_heldout"] = (self._distance(rows, self.heldout_reference), {})
+        found[f"{short}_heldout"] = (made.distance(self.heldout_reference.gaussian), {})
         found |= self._of_pixels(pixels)
         for net, real in self.also:
-            found[metric_of(net.name, second=True)] = (self._distance(self._features(pixels, net), real), {})
+            other = Gaussian.of_samples(self._features(pixels, net))
+            found[metric_of(net.name, second=True)] = (other.distance(real.gaussian), {})
         return found
 
     def _of_features(self, rows: Tensor, wanted: list[str]) -> Scores:
@@ -102,9 +105,6 @@ class ImageScorer:
 
     def _features(self, pixels: Tensor, net: FeatureNet) -> Tensor:
         return features.extract(net, pixels, self.levels, self._chunks[net.name]).to(self.device)
-
-    def _distance(self, rows: Tensor, real: Reference) -> float:
-        return reference.Gaussian.of_samples(rows).distance(real.gaussian)
 
     def _parts(self) -> tuple[Part, Part]:
         """The training part that the protocol compares with, and the held-out images; a part is drawn once for all."""
