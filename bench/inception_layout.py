@@ -7,7 +7,6 @@ torchvision's module as the state dictionaries of pytorch-fid and torch-fidelity
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 
-import torch
 from torch import Tensor
 
 from bench.inception import Convolution
@@ -67,16 +66,6 @@ def canonical(tensors: Mapping[str, Tensor]) -> list[Convolution]:
     prefix = first.removesuffix("conv.weight")
     parts = ("weight", "beta", "mean", "var")
     return [Convolution(*(_take(tensors, f"{prefix}{name}.{part}") for part in parts)) for name, _ in names()]
-
-
-def torchvision_names(layers: Sequence[Convolution]) -> dict[str, Tensor]:
-    """The state dictionary that pytorch-fid and torch-fidelity hold, without the classes ("fc"); inverse of `canonical`."""
-    out = {}
-    for (_, name), layer in zip(names(), layers, strict=True):
-        out[f"{name}.conv.weight"] = layer.weight
-        out[f"{name}.bn.weight"] = torch.ones_like(layer.beta)
-        out[f"{name}.bn.bias"], out[f"{name}.bn.running_mean"], out[f"{name}.bn.running_var"] = layer[1:]
-    return out
 
 
 def digest(layers: Sequence[Convolution]) -> str:

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from bench import inception_weights
-from bench.inception_layout import torchvision_names
+from bench.inception_layout import names
 
 PROTOCOLS = {"clean-fid": "clean", "legacy-tensorflow": "tensorflow", "legacy-pytorch": "pytorch"}  # name: resize rule
 
@@ -27,7 +27,12 @@ PROTOCOLS = {"clean-fid": "clean", "legacy-tensorflow": "tensorflow", "legacy-py
 def state_dictionary() -> dict[str, Tensor]:
     """In the layout of pytorch-fid and torch-fidelity."""
     classes = {"fc.weight": torch.zeros(1008, 2048), "fc.bias": torch.zeros(1008)}
-    return torchvision_names(inception_weights.find()) | classes
+    out = {}
+    for (_, name), layer in zip(names(), inception_weights.find(), strict=True):
+        out[f"{name}.conv.weight"] = layer.weight
+        out[f"{name}.bn.weight"] = torch.ones_like(layer.beta)
+        out[f"{name}.bn.bias"], out[f"{name}.bn.running_mean"], out[f"{name}.bn.running_var"] = layer[1:]
+    return out | classes
 
 
 def torchscript(folder: Path) -> Path:
