@@ -39,7 +39,10 @@ FILES = (*report.FILES, "published.md", "tuned.md", "trials.csv", "samples.png")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit status (0 done, 1 some runs failed, 2 a wrong command, 130 interrupted)."""
+    """Run the command line; returns the exit status.
+
+    0 done, 1 some runs failed or were cancelled, 2 a wrong command, 130 interrupted.
+    """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     if any(a.split("=")[0] in ("--help", "-h", "--cfg", "-c", "--info", "-i", "--hydra-help") for a in arguments):
         _hydra_help()
@@ -173,14 +176,14 @@ def _protocols(folders: Sequence[Path]) -> set[str] | None:
 
 
 def _tell(outcome: Outcome, arguments: Sequence[str]) -> int:
-    for kind, reasons in (("failed", outcome.failed), ("skipped", outcome.skipped)):
+    for kind, reasons in (("failed", outcome.failed), ("skipped", outcome.skipped), ("cancelled", outcome.cancelled)):
         for run, reason in reasons.items():
             print(f"{kind}: {run}: {reason}", file=sys.stderr)
     if outcome.interrupted:
         command = " ".join(["python -m bench.run", *arguments])
         print(f"interrupted; nothing is lost. Continue with: {command}", file=sys.stderr)
         return 130
-    return 1 if outcome.failed or outcome.skipped else 0
+    return 1 if outcome.failed or outcome.skipped or outcome.cancelled else 0
 
 
 def _check_writable(out: Path) -> None:

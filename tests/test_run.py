@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 
 from bench import config, run
 from bench.model import load
+from sweeps.engine import Outcome
 
 ROOT = Path(__file__).parent.parent
 SMALL = ["budget.images=2560", "backbone.width=32", "backbone.depth=1", "evaluation.seeds=[0]", "evaluation.steps=[1,4]",
@@ -163,3 +164,9 @@ def test_a_finished_run_samples_and_exports(tmp_path: Path) -> None:
     assert model.sample(5, steps=3, seed=1).shape == (5, 1, 8, 8)
     model.export(tmp_path / "weights.pt")
     assert (tmp_path / "weights.pt").stat().st_size > 1000
+
+
+def test_a_cancelled_run_is_told_of_and_is_no_success(capsys: pytest.CaptureFixture[str]) -> None:
+    ended = Outcome(("a",), (), {}, {}, (), False, cancelled={"b": "cancelled on request"})
+    assert run._tell(ended, []) == 1 and "cancelled: b: cancelled on request" in capsys.readouterr().err
+    assert run._tell(Outcome(("a",), (), {}, {}, (), False), []) == 0
