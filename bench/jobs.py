@@ -66,7 +66,7 @@ class _Shape:
             teachers.append(cls.of(_teacher(config), listed=False))
         if listed and method.needs.weak_teacher:
             teachers.append(cls.of(_teacher(config, config["teacher"]["weak_share"]), listed=False))
-        plain = {k: v for k, v in config.items() if k not in ("sweep", "plan", "out", "knobs", "untuned")}
+        plain = {k: v for k, v in config.items() if k not in ("sweep", "plan", "detach", "out", "knobs", "untuned")}
         plain["kind"] = "method"
         plain["evaluation"] = protocols.settings(config)
         plain["cost"] = gflops(config, method)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from results.store import StoreError, read_json, write_json
+from sweeps.describe import count
 
 
 class RequestError(ValueError):
@@ -62,7 +63,7 @@ def command(verb: str, arguments: Sequence[str] | None = None) -> int:
     except (RequestError, StoreError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    what = f"{len(given.runs)} runs" if given.runs else "all runs"
+    what = count(len(given.runs), "run") if given.runs else "all runs"
     print(f"asked to {verb} {what} of {folder.name}; its controller acts within seconds, or when the sweep's command is given "
           "again if none is alive")
     return 0

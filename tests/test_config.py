@@ -257,6 +257,7 @@ def test_the_backend_is_chosen_by_name_and_does_not_change_a_run() -> None:
     assert local.settings["backend"]["workers"] == 2 and "partition" not in local.settings["backend"]
     assert slurm.settings["backend"]["partition"] == "gpu" and slurm.settings["backend"]["setup"] == ["module load cuda"]
     assert [job.id for job in jobs(slurm.experiments)] == [job.id for job in jobs(local.experiments)]
+    assert not {"detach", "plan", "out"} & set(jobs(slurm.experiments)[-1].config), "they are the command's, not the run's"
     assert backends.workers(config.request(["backend=debug"]).settings["backend"]) == 0
     with pytest.raises(ConfigError, match=r"backend\.workers"):
         config.request(["backend=slurm", "backend.workers=2"])
