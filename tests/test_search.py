@@ -289,3 +289,8 @@ def test_rungs_are_whole_batches_and_begin_where_a_method_may_be_judged():
     assert rungs([0.25], 10, 10) == (10,)
 
 
+
+
+def test_the_rung_at_which_pruning_may_begin_is_a_rung() -> None:
+    assert rungs((0.25, 0.5), 1000, 10, prunable_from=0.5) == (500, 1000)
+    assert rungs((0.25, 0.5), 1000, 10, prunable_from=0.51) == (1000,)
