@@ -15,7 +15,7 @@ from bench.recipe import Recipe
 from bench.truth import TARGETS
 from methods.base import Method
 from methods.registry import ConfigError, make_interpolant, make_method, nearest
-from methods.solvers import Solver
+from methods.tools.solvers import Solver
 
 Config = Mapping[str, Any]
 

@@ -28,10 +28,10 @@ import torch
 from torch import Tensor
 
 from methods.base import Batch, Context, Loss, Method, Models, Needs, Stage, conditioned, squared, start_from_teacher
-from methods.flow_map import Derivative, Velocity, derivative
-from methods.interpolant import align
-from methods.tangent import check, normalised, pull, warm_up
 from methods.times import LogitNormal, strip
+from methods.tools.flow_map import Derivative, Velocity, derivative
+from methods.tools.interpolant import align
+from methods.tools.tangent import check, normalised, pull, warm_up
 
 Field = Callable[[Tensor, Tensor], Tensor]
 

@@ -14,8 +14,8 @@ from typing import Any, ClassVar, Protocol
 import torch
 from torch import Tensor, nn
 
-from methods.interpolant import Interpolant, Linear
-from methods.solvers import Solver
+from methods.tools.interpolant import Interpolant, Linear
+from methods.tools.solvers import Solver
 
 Models = Mapping[str, nn.Module]
 Mask = Callable[[str, tuple[int, ...]], Tensor]  # keyed dropout: uniforms in [0, 1) as a pure function of the name
@@ -241,7 +241,7 @@ class Method(ABC):
 
     def jump(self, models: Models, x: Tensor, s: Tensor, t: Tensor, condition: Tensor | None = None) -> Tensor:
         """X_{s,t}(x), shape of x (B, ...); s, t (B,)."""
-        from methods.flow_map import jump
+        from methods.tools.flow_map import jump
 
         return jump(conditioned(models["net"], condition), x, s, t)
 

@@ -41,10 +41,10 @@ from methods.base import (
     squared,
     start_from_teacher,
 )
-from methods.flow_map import jump
 from methods.pairs import DoublingPairs, EasyPairs, GrowingPairs, KarrasPairs, Pairs
-from methods.solvers import Solver, step
 from methods.times import karras_sigmas, to_data
+from methods.tools.flow_map import jump
+from methods.tools.solvers import Solver, step
 
 
 class Distance(Enum):

@@ -31,10 +31,10 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from methods.base import Batch, Context, Loss, Mask, Method, Models, Needs, Stage, conditioned, squared, start_from_teacher
-from methods.flow_map import Velocity, jump
 from methods.flow_matching import velocity_loss
-from methods.solvers import Solver, step
 from methods.times import karras_sigmas, normal_quantile, to_data
+from methods.tools.flow_map import Velocity, jump
+from methods.tools.solvers import Solver, step
 
 
 @dataclass(frozen=True)

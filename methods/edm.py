@@ -4,7 +4,7 @@
     lambda = (sigma^2 + sd^2) / (sigma sd)^2 = 1 / c_out^2
 
 It is flow matching at other times and with another weight: D - x_1 is proportional to v - dI/dt, and with the velocity
-v = a x + b F of methods/preconditioning.py
+v = a x + b F of methods/tools/preconditioning.py
 
     loss = | v_{t,t}(I_t) - dI_t/dt |^2 / b(t)^2,   sigma(t) = sigma,
 
@@ -23,12 +23,12 @@ import torch
 from torch import Tensor, nn
 
 from methods.base import Batch, Context, Loss, Method, Models, Needs, conditioned
-from methods.flow_map import Velocity
 from methods.flow_matching import velocity_loss
-from methods.interpolant import align
-from methods.preconditioning import Preconditioned, coefficients
-from methods.solvers import Solver, step
 from methods.times import karras_sigmas, normal_quantile
+from methods.tools.flow_map import Velocity
+from methods.tools.interpolant import align
+from methods.tools.preconditioning import Preconditioned, coefficients
+from methods.tools.solvers import Solver, step
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,8 @@ import torch
 from torch import Tensor
 
 from methods.base import Batch, Context, Loss, Method, Models, Needs, Stage, conditioned, squared, start_from_teacher
-from methods.flow_map import Velocity, eulerian, jump, lagrangian
 from methods.times import ordered
+from methods.tools.flow_map import Velocity, eulerian, jump, lagrangian
 
 PAPER = "Boffi et al. 2024, arXiv 2406.07507"
 

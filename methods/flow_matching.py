@@ -14,10 +14,10 @@ from typing import ClassVar
 from torch import Tensor
 
 from methods.base import Batch, Context, Loss, Method, Models, Needs, conditioned, squared
-from methods.flow_map import Velocity
-from methods.interpolant import Interpolant
-from methods.solvers import Solver, step
 from methods.times import TimeLaw, Uniform
+from methods.tools.flow_map import Velocity
+from methods.tools.interpolant import Interpolant
+from methods.tools.solvers import Solver, step
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from methods.base import Batch, Context, Loss, Method, Models, Needs, conditioned
-from methods.flow_map import jump
+from methods.tools.flow_map import jump
 
 
 class Kernel(Enum):

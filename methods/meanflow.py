@@ -18,9 +18,9 @@ import torch
 from torch import Tensor
 
 from methods.base import Batch, Context, Loss, Method, Models, Needs, conditioned, squared
-from methods.flow_map import Derivative, derivative
-from methods.interpolant import align
 from methods.times import LogitNormal, TimeLaw, ordered
+from methods.tools.flow_map import Derivative, derivative
+from methods.tools.interpolant import align
 
 
 @dataclass(frozen=True)

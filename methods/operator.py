@@ -26,8 +26,8 @@ import torch
 from torch import Tensor, nn
 
 from methods.base import Backbone, Batch, Context, Loss, Mask, Method, Models, Needs, Stage, Trajectories, conditioned
-from methods.interpolant import align
-from methods.solvers import Solver
+from methods.tools.interpolant import align
+from methods.tools.solvers import Solver
 
 
 class Distance(Enum):

@@ -19,8 +19,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from methods.interpolant import Interpolant
 from methods.times import karras_sigmas, normal_quantile, to_data
+from methods.tools.interpolant import Interpolant
 
 
 class Pairs(Protocol):

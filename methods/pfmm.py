@@ -20,9 +20,9 @@ import torch
 from torch import nn
 
 from methods.base import Backbone, Batch, Context, Loss, Method, Models, Needs, Stage, conditioned, squared
-from methods.flow_map import Velocity
-from methods.interpolant import align
 from methods.times import strip
+from methods.tools.flow_map import Velocity
+from methods.tools.interpolant import align
 
 
 @dataclass(frozen=True)

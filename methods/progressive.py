@@ -23,8 +23,8 @@ import torch
 from torch import Tensor, nn
 
 from methods.base import Backbone, Batch, Context, Loss, Method, Models, Needs, Stage, conditioned, squared
-from methods.flow_map import jump
-from methods.interpolant import align
+from methods.tools.flow_map import jump
+from methods.tools.interpolant import align
 
 
 class Weighting(Enum):

@@ -13,7 +13,7 @@ from enum import Enum
 from typing import Any
 
 from methods.base import Method
-from methods.interpolant import Interpolant, Linear, Trigonometric
+from methods.tools.interpolant import Interpolant, Linear, Trigonometric
 
 INTERPOLANTS: dict[str, type[Interpolant]] = {"linear": Linear, "trigonometric": Trigonometric}
 

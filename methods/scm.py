@@ -42,10 +42,10 @@ from methods.base import (
     squared,
     start_from_teacher,
 )
-from methods.flow_map import Velocity
-from methods.interpolant import Interpolant, Trigonometric, align, convert_velocity
-from methods.tangent import check, normalised, pull, warm_up
 from methods.times import karras_sigmas, normal_quantile, to_data
+from methods.tools.flow_map import Velocity
+from methods.tools.interpolant import Interpolant, Trigonometric, align, convert_velocity
+from methods.tools.tangent import check, normalised, pull, warm_up
 
 
 @dataclass(frozen=True)

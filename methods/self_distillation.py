@@ -23,10 +23,10 @@ import torch
 from torch import Tensor, nn
 
 from methods.base import Backbone, Batch, Context, Loss, Method, Models, Needs, Stage, conditioned, squared
-from methods.flow_map import Derivative, Velocity, derivative, eulerian, lagrangian
 from methods.flow_matching import velocity_loss
-from methods.interpolant import align
 from methods.times import ordered
+from methods.tools.flow_map import Derivative, Velocity, derivative, eulerian, lagrangian
+from methods.tools.interpolant import align
 
 
 class StopGradient(Enum):

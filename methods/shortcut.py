@@ -17,7 +17,7 @@ from typing import ClassVar
 import torch
 
 from methods.base import Batch, Context, Loss, Method, Models, Needs, conditioned, squared
-from methods.interpolant import align
+from methods.tools.interpolant import align
 
 
 @dataclass(frozen=True)

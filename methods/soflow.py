@@ -29,8 +29,8 @@ import torch
 from torch import Tensor
 
 from methods.base import Batch, Context, Loss, Method, Models, Needs, conditioned
-from methods.interpolant import align
 from methods.times import LogitNormal, TimeLaw
+from methods.tools.interpolant import align
 
 
 @dataclass(frozen=True)

@@ -27,9 +27,9 @@ from torch import Tensor, nn
 
 from methods.base import Backbone, Context, Mask, Models, Needs, Stage, conditioned
 from methods.consistency import ECT
-from methods.flow_map import jump
-from methods.interpolant import align
 from methods.pairs import EasyPairs
+from methods.tools.flow_map import jump
+from methods.tools.interpolant import align
 
 
 @dataclass(frozen=True)

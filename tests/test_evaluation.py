@@ -14,11 +14,11 @@ from bench.truth import Gaussian
 from methods.base import Method
 from methods.consistency import CD, ECT
 from methods.flow_matching import FlowMatching
-from methods.interpolant import Interpolant, Linear, Trigonometric
 from methods.progressive import Progressive
 from methods.registry import make_method
 from methods.self_distillation import LSD
-from methods.solvers import Solver
+from methods.tools.interpolant import Interpolant, Linear, Trigonometric
+from methods.tools.solvers import Solver
 
 CPU = torch.device("cpu")
 CLOCKS = [Linear(), Linear(0.5), Trigonometric(), Trigonometric(0.5)]

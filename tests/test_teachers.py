@@ -14,8 +14,8 @@ from bench import config, run
 from bench.job import _Run, execute
 from bench.jobs import jobs
 from bench.model import load, load_teacher
-from methods.preconditioning import Preconditioned
 from methods.registry import ConfigError
+from methods.tools.preconditioning import Preconditioned
 from results.store import read_run
 from sweeps.plan import Job
 

@@ -18,7 +18,7 @@ from bench.trajectories import CHUNK, Solved, key, obtain
 from methods.base import Trajectories
 from methods.operator import DSNO
 from methods.registry import ConfigError
-from methods.solvers import Solver, solve
+from methods.tools.solvers import Solver, solve
 from results.record import RunRecord
 from results.store import read_run
 

@@ -11,7 +11,7 @@ LOSS = "semigradient::test_the_loss_is_its_definition"
 CUT = "semigradient::test_the_gradient_enters_where_it_should_and_nowhere_else"
 WHOLE = "semigradient::test_without_stop_gradient_the_gradient_is_the_derivative_of_the_loss"
 TRAIN = "training::test_a_short_training_learns_the_map_of"
-MICRO = "tests/test_method_contract.py::test_micro_batches_have_the_losses_of_the_whole_batch"
+MICRO = "tests/methods/test_method_contract.py::test_micro_batches_have_the_losses_of_the_whole_batch"
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from fault_tables.base import of
 
-TANGENT, SCM, AYF = "methods/tangent.py", "methods/scm.py", "methods/ayf.py"
+TANGENT, SCM, AYF = "methods/tools/tangent.py", "methods/scm.py", "methods/ayf.py"
 HERE = "continuous::test_"
 POINT = HERE + "loss_and_gradient_vanish_at_the_exact_map"
 SCM_LOSS = HERE + "continuous_consistency_is_its_definition_and_cut_at_the_tangent"

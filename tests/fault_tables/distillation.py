@@ -2,7 +2,7 @@
 
 from fault_tables.base import CUT, LOSS, POINT, WHOLE, of
 
-FLOW_MAP = "methods/flow_map.py"
+FLOW_MAP = "methods/tools/flow_map.py"
 MATCHING = "methods/flow_map_matching.py"
 
 FAULTS = [

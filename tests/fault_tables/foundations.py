@@ -2,11 +2,11 @@
 
 from fault_tables.base import MICRO, of
 
-FLOW_MAP = "methods/flow_map.py"
+FLOW_MAP = "methods/tools/flow_map.py"
 
 FAULTS = [
     *of(
-        "interpolant", "methods/interpolant.py",
+        "interpolant", "methods/tools/interpolant.py",
         ("sign of a derivative", "return -pi / 2 * torch.sin", "return pi / 2 * torch.sin",
          "clocks::test_its_derivatives_are_derivatives[trigonometric]"),
         ("conversion without the change of radius", "return align(d_lambda, x) * x + align", "return align",
@@ -47,7 +47,7 @@ FAULTS = [
          "limits::test_only_the_exact_derivative_carries_a_gradient"),
     ),
     *of(
-        "solvers", "methods/solvers.py",
+        "solvers", "methods/tools/solvers.py",
         ("Heun's second time", "b(x + h * k_1, t))", "b(x + h * k_1, s))",
          "order::test_the_solver_has_its_order[Solver.HEUN]"),
         ("midpoint's time", "b(x, s), (s + t) / 2)", "b(x, s), s)", "order::test_the_solver_has_its_order[Solver.MIDPOINT]"),

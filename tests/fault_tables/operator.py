@@ -37,7 +37,7 @@ FAULTS = [
         ci="states of the wrong slot",
     ),
     *of(
-        "dsno", "methods/solvers.py",
+        "dsno", "methods/tools/solvers.py",
         ("path from the start again and again", "x = step(solver, b, x,", "x = step(solver, b, states[0],",
          f"{TRUTH}trajectories_of_other_clocks_meet_the_exact_map[half_base]"),
         ("kept one step early", "if i in kept", "if i + 1 in kept",

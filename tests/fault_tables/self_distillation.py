@@ -3,7 +3,7 @@
 from fault_tables.base import CUT, GUARD, LOSS, MICRO, OPEN, POINT, TRAIN, of
 
 SELF = "methods/self_distillation.py"
-FLOW_MAP = "methods/flow_map.py"
+FLOW_MAP = "methods/tools/flow_map.py"
 
 FAULTS = [
     *of(

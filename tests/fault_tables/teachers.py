@@ -9,7 +9,7 @@ TEACHERS = "tests/test_teachers.py::test_"
 
 FAULTS = [
     *of(
-        "preconditioning", "methods/preconditioning.py",
+        "preconditioning", "methods/tools/preconditioning.py",
         ("base scale forgotten in the spread", "variance = noise * alpha.square()", "variance = alpha.square()", COEFFICIENTS),
         ("skip of the other sign", "(noise * alpha * d_alpha + data * beta * d_beta)",
          "(noise * alpha * d_alpha - data * beta * d_beta)", COEFFICIENTS),

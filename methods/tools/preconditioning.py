@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from methods.base import Mask
-from methods.interpolant import Interpolant, align
+from methods.tools.interpolant import Interpolant, align
 
 
 class Preconditioned(nn.Module):

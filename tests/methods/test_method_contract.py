@@ -14,9 +14,9 @@ from bench.config import CONF, names
 from bench.nets import Backbone
 from bench.truth import target
 from methods.base import Batch, Loss, Method
-from methods.interpolant import Interpolant, Linear, Trigonometric
 from methods.registry import make_method
-from methods.solvers import solve
+from methods.tools.interpolant import Interpolant, Linear, Trigonometric
+from methods.tools.solvers import solve
 
 METHODS = names("method")
 TRUTH = target("gaussian")

@@ -17,7 +17,6 @@ from methods.consistency import CD, ECT
 from methods.flow_map_matching import EMD, FMM, LMD
 from methods.flow_matching import FlowMatching
 from methods.imm import IMM
-from methods.interpolant import Interpolant, Linear, Trigonometric, convert_point, convert_velocity
 from methods.meanflow import MeanFlow
 from methods.pairs import EasyPairs, KarrasPairs, UniformPairs
 from methods.pfmm import PFMM
@@ -25,6 +24,7 @@ from methods.progressive import Progressive, Spacing
 from methods.self_distillation import LSD, PSD
 from methods.shortcut import Shortcut
 from methods.times import LogitNormal, Uniform, karras_sigmas, normal_quantile, ordered
+from methods.tools.interpolant import Interpolant, Linear, Trigonometric, convert_point, convert_velocity
 
 LINEAR, TRIG = Linear(), Trigonometric()
 PATHS = {"linear": LINEAR, "trigonometric": TRIG, "half_base": Linear(0.5), "trigonometric_half_base": Trigonometric(0.5)}

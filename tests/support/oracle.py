@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from bench.rng import StepDraws, generator
 from bench.truth import Gaussian, Truth
 from methods.base import Batch, Context, Loss, Method, Models, Stage, squared
-from methods.interpolant import Interpolant, Linear, Trigonometric, align
+from methods.tools.interpolant import Interpolant, Linear, Trigonometric, align
 
 torch.set_num_threads(1)  # the tensors here are small: a second thread only waits
 FEATURES = 8

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from methods.base import squared
-from methods.interpolant import align
+from methods.tools.interpolant import align
 
 
 def warm_up(progress: float, share: float, end: float = 1.0) -> float:

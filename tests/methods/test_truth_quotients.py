@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from bench.truth import Gaussian, Truth, target
 from methods.base import Batch, Draws, Method
 from methods.ctm import CTM
-from methods.interpolant import Interpolant, Linear, Trigonometric
 from methods.meanflow import MeanFlow
 from methods.soflow import SoFlow
 from methods.times import Uniform
+from methods.tools.interpolant import Interpolant, Linear, Trigonometric
 
 N, THETA, ZERO, CLEAR = 512, 0.2, 5.0, 40.0
 PATHS = {"linear": Linear(), "trigonometric": Trigonometric(), "half_base": Linear(0.5),

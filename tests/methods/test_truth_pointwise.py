@@ -12,11 +12,11 @@ from oracle import loss_and_gradient, on_clock
 from bench.truth import Gaussian, Truth, target
 from methods.base import Method
 from methods.flow_map_matching import EMD, FMM, LMD
-from methods.interpolant import Linear, Trigonometric
 from methods.pfmm import PFMM
 from methods.progressive import Progressive, Spacing, Weighting
 from methods.self_distillation import ESD, LSD, PSD, StopGradient
 from methods.shortcut import Shortcut
+from methods.tools.interpolant import Linear, Trigonometric
 
 OFF = {"eta": 0.0, "learned_weight": False}
 METHODS: dict[str, Method] = {

@@ -10,7 +10,7 @@ from enum import Enum
 import torch
 from torch import Tensor
 
-from methods.interpolant import align
+from methods.tools.interpolant import align
 
 Field = Callable[[Tensor, Tensor], Tensor]
 

@@ -11,10 +11,10 @@ from methods.base import Method
 from methods.consistency import CD, ECT
 from methods.flow_matching import FlowMatching
 from methods.imm import IMM
-from methods.interpolant import Linear
 from methods.progressive import Progressive
 from methods.self_distillation import LSD
-from methods.solvers import Solver
+from methods.tools.interpolant import Linear
+from methods.tools.solvers import Solver
 
 CPU = torch.device("cpu")
 COUNT, CHUNK = 40_000, 10_000

@@ -12,7 +12,7 @@ from methods.consistency import CD
 from methods.pairs import KarrasPairs, UniformPairs
 from methods.pfmm import PFMM
 from methods.progressive import Progressive, Spacing, Weighting
-from methods.solvers import Solver, step
+from methods.tools.solvers import Solver, step
 
 ORDER = {Solver.EULER: 1, Solver.HEUN: 2, Solver.MIDPOINT: 2, Solver.RK4: 4}
 INTERVALS = (8, 16, 32, 64)

@@ -38,13 +38,13 @@ from bench.sample import Sampler
 from bench.truth import Gaussian, Truth, target
 from methods.ayf import AYF, AYFEMD, AYFLMD
 from methods.base import Batch, Context, Draws, Method
-from methods.flow_map import jump
-from methods.interpolant import Interpolant, Linear, Trigonometric, convert_point, convert_velocity
 from methods.meanflow import MeanFlow
 from methods.scm import SCD, SCM, SCT, from_trigflow, on_trigflow
 from methods.self_distillation import ESD, LSD, StopGradient
-from methods.tangent import normalised, pull, warm_up
 from methods.times import Uniform
+from methods.tools.flow_map import jump
+from methods.tools.interpolant import Interpolant, Linear, Trigonometric, convert_point, convert_velocity
+from methods.tools.tangent import normalised, pull, warm_up
 
 N, THETA = 512, 0.2
 CPU = torch.device("cpu")

@@ -11,15 +11,15 @@ from torch import Tensor
 from bench.truth import target
 from methods.base import Batch, Draws, Method
 from methods.consistency import CD, ECT
-from methods.flow_map import Derivative, derivative, jump, lagrangian
 from methods.flow_map_matching import FMM
 from methods.imm import IMM, Kernel
-from methods.interpolant import Linear, Trigonometric
 from methods.meanflow import MeanFlow
 from methods.pfmm import PFMM
 from methods.self_distillation import ESD, LSD, PSD
 from methods.shortcut import Shortcut
 from methods.times import Uniform
+from methods.tools.flow_map import Derivative, derivative, jump, lagrangian
+from methods.tools.interpolant import Linear, Trigonometric
 
 N = 256
 TRUTH = target("gaussian")

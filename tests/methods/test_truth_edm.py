@@ -30,11 +30,11 @@ from methods.base import Method, squared, start_from_teacher
 from methods.consistency import CD
 from methods.edm import EDM, LogNormal
 from methods.flow_map_matching import LMD
-from methods.interpolant import Interpolant, Linear, Trigonometric, align, convert_point, convert_velocity
 from methods.pfmm import PFMM
-from methods.preconditioning import Preconditioned, coefficients
 from methods.progressive import Progressive
-from methods.solvers import Solver
+from methods.tools.interpolant import Interpolant, Linear, Trigonometric, align, convert_point, convert_velocity
+from methods.tools.preconditioning import Preconditioned, coefficients
+from methods.tools.solvers import Solver
 
 PATHS = [Linear(), Trigonometric(), Linear(0.5), Trigonometric(0.5)]
 CLOCKS = pytest.mark.parametrize("path", PATHS, ids=["linear", "trigonometric", "linear_half", "trigonometric_half"])

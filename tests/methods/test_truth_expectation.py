@@ -23,12 +23,12 @@ from methods.consistency import ECT, Distance
 from methods.flow_map_matching import FMM
 from methods.flow_matching import FlowMatching
 from methods.imm import IMM, Kernel
-from methods.interpolant import Linear, Trigonometric
 from methods.meanflow import MeanFlow
 from methods.pairs import UniformPairs
 from methods.self_distillation import LSD
 from methods.shortcut import Shortcut
 from methods.times import Uniform
+from methods.tools.interpolant import Linear, Trigonometric
 
 FLOW = FlowMatching()
 MEAN = MeanFlow(eta=0.0, power=0.0, time_law=Uniform())

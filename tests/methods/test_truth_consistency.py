@@ -25,10 +25,10 @@ from bench.train import Recipe, Trainer
 from bench.truth import Gaussian, Truth, target
 from methods.base import Batch, Context, Loss, Method, Models
 from methods.consistency import CD, CT, ECT, ICT, Distance
-from methods.flow_map import eulerian
-from methods.interpolant import Interpolant, Linear, Trigonometric
 from methods.pairs import DoublingPairs, EasyPairs, GrowingPairs, KarrasPairs, Pairs, UniformPairs
 from methods.registry import ConfigError, make_method
+from methods.tools.flow_map import eulerian
+from methods.tools.interpolant import Interpolant, Linear, Trigonometric
 from methods.truncated import TCM, LimitedPairs, TruncatedStudent
 
 CPU, N = torch.device("cpu"), 512

@@ -17,9 +17,9 @@ from bench.train import Recipe, Trainer
 from bench.truth import Gaussian, Truth, target
 from methods.base import Batch
 from methods.flow_matching import FlowMatching
-from methods.interpolant import Interpolant, Linear, Trigonometric
 from methods.operator import DSNO, Distance, Spacing
-from methods.solvers import Solver, solve
+from methods.tools.interpolant import Interpolant, Linear, Trigonometric
+from methods.tools.solvers import Solver, solve
 
 CLOCKS: dict[str, Interpolant] = {
     "linear": Linear(), "trigonometric": Trigonometric(), "half_base": Linear(base_scale=0.5),

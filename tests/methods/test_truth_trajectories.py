@@ -20,9 +20,9 @@ from methods.base import Batch, Draws, Method
 from methods.consistency import CD, KarrasPairs
 from methods.ctm import CTM
 from methods.flow_matching import FlowMatching
-from methods.interpolant import Interpolant, Linear, Trigonometric
 from methods.registry import ConfigError
-from methods.solvers import Solver, step
+from methods.tools.interpolant import Interpolant, Linear, Trigonometric
+from methods.tools.solvers import Solver, step
 
 N, THETA, ZERO, CLEAR = 512, 0.2, 5.0, 40.0
 PATHS = {"linear": Linear(), "trigonometric": Trigonometric(), "half_base": Linear(0.5),
