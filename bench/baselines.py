@@ -11,7 +11,7 @@ from bench.protocol import Protocol
 from bench.rng import generator
 from bench.score import Score, scorer
 from bench.score_images import Progress, Scores
-from results.record import EvalRow
+from results.records.record import EvalRow
 
 HELD_OUT = "held-out data"
 FITTED = 50_000  # training samples that the Gaussian is fitted to

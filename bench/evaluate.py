@@ -22,7 +22,7 @@ from bench.sample import Sampler
 from bench.score import Score, map_errors
 from methods.base import Method
 from methods.tools.solvers import Solver
-from results.record import EvalRow
+from results.records.record import EvalRow
 
 Key = tuple[str, int, int, str, int]  # protocol, steps, evaluation seed, sampler, images seen
 

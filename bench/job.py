@@ -29,8 +29,8 @@ from bench.score import scorer
 from bench.teacher import Velocity, exact_velocity
 from bench.train import Outcome, Trainer
 from methods.registry import ConfigError
-from results.record import RunRecord
-from results.store import StoreError, append_rows, read_rows, read_run, write_run
+from results.records.record import RunRecord
+from results.records.store import StoreError, append_rows, read_rows, read_run, write_run
 from sweeps.worker import sole_writer
 
 Report = Callable[[dict[str, Any]], bool]

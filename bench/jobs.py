@@ -11,8 +11,8 @@ from bench.identity import reference_id, run_ids
 from bench.truth import TARGETS
 from methods.base import Method
 from methods.registry import ConfigError, method_class, nearest
-from results.record import RecordError
-from results.store import StoreError, read_run, write_run
+from results.records.record import RecordError
+from results.records.store import StoreError, read_run, write_run
 from sweeps.plan import Job
 
 Config = dict[str, Any]

@@ -12,7 +12,7 @@ from bench import checkpoint, experiment
 from bench.sample import Sampler
 from bench.teacher import Teacher
 from methods.base import Method, Models
-from results.store import read_run
+from results.records.store import read_run
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from bench import experiment, model
-from results.store import RUN_FILE, StoreError, read_rows, read_run
+from results.records.store import RUN_FILE, StoreError, read_rows, read_run
 
 IMAGES, POINTS = 9, 2000
 

@@ -8,8 +8,8 @@ from statistics import median
 from typing import Any, NamedTuple
 
 from bench import experiment
-from results.record import RecordError
-from results.store import StoreError, read_run
+from results.records.record import RecordError
+from results.records.store import StoreError, read_run
 from sweeps.describe import count
 from sweeps.plan import Job
 

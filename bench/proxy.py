@@ -24,7 +24,7 @@ from bench.protocol import Protocol
 from bench.rng import generator
 from bench.sample import Sampler
 from methods.base import Method
-from results.store import append_jsonl, read_jsonl
+from results.records.store import append_jsonl, read_jsonl
 
 FILE = "proxy.jsonl"
 FIRST_SEED = 1000

@@ -22,12 +22,13 @@ from omegaconf import DictConfig
 from bench import backends
 from bench import config as composition
 from methods.registry import ConfigError
-from results import archive, beside, report
-from results.labels import relabelled
-from results.record import RecordError
+from results import beside, report
+from results.records import archive
+from results.records.labels import relabelled
+from results.records.record import RecordError
+from results.records.store import RUN_FILE, StoreError, load_runs, read_rows, write_json
 from results.render import plain
 from results.scores import ProtocolError
-from results.store import RUN_FILE, StoreError, load_runs, read_rows, write_json
 from results.tuned import write as write_trials
 from sweeps.backend import SweepError
 from sweeps.engine import Outcome

@@ -27,7 +27,7 @@ from bench.recipe import Recipe
 from bench.rng import StepDraws
 from bench.schedule import factor
 from methods.base import Batch, Context, Loss, Method, Models, Stage
-from results.store import append_jsonl, read_jsonl
+from results.records.store import append_jsonl, read_jsonl
 
 Report = Callable[[dict[str, Any]], bool]
 BLOWN_UP = 1e6  # a loss so many times the first one is divergence, though it is a number

@@ -18,7 +18,7 @@ from bench import experiment, identity, proxy
 from bench.jobs import chain, jobs, references, reopen
 from bench.price import Prices
 from methods.registry import ConfigError, nearest
-from results.store import write_text
+from results.records.store import write_text
 from sweeps.plan import Job
 from sweeps.rungs import rungs
 from sweeps.search import Contender, Search, Settings

@@ -19,9 +19,9 @@ from typing import Any
 
 import pandas as pd
 
-from results.metric import metric_info
 from results.numbers import count, number, steps_title
-from results.store import StoreError, write_text
+from results.records.metric import metric_info
+from results.records.store import StoreError, write_text
 
 FOLDER = Path(__file__).parent / "published"
 LIST = "Every published number"

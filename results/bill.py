@@ -10,8 +10,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from results.budget import own_compute, teacher_compute, teacher_key
-from results.record import RunRecord
+from results.records.budget import own_compute, teacher_compute, teacher_key
+from results.records.record import RunRecord
 from results.scores import Score
 from results.statistics import mean
 
@@ -24,7 +24,7 @@ COLUMNS = (
 def bill(paying: Sequence[RunRecord], done: Sequence[Score], shared: Mapping[str, int]) -> dict[str, Any]:
     """The cost columns: COLUMNS and the older ones. `shared`: teacher -> runs of the table that learn from it.
 
-    Compute is in forward evaluations of a row (results/budget.py), memory in bytes; `total_compute` bills the whole teacher.
+    Compute is in forward evaluations of a row (results/records/budget.py), memory in bytes; `total_compute` bills the whole teacher.
     """
     part = {score.run_id: score.part for score in done}
     if all(value == 1.0 for value in part.values()):

@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from results.record import EvalRow, RecordError, RunRecord
-from results.store import StoreError, load_run
+from results.records.record import EvalRow, RecordError, RunRecord
+from results.records.store import StoreError, load_run
 
 _OWN = ("run_id", "label", "started", "finished", "config", "versions", "attempts", "parents", "schema")
 _COSTS = ("train_seconds", "evaluation_seconds", "teacher_seconds", "trajectory_seconds", "peak_memory")

@@ -18,8 +18,8 @@ from typing import Any
 import pandas as pd
 
 from results.page_data import payload
+from results.records.store import read_json, write_text
 from results.scores import Runs
-from results.store import read_json, write_text
 
 FILE = "index.html"
 ASSETS = Path(__file__).parent / "assets"

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from results.diff import flat
-from results.record import RunRecord
+from results.records.record import RunRecord
 
 _text = json.JSONEncoder(sort_keys=True, default=str).encode
 Change = tuple[dict[str, str], list[str]]  # the keys that are other or more, and those that are gone

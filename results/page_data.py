@@ -14,10 +14,10 @@ from typing import Any
 import pandas as pd
 
 from results import wide
-from results.metric import metric_info
 from results.page_configs import Configs
 from results.provenance import Source, Trace, trace
-from results.record import RunRecord
+from results.records.metric import metric_info
+from results.records.record import RunRecord
 from results.scores import Runs
 
 REFERENCE = "reference"

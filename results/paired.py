@@ -17,9 +17,9 @@ from typing import Any
 import pandas as pd
 from scipy.special import stdtr
 
-from results.budget import At
-from results.metric import metric_info
 from results.numbers import decimals, fixed, number, steps_title
+from results.records.budget import At
+from results.records.metric import metric_info
 from results.scores import Runs, Score, scores
 from results.statistics import Interval, estimate
 

@@ -15,7 +15,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
 
-from results.metric import metric_info
+from results.records.metric import metric_info
 from results.render import number
 
 COLUMNS, COLOUR, GREY = 5, "#0072B2", "#d0d0d0"

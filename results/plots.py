@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
 
 from results import panels
-from results.metric import metric_info
+from results.records.metric import metric_info
 from results.render import number
 
 # Okabe and Ito's palette, told apart by colour-blind readers; its yellow is left out (too pale for a line on white).

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from results.labels import distinct_labels
+from results.records.labels import distinct_labels
 from results.scores import Runs
 from results.statistics import mean
 

@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 from results.beside import LIST
-from results.store import write_text
+from results.records.store import write_text
 
 ROOT = Path(__file__).parent.parent
 BLOCK = re.compile(r"(<!-- (\w+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)

@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 
 from results import wide
-from results.metric import metric_info
 from results.numbers import count, decimals, fixed, number, steps_title
+from results.records.metric import metric_info
 from results.wide import Cell, Wide
 
 __all__ = ["count", "markdown", "number", "plain"]

@@ -18,13 +18,14 @@ from typing import Any
 
 import pandas as pd
 
-from results import archive, beside, gallery, page, paired, pareto, plots, table
-from results.budget import At, own_compute, teacher_compute
-from results.labels import relabelled
-from results.record import RecordError
+from results import beside, gallery, page, paired, pareto, plots, table
+from results.records import archive
+from results.records.budget import At, own_compute, teacher_compute
+from results.records.labels import relabelled
+from results.records.record import RecordError
+from results.records.store import EVALS_FILE, RUN_FILE, StoreError, StoreWarning, load_runs, read_json, write_text
 from results.render import plain
 from results.scores import ProtocolError, Runs
-from results.store import EVALS_FILE, RUN_FILE, StoreError, StoreWarning, load_runs, read_json, write_text
 
 SWEEP_FILE = "runs.json"
 FILES = (

@@ -13,10 +13,10 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-from results.budget import At
-from results.labels import distinct_labels
-from results.metric import metric_info
-from results.record import EvalRow, RunRecord
+from results.records.budget import At
+from results.records.labels import distinct_labels
+from results.records.metric import metric_info
+from results.records.record import EvalRow, RunRecord
 from results.statistics import mean
 
 Runs = Sequence[tuple[RunRecord, list[EvalRow]]]

@@ -16,15 +16,15 @@ from typing import Any
 import pandas as pd
 
 from results import bill
-from results.budget import At, sharers
-from results.labels import distinct_labels
 from results.latex import latex
-from results.metric import metric_info
-from results.record import RunRecord
+from results.records.budget import At, sharers
+from results.records.labels import distinct_labels
+from results.records.metric import metric_info
+from results.records.record import RunRecord
+from results.records.store import write_text
 from results.render import markdown
 from results.scores import Runs, Score, primary_metric, scores
 from results.statistics import Interval, estimate, mean, ranks
-from results.store import write_text
 from results.wide import tables
 
 COLUMNS = (

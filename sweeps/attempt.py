@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
 
-from results.store import read_json
+from results.records.store import read_json
 from sweeps.backend import Info, Kind
 from sweeps.recorder import Recorder
 from sweeps.states import FINAL, State, read_status

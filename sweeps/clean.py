@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from results.store import StoreError, read_json
+from results.records.store import StoreError, read_json
 from sweeps.backend import Ended, Event, Progress
 from sweeps.requests import RequestError, find_sweep, planned
 from sweeps.states import FINAL, read_status

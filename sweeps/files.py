@@ -19,7 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
-from results.store import write_bytes, write_json
+from results.records.store import write_bytes, write_json
 from sweeps.backend import Attempt, SweepError
 from sweeps.book import Line
 from sweeps.plan import Job

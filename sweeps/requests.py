@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
-from results.store import StoreError, read_json, write_json
+from results.records.store import StoreError, read_json, write_json
 from sweeps.describe import count
 
 

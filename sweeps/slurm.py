@@ -23,7 +23,7 @@ from typing import Any
 import submitit
 from submitit.core.utils import FailedJobError, FailedSubmissionError
 
-from results.store import write_json
+from results.records.store import write_json
 from sweeps import slurm_queries as queries
 from sweeps.backend import Attempt, Detached, Seen, SweepError, Where
 from sweeps.slurm_job import CANCELLED, task

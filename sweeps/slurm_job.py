@@ -8,7 +8,7 @@ from pathlib import Path
 
 from submitit.helpers import TorchDistributedEnvironment
 
-from results.store import read_json, write_json
+from results.records.store import read_json, write_json
 from sweeps import slurm_queries as queries
 from sweeps.attempt import YIELDED, run_attempt
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from results.store import StoreError, read_json, read_jsonl, write_text
+from results.records.store import StoreError, read_json, read_jsonl, write_text
 from sweeps import picture, tries
 from sweeps.book import Book, Entry
 from sweeps.describe import aligned, count, duration

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from results.store import StoreError, read_json
+from results.records.store import StoreError, read_json
 from sweeps.states import State
 
 

@@ -18,8 +18,8 @@ from bench.model import load
 from bench.nets import counting
 from bench.train import BILL, Recipe, Trainer
 from methods.base import Method
-from results.record import RunRecord
-from results.store import read_run
+from results.records.record import RunRecord
+from results.records.store import read_run
 
 CPU, BATCH, STEPS = torch.device("cpu"), 16, 8
 # Calls per step, and rows per image: forward, backward, forward mode.

@@ -11,7 +11,7 @@ import torch
 from bench import backends, config, run
 from bench.jobs import jobs
 from bench.model import load
-from results.store import write_json
+from results.records.store import write_json
 from sweeps import snapshot
 from sweeps.backend import SweepError
 

@@ -9,8 +9,8 @@ from fake_results import sweep
 
 from bench import config
 from results import beside, report
-from results.record import LEAGUES
-from results.store import StoreError
+from results.records.record import LEAGUES
+from results.records.store import StoreError
 
 COLUMNS = "label,name,dataset,metric,steps,value,count,budget,params,league,protocol,source,status"
 NAME = "self_distillation_checkerboard"

@@ -12,11 +12,12 @@ import pytest
 from fake_results import STEPS, record, row, sweep, write
 from matplotlib.image import imread
 
-from results import archive, panels, report
+from results import panels, report
 from results.gallery import samples_grid
-from results.metric import metric_info
 from results.plots import metric_vs_steps
-from results.store import StoreError, StoreWarning, load_runs
+from results.records import archive
+from results.records.metric import metric_info
+from results.records.store import StoreError, StoreWarning, load_runs
 
 NAMES = set(report.FILES)
 

@@ -10,10 +10,10 @@ from fake_results import record, row, sweep
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from results.records.store import load_runs
 from results.render import count, markdown, number, plain
 from results.scores import ProtocolError
 from results.statistics import interval
-from results.store import load_runs
 from results.table import leaderboard, write
 
 FIRST = "method,steps,nfe,metric,value,low,high,seeds,images_seen,train_seconds,params,protocol,status"

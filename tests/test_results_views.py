@@ -15,11 +15,12 @@ from fake_results import record, row, sweep, write
 from hypothesis import given
 from hypothesis import strategies as st
 
-from results import archive, diff, report
+from results import diff, report
 from results.latex import escaped, latex
 from results.paired import markdown, paired
 from results.pareto import pareto
-from results.store import EVALS_FILE, RUN_FILE, load_runs
+from results.records import archive
+from results.records.store import EVALS_FILE, RUN_FILE, load_runs
 from results.table import leaderboard
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from bench import run
-from results.store import read_rows
+from results.records.store import read_rows
 
 SMALL = ["sweep=none", "budget.images=2560", "backbone.width=32", "backbone.depth=1", "evaluation.count=150",
          "evaluation.seeds=[0,1]", "evaluation.chunk=64"]

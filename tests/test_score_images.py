@@ -16,7 +16,7 @@ from bench.protocol import Protocol
 from bench.score import scorer
 from bench.score_images import ImageScorer
 from methods.self_distillation import LSD
-from results.record import EvalRow
+from results.records.record import EvalRow
 
 CPU = torch.device("cpu")
 DIGITS = data.load({"name": "digits"})

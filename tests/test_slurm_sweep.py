@@ -13,7 +13,7 @@ import pytest
 import slurmbox
 from daemons import end, wait_until
 
-from results.store import read_json
+from results.records.store import read_json
 
 ROOT = Path(__file__).parent.parent
 TRAINED = 13

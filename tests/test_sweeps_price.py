@@ -8,8 +8,8 @@ from bench.jobs import jobs
 from bench.micro_batch import smaller
 from bench.price import SUSTAINED, Prices
 from methods.registry import ConfigError
-from results.record import RunRecord
-from results.store import write_run
+from results.records.record import RunRecord
+from results.records.store import write_run
 
 
 class Stdin:

@@ -16,7 +16,7 @@ from bench.jobs import jobs
 from bench.model import load, load_teacher
 from methods.registry import ConfigError
 from methods.tools.preconditioning import Preconditioned
-from results.store import read_run
+from results.records.store import read_run
 from sweeps.plan import Job
 
 SMALL = ["sweep=none", "data=gaussian", "budget.images=2560", "budget.batch=128", "backbone.width=16",

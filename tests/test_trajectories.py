@@ -19,8 +19,8 @@ from methods.base import Trajectories
 from methods.operator import DSNO
 from methods.registry import ConfigError
 from methods.tools.solvers import Solver, solve
-from results.record import RunRecord
-from results.store import read_run
+from results.records.record import RunRecord
+from results.records.store import read_run
 
 CPU = torch.device("cpu")
 WANTED = Trajectories(CHUNK + 44, Solver.HEUN, (0.0, 0.25, 0.5, 1.0), (2, 3))

@@ -29,7 +29,7 @@ class Fault:
     @property
     def ids(self) -> list[str]:
         """pytest's names of the tests."""
-        return [t if t.startswith("tests/") else "tests/test_truth_" + t.replace("::", ".py::", 1) for t in self.tests]
+        return [t if t.startswith("tests/") else "tests/methods/test_truth_" + t.replace("::", ".py::", 1) for t in self.tests]
 
     def inject(self, tree: Path) -> None:
         """Edit the file in `tree`. Raises ValueError unless the old text occurs exactly once."""

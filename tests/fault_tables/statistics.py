@@ -44,7 +44,7 @@ FAULTS = [
          f"{B}a_shared_teacher_is_divided_by_the_runs_that_learn_from_it"),
     ),
     *of(
-        "budget", "results/budget.py",
+        "budget", "results/records/budget.py",
         ("teacher for free", "self.amount - teacher_compute(record)", "self.amount",
          f"{B}the_teacher_is_on_the_bill_of_equal_compute_in_full"),
         ("uncounted runs for nothing", "        return math.nan\n    return record.forward_rows",
@@ -66,7 +66,7 @@ FAULTS = [
          f"{P}what_differs_is_the_reason"),
     ),
     *of(
-        "reading fast", "results/record.py",
+        "reading fast", "results/records/record.py",
         ("values of any type", "shape = (cls, *data, *map(type, data.values()))", "shape = (cls, *data)",
          f"{V}rows_that_look_like_earlier_ones_are_checked_all_the_same"),
         ("schema unchecked", ' and data["schema"] == SCHEMA', "",
@@ -79,7 +79,7 @@ FAULTS = [
          f"{V}pairs_are_compared_by_students_t_on_common_seeds_and_common_noise"),
     ),
     *of(
-        "labels of a sweep", "results/labels.py",
+        "labels of a sweep", "results/records/labels.py",
         ("label of the sweep that ran first", "labels.get(record.run_id, record.label)", "record.label",
          (f"{L}the_sweeps_file_names_its_rows", f"{L}an_archive_carries_the_labels")),
     ),

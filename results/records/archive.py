@@ -14,9 +14,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from results.record import EvalRow, RecordError, RunRecord
+from results.records.record import EvalRow, RecordError, RunRecord
+from results.records.store import StoreError, StoreWarning, write_bytes
 from results.scores import Runs
-from results.store import StoreError, StoreWarning, write_bytes
 
 FILE = "records.jsonl.gz"
 

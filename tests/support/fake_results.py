@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from results.record import EvalRow, RunRecord
-from results.store import append_rows, write_run
+from results.records.record import EvalRow, RunRecord
+from results.records.store import append_rows, write_run
 
 STEPS = (1, 2, 4, 8, 16)
 # one-step value, and the exponent with which it falls with the number of steps

@@ -8,8 +8,9 @@ import pytest
 from fake_results import record, row, write
 
 from bench import run
-from results import archive, report
-from results.labels import relabelled
+from results import report
+from results.records import archive
+from results.records.labels import relabelled
 
 SMALL = ["data=gaussian", "budget.images=1280", "backbone.width=8", "backbone.depth=1", "evaluation.seeds=[0]",
          "evaluation.steps=[1]", "evaluation.count=64", "backend.workers=0"]

@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
-from results.record import RunRecord
+from results.records.record import RunRecord
 
 BACKWARD, TANGENT = 2, 1  # in forward evaluations of a row
 

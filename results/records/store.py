@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from results.record import EvalRow, RecordError, RunRecord
+from results.records.record import EvalRow, RecordError, RunRecord
 
 RUN_FILE = "run.json"
 EVALS_FILE = "evals.jsonl"

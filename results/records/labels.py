@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from results.record import EvalRow, RunRecord
+from results.records.record import EvalRow, RunRecord
 
 # These may differ between the seeds of one experiment without making it another experiment.
 _PER_SEED = {"seed", "teacher", "run_id", "label", "parents", "out", "folder"}

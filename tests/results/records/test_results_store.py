@@ -9,8 +9,8 @@ import warnings
 import pytest
 from fake_results import record, row, write
 
-from results.record import EvalRow, RecordError, RunRecord
-from results.store import (
+from results.records.record import EvalRow, RecordError, RunRecord
+from results.records.store import (
     StoreError,
     StoreWarning,
     append_jsonl,
