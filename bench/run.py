@@ -28,7 +28,7 @@ from results.records.labels import relabelled
 from results.records.record import RecordError
 from results.records.store import RUN_FILE, StoreError, load_runs, read_rows, write_json
 from results.render import plain
-from results.scores import ProtocolError
+from results.statistics.scores import ProtocolError
 from results.tuned import write as write_trials
 from sweeps.backend import SweepError
 from sweeps.engine import Outcome

@@ -19,7 +19,7 @@ import pandas as pd
 
 from results.page_data import payload
 from results.records.store import read_json, write_text
-from results.scores import Runs
+from results.statistics.scores import Runs
 
 FILE = "index.html"
 ASSETS = Path(__file__).parent / "assets"

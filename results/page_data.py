@@ -15,10 +15,10 @@ import pandas as pd
 
 from results import wide
 from results.page_configs import Configs
-from results.provenance import Source, Trace, trace
 from results.records.metric import metric_info
 from results.records.record import RunRecord
-from results.scores import Runs
+from results.statistics.provenance import Source, Trace, trace
+from results.statistics.scores import Runs
 
 REFERENCE = "reference"
 # What a method's training cost: title, unit, and the columns of the leaderboard that add up to it.

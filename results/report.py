@@ -18,14 +18,15 @@ from typing import Any
 
 import pandas as pd
 
-from results import beside, gallery, page, paired, pareto, plots, table
+from results import beside, gallery, page, pareto, plots, table
 from results.records import archive
 from results.records.budget import At, own_compute, teacher_compute
 from results.records.labels import relabelled
 from results.records.record import RecordError
 from results.records.store import EVALS_FILE, RUN_FILE, StoreError, StoreWarning, load_runs, read_json, write_text
 from results.render import plain
-from results.scores import ProtocolError, Runs
+from results.statistics import paired
+from results.statistics.scores import ProtocolError, Runs
 
 SWEEP_FILE = "runs.json"
 FILES = (

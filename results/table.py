@@ -15,7 +15,6 @@ from typing import Any
 
 import pandas as pd
 
-from results import bill
 from results.latex import latex
 from results.records.budget import At, sharers
 from results.records.labels import distinct_labels
@@ -23,8 +22,9 @@ from results.records.metric import metric_info
 from results.records.record import RunRecord
 from results.records.store import write_text
 from results.render import markdown
-from results.scores import Runs, Score, primary_metric, scores
-from results.statistics import Interval, estimate, mean, ranks
+from results.statistics import bill
+from results.statistics.intervals import Interval, estimate, mean, ranks
+from results.statistics.scores import Runs, Score, primary_metric, scores
 from results.wide import tables
 
 COLUMNS = (

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from results.records.store import load_runs
 from results.render import count, markdown, number, plain
-from results.scores import ProtocolError
-from results.statistics import interval
+from results.statistics.intervals import interval
+from results.statistics.scores import ProtocolError
 from results.table import leaderboard, write
 
 FIRST = "method,steps,nfe,metric,value,low,high,seeds,images_seen,train_seconds,params,protocol,status"

@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 
 from results import diff, report
 from results.latex import escaped, latex
-from results.paired import markdown, paired
 from results.pareto import pareto
 from results.records import archive
 from results.records.store import EVALS_FILE, RUN_FILE, load_runs
+from results.statistics.paired import markdown, paired
 from results.table import leaderboard
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from results.records.record import EvalRow, RecordError, RunRecord
 from results.records.store import StoreError, StoreWarning, write_bytes
-from results.scores import Runs
+from results.statistics.scores import Runs
 
 FILE = "records.jsonl.gz"
 

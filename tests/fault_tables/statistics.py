@@ -7,10 +7,10 @@ S, B, V, L, P = (f"tests/test_{name}.py::test_" for name in (
 
 FAULTS = [
     *of(
-        "intervals", "results/statistics.py",
+        "intervals", "results/statistics/intervals.py",
         ("paired differences with the freedom of two samples", "_noncentrality(self.seeds - 1) * self.error",
          "_noncentrality(2 * (self.seeds - 1)) * self.error",
-         "tests/test_results_statistics.py::test_a_paired_difference_is_found_as_often_as_the_table_says"),
+         "tests/results/statistics/test_results_statistics.py::test_a_paired_difference_is_found_as_often_as_the_table_says"),
         ("normal quantile for Student's", "float(stdtrit(freedom, 0.5 + LEVEL / 2))", "1.96",
          f"{S}intervals_cover_the_truth_in_95_percent[3]"),
         ("evaluation seeds counted as training seeds", "    over = means if seeds >= FEWEST",
@@ -22,7 +22,7 @@ FAULTS = [
         ci="evaluation seeds counted as training seeds",
     ),
     *of(
-        "ranks", "results/statistics.py",
+        "ranks", "results/statistics/intervals.py",
         ("no correction for many methods", "level = (1 - LEVEL) / 2 / max(1, count - 1)", "level = (1 - LEVEL) * 2",
          f"{S}methods_of_equal_truth_are_ranked_apart_in_at_most_5_percent[False-2]"),
         ("direction ignored", 'sign = -1.0 if better == "higher" else 1.0', "sign = 1.0",
@@ -37,7 +37,7 @@ FAULTS = [
          'columns[row["metric"], row["steps"], ""]', f"{B}a_league_is_ranked_by_itself"),
     ),
     *of(
-        "bill", "results/bill.py",
+        "bill", "results/statistics/bill.py",
         ("milestones billed in full", "value * part.get(r.run_id, 1.0)", "value",
          f"{B}at_a_budget_the_newest_checkpoint_within_it_is_scored_and_billed_pro_rata"),
         ("teacher not shared", "v / max(1, shared.get(teacher_key(r), 1))", "v",
@@ -53,7 +53,7 @@ FAULTS = [
         ci="teacher for free",
     ),
     *of(
-        "other papers' rules", "results/scores.py",
+        "other papers' rules", "results/statistics/scores.py",
         ("best checkpoint as the default", "last = max(row.images_seen for row in rows)",
          "last = min(rows, key=lambda row: row.value).images_seen",
          f"{B}other_papers_rules_are_labelled_columns_never_the_default_and_never_ranked"),
@@ -73,7 +73,7 @@ FAULTS = [
          f"{V}rows_that_look_like_earlier_ones_are_checked_all_the_same"),
     ),
     *of(
-        "pairs", "results/paired.py",
+        "pairs", "results/statistics/paired.py",
         ("other noise", "value - theirs[draw] for draw, value in mine if draw in theirs",
          "value - t for (_, value), t in zip(mine, theirs.values())",
          f"{V}pairs_are_compared_by_students_t_on_common_seeds_and_common_noise"),

@@ -20,8 +20,8 @@ from scipy.special import stdtr
 from results.numbers import decimals, fixed, number, steps_title
 from results.records.budget import At
 from results.records.metric import metric_info
-from results.scores import Runs, Score, scores
-from results.statistics import Interval, estimate
+from results.statistics.intervals import Interval, estimate
+from results.statistics.scores import Runs, Score, scores
 
 COLUMNS = ("method", "against", "metric", "steps", "difference", "low", "high", "p", "seeds", "draws", "interval", "detectable")
 
@@ -29,7 +29,7 @@ COLUMNS = ("method", "against", "metric", "steps", "difference", "low", "high", 
 def paired(runs: Runs, against: str, protocols: Collection[str] | None = None, at: At | None = None) -> pd.DataFrame:
     """Every method minus the one called `against`, at each metric and step count that both have, with COLUMNS.
 
-    `draws`: the fewest common evaluation seeds. `interval` as in results/statistics.py: "sampling" compares two trained
+    `draws`: the fewest common evaluation seeds. `interval` as in results/statistics/intervals.py: "sampling" compares two trained
     networks, not two methods. `p` is two-sided and for one comparison. `detectable` is the smallest true difference that such
     pairs show with 80 % power at the 5 % level. Only finished runs count. Raises ValueError for an unknown method.
     """

@@ -12,8 +12,8 @@ from typing import Any
 
 from results.records.budget import own_compute, teacher_compute, teacher_key
 from results.records.record import RunRecord
-from results.scores import Score
-from results.statistics import mean
+from results.statistics.intervals import mean
+from results.statistics.scores import Score
 
 COLUMNS = (
     "league", "forward_rows", "backward_rows", "jvp_rows", "compute", "teacher_compute", "teacher_compute_share",

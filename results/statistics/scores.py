@@ -17,7 +17,7 @@ from results.records.budget import At
 from results.records.labels import distinct_labels
 from results.records.metric import metric_info
 from results.records.record import EvalRow, RunRecord
-from results.statistics import mean
+from results.statistics.intervals import mean
 
 Runs = Sequence[tuple[RunRecord, list[EvalRow]]]
 Variant = tuple[str, str, str]  # sampler, ema, grid
