@@ -22,14 +22,15 @@ from omegaconf import DictConfig
 from bench import backends
 from bench import config as composition
 from methods.registry import ConfigError
-from results import beside, report
+from results import report
 from results.records import archive
 from results.records.labels import relabelled
 from results.records.record import RecordError
 from results.records.store import RUN_FILE, StoreError, load_runs, read_rows, write_json
-from results.render import plain
 from results.statistics.scores import ProtocolError
-from results.tuned import write as write_trials
+from results.tables import beside
+from results.tables.render import plain
+from results.tables.tuned import write as write_trials
 from sweeps.backend import SweepError
 from sweeps.engine import Outcome
 from sweeps.plan import Plan, PlanError

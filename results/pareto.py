@@ -12,9 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from results.numbers import count, steps_title
 from results.plots import COLOURS, save_figure
 from results.records.metric import metric_info
+from results.tables.numbers import count, steps_title
 
 COSTS = {
     "nfe_rows": "network evaluations per sample (rows)",

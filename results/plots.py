@@ -22,7 +22,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullForma
 
 from results import panels
 from results.records.metric import metric_info
-from results.render import number
+from results.tables.render import number
 
 # Okabe and Ito's palette, told apart by colour-blind readers; its yellow is left out (too pale for a line on white).
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")

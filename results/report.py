@@ -18,15 +18,16 @@ from typing import Any
 
 import pandas as pd
 
-from results import beside, gallery, page, pareto, plots, table
+from results import gallery, page, pareto, plots
 from results.records import archive
 from results.records.budget import At, own_compute, teacher_compute
 from results.records.labels import relabelled
 from results.records.record import RecordError
 from results.records.store import EVALS_FILE, RUN_FILE, StoreError, StoreWarning, load_runs, read_json, write_text
-from results.render import plain
 from results.statistics import paired
 from results.statistics.scores import ProtocolError, Runs
+from results.tables import beside, table
+from results.tables.render import plain
 
 SWEEP_FILE = "runs.json"
 FILES = (

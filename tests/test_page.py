@@ -14,11 +14,12 @@ from fake_results import record, row, sweep, write
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from results import page, report, table
+from results import page, report
 from results.diff import flat
 from results.page_data import number, payload
 from results.records import archive
 from results.records.store import StoreError, load_runs
+from results.tables import table
 
 REFERENCE = Path(page.__file__).parent / "reference"
 ARCHIVES = sorted(REFERENCE.glob("*/records.jsonl.gz"))

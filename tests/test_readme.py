@@ -7,7 +7,7 @@ import methods_table
 import pytest
 
 from bench import config, experiment
-from results.readme import BLOCK, filled
+from results.tables.readme import BLOCK, filled
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -16,7 +16,7 @@ COMMANDS = re.findall(r"python -m bench\.run([^#\n`]*)", README)
 
 def test_its_tables_are_those_of_the_reference_runs() -> None:
     assert BLOCK.findall(README)
-    assert filled(README, ROOT / "results" / "reference") == README, "run: python -m results.readme"
+    assert filled(README, ROOT / "results" / "reference") == README, "run: python -m results.tables.readme"
 
 
 def test_its_table_of_methods_is_what_the_code_says() -> None:

@@ -13,7 +13,7 @@ from bench.data import hold_back
 from bench.proxy import Proxy, scores
 from bench.tune import tuned
 from methods.registry import ConfigError
-from results import tuned as table
+from results.tables import tuned as table
 from sweeps.spec import SpecError
 
 SMALL = ["budget.images=2560", "backbone.width=32", "backbone.depth=1", "evaluation.seeds=[0]", "evaluation.steps=[1,4]",

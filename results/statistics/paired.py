@@ -17,11 +17,11 @@ from typing import Any
 import pandas as pd
 from scipy.special import stdtr
 
-from results.numbers import decimals, fixed, number, steps_title
 from results.records.budget import At
 from results.records.metric import metric_info
 from results.statistics.intervals import Interval, estimate
 from results.statistics.scores import Runs, Score, scores
+from results.tables.numbers import decimals, fixed, number, steps_title
 
 COLUMNS = ("method", "against", "metric", "steps", "difference", "low", "high", "p", "seeds", "draws", "interval", "detectable")
 

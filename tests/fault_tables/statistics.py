@@ -32,7 +32,7 @@ FAULTS = [
         ci="no correction for many methods",
     ),
     *of(
-        "leagues", "results/table.py",
+        "leagues", "results/tables/table.py",
         ("one ranking for all leagues", 'columns[row["metric"], row["steps"], row["league"]]',
          'columns[row["metric"], row["steps"], ""]', f"{B}a_league_is_ranked_by_itself"),
     ),
@@ -59,7 +59,7 @@ FAULTS = [
          f"{B}other_papers_rules_are_labelled_columns_never_the_default_and_never_ranked"),
     ),
     *of(
-        "published numbers", "results/beside.py",
+        "published numbers", "results/tables/beside.py",
         ("another budget passes", '("training images", row["budget"], mine.get("images_seen"), NEAR)',
          '("training images", row["budget"], mine.get("images_seen"), 1e9)', f"{P}what_differs_is_the_reason"),
         ("another protocol passes", 'protocol.startswith(f"{row[\'protocol\']}-v")', "protocol",

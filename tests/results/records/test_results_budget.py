@@ -11,8 +11,8 @@ from results.plots import _leaders
 from results.records.budget import At, BudgetError, own_compute, teacher_compute
 from results.records.record import RunRecord
 from results.records.store import StoreWarning, append_rows, write_run
-from results.render import markdown, plain
-from results.table import COMPATIBLE, leaderboard
+from results.tables.render import markdown, plain
+from results.tables.table import COMPATIBLE, leaderboard
 
 COUNTS = {"forward_rows": 300_000, "backward_rows": 200_000, "jvp_rows": 100_000}
 

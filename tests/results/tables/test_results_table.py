@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from results.records.store import load_runs
-from results.render import count, markdown, number, plain
 from results.statistics.intervals import interval
 from results.statistics.scores import ProtocolError
-from results.table import leaderboard, write
+from results.tables.render import count, markdown, number, plain
+from results.tables.table import leaderboard, write
 
 FIRST = "method,steps,nfe,metric,value,low,high,seeds,images_seen,train_seconds,params,protocol,status"
 THEN = "nfe_rows,teacher_images,teacher_seconds,ema,sampler,evaluation_seeds,count,floor,excess,seeds_failed"

@@ -16,12 +16,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from results import diff, report
-from results.latex import escaped, latex
 from results.pareto import pareto
 from results.records import archive
 from results.records.store import EVALS_FILE, RUN_FILE, load_runs
 from results.statistics.paired import markdown, paired
-from results.table import leaderboard
+from results.tables.latex import escaped, latex
+from results.tables.table import leaderboard
 
 
 def runs_of(values, label="lsd", **changes):

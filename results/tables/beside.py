@@ -19,9 +19,9 @@ from typing import Any
 
 import pandas as pd
 
-from results.numbers import count, number, steps_title
 from results.records.metric import metric_info
 from results.records.store import StoreError, write_text
+from results.tables.numbers import count, number, steps_title
 
 FOLDER = Path(__file__).parent / "published"
 LIST = "Every published number"

@@ -12,8 +12,8 @@ from typing import Any
 
 import pandas as pd
 
-from results.numbers import count, decimals, fixed, number, steps_title
 from results.records.metric import Metric, metric_info
+from results.tables.numbers import count, decimals, fixed, number, steps_title
 
 ARROW = {"lower": "lower is better", "higher": "higher is better", "": "not a ranking"}
 LEAGUES = {"perceptual": "a league of its own: a perceptual loss shares features with the metric, or a GAN is used"}

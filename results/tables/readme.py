@@ -1,4 +1,4 @@
-"""`python -m results.readme`: put the tables of reference runs into README.md, between their markers.
+"""`python -m results.tables.readme`: put the tables of reference runs into README.md, between their markers.
 
 A block opens with `<!-- NAME -->` and ends with `<!-- end -->`. In between goes results/reference/NAME.md, or the tables
 of NAME/published.md there (but for its long list), or the first one of NAME/leaderboard.md. A test compares the two, so that
@@ -8,8 +8,8 @@ the README cannot drift from what was run.
 import re
 from pathlib import Path
 
-from results.beside import LIST
 from results.records.store import write_text
+from results.tables.beside import LIST
 
 ROOT = Path(__file__).parent.parent
 BLOCK = re.compile(r"(<!-- (\w+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)

@@ -15,17 +15,17 @@ from typing import Any
 
 import pandas as pd
 
-from results.latex import latex
 from results.records.budget import At, sharers
 from results.records.labels import distinct_labels
 from results.records.metric import metric_info
 from results.records.record import RunRecord
 from results.records.store import write_text
-from results.render import markdown
 from results.statistics import bill
 from results.statistics.intervals import Interval, estimate, mean, ranks
 from results.statistics.scores import Runs, Score, primary_metric, scores
-from results.wide import tables
+from results.tables.latex import latex
+from results.tables.render import markdown
+from results.tables.wide import tables
 
 COLUMNS = (
     "method", "steps", "nfe", "metric", "value", "low", "high", "seeds", "images_seen", "train_seconds", "params",

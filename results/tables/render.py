@@ -8,10 +8,10 @@ from typing import Any
 
 import pandas as pd
 
-from results import wide
-from results.numbers import count, decimals, fixed, number, steps_title
 from results.records.metric import metric_info
-from results.wide import Cell, Wide
+from results.tables import wide
+from results.tables.numbers import count, decimals, fixed, number, steps_title
+from results.tables.wide import Cell, Wide
 
 __all__ = ["count", "markdown", "number", "plain"]
 

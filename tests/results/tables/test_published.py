@@ -8,9 +8,10 @@ import pytest
 from fake_results import sweep
 
 from bench import config
-from results import beside, report
+from results import report
 from results.records.record import LEAGUES
 from results.records.store import StoreError
+from results.tables import beside
 
 COLUMNS = "label,name,dataset,metric,steps,value,count,budget,params,league,protocol,source,status"
 NAME = "self_distillation_checkerboard"

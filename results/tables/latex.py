@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from results import wide
-from results.wide import Cell, Wide
+from results.tables import wide
+from results.tables.wide import Cell, Wide
 
 _SPECIAL = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
