@@ -18,7 +18,8 @@ from typing import Any
 
 import pandas as pd
 
-from results import gallery, page, pareto, plots
+from results import page
+from results.pictures import gallery, pareto, plots
 from results.records import archive
 from results.records.budget import At, own_compute, teacher_compute
 from results.records.labels import relabelled

@@ -7,7 +7,7 @@ import pytest
 from fake_results import record, row
 
 from results import report
-from results.plots import _leaders
+from results.pictures.plots import _leaders
 from results.records.budget import At, BudgetError, own_compute, teacher_compute
 from results.records.record import RunRecord
 from results.records.store import StoreWarning, append_rows, write_run

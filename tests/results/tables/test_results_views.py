@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from results import diff, report
-from results.pareto import pareto
+from results.pictures.pareto import pareto
 from results.records import archive
 from results.records.store import EVALS_FILE, RUN_FILE, load_runs
 from results.statistics.paired import markdown, paired

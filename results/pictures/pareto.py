@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from results.plots import COLOURS, save_figure
+from results.pictures.plots import COLOURS, save_figure
 from results.records.metric import metric_info
 from results.tables.numbers import count, steps_title
 

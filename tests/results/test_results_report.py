@@ -12,9 +12,10 @@ import pytest
 from fake_results import STEPS, record, row, sweep, write
 from matplotlib.image import imread
 
-from results import panels, report
-from results.gallery import samples_grid
-from results.plots import metric_vs_steps
+from results import report
+from results.pictures import panels
+from results.pictures.gallery import samples_grid
+from results.pictures.plots import metric_vs_steps
 from results.records import archive
 from results.records.metric import metric_info
 from results.records.store import StoreError, StoreWarning, load_runs

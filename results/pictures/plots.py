@@ -1,6 +1,6 @@
 """Picture 1: metric versus network calls, one line per method, bands for intervals, dashed reference lines.
 
-Many methods get a panel each (results/panels.py).
+Many methods get a panel each (results/pictures/panels.py).
 
 Drawn with matplotlib's object interface (Agg by file type), so no global pyplot state is touched.
 """
@@ -20,7 +20,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
 
-from results import panels
+from results.pictures import panels
 from results.records.metric import metric_info
 from results.tables.render import number
 
