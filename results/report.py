@@ -18,7 +18,6 @@ from typing import Any
 
 import pandas as pd
 
-from results import page
 from results.pictures import gallery, pareto, plots
 from results.records import archive
 from results.records.budget import At, own_compute, teacher_compute
@@ -29,6 +28,7 @@ from results.statistics import paired
 from results.statistics.scores import ProtocolError, Runs
 from results.tables import beside, table
 from results.tables.render import plain
+from results.webpage import page
 
 SWEEP_FILE = "runs.json"
 FILES = (

@@ -14,12 +14,13 @@ from fake_results import record, row, sweep, write
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from results import page, report
+from results import report
 from results.diff import flat
-from results.page_data import number, payload
 from results.records import archive
 from results.records.store import StoreError, load_runs
 from results.tables import table
+from results.webpage import page
+from results.webpage.page_data import number, payload
 
 REFERENCE = Path(page.__file__).parent / "reference"
 ARCHIVES = sorted(REFERENCE.glob("*/records.jsonl.gz"))

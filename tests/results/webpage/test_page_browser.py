@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 from fake_results import record, row, sweep
 
-from results import page
 from results.records import archive
 from results.records.store import load_runs
 from results.tables import table
+from results.webpage import page
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install 'fewstep[test]'")
 CHROMIUM = os.environ.get("FEWSTEP_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")

@@ -17,9 +17,9 @@ from typing import Any
 
 import pandas as pd
 
-from results.page_data import payload
 from results.records.store import read_json, write_text
 from results.statistics.scores import Runs
+from results.webpage.page_data import payload
 
 FILE = "index.html"
 ASSETS = Path(__file__).parent / "assets"

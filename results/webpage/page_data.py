@@ -13,12 +13,12 @@ from typing import Any
 
 import pandas as pd
 
-from results.page_configs import Configs
 from results.records.metric import metric_info
 from results.records.record import RunRecord
 from results.statistics.provenance import Source, Trace, trace
 from results.statistics.scores import Runs
 from results.tables import wide
+from results.webpage.page_configs import Configs
 
 REFERENCE = "reference"
 # What a method's training cost: title, unit, and the columns of the leaderboard that add up to it.
