@@ -13,7 +13,7 @@ from sweeps.backend import Progress, Source
 from sweeps.clean import Quota
 from sweeps.engine import Outcome, reconcile
 from sweeps.local import run as run_locally
-from sweeps.plan import Plan
+from sweeps.plan.jobs import Plan
 from sweeps.rules import Rules
 from sweeps.slurm import Site, Slurm
 

@@ -19,7 +19,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from methods.registry import ConfigError, nearest
-from sweeps.spec import expand, one_at_a_time
+from sweeps.plan.spec import expand, one_at_a_time
 
 CONF = Path(__file__).parent / "conf"
 GROUPS = ("data", "backbone", "method", "sweep", "backend")

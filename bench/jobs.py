@@ -13,7 +13,7 @@ from methods.base import Method
 from methods.registry import ConfigError, method_class, nearest
 from results.records.record import RecordError
 from results.records.store import StoreError, read_run, write_run
-from sweeps.plan import Job
+from sweeps.plan.jobs import Job
 
 Config = dict[str, Any]
 EXACT = "exact"  # teacher.method: the known velocity of an exact target in place of a trained one

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 from bench import experiment
 from results.records.record import RecordError
 from results.records.store import StoreError, read_run
-from sweeps.describe import count
-from sweeps.plan import Job
+from sweeps.plan.describe import count
+from sweeps.plan.jobs import Job
 
 # A guess for a machine on which nothing of the kind has run yet: what one worker sustains, in GFLOP/s.
 SUSTAINED = {"cpu": 40.0, "cuda": 30_000.0}

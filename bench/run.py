@@ -33,9 +33,9 @@ from results.tables.render import plain
 from results.tables.tuned import write as write_trials
 from sweeps.backend import SweepError
 from sweeps.engine import Outcome
-from sweeps.plan import Plan, PlanError
+from sweeps.plan.jobs import Plan, PlanError
+from sweeps.plan.states import read_states
 from sweeps.progress import Display
-from sweeps.states import read_states
 
 FILES = (*report.FILES, "published.md", "tuned.md", "trials.csv", "samples.png")
 

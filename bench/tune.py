@@ -19,7 +19,7 @@ from bench.jobs import chain, jobs, references, reopen
 from bench.price import Prices
 from methods.registry import ConfigError, nearest
 from results.records.store import write_text
-from sweeps.plan import Job
+from sweeps.plan.jobs import Job
 from sweeps.rungs import rungs
 from sweeps.search import Contender, Search, Settings
 from sweeps.space import Params, check_default, space

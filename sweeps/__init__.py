@@ -22,9 +22,9 @@ so the whole scheduler is tested without training anything.
 
 from sweeps.backend import SweepError
 from sweeps.engine import Outcome
-from sweeps.plan import Job, Plan, PlanError
-from sweeps.spec import SpecError, expand
-from sweeps.states import Decision, State, decide, read_states
+from sweeps.plan.jobs import Job, Plan, PlanError
+from sweeps.plan.spec import SpecError, expand
+from sweeps.plan.states import Decision, State, decide, read_states
 
 __all__ = ["Decision", "Job", "Outcome", "Plan", "PlanError", "SpecError", "State", "SweepError", "decide", "expand",
            "read_states"]

@@ -16,8 +16,8 @@ from types import FrameType
 
 from results.records.store import read_json
 from sweeps.backend import Info, Kind
+from sweeps.plan.states import FINAL, State, read_status
 from sweeps.recorder import Recorder
-from sweeps.states import FINAL, State, read_status
 from sweeps.worker import perform, resolve
 
 BEAT = 20.0

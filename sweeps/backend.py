@@ -14,8 +14,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
 
-from sweeps.plan import Job
-from sweeps.states import State
+from sweeps.plan.jobs import Job
+from sweeps.plan.states import State
 
 Info = Mapping[str, Any]
 Report = Callable[[Info], bool]

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sweeps.backend import Kind
+from sweeps.plan.states import State
 from sweeps.rules import Past
-from sweeps.states import State
 
 Line = dict[str, Any]
 

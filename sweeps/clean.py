@@ -20,8 +20,8 @@ from typing import Any
 
 from results.records.store import StoreError, read_json
 from sweeps.backend import Ended, Event, Progress
+from sweeps.plan.states import FINAL, read_status
 from sweeps.requests import RequestError, find_sweep, planned
-from sweeps.states import FINAL, read_status
 
 
 @dataclass(frozen=True)

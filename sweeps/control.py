@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from sweeps.backend import Attempt, Grown, Growth, Reported, Seen, Started, SweepError, Where
-from sweeps.frontier import Frontier
-from sweeps.plan import Job, Plan
+from sweeps.plan.frontier import Frontier
+from sweeps.plan.jobs import Job, Plan
+from sweeps.plan.states import DEAD_ENDS, FINAL, State
 from sweeps.rules import Facts, Verdict, excluded, judge
-from sweeps.states import DEAD_ENDS, FINAL, State
 from sweeps.tracker import STICKY, Live, Tracker
 
 ABSENT = Seen(Where.ABSENT)

@@ -21,9 +21,9 @@ from sweeps.book import Book
 from sweeps.control import Controller
 from sweeps.files import Disk
 from sweeps.lease import LENGTH, Lease
-from sweeps.plan import Plan
+from sweeps.plan.jobs import Plan
+from sweeps.plan.states import State
 from sweeps.rules import Rules
-from sweeps.states import State
 from sweeps.tracker import Smaller
 
 GRACE = 30.0

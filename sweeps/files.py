@@ -22,9 +22,9 @@ from typing import Any, Protocol
 from results.records.store import write_bytes, write_json
 from sweeps.backend import Attempt, SweepError
 from sweeps.book import Line
-from sweeps.plan import Job
+from sweeps.plan.jobs import Job
+from sweeps.plan.states import State, read_states, read_status
 from sweeps.rules import Record
-from sweeps.states import State, read_states, read_status
 
 FIELDS = {field.name for field in dataclasses.fields(Record)}
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sweeps.backend import Attempt, Execute, Info, Progress, Seen, Source, Where
 from sweeps.engine import Outcome, reconcile
-from sweeps.plan import Plan
+from sweeps.plan.jobs import Plan
 from sweeps.recorder import Recorder
 from sweeps.rules import Rules
 from sweeps.tracker import Smaller

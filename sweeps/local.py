@@ -18,7 +18,7 @@ from sweeps import worker
 from sweeps.backend import Attempt, Info, Progress, Seen, Source, SweepError, Where
 from sweeps.engine import GRACE, Outcome, reconcile
 from sweeps.inline import run_inline
-from sweeps.plan import Plan
+from sweeps.plan.jobs import Plan
 from sweeps.rules import Rules
 from sweeps.tracker import Smaller
 

@@ -14,9 +14,9 @@ from typing import Any, TextIO
 from tqdm import tqdm
 
 from sweeps.backend import Ended, Event, Grown, Info, Reported, Started
-from sweeps.describe import count
-from sweeps.plan import Job, Plan
-from sweeps.states import FINAL, State, at_start, decide
+from sweeps.plan.describe import count
+from sweeps.plan.jobs import Job, Plan
+from sweeps.plan.states import FINAL, State, at_start, decide
 
 REFRESH = 0.5
 SETTLED = FINAL | {State.FAILED, State.DEAD, State.PRUNED, State.CANCELLED}

@@ -12,8 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from sweeps.backend import Info, Kind
+from sweeps.plan.states import State
 from sweeps.rules import Record
-from sweeps.states import State
 
 EVERY = 2.0
 """Seconds between two writes while a run makes progress."""

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from results.records.store import StoreError, read_json, write_json
-from sweeps.describe import count
+from sweeps.plan.describe import count
 
 
 class RequestError(ValueError):

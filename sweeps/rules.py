@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sweeps.backend import Kind, Seen, Where
-from sweeps.states import FINAL, State
+from sweeps.plan.states import FINAL, State
 
 
 @dataclass(frozen=True)

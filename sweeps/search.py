@@ -17,10 +17,10 @@ from optuna.storages import BaseStorage
 
 from sweeps import study as studies
 from sweeps.backend import Growth, SweepError
-from sweeps.plan import Job
+from sweeps.plan.jobs import Job
+from sweeps.plan.states import State
 from sweeps.rungs import should_stop
 from sweeps.space import Params, Space
-from sweeps.states import State
 from sweeps.study import OPEN, Study, Trial
 
 Make = Callable[[str, Params], Sequence[Job]]

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from sweeps.backend import Attempt, Info, Kind, Seen, Where
+from sweeps.plan.states import FINAL, State
 from sweeps.rules import Record
 from sweeps.simulated_parts import Execution, Luck, Run, Submission
-from sweeps.states import FINAL, State
 
 
 class Cluster:

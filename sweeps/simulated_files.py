@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 
 from sweeps.backend import Attempt
 from sweeps.book import Line
-from sweeps.plan import Job
+from sweeps.plan.jobs import Job
+from sweeps.plan.states import State
 from sweeps.rules import Record
 from sweeps.simulated import Cluster
 from sweeps.simulated_parts import Run
-from sweeps.states import State
 
 
 @dataclass

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sweeps.backend import Attempt, Kind, Where
-from sweeps.states import State
+from sweeps.plan.states import State
 
 
 @dataclass(frozen=True)

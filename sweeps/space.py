@@ -12,7 +12,7 @@ from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
-from sweeps.spec import SpecError
+from sweeps.plan.spec import SpecError
 
 Space = Mapping[str, BaseDistribution]
 Params = Mapping[str, Any]

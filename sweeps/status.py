@@ -14,11 +14,11 @@ from typing import Any
 from results.records.store import StoreError, read_json, read_jsonl, write_text
 from sweeps import picture, tries
 from sweeps.book import Book, Entry
-from sweeps.describe import aligned, count, duration
 from sweeps.files import read_record
+from sweeps.plan.describe import aligned, count, duration
+from sweeps.plan.states import DEAD_ENDS, FINAL, State, read_status
 from sweeps.requests import RequestError, find_sweep
 from sweeps.rules import Record
-from sweeps.states import DEAD_ENDS, FINAL, State, read_status
 from sweeps.tries import Try
 
 SILENT = 120.0

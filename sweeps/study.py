@@ -26,8 +26,8 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from sweeps.backend import SweepError
+from sweeps.plan.spec import SpecError
 from sweeps.space import Params, Space
-from sweeps.spec import SpecError
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 

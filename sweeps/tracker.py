@@ -11,10 +11,10 @@ from typing import Any
 from sweeps.backend import Backend, Ended, Kind, Progress, Source, Started
 from sweeps.book import Book, Line, Open
 from sweeps.files import Files
-from sweeps.frontier import Frontier
-from sweeps.plan import Plan
+from sweeps.plan.frontier import Frontier
+from sweeps.plan.jobs import Plan
+from sweeps.plan.states import FINAL, State
 from sweeps.rules import Record, Rules, Verdict, consequence, reached
-from sweeps.states import FINAL, State
 
 Smaller = Callable[[dict[str, Any], int], dict[str, Any] | None]
 """`smaller(config, times)`: the config with its micro-batch halved so many times, or None if that is not possible."""

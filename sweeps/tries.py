@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from results.records.store import StoreError, read_json
-from sweeps.states import State
+from sweeps.plan.states import State
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,8 @@ from typing import Any, NamedTuple
 
 from sweeps.backend import Execute, Info, Kind, Report, SweepError
 from sweeps.failures import classify
+from sweeps.plan.states import FINAL, State, read_status
 from sweeps.recorder import Recorder
-from sweeps.states import FINAL, State, read_status
 from sweeps.writer import sole_writer
 
 REPORT_EVERY = 0.2

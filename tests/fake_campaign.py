@@ -5,7 +5,7 @@ from pathlib import Path
 
 from sweeps.backend import SweepError
 from sweeps.control import Controller
-from sweeps.plan import Job, Plan
+from sweeps.plan.jobs import Job, Plan
 from sweeps.rules import Rules
 from sweeps.simulated import Cluster
 from sweeps.simulated_files import Crash, Memory

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sweeps.backend import Detached, Seen, Where
 from sweeps.engine import reconcile
-from sweeps.plan import Job, Plan
+from sweeps.plan.jobs import Job, Plan
 from sweeps.rules import Rules
 
 

@@ -8,10 +8,10 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sweeps.plan import Job
+from sweeps.plan.jobs import Job
+from sweeps.plan.states import State
 from sweeps.search import Contender, Search, Settings
 from sweeps.space import space
-from sweeps.states import State
 from sweeps.study import open_storage
 
 RUNGS = (25, 50, 75, 100)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sweeps.backend import Reported
 from sweeps.local import run
-from sweeps.plan import Job, Plan
+from sweeps.plan.jobs import Job, Plan
 
 
 def note(event):

@@ -11,7 +11,7 @@ import pytest
 from bench import backends, config, experiment
 from bench.jobs import jobs
 from methods.registry import ConfigError
-from sweeps.plan import Plan
+from sweeps.plan.jobs import Plan
 
 METHODS = config.names("method")
 

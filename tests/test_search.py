@@ -11,8 +11,8 @@ import pytest
 from fake_search import DEFAULT, RUNGS, SPACE, World, controller, drive, run_id, step
 from optuna.storages import InMemoryStorage
 
+from sweeps.plan.states import State
 from sweeps.rungs import rungs, should_stop
-from sweeps.states import State
 from sweeps.study import Study, open_storage
 
 

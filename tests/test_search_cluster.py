@@ -12,7 +12,7 @@ from bench import config
 from bench.tune import tuned
 from sweeps import status
 from sweeps.engine import reconcile
-from sweeps.plan import Job, Plan
+from sweeps.plan.jobs import Job, Plan
 from sweeps.rules import Rules
 from sweeps.search import Search, Settings
 from sweeps.study import open_storage

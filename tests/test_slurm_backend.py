@@ -12,7 +12,7 @@ from daemons import wait_until
 
 from sweeps import slurm_queries, snapshot
 from sweeps.backend import Attempt, Kind, SweepError, Where
-from sweeps.plan import Job
+from sweeps.plan.jobs import Job
 from sweeps.slurm import Site, Slurm
 
 HERE = Path(__file__).parent

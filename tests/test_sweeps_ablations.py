@@ -5,8 +5,8 @@ import pytest
 from bench import config as composition
 from bench.jobs import jobs
 from methods.registry import ConfigError
-from sweeps.plan import Plan
-from sweeps.spec import SpecError, one_at_a_time
+from sweeps.plan.jobs import Plan
+from sweeps.plan.spec import SpecError, one_at_a_time
 
 SWEEP = ["sweep=none", "budget.images=1024"]
 FILE = "# @package _global_\nsweep: {{name: mine, knobs: {{}}, note: '', {}}}\n"

@@ -10,8 +10,8 @@ from bench import backends
 from methods.registry import ConfigError
 from sweeps.backend import Ended, Tick
 from sweeps.clean import Quota, clean, main, waste
-from sweeps.plan import Job, Plan
-from sweeps.states import State
+from sweeps.plan.jobs import Job, Plan
+from sweeps.plan.states import State
 
 
 def run(out, id, status, steps=(1, 2), teacher=None, trajectories=0):

@@ -9,9 +9,9 @@ from sweeps.backend import Detached, Seen, Where
 from sweeps.control import Controller
 from sweeps.engine import reconcile
 from sweeps.files import Disk
-from sweeps.plan import Job, Plan
+from sweeps.plan.jobs import Job, Plan
+from sweeps.plan.states import State
 from sweeps.rules import Rules
-from sweeps.states import State
 
 
 class Scripted:

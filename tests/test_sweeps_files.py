@@ -8,7 +8,7 @@ import pytest
 
 from sweeps.backend import Attempt, SweepError
 from sweeps.files import Disk
-from sweeps.plan import Job
+from sweeps.plan.jobs import Job
 
 
 def test_who_only_reads_a_journal_leaves_a_line_alone_that_the_controller_is_writing(tmp_path):

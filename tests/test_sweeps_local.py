@@ -10,8 +10,8 @@ import pytest
 from sweeps.backend import Ended, Reported, Started, SweepError
 from sweeps.inline import run_inline
 from sweeps.local import run
-from sweeps.plan import Job, Plan
-from sweeps.states import State, read_states
+from sweeps.plan.jobs import Job, Plan
+from sweeps.plan.states import State, read_states
 from sweeps.worker import perform
 
 

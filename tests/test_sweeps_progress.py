@@ -5,9 +5,9 @@ import io
 import pytest
 
 from sweeps.backend import Ended, Reported, Started, Tick
-from sweeps.plan import Job, Plan
+from sweeps.plan.jobs import Job, Plan
+from sweeps.plan.states import State
 from sweeps.progress import Display, Tally
-from sweeps.states import State
 
 
 class Terminal(io.StringIO):

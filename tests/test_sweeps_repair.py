@@ -5,8 +5,8 @@ import fake_jobs
 from sweeps.backend import Growth
 from sweeps.inline import run_inline
 from sweeps.local import run
-from sweeps.plan import Job, Plan
-from sweeps.states import State
+from sweeps.plan.jobs import Job, Plan
+from sweeps.plan.states import State
 
 
 def plan(act):

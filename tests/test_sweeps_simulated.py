@@ -7,8 +7,8 @@ import pytest
 from fake_campaign import RULES, Campaign, jobs
 
 from sweeps.book import Book
+from sweeps.plan.states import FINAL, State
 from sweeps.simulated_parts import Luck
-from sweeps.states import FINAL, State
 
 SLOW = bool(os.environ.get("FEWSTEP_SLOW"))
 BAD = ("lost", "failed")

@@ -17,7 +17,7 @@ from bench.model import load, load_teacher
 from methods.registry import ConfigError
 from methods.tools.preconditioning import Preconditioned
 from results.records.store import read_run
-from sweeps.plan import Job
+from sweeps.plan.jobs import Job
 
 SMALL = ["sweep=none", "data=gaussian", "budget.images=2560", "budget.batch=128", "backbone.width=16",
          "backbone.depth=1", "evaluation.seeds=[0]", "evaluation.steps=[1,4]", "evaluation.count=200", "backend.workers=0"]

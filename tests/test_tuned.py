@@ -14,7 +14,7 @@ from bench.proxy import Proxy, scores
 from bench.tune import tuned
 from methods.registry import ConfigError
 from results.tables import tuned as table
-from sweeps.spec import SpecError
+from sweeps.plan.spec import SpecError
 
 SMALL = ["budget.images=2560", "backbone.width=32", "backbone.depth=1", "evaluation.seeds=[0]", "evaluation.steps=[1,4]",
          "evaluation.count=64", "backend.workers=0"]

@@ -11,7 +11,7 @@ from bench.jobs import jobs
 from sweeps.backend import Detached, Seen, Where
 from sweeps.control import Controller
 from sweeps.files import Disk
-from sweeps.plan import Job, Plan
+from sweeps.plan.jobs import Job, Plan
 from sweeps.rules import Rules
 
 RUNS = 10_000

@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from sweeps.states import FINAL, at_start, decide
+from sweeps.plan.states import FINAL, at_start, decide
 
 if TYPE_CHECKING:
-    from sweeps.plan import Job, Plan
+    from sweeps.plan.jobs import Job, Plan
 
 PARENTS_SHOWN = 2
 

@@ -6,8 +6,8 @@ import heapq
 from collections import deque
 from collections.abc import Iterable
 
-from sweeps.plan import Plan
-from sweeps.states import ACTIVE, DEAD_ENDS, State, decide
+from sweeps.plan.jobs import Plan
+from sweeps.plan.states import ACTIVE, DEAD_ENDS, State, decide
 
 
 class Frontier:

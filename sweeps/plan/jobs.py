@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from sweeps.describe import describe
-from sweeps.states import at_start, decide
+from sweeps.plan.describe import describe
+from sweeps.plan.states import at_start, decide
 
 
 class PlanError(ValueError):

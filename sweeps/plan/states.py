@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sweeps.plan import Plan
+    from sweeps.plan.jobs import Plan
 
 
 class State(StrEnum):

@@ -4,9 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_sweeps_plan import graphs, job
 
-from sweeps.frontier import Frontier
-from sweeps.plan import Plan
-from sweeps.states import ACTIVE, DEAD_ENDS, State, decide
+from sweeps.plan.frontier import Frontier
+from sweeps.plan.jobs import Plan
+from sweeps.plan.states import ACTIVE, DEAD_ENDS, State, decide
 
 ENDS = (State.DONE, State.DIVERGED, State.FAILED, State.DEAD, State.LOST, State.YIELDED, State.CANCELLED, State.PRUNED)
 

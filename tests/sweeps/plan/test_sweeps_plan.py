@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweeps.describe import duration, makespan
-from sweeps.plan import Job, Plan, PlanError
+from sweeps.plan.describe import duration, makespan
+from sweeps.plan.jobs import Job, Plan, PlanError
 
 
 def job(id, *parents, cost=1.0, **more):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sweeps.spec import SpecError, expand
+from sweeps.plan.spec import SpecError, expand
 
 
 def test_the_first_axis_changes_slowest():
