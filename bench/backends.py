@@ -8,13 +8,13 @@ from typing import Any
 
 from bench.micro_batch import smaller
 from methods.registry import ConfigError, nearest
-from sweeps import snapshot
-from sweeps.backend import Progress, Source
 from sweeps.clean import Quota
-from sweeps.engine import Outcome, reconcile
+from sweeps.engine import snapshot
+from sweeps.engine.loop import Outcome, reconcile
+from sweeps.engine.rules import Rules
+from sweeps.engine.seam import Progress, Source
 from sweeps.local import run as run_locally
 from sweeps.plan.jobs import Plan
-from sweeps.rules import Rules
 from sweeps.slurm import Site, Slurm
 
 EXECUTE = "bench.job:execute"
@@ -46,7 +46,7 @@ def workers(backend: Mapping[str, Any]) -> int:
 
 def execute(plan: Plan, backend: Mapping[str, Any], out: Path, name: str, progress: Progress | None = None,
             detach: bool = False, source: Source | None = None) -> Outcome:
-    """Executes what is left of the plan under `out` as the sweep `name`; see `sweeps.engine.reconcile`.
+    """Executes what is left of the plan under `out` as the sweep `name`; see `sweeps.engine.loop.reconcile`.
 
     source: a search that lets the plan grow.
 

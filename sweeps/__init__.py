@@ -20,8 +20,8 @@ so the whole scheduler is tested without training anything.
     describe.py   a plan as text                      progress.py  what the person in front of the screen sees
 """
 
-from sweeps.backend import SweepError
-from sweeps.engine import Outcome
+from sweeps.engine.loop import Outcome
+from sweeps.engine.seam import SweepError
 from sweeps.plan.jobs import Job, Plan, PlanError
 from sweeps.plan.spec import SpecError, expand
 from sweeps.plan.states import Decision, State, decide, read_states

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import FrameType
 
 from results.records.store import read_json
-from sweeps.backend import Info, Kind
+from sweeps.engine.seam import Info, Kind
 from sweeps.plan.states import FINAL, State, read_status
 from sweeps.recorder import Recorder
 from sweeps.worker import perform, resolve

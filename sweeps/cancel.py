@@ -2,7 +2,7 @@
 
 import sys
 
-from sweeps.requests import command
+from sweeps.engine.requests import command
 
 if __name__ == "__main__":
     sys.exit(command("cancel"))

@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from results.records.store import StoreError, read_json
-from sweeps.backend import Ended, Event, Progress
+from sweeps.engine.requests import RequestError, find_sweep, planned
+from sweeps.engine.seam import Ended, Event, Progress
 from sweeps.plan.states import FINAL, read_status
-from sweeps.requests import RequestError, find_sweep, planned
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,12 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 from sweeps import worker
-from sweeps.backend import Attempt, Info, Progress, Seen, Source, SweepError, Where
-from sweeps.engine import GRACE, Outcome, reconcile
+from sweeps.engine.loop import GRACE, Outcome, reconcile
+from sweeps.engine.rules import Rules
+from sweeps.engine.seam import Attempt, Info, Progress, Seen, Source, SweepError, Where
+from sweeps.engine.tracker import Smaller
 from sweeps.inline import run_inline
 from sweeps.plan.jobs import Plan
-from sweeps.rules import Rules
-from sweeps.tracker import Smaller
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 POLL = 0.2

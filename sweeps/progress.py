@@ -13,7 +13,7 @@ from typing import Any, TextIO
 
 from tqdm import tqdm
 
-from sweeps.backend import Ended, Event, Grown, Info, Reported, Started
+from sweeps.engine.seam import Ended, Event, Grown, Info, Reported, Started
 from sweeps.plan.describe import count
 from sweeps.plan.jobs import Job, Plan
 from sweeps.plan.states import FINAL, State, at_start, decide

@@ -11,9 +11,9 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from sweeps.backend import Info, Kind
+from sweeps.engine.rules import Record
+from sweeps.engine.seam import Info, Kind
 from sweeps.plan.states import State
-from sweeps.rules import Record
 
 EVERY = 2.0
 """Seconds between two writes while a run makes progress."""

@@ -16,7 +16,7 @@ from typing import Any
 from optuna.storages import BaseStorage
 
 from sweeps import study as studies
-from sweeps.backend import Growth, SweepError
+from sweeps.engine.seam import Growth, SweepError
 from sweeps.plan.jobs import Job
 from sweeps.plan.states import State
 from sweeps.rungs import should_stop
@@ -90,7 +90,7 @@ class Search:
         self._signed = float("-inf")
 
     def advance(self, states: Mapping[str, State], free: int) -> Growth:
-        """What to add to the plan and what to stop, given where its jobs stand (`sweeps.backend.Source`)."""
+        """What to add to the plan and what to stop, given where its jobs stand (`sweeps.engine.seam.Source`)."""
         known = set(self._jobs)
         self._sign()
         for contender in self.contenders:

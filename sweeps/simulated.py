@@ -13,9 +13,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sweeps.backend import Attempt, Info, Kind, Seen, Where
+from sweeps.engine.rules import Record
+from sweeps.engine.seam import Attempt, Info, Kind, Seen, Where
 from sweeps.plan.states import FINAL, State
-from sweeps.rules import Record
 from sweeps.simulated_parts import Execution, Luck, Run, Submission
 
 

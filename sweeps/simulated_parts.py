@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sweeps.backend import Attempt, Kind, Where
+from sweeps.engine.seam import Attempt, Kind, Where
 from sweeps.plan.states import State
 
 

@@ -25,7 +25,7 @@ from submitit.core.utils import FailedJobError, FailedSubmissionError
 
 from results.records.store import write_json
 from sweeps import slurm_queries as queries
-from sweeps.backend import Attempt, Detached, Seen, SweepError, Where
+from sweeps.engine.seam import Attempt, Detached, Seen, SweepError, Where
 from sweeps.slurm_job import CANCELLED, task
 
 SETTLE = 15.0
@@ -79,7 +79,7 @@ class Slurm(Detached):
                  name: str = "fewstep", interval: float = Detached.interval) -> None:
         """execute: "package.module:function", see `backend.Execute`. folder: for batches and logs, seen by all nodes.
 
-        code: a folder that comes first on PYTHONPATH (`sweeps.snapshot`). threads: what OMP_NUM_THREADS is in a task.
+        code: a folder that comes first on PYTHONPATH (`sweeps.engine.snapshot`). threads: what OMP_NUM_THREADS is in a task.
         name: how the jobs are called in the queue, with the batch behind it. Raises SweepError where there is no Slurm.
         """
         self._execute, self._site, self._name = execute, site, name

@@ -13,12 +13,12 @@ from typing import Any
 
 from results.records.store import StoreError, read_json, read_jsonl, write_text
 from sweeps import picture, tries
-from sweeps.book import Book, Entry
-from sweeps.files import read_record
+from sweeps.engine.book import Book, Entry
+from sweeps.engine.files import read_record
+from sweeps.engine.requests import RequestError, find_sweep
+from sweeps.engine.rules import Record
 from sweeps.plan.describe import aligned, count, duration
 from sweeps.plan.states import DEAD_ENDS, FINAL, State, read_status
-from sweeps.requests import RequestError, find_sweep
-from sweeps.rules import Record
 from sweeps.tries import Try
 
 SILENT = 120.0

@@ -25,7 +25,7 @@ from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from sweeps.backend import SweepError
+from sweeps.engine.seam import SweepError
 from sweeps.plan.spec import SpecError
 from sweeps.space import Params, Space
 

@@ -22,8 +22,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple
 
-from sweeps.backend import Execute, Info, Kind, Report, SweepError
-from sweeps.failures import classify
+from sweeps.engine.failures import classify
+from sweeps.engine.seam import Execute, Info, Kind, Report, SweepError
 from sweeps.plan.states import FINAL, State, read_status
 from sweeps.recorder import Recorder
 from sweeps.writer import sole_writer

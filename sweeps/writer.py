@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sweeps.backend import Report
-from sweeps.lease import LENGTH, Lease
+from sweeps.engine.lease import LENGTH, Lease
+from sweeps.engine.seam import Report
 
 LOCK_POLL = 0.2
 

@@ -3,10 +3,10 @@
 import random
 from pathlib import Path
 
-from sweeps.backend import SweepError
-from sweeps.control import Controller
+from sweeps.engine.control import Controller
+from sweeps.engine.rules import Rules
+from sweeps.engine.seam import SweepError
 from sweeps.plan.jobs import Job, Plan
-from sweeps.rules import Rules
 from sweeps.simulated import Cluster
 from sweeps.simulated_files import Crash, Memory
 from sweeps.simulated_parts import Luck

@@ -9,10 +9,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from sweeps.backend import Detached, Seen, Where
-from sweeps.engine import reconcile
+from sweeps.engine.loop import reconcile
+from sweeps.engine.rules import Rules
+from sweeps.engine.seam import Detached, Seen, Where
 from sweeps.plan.jobs import Job, Plan
-from sweeps.rules import Rules
 
 
 class Processes(Detached):

@@ -12,8 +12,8 @@ from bench import backends, config, run
 from bench.jobs import jobs
 from bench.model import load
 from results.records.store import write_json
-from sweeps import snapshot
-from sweeps.backend import SweepError
+from sweeps.engine import snapshot
+from sweeps.engine.seam import SweepError
 
 METHOD = '''
 from dataclasses import dataclass

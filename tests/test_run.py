@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 
 from bench import config, run
 from bench.model import load
-from sweeps.engine import Outcome
+from sweeps.engine.loop import Outcome
 
 ROOT = Path(__file__).parent.parent
 SMALL = ["budget.images=2560", "backbone.width=32", "backbone.depth=1", "evaluation.seeds=[0]", "evaluation.steps=[1,4]",

@@ -11,9 +11,9 @@ from fake_search import contenders, run_id
 from bench import config
 from bench.tune import tuned
 from sweeps import status
-from sweeps.engine import reconcile
+from sweeps.engine.loop import reconcile
+from sweeps.engine.rules import Rules
 from sweeps.plan.jobs import Job, Plan
-from sweeps.rules import Rules
 from sweeps.search import Search, Settings
 from sweeps.study import open_storage
 

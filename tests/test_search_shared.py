@@ -12,7 +12,7 @@ import pytest
 from optuna.storages import get_storage
 
 from sweeps import search as searching
-from sweeps.backend import SweepError
+from sweeps.engine.seam import SweepError
 from sweeps.study import open_storage
 
 HERE = Path(__file__).parent

@@ -10,8 +10,9 @@ import pytest
 import slurmbox
 from daemons import wait_until
 
-from sweeps import slurm_queries, snapshot
-from sweeps.backend import Attempt, Kind, SweepError, Where
+from sweeps import slurm_queries
+from sweeps.engine import snapshot
+from sweeps.engine.seam import Attempt, Kind, SweepError, Where
 from sweeps.plan.jobs import Job
 from sweeps.slurm import Site, Slurm
 

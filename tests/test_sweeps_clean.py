@@ -8,8 +8,8 @@ import pytest
 
 from bench import backends
 from methods.registry import ConfigError
-from sweeps.backend import Ended, Tick
 from sweeps.clean import Quota, clean, main, waste
+from sweeps.engine.seam import Ended, Tick
 from sweeps.plan.jobs import Job, Plan
 from sweeps.plan.states import State
 

@@ -13,7 +13,8 @@ import fake_jobs
 import pytest
 from fake_detached import alive
 
-from sweeps import requests, status
+from sweeps import status
+from sweeps.engine import requests
 
 HERE = Path(__file__).parent
 PATIENCE = 40

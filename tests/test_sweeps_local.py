@@ -7,7 +7,7 @@ import multiprocessing
 import fake_jobs
 import pytest
 
-from sweeps.backend import Ended, Reported, Started, SweepError
+from sweeps.engine.seam import Ended, Reported, Started, SweepError
 from sweeps.inline import run_inline
 from sweeps.local import run
 from sweeps.plan.jobs import Job, Plan

@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from sweeps.backend import Ended, Reported, Started, Tick
+from sweeps.engine.seam import Ended, Reported, Started, Tick
 from sweeps.plan.jobs import Job, Plan
 from sweeps.plan.states import State
 from sweeps.progress import Display, Tally

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from fake_campaign import RULES, Campaign, jobs
 
-from sweeps.book import Book
+from sweeps.engine.book import Book
 from sweeps.plan.states import FINAL, State
 from sweeps.simulated_parts import Luck
 

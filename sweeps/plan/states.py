@@ -56,7 +56,7 @@ def decide(plan: Plan, states: Mapping[str, str]) -> Decision:
     """What may start, what waits and what never will, as a pure function of the states.
 
     A job that is absent from `states` is to do. A job starts when all its parents are done; one whose parent is a dead
-    end is skipped. A lost, interrupted or yielded job is ready again: how often is not decided here (`sweeps.rules`).
+    end is skipped. A lost, interrupted or yielded job is ready again: how often is not decided here (`sweeps.engine.rules`).
     """
     ready: list[str] = []
     blocked: list[str] = []

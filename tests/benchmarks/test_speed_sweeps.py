@@ -8,11 +8,11 @@ import pytest
 
 from bench import config as composition
 from bench.jobs import jobs
-from sweeps.backend import Detached, Seen, Where
-from sweeps.control import Controller
-from sweeps.files import Disk
+from sweeps.engine.control import Controller
+from sweeps.engine.files import Disk
+from sweeps.engine.rules import Rules
+from sweeps.engine.seam import Detached, Seen, Where
 from sweeps.plan.jobs import Job, Plan
-from sweeps.rules import Rules
 
 RUNS = 10_000
 

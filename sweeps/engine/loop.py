@@ -16,15 +16,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
-from sweeps.backend import Backend, Info, Progress, Reported, Source, SweepError, Tick
-from sweeps.book import Book
-from sweeps.control import Controller
-from sweeps.files import Disk
-from sweeps.lease import LENGTH, Lease
+from sweeps.engine.book import Book
+from sweeps.engine.control import Controller
+from sweeps.engine.files import Disk
+from sweeps.engine.lease import LENGTH, Lease
+from sweeps.engine.rules import Rules
+from sweeps.engine.seam import Backend, Info, Progress, Reported, Source, SweepError, Tick
+from sweeps.engine.tracker import Smaller
 from sweeps.plan.jobs import Plan
 from sweeps.plan.states import State
-from sweeps.rules import Rules
-from sweeps.tracker import Smaller
 
 GRACE = 30.0
 """Seconds a run has to reach a step boundary and save itself after it was asked to stop."""

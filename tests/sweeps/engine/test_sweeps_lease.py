@@ -3,7 +3,7 @@
 import json
 import threading
 
-from sweeps.lease import Lease
+from sweeps.engine.lease import Lease
 
 
 class Clock:

@@ -5,13 +5,13 @@ import signal
 
 import fake_jobs
 
-from sweeps.backend import Detached, Seen, Where
-from sweeps.control import Controller
-from sweeps.engine import reconcile
-from sweeps.files import Disk
+from sweeps.engine.control import Controller
+from sweeps.engine.files import Disk
+from sweeps.engine.loop import reconcile
+from sweeps.engine.rules import Rules
+from sweeps.engine.seam import Detached, Seen, Where
 from sweeps.plan.jobs import Job, Plan
 from sweeps.plan.states import State
-from sweeps.rules import Rules
 
 
 class Scripted:

@@ -2,8 +2,8 @@
 
     <out>/sweeps/<name>/attempts.jsonl      the controller's journal, append only
     <out>/sweeps/<name>/plan.json           its jobs, for commands that work from files alone
-    <out>/sweeps/<name>/controller.json     who the controller is (`sweeps.lease`)
-    <out>/sweeps/<name>/requests/*.json     cancel and retry, one file per request (`sweeps.requests`)
+    <out>/sweeps/<name>/controller.json     who the controller is (`sweeps.engine.lease`)
+    <out>/sweeps/<name>/requests/*.json     cancel and retry, one file per request (`sweeps.engine.requests`)
     <out>/runs/<id>/run.json                what the run has come to, by the run
     <out>/runs/<id>/attempts/NNNN.json      one attempt, by the job (`sweeps.attempt`)
     <out>/runs/<id>/job.json, stop.json     what to execute and whether to stop, by the controller
@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from results.records.store import write_bytes, write_json
-from sweeps.backend import Attempt, SweepError
-from sweeps.book import Line
+from sweeps.engine.book import Line
+from sweeps.engine.rules import Record
+from sweeps.engine.seam import Attempt, SweepError
 from sweeps.plan.jobs import Job
 from sweeps.plan.states import State, read_states, read_status
-from sweeps.rules import Record
 
 FIELDS = {field.name for field in dataclasses.fields(Record)}
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sweeps.backend import Kind, Seen, Where
+from sweeps.engine.seam import Kind, Seen, Where
 from sweeps.plan.states import FINAL, State
 
 

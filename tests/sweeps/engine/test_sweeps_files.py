@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from sweeps.backend import Attempt, SweepError
-from sweeps.files import Disk
+from sweeps.engine.files import Disk
+from sweeps.engine.seam import Attempt, SweepError
 from sweeps.plan.jobs import Job
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sweeps.backend import Kind
+from sweeps.engine.seam import Kind
 
 # What drivers, networks and allocators say inside a plain RuntimeError.
 MEMORY = ("out of memory", "cannot allocate memory", "can't allocate memory", "cublas_status_alloc_failed")

@@ -2,7 +2,7 @@
 
 import fake_jobs
 
-from sweeps.backend import Growth
+from sweeps.engine.seam import Growth
 from sweeps.inline import run_inline
 from sweeps.local import run
 from sweeps.plan.jobs import Job, Plan

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sweeps.backend import Kind
+from sweeps.engine.rules import Past
+from sweeps.engine.seam import Kind
 from sweeps.plan.states import State
-from sweeps.rules import Past
 
 Line = dict[str, Any]
 

@@ -32,7 +32,7 @@ class SweepError(RuntimeError):
 
 
 class Kind(StrEnum):
-    """Why an attempt ended badly; what happens next depends on this alone (`sweeps.rules`)."""
+    """Why an attempt ended badly; what happens next depends on this alone (`sweeps.engine.rules`)."""
 
     ERROR = "error"  # the run raised: it would raise again
     CONFIG = "config"  # what it was asked makes no sense

@@ -2,10 +2,10 @@
 
 import pytest
 
-from sweeps.backend import Kind, Seen, Where
-from sweeps.failures import classify
+from sweeps.engine.failures import classify
+from sweeps.engine.rules import Facts, Past, Record, Rules, consequence, excluded, judge, reached
+from sweeps.engine.seam import Kind, Seen, Where
 from sweeps.plan.states import State
-from sweeps.rules import Facts, Past, Record, Rules, consequence, excluded, judge, reached
 
 RULES = Rules(attempts=3, patience=3, gone=60, absent=300)
 LOST = Past(State.LOST, Kind.INFRASTRUCTURE, "NODE_FAIL", "n1")

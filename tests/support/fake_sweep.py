@@ -5,7 +5,7 @@ import json
 import sys
 from pathlib import Path
 
-from sweeps.backend import Reported
+from sweeps.engine.seam import Reported
 from sweeps.local import run
 from sweeps.plan.jobs import Job, Plan
 

@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from sweeps.backend import SweepError
+from sweeps.engine.seam import SweepError
 
 LEFT_OUT = frozenset({"__pycache__", ".git"})
 MOST = 50_000_000

@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from sweeps.backend import Backend, Ended, Kind, Progress, Source, Started
-from sweeps.book import Book, Line, Open
-from sweeps.files import Files
+from sweeps.engine.book import Book, Line, Open
+from sweeps.engine.files import Files
+from sweeps.engine.rules import Record, Rules, Verdict, consequence, reached
+from sweeps.engine.seam import Backend, Ended, Kind, Progress, Source, Started
 from sweeps.plan.frontier import Frontier
 from sweeps.plan.jobs import Plan
 from sweeps.plan.states import FINAL, State
-from sweeps.rules import Record, Rules, Verdict, consequence, reached
 
 Smaller = Callable[[dict[str, Any], int], dict[str, Any] | None]
 """`smaller(config, times)`: the config with its micro-batch halved so many times, or None if that is not possible."""
