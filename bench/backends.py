@@ -8,14 +8,14 @@ from typing import Any
 
 from bench.micro_batch import smaller
 from methods.registry import ConfigError, nearest
+from sweeps.backends.local import run as run_locally
+from sweeps.backends.slurm import Site, Slurm
 from sweeps.clean import Quota
 from sweeps.engine import snapshot
 from sweeps.engine.loop import Outcome, reconcile
 from sweeps.engine.rules import Rules
 from sweeps.engine.seam import Progress, Source
-from sweeps.local import run as run_locally
 from sweeps.plan.jobs import Plan
-from sweeps.slurm import Site, Slurm
 
 EXECUTE = "bench.job:execute"
 PACKAGES = ("methods", "results", "sweeps", "bench")

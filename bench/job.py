@@ -31,7 +31,7 @@ from bench.train import Outcome, Trainer
 from methods.registry import ConfigError
 from results.records.record import RunRecord
 from results.records.store import StoreError, append_rows, read_rows, read_run, write_run
-from sweeps.worker import sole_writer
+from sweeps.backends.worker import sole_writer
 
 Report = Callable[[dict[str, Any]], bool]
 

@@ -1,7 +1,7 @@
 """How the starts of runs ended, from files alone: those that the journal tells of, and those that Slurm repeated by itself.
 
 A job that goes back into the queue keeps its attempt's number; what it wrote before stands beside it, as `NNNN-K.json` for
-the K-th restart (`sweeps.slurm_job`). The controller hears of the last one only.
+the K-th restart (`sweeps.backends.slurm_job`). The controller hears of the last one only.
 """
 
 from __future__ import annotations

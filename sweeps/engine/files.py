@@ -5,7 +5,7 @@
     <out>/sweeps/<name>/controller.json     who the controller is (`sweeps.engine.lease`)
     <out>/sweeps/<name>/requests/*.json     cancel and retry, one file per request (`sweeps.engine.requests`)
     <out>/runs/<id>/run.json                what the run has come to, by the run
-    <out>/runs/<id>/attempts/NNNN.json      one attempt, by the job (`sweeps.attempt`)
+    <out>/runs/<id>/attempts/NNNN.json      one attempt, by the job (`sweeps.backends.attempt`)
     <out>/runs/<id>/job.json, stop.json     what to execute and whether to stop, by the controller
 """
 

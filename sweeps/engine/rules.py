@@ -39,7 +39,7 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What a job has written about an attempt of its own (`attempts/NNNN.json`), see `sweeps.attempt`.
+    """What a job has written about an attempt of its own (`attempts/NNNN.json`), see `sweeps.backends.attempt`.
 
     began: images at its first report, that is where it resumed; -1 before. since: when that was. images: at its last report.
     beat: grows with every sign of life. outcome: empty while it runs, else "done", "diverged", "interrupted" or "failed".

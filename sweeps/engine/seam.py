@@ -2,7 +2,7 @@
 
 A backend knows nothing of plans, dependencies or retries. The loop knows nothing of processes, sbatch or clocks of a
 cluster. What a run itself has to say (how far it is, how it ended) never crosses this seam: it stands in files of the
-run folder, written by the job (`sweeps.attempt`), because a controller may die while its jobs go on.
+run folder, written by the job (`sweeps.backends.attempt`), because a controller may die while its jobs go on.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ class Backend(Protocol):
 
         A handle is any string that `poll` of another process can use (a Slurm id like "123_4"), unique as long as the
         sweep lives. None: not accepted now (the scheduler is busy or silent); the loop asks `find` and tries again.
-        Each job runs `python -m sweeps.attempt EXECUTE FOLDER NUMBER`, or calls `sweeps.attempt.run_attempt`.
+        Each job runs `python -m sweeps.backends.attempt EXECUTE FOLDER NUMBER`, or calls `sweeps.backends.attempt.run_attempt`.
         Raises SweepError if the request can never succeed (wrong partition), naming the key at fault.
         """
 

@@ -5,8 +5,8 @@ import json
 import sys
 from pathlib import Path
 
+from sweeps.backends.local import run
 from sweeps.engine.seam import Reported
-from sweeps.local import run
 from sweeps.plan.jobs import Job, Plan
 
 

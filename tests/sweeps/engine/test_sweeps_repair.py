@@ -2,9 +2,9 @@
 
 import fake_jobs
 
+from sweeps.backends.inline import run_inline
+from sweeps.backends.local import run
 from sweeps.engine.seam import Growth
-from sweeps.inline import run_inline
-from sweeps.local import run
 from sweeps.plan.jobs import Job, Plan
 from sweeps.plan.states import State
 

@@ -1,4 +1,4 @@
-"""The job side on a cluster: `python -m sweeps.attempt package.module:function FOLDER NUMBER` executes one attempt.
+"""The job side on a cluster: `python -m sweeps.backends.attempt package.module:function FOLDER NUMBER` executes one attempt.
 
 Everything it needs stands in `<folder>/job.json`, so a queued job depends on no pickle and on no living controller. It
 exits with 0 if the run is finished, 75 if it stopped at a step boundary and can be continued, 1 if it failed.
@@ -15,10 +15,10 @@ from pathlib import Path
 from types import FrameType
 
 from results.records.store import read_json
+from sweeps.backends.recorder import Recorder
+from sweeps.backends.worker import perform, resolve
 from sweeps.engine.seam import Info, Kind
 from sweeps.plan.states import FINAL, State, read_status
-from sweeps.recorder import Recorder
-from sweeps.worker import perform, resolve
 
 BEAT = 20.0
 YIELDED = 75  # EX_TEMPFAIL of sysexits.h
@@ -99,7 +99,7 @@ def _beat(recorder: Recorder, over: threading.Event) -> None:
 
 def main() -> int:
     if len(sys.argv) != 4 or not sys.argv[3].isdigit():
-        print("usage: python -m sweeps.attempt package.module:function FOLDER NUMBER", file=sys.stderr)
+        print("usage: python -m sweeps.backends.attempt package.module:function FOLDER NUMBER", file=sys.stderr)
         return 2
     return run_attempt(sys.argv[1], Path(sys.argv[2]).absolute(), int(sys.argv[3]))
 

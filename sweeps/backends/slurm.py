@@ -1,7 +1,7 @@
 """The backend of a Slurm cluster: arrays through submitit, states from the queue, nothing remembered that is not in a file.
 
 submitit writes the batch script and the arrays. Its pickled results, its signals and its requeueing are not relied upon:
-a job says what becomes of it in its run folder (`sweeps.attempt`), and continues from its newest whole checkpoint.
+a job says what becomes of it in its run folder (`sweeps.backends.attempt`), and continues from its newest whole checkpoint.
 
 A batch is one call of sbatch. Its name, in `<folder>/batches/<name>.json` before the call and in the queue after it, is how a
 controller that died between the two finds its jobs again.
@@ -24,9 +24,9 @@ import submitit
 from submitit.core.utils import FailedJobError, FailedSubmissionError
 
 from results.records.store import write_json
-from sweeps import slurm_queries as queries
+from sweeps.backends import slurm_queries as queries
+from sweeps.backends.slurm_job import CANCELLED, task
 from sweeps.engine.seam import Attempt, Detached, Seen, SweepError, Where
-from sweeps.slurm_job import CANCELLED, task
 
 SETTLE = 15.0
 """Seconds after a call of sbatch in which its job may still turn up: the call goes on when its controller is killed."""

@@ -7,12 +7,12 @@ import multiprocessing
 import fake_jobs
 import pytest
 
+from sweeps.backends.inline import run_inline
+from sweeps.backends.local import run
+from sweeps.backends.worker import perform
 from sweeps.engine.seam import Ended, Reported, Started, SweepError
-from sweeps.inline import run_inline
-from sweeps.local import run
 from sweeps.plan.jobs import Job, Plan
 from sweeps.plan.states import State, read_states
-from sweeps.worker import perform
 
 
 def job(id, act="done", *parents, **more):

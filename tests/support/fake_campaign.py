@@ -3,13 +3,13 @@
 import random
 from pathlib import Path
 
+from sweeps.backends.simulated import Cluster
+from sweeps.backends.simulated_files import Crash, Memory
+from sweeps.backends.simulated_parts import Luck
 from sweeps.engine.control import Controller
 from sweeps.engine.rules import Rules
 from sweeps.engine.seam import SweepError
 from sweeps.plan.jobs import Job, Plan
-from sweeps.simulated import Cluster
-from sweeps.simulated_files import Crash, Memory
-from sweeps.simulated_parts import Luck
 
 RULES = Rules(attempts=4, patience=5, gone=90, absent=600, unseen=240)
 LONG = 40 * 24 * 3600.0

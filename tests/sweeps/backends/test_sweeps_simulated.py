@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 from fake_campaign import RULES, Campaign, jobs
 
+from sweeps.backends.simulated_parts import Luck
 from sweeps.engine.book import Book
 from sweeps.plan.states import FINAL, State
-from sweeps.simulated_parts import Luck
 
 SLOW = bool(os.environ.get("FEWSTEP_SLOW"))
 BAD = ("lost", "failed")

@@ -9,8 +9,8 @@ from pathlib import Path
 from submitit.helpers import TorchDistributedEnvironment
 
 from results.records.store import read_json, write_json
-from sweeps import slurm_queries as queries
-from sweeps.attempt import YIELDED, run_attempt
+from sweeps.backends import slurm_queries as queries
+from sweeps.backends.attempt import YIELDED, run_attempt
 
 CANCELLED = "cancelled"
 """The folder of handles that were cancelled by their controller."""

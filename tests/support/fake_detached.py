@@ -47,7 +47,7 @@ class Processes(Detached):
         return [file.read_text() for file in self.tags.iterdir()]
 
     def _submit(self, attempt):
-        process = subprocess.Popen([sys.executable, "-m", "sweeps.attempt", "fake_jobs:execute", str(attempt.folder),
+        process = subprocess.Popen([sys.executable, "-m", "sweeps.backends.attempt", "fake_jobs:execute", str(attempt.folder),
                                     str(attempt.number)], start_new_session=True, stdout=subprocess.DEVNULL,
                                    stderr=subprocess.DEVNULL)
         self.children.append(process)

@@ -13,10 +13,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from sweeps.backends.simulated_parts import Execution, Luck, Run, Submission
 from sweeps.engine.rules import Record
 from sweeps.engine.seam import Attempt, Info, Kind, Seen, Where
 from sweeps.plan.states import FINAL, State
-from sweeps.simulated_parts import Execution, Luck, Run, Submission
 
 
 class Cluster:
@@ -135,7 +135,7 @@ class Cluster:
         self._enter(each, run)
 
     def _enter(self, each: Execution, run: Run) -> None:
-        """As `sweeps.writer` and `perform` do: wait for the lock, look whether it is finished, execute."""
+        """As `sweeps.backends.writer` and `perform` do: wait for the lock, look whether it is finished, execute."""
         if each.dead:
             return
         if run.holder is not None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from sweeps.backends.recorder import Recorder
+from sweeps.backends.worker import record
 from sweeps.engine.loop import Outcome, reconcile
 from sweeps.engine.rules import Rules
 from sweeps.engine.seam import Attempt, Execute, Info, Progress, Seen, Source, Where
 from sweeps.engine.tracker import Smaller
 from sweeps.plan.jobs import Plan
-from sweeps.recorder import Recorder
-from sweeps.worker import record
 
 
 class Inline:

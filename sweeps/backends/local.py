@@ -14,12 +14,12 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
-from sweeps import worker
+from sweeps.backends import worker
+from sweeps.backends.inline import run_inline
 from sweeps.engine.loop import GRACE, Outcome, reconcile
 from sweeps.engine.rules import Rules
 from sweeps.engine.seam import Attempt, Info, Progress, Seen, Source, SweepError, Where
 from sweeps.engine.tracker import Smaller
-from sweeps.inline import run_inline
 from sweeps.plan.jobs import Plan
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from sweeps.backends.simulated import Cluster
+from sweeps.backends.simulated_parts import Run
 from sweeps.engine.book import Line
 from sweeps.engine.rules import Record
 from sweeps.engine.seam import Attempt
 from sweeps.plan.jobs import Job
 from sweeps.plan.states import State
-from sweeps.simulated import Cluster
-from sweeps.simulated_parts import Run
 
 
 @dataclass

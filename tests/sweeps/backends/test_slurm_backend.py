@@ -10,11 +10,11 @@ import pytest
 import slurmbox
 from daemons import wait_until
 
-from sweeps import slurm_queries
+from sweeps.backends import slurm_queries
+from sweeps.backends.slurm import Site, Slurm
 from sweeps.engine import snapshot
 from sweeps.engine.seam import Attempt, Kind, SweepError, Where
 from sweeps.plan.jobs import Job
-from sweeps.slurm import Site, Slurm
 
 HERE = Path(__file__).parent
 SETUP = [f"export PYTHONPATH=$PYTHONPATH:{HERE}:{HERE.parent}"]

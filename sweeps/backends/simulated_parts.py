@@ -1,4 +1,4 @@
-"""What the simulated cluster (`sweeps.simulated`) is made of: its luck, and what is known of a job."""
+"""What the simulated cluster (`sweeps.backends.simulated`) is made of: its luck, and what is known of a job."""
 
 from __future__ import annotations
 
