@@ -20,10 +20,10 @@ from bench.price import Prices
 from methods.registry import ConfigError, nearest
 from results.records.store import write_text
 from sweeps.plan.jobs import Job
-from sweeps.rungs import rungs
-from sweeps.search import Contender, Search, Settings
-from sweeps.space import Params, check_default, space
-from sweeps.study import SAMPLERS, digest, open_storage
+from sweeps.search.rungs import rungs
+from sweeps.search.source import Contender, Search, Settings
+from sweeps.search.space import Params, check_default, space
+from sweeps.search.study import SAMPLERS, digest, open_storage
 
 Config = dict[str, Any]
 ELSEWHERE = ("seed", "sweep", "out", "plan", "detach", "backend", "evaluation")  # of a config: what changes no trial

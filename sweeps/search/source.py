@@ -15,13 +15,13 @@ from typing import Any
 
 from optuna.storages import BaseStorage
 
-from sweeps import study as studies
 from sweeps.engine.seam import Growth, SweepError
 from sweeps.plan.jobs import Job
 from sweeps.plan.states import State
-from sweeps.rungs import should_stop
-from sweeps.space import Params, Space
-from sweeps.study import OPEN, Study, Trial
+from sweeps.search import study as studies
+from sweeps.search.rungs import should_stop
+from sweeps.search.space import Params, Space
+from sweeps.search.study import OPEN, Study, Trial
 
 Make = Callable[[str, Params], Sequence[Job]]
 """(method, setting) -> its jobs; of a trial's the last one is the trial itself and the others are what it waits for."""

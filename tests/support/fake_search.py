@@ -10,9 +10,9 @@ from pathlib import Path
 
 from sweeps.plan.jobs import Job
 from sweeps.plan.states import State
-from sweeps.search import Contender, Search, Settings
-from sweeps.space import space
-from sweeps.study import open_storage
+from sweeps.search.source import Contender, Search, Settings
+from sweeps.search.space import space
+from sweeps.search.study import open_storage
 
 RUNGS = (25, 50, 75, 100)
 SPACE = space({"lr": {"low": 1e-4, "high": 1e-1, "log": True}, "eta": {"choices": [0.25, 0.5, 0.75]}})

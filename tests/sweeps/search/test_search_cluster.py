@@ -14,8 +14,8 @@ from sweeps import status
 from sweeps.engine.loop import reconcile
 from sweeps.engine.rules import Rules
 from sweeps.plan.jobs import Job, Plan
-from sweeps.search import Search, Settings
-from sweeps.study import open_storage
+from sweeps.search.source import Search, Settings
+from sweeps.search.study import open_storage
 
 HERE = Path(__file__).parent
 

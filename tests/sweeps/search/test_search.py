@@ -12,8 +12,8 @@ from fake_search import DEFAULT, RUNGS, SPACE, World, controller, drive, run_id,
 from optuna.storages import InMemoryStorage
 
 from sweeps.plan.states import State
-from sweeps.rungs import rungs, should_stop
-from sweeps.study import Study, open_storage
+from sweeps.search.rungs import rungs, should_stop
+from sweeps.search.study import Study, open_storage
 
 
 @pytest.fixture(autouse=True)

@@ -27,7 +27,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from sweeps.engine.seam import SweepError
 from sweeps.plan.spec import SpecError
-from sweeps.space import Params, Space
+from sweeps.search.space import Params, Space
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 

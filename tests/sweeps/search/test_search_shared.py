@@ -11,9 +11,9 @@ import fake_search
 import pytest
 from optuna.storages import get_storage
 
-from sweeps import search as searching
 from sweeps.engine.seam import SweepError
-from sweeps.study import open_storage
+from sweeps.search import source as searching
+from sweeps.search.study import open_storage
 
 HERE = Path(__file__).parent
 TRIALS = 12
