@@ -31,11 +31,11 @@ from results.statistics.scores import ProtocolError
 from results.tables import beside
 from results.tables.render import plain
 from results.tables.tuned import write as write_trials
+from sweeps.display.progress import Display
 from sweeps.engine.loop import Outcome
 from sweeps.engine.seam import SweepError
 from sweeps.plan.jobs import Plan, PlanError
 from sweeps.plan.states import read_states
-from sweeps.progress import Display
 
 FILES = (*report.FILES, "published.md", "tuned.md", "trials.csv", "samples.png")
 

@@ -3,7 +3,8 @@
 import json
 from xml.etree import ElementTree
 
-from sweeps import status, tries
+from sweeps import status
+from sweeps.display import tries
 
 SVG = "{http://www.w3.org/2000/svg}"
 

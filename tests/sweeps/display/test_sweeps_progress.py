@@ -4,10 +4,10 @@ import io
 
 import pytest
 
+from sweeps.display.progress import Display, Tally
 from sweeps.engine.seam import Ended, Reported, Started, Tick
 from sweeps.plan.jobs import Job, Plan
 from sweeps.plan.states import State
-from sweeps.progress import Display, Tally
 
 
 class Terminal(io.StringIO):
