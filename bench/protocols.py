@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench import features
 from bench.data import Dataset
 from bench.data.files import file_hash
+from bench.features import base as features
 from bench.metrics import fid_infinity
 from bench.metrics.precision_recall import K_DENSITY
 from bench.protocol import Protocol

@@ -16,8 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bench import features
 from bench.data import Dataset
+from bench.features import base as features
 from bench.metrics import points
 from bench.metrics.frechet import Gaussian
 from bench.protocol import Protocol

@@ -20,8 +20,9 @@ import torch
 from filelock import FileLock
 from torch import Tensor
 
-from bench import cache, features
-from bench.features import FeatureNet
+from bench.features import base as features
+from bench.features import cache
+from bench.features.base import FeatureNet
 from bench.metrics.frechet import Gaussian
 from methods.registry import ConfigError
 

@@ -10,9 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bench import features, reference
+from bench import reference
 from bench.data import Dataset
-from bench.features import FeatureNet
+from bench.features import base as features
+from bench.features.base import FeatureNet
 from bench.metrics import fid_infinity
 from bench.metrics.frechet import Gaussian
 from bench.metrics.kid import kid, polynomial_mmd

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from bench import config, data, experiment, features, protocols
+from bench import config, data, experiment, protocols
+from bench.features import base as features
 from bench.jobs import jobs
 from bench.protocol import Protocol
 from bench.rounding import RULES, stored, to_pixels

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import torch
 
-from bench import features, reference
+from bench import reference
+from bench.features import base as features
 from bench.reference import Part, ReferenceWarning, obtain, of_file
 from methods.registry import ConfigError
 

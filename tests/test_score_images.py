@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bench import config, data, evaluate, experiment, features, given, protocols
+from bench import config, data, evaluate, experiment, given, protocols
+from bench.features import base as features
 from bench.metrics.frechet import frechet_distance_of_samples
 from bench.protocol import Protocol
 from bench.score import scorer

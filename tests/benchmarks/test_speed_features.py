@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 import cifar
 import references
 
-from bench import features
+from bench.features import base as features
 
 BATCH = 32  # clean-fid's own default
 

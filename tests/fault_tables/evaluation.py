@@ -2,7 +2,7 @@
 
 from fault_tables.base import of
 
-FEATURES, PROTOCOL = "tests/test_metrics_features.py", "tests/test_protocol.py"
+FEATURES, PROTOCOL = "tests/bench/metrics/test_metrics_features.py", "tests/test_protocol.py"
 IMAGES, REFERENCE = "tests/test_score_images.py", "tests/test_reference.py"
 MANIFOLD = f"{FEATURES}::test_manifold_metrics_are_their_definitions"
 

@@ -3,7 +3,7 @@
 from fault_tables.base import of
 
 TRUTH = "operator::test_"
-NETS = "tests/test_nets_operator.py::test_"
+NETS = "tests/bench/nets/test_nets_operator.py::test_"
 STORE = "tests/test_trajectories.py::test_"
 METHOD = "methods/operator.py"
 

@@ -11,7 +11,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench import classifier, data, features
+from bench import data
+from bench.features import base as features
+from bench.features import classifier
 from bench.metrics import points
 from bench.metrics.frechet import frechet_distance, frechet_distance_of_samples
 from bench.metrics.neighbours import nearest

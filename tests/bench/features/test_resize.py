@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from bench import resize
+from bench.features import resize
 
 SIZES = st.one_of(st.integers(1, 70), st.sampled_from([96, 128, 224, 298, 299, 300, 512, 640]))
 

@@ -1,4 +1,4 @@
-"""Features and distances of real images are those that tests/make_golden.py wrote by the reference implementations.
+"""Features and distances of real images are those that tests/support/make_golden.py wrote by the reference implementations.
 
 Every run takes 8 images per protocol. The other 56 and the distance of 300 test images against 600 training images are 900
 passes of the network per protocol, and need FEWSTEP_SLOW=1 (about ten minutes on one core).
@@ -14,7 +14,7 @@ import pytest
 import references
 from torch import Tensor
 
-from bench import features
+from bench.features import base as features
 from bench.metrics.frechet import frechet_distance_of_samples
 
 slow = pytest.mark.skipif(os.environ.get("FEWSTEP_SLOW") != "1", reason="FEWSTEP_SLOW=1 runs 900 images per protocol")

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from bench import cache as bench_cache
-from bench.inception_weights import FILES, PACKAGE
+from bench.features import cache as bench_cache
+from bench.features.inception_weights import FILES, PACKAGE
 
 
 @cache

@@ -1,6 +1,6 @@
-"""`FEWSTEP_CIFAR_FOLDER=... python tests/make_golden.py [KEPT.npz]`: write tests/golden/features.npz (20 minutes on a core).
+"""`FEWSTEP_CIFAR_FOLDER=... python tests/support/make_golden.py [KEPT.npz]`: write tests/golden/features.npz (20 minutes on a core).
 
-For each protocol, by its reference implementation (tests/references.py says which, and what was converted for it): the
+For each protocol, by its reference implementation (tests/support/references.py says which, and what was converted for it): the
 features of the first 64 CIFAR-10 test images and the Fréchet distance of the first 300 against the first 600 training images,
 by clean-fid's distance, for legacy-tensorflow by torch-fidelity's. No code of this package but the reading of the weights is
 involved, and the networks must agree with one another to 1e-5 before anything is written. KEPT.npz keeps all 900 features.

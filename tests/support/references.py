@@ -18,8 +18,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from bench import inception_weights
-from bench.inception_layout import names
+from bench.features import inception_weights
+from bench.features.inception_layout import names
 
 PROTOCOLS = {"clean-fid": "clean", "legacy-tensorflow": "tensorflow", "legacy-pytorch": "pytorch"}  # name: resize rule
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from torch import Tensor
 
-from bench.inception import Convolution
+from bench.features.inception import Convolution
 
 # Per kind of block: (TensorFlow's, torchvision's) name of each layer, branch after branch.
 _DOUBLE_3 = (("tower_1.conv", "branch3x3dbl_1"), ("tower_1.conv_1", "branch3x3dbl_2"), ("tower_1.conv_2", "branch3x3dbl_3"))
@@ -48,7 +48,7 @@ _BLOCKS = (
 
 
 def names() -> Iterator[tuple[str, str]]:
-    """(TensorFlow's, torchvision's) name of all 94 convolutions, in the order of bench.inception.Inception."""
+    """(TensorFlow's, torchvision's) name of all 94 convolutions, in the order of bench.features.inception.Inception."""
     yield from _STEM
     for tensorflow, torchvision, kind in _BLOCKS:
         for branch in _KINDS[kind]:

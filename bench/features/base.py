@@ -1,6 +1,6 @@
 """Feature networks behind one call: 8-bit images in, one row of features per image out.
 
-"inception" is the network of FID (its weights come from outside, see bench.inception_weights); the packaged classifiers
+"inception" is the network of FID (its weights come from outside, see bench.features.inception_weights); the packaged classifiers
 "digits8" and "cifar32" are small feature sets whose distance is never to be called FID.
 """
 
@@ -13,8 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from bench import classifier, inception, inception_weights
-from bench.resize import RULES, normalised
+from bench.features import classifier, inception, inception_weights
+from bench.features.resize import RULES, normalised
 from methods.registry import ConfigError, nearest
 
 INCEPTION, OWN = "inception", "own"
@@ -26,7 +26,7 @@ class FeatureNet:
     """A frozen network and how images reach it. Equal (name, digest, resize) mean the same function of the pixels.
 
     name: "inception" or a packaged classifier. width: features per image. digest: sha256 of its weights. resize: the rule of
-    bench.resize, or "own" where the network takes care of sizes itself.
+    bench.features.resize, or "own" where the network takes care of sizes itself.
     """
 
     name: str
@@ -50,7 +50,7 @@ class FeatureNet:
 def load(
     name: str, resize: str = OWN, device: torch.device | str = "cpu", weights: Path | str | None = None
 ) -> FeatureNet:
-    """The feature network `name` with one resize rule: "own" for classifiers, a rule of bench.resize for "inception".
+    """The feature network `name` with one resize rule: "own" for classifiers, a rule of bench.features.resize for "inception".
 
     weights: a file with Inception's weights, before all other places. Raises ConfigError for an unknown name or rule, and for
     weights that are missing, damaged or others than the pinned ones.
