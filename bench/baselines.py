@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from bench.data import Dataset
-from bench.protocol import Protocol
+from bench.protocols.protocol import Protocol
 from bench.rng import generator
 from bench.score import Score, scorer
 from bench.score_images import Progress, Scores

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from bench.data import Dataset
 from bench.nets.count import counting
-from bench.protocol import Protocol
+from bench.protocols.protocol import Protocol
 from bench.sample import Sampler
 from bench.score import Score, map_errors
 from methods.base import Method

@@ -16,11 +16,12 @@ from torch import Tensor
 from tqdm import tqdm
 
 from bench import config as composition
-from bench import experiment, protocols
+from bench import experiment
 from bench.data import Dataset
 from bench.data.images import given
-from bench.protocol import Protocol
-from bench.rounding import levels
+from bench.protocols import named as protocols
+from bench.protocols.protocol import Protocol
+from bench.protocols.rounding import levels
 from bench.score_images import ImageScorer, Scores
 from methods.registry import ConfigError
 

@@ -21,9 +21,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from bench import baselines, checkpoint, dist, evaluate, experiment, launch, memory, protocols, trajectories
+from bench import baselines, checkpoint, dist, evaluate, experiment, launch, memory, trajectories
 from bench.dist import Ranks
 from bench.model import complete, load_teacher
+from bench.protocols import named as protocols
 from bench.proxy import Proxy
 from bench.score import scorer
 from bench.teacher import Velocity, exact_velocity

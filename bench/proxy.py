@@ -20,7 +20,7 @@ from bench.data import Dataset
 from bench.features import base as features
 from bench.metrics import points
 from bench.metrics.frechet import Gaussian
-from bench.protocol import Protocol
+from bench.protocols.protocol import Protocol
 from bench.rng import generator
 from bench.sample import Sampler
 from methods.base import Method

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from bench.data import Dataset
 from bench.metrics import points
-from bench.protocol import Protocol
-from bench.protocols import path_of
+from bench.protocols.named import path_of
+from bench.protocols.protocol import Protocol
 from bench.rng import generator
 from bench.score_images import ImageScorer, Progress, Scores
 from bench.truth import Checkerboard, map_pairs

@@ -19,11 +19,11 @@ from bench.metrics.frechet import Gaussian
 from bench.metrics.kid import kid, polynomial_mmd
 from bench.metrics.neighbours import nearest, share_closer
 from bench.metrics.precision_recall import K_DENSITY, precision_recall_density_coverage
-from bench.protocol import Protocol
-from bench.protocols import CHUNKS, feature_set, metric_of
+from bench.protocols.named import CHUNKS, feature_set, metric_of
+from bench.protocols.protocol import Protocol
+from bench.protocols.rounding import levels, shown, stored, to_pixels
 from bench.reference import Part, Reference
 from bench.rng import generator
-from bench.rounding import levels, shown, stored, to_pixels
 
 Scores = dict[str, tuple[float, dict[str, Any]]]
 Progress = Callable[[int, int], None]

@@ -10,10 +10,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bench import config, data, evaluate, experiment, given, protocols
+from bench import config, data, evaluate, experiment, given
 from bench.features import base as features
 from bench.metrics.frechet import frechet_distance_of_samples
-from bench.protocol import Protocol
+from bench.protocols import named as protocols
+from bench.protocols.protocol import Protocol
 from bench.score import scorer
 from bench.score_images import ImageScorer
 from methods.self_distillation import LSD

@@ -2,7 +2,7 @@
 
 from fault_tables.base import of
 
-FEATURES, PROTOCOL = "tests/bench/metrics/test_metrics_features.py", "tests/test_protocol.py"
+FEATURES, PROTOCOL = "tests/bench/metrics/test_metrics_features.py", "tests/bench/protocols/test_protocol.py"
 IMAGES, REFERENCE = "tests/test_score_images.py", "tests/test_reference.py"
 MANIFOLD = f"{FEATURES}::test_manifold_metrics_are_their_definitions"
 
@@ -44,7 +44,7 @@ FAULTS = [
          f"{IMAGES}::test_a_method_that_copies_the_training_set_is_exposed_where_its_distance_is_excellent"),
     ),
     *of(
-        "rounding", "bench/rounding.py",
+        "rounding", "bench/protocols/rounding.py",
         ("floor that rounds", '"floor": lambda x: (127.5 * x + 127.5).floor()', '"floor": lambda x: (127.5 * x + 128).floor()',
          f"{PROTOCOL}::test_each_rounding_rule_is_its_definition"),
     ),

@@ -16,8 +16,8 @@ from bench.data.files import file_hash
 from bench.features import base as features
 from bench.metrics import fid_infinity
 from bench.metrics.precision_recall import K_DENSITY
-from bench.protocol import Protocol
-from bench.rounding import LEVELS, RULES
+from bench.protocols.protocol import Protocol
+from bench.protocols.rounding import LEVELS, RULES
 from bench.truth import TARGETS
 from methods.registry import ConfigError, nearest
 

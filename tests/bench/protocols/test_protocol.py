@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from bench import config, data, experiment, protocols
+from bench import config, data, experiment
 from bench.features import base as features
 from bench.jobs import jobs
-from bench.protocol import Protocol
-from bench.rounding import RULES, stored, to_pixels
+from bench.protocols import named as protocols
+from bench.protocols.protocol import Protocol
+from bench.protocols.rounding import RULES, stored, to_pixels
 from methods.registry import ConfigError
 
 TABLES = Path(__file__).parent.parent / "results" / "reference"
