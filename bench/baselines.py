@@ -8,9 +8,9 @@ from torch import Tensor
 
 from bench.data import Dataset
 from bench.protocols.protocol import Protocol
-from bench.rng import generator
 from bench.score import Score, scorer
 from bench.score_images import Progress, Scores
+from bench.training.rng import generator
 from results.records.record import EvalRow
 
 HELD_OUT = "held-out data"

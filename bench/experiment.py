@@ -9,9 +9,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from bench import data, dist
+from bench import data
 from bench.nets import Backbone, BackboneError
-from bench.recipe import Recipe
+from bench.training import dist
+from bench.training.recipe import Recipe
 from bench.truth import TARGETS
 from methods.base import Method
 from methods.registry import ConfigError, make_interpolant, make_method, nearest

@@ -1,6 +1,6 @@
 """One experiment in one folder: load, train, evaluate, record. The same call continues an interrupted one.
 
-Where several processes share a training (`bench.dist`), each makes this call; rank 0 writes the folder and evaluates, and
+Where several processes share a training (`bench.training.dist`), each makes this call; rank 0 writes the folder and evaluates, and
 the others are done with the training.
 """
 
@@ -21,14 +21,15 @@ from typing import Any
 import torch
 from torch import nn
 
-from bench import baselines, checkpoint, dist, evaluate, experiment, launch, memory, trajectories
-from bench.dist import Ranks
+from bench import baselines, evaluate, experiment
 from bench.model import complete, load_teacher
 from bench.protocols import named as protocols
 from bench.proxy import Proxy
 from bench.score import scorer
-from bench.teacher import Velocity, exact_velocity
-from bench.train import Outcome, Trainer
+from bench.training import checkpoint, dist, launch, memory, trajectories
+from bench.training.dist import Ranks
+from bench.training.teacher import Velocity, exact_velocity
+from bench.training.train import Outcome, Trainer
 from methods.registry import ConfigError
 from results.records.record import RunRecord
 from results.records.store import StoreError, append_rows, read_rows, read_run, write_run

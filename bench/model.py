@@ -8,9 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bench import checkpoint, experiment
+from bench import experiment
 from bench.sample import Sampler
-from bench.teacher import Teacher
+from bench.training import checkpoint
+from bench.training.teacher import Teacher
 from methods.base import Method, Models
 from results.records.store import read_run
 

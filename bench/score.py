@@ -10,8 +10,8 @@ from bench.data import Dataset
 from bench.metrics import points
 from bench.protocols.named import path_of
 from bench.protocols.protocol import Protocol
-from bench.rng import generator
 from bench.score_images import ImageScorer, Progress, Scores
+from bench.training.rng import generator
 from bench.truth import Checkerboard, map_pairs
 from methods.base import Method
 from methods.tools.interpolant import Linear, convert_point

@@ -23,7 +23,7 @@ from bench.protocols.named import CHUNKS, feature_set, metric_of
 from bench.protocols.protocol import Protocol
 from bench.protocols.rounding import levels, shown, stored, to_pixels
 from bench.reference import Part, Reference
-from bench.rng import generator
+from bench.training.rng import generator
 
 Scores = dict[str, tuple[float, dict[str, Any]]]
 Progress = Callable[[int, int], None]

@@ -13,9 +13,9 @@ import torch
 from bench import config, data, experiment
 from bench.metrics.frechet import frechet_distance
 from bench.nets import counting
-from bench.rng import StepDraws
-from bench.teacher import Teacher
-from bench.train import Trainer
+from bench.training.rng import StepDraws
+from bench.training.teacher import Teacher
+from bench.training.train import Trainer
 from methods.base import Batch, Context
 
 SMALL = ["sweep=none", "backbone=unet_small", "budget.batch=64", "train.logs=0", "train.checkpoints=0"]

@@ -4,7 +4,7 @@ from fault_tables.base import of
 
 FAULTS = [
     *of(
-        "ema", "bench/ema.py",
+        "ema", "bench/training/ema.py",
         ("wrong decay", "1 - (own if now is None else now))", "(own if now is None else now))",
          "training::test_an_average_follows_its_recursion"),
         ("warm-up of slow targets", "if self._warm else decay", "if True else decay",
@@ -12,7 +12,7 @@ FAULTS = [
         ci="wrong decay",
     ),
     *of(
-        "training loop", "bench/train.py",
+        "training loop", "bench/training/train.py",
         ("last network instead of the average",
          "return self.average.copy_to(net, self.recipe.ema[0] if decay is None else decay)", "return net",
          "training::test_the_evaluated_network_is_the_average_and_not_the_last_one"),
@@ -25,7 +25,7 @@ FAULTS = [
           "training::test_micro_batches_train_the_same_network[imm]")),
     ),
     *of(
-        "draws", "bench/rng.py",
+        "draws", "bench/training/rng.py",
         ("step not in the key", "kind, purpose, self._step)", "kind, purpose)",
          "sampling::test_draws_differ_by_purpose_step_and_seed_and_repeat_otherwise"),
         ("every slice the first rows", "[self.rows.start : self.rows.stop]", "[: len(self.rows)]",

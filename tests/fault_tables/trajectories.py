@@ -2,7 +2,7 @@
 
 from fault_tables.base import GUARD, MICRO, OPEN, of
 
-CTM, SOFLOW, BALANCE = "methods/ctm.py", "methods/soflow.py", "bench/balance.py"
+CTM, SOFLOW, BALANCE = "methods/ctm.py", "methods/soflow.py", "bench/training/balance.py"
 DEFINED = "trajectories::test_the_loss_and_its_gradient_are_those_of_their_definition[linear]"
 DENOISING = "trajectories::test_the_denoising_loss_is_its_definition"
 ADDED = "trajectories::test_the_loop_adds_the_denoising_gradient_at_the_consistency_gradients_length"
@@ -67,7 +67,7 @@ FAULTS = [
         ci="scale upside down",
     ),
     *of(
-        "ctm, balance", "bench/train.py",
+        "ctm, balance", "bench/training/train.py",
         ("joined after every slice", f"        {JOIN}", "            " + JOIN.replace("    self", "        self"),
          f"{ADDED}[96]"),
         ("log of the last loss alone", "for loss in losses.values() for", "for loss in list(losses.values())[-1:] for",

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from bench.nets import Backbone
 from bench.sample import Sampler
-from bench.train import Recipe, Trainer
+from bench.training.train import Recipe, Trainer
 from bench.truth import Gaussian, Truth, target
 from methods.base import Batch, Context, Loss, Method, Models
 from methods.consistency import CD, CT, ECT, ICT, Distance

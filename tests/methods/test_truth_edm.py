@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from bench.nets import Backbone
 from bench.sample import Sampler
-from bench.train import Recipe, Trainer
+from bench.training.train import Recipe, Trainer
 from bench.truth import Gaussian, Truth, target
 from methods.base import Method, squared, start_from_teacher
 from methods.consistency import CD

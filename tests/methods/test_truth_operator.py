@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from bench.data import Dataset
 from bench.nets import Backbone, counting
-from bench.rng import generator
 from bench.sample import Sampler
-from bench.train import Recipe, Trainer
+from bench.training.rng import generator
+from bench.training.train import Recipe, Trainer
 from bench.truth import Gaussian, Truth, target
 from methods.base import Batch
 from methods.flow_matching import FlowMatching

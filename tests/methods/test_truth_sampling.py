@@ -4,8 +4,8 @@ import pytest
 import torch
 from oracle import Oracle
 
-from bench.rng import StepDraws
 from bench.sample import Sampler
+from bench.training.rng import StepDraws
 from bench.truth import target
 from methods.base import Method
 from methods.consistency import CD, ECT

@@ -15,11 +15,11 @@ from oracle import Oracle, data, teacher_of
 from torch import Tensor, nn
 
 from bench.data import Dataset
-from bench.ema import Averages
 from bench.nets import Backbone
-from bench.rng import generator
-from bench.schedule import factor
-from bench.train import Recipe, Trainer
+from bench.training.ema import Averages
+from bench.training.rng import generator
+from bench.training.schedule import factor
+from bench.training.train import Recipe, Trainer
 from bench.truth import target
 from methods.base import Batch, Context, Loss, Method, Models
 from methods.consistency import CD, ECT, Distance

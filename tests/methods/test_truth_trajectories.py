@@ -11,10 +11,10 @@ from test_resume import bits, planned, run
 from test_truth_training import BATCH, NET, live, live_of, map_error, one_jump, points, trained
 from torch import Tensor, nn
 
-from bench.balance import LARGEST, Aside
 from bench.nets import Backbone
-from bench.rng import StepDraws
-from bench.train import Recipe, Trainer
+from bench.training.balance import LARGEST, Aside
+from bench.training.rng import StepDraws
+from bench.training.train import Recipe, Trainer
 from bench.truth import Gaussian, Truth, target
 from methods.base import Batch, Draws, Method
 from methods.consistency import CD, KarrasPairs

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bench.rng import StepDraws, generator
+from bench.training.rng import StepDraws, generator
 from bench.truth import Gaussian, Truth
 from methods.base import Batch, Context, Loss, Method, Models, Stage, squared
 from methods.tools.interpolant import Interpolant, Linear, Trigonometric, align

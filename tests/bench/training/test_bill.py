@@ -12,11 +12,11 @@ from test_method_contract import METHODS, TRUTH, batch_of, built, losses, made
 from test_resume import planned, run
 from torch import Tensor, nn
 
-from bench import checkpoint
 from bench.data import Dataset
 from bench.model import load
 from bench.nets import counting
-from bench.train import BILL, Recipe, Trainer
+from bench.training import checkpoint
+from bench.training.train import BILL, Recipe, Trainer
 from methods.base import Method
 from results.records.record import RunRecord
 from results.records.store import read_run

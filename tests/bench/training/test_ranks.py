@@ -10,9 +10,9 @@ import pytest
 import torch
 from fake_ranks import BATCH, METHODS, STEPS, result, trainer
 
-from bench import checkpoint, launch
-from bench.dist import Pulse, Ranks
-from bench.train import Trainer
+from bench.training import checkpoint, launch
+from bench.training.dist import Pulse, Ranks
+from bench.training.train import Trainer
 from methods.registry import ConfigError
 
 RUNS = [(name, name, False, {"micro_batch": 8} if name == "lsd" else {}) for name in METHODS]

@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 import torch
 
-from bench import checkpoint, config
+from bench import config
 from bench.job import execute
 from bench.jobs import jobs
+from bench.training import checkpoint
 
 ROOT = Path(__file__).parent.parent
 SMALL = ["sweep=none", "seed=0", "budget.images=51200", "backbone.width=64", "backbone.depth=2", "evaluation.seeds=[0]",

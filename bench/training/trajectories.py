@@ -17,11 +17,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from bench.checkpoint import CheckpointWarning
 from bench.data.dataset import content_hash
 from bench.nets.count import counting
-from bench.rng import generator
-from bench.teacher import Teacher
+from bench.training.checkpoint import CheckpointWarning
+from bench.training.rng import generator
+from bench.training.teacher import Teacher
 from methods.base import Trajectories
 from methods.tools.solvers import solve
 

@@ -16,16 +16,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bench import checkpoint
-from bench.balance import Aside, last_layers
 from bench.data import Dataset
-from bench.dist import Pulse, Ranks
-from bench.ema import Averages
 from bench.nets.count import Count, counting
 from bench.nets.weight import Weight
-from bench.recipe import Recipe
-from bench.rng import StepDraws
-from bench.schedule import factor
+from bench.training import checkpoint
+from bench.training.balance import Aside, last_layers
+from bench.training.dist import Pulse, Ranks
+from bench.training.ema import Averages
+from bench.training.recipe import Recipe
+from bench.training.rng import StepDraws
+from bench.training.schedule import factor
 from methods.base import Batch, Context, Loss, Method, Models, Stage
 from results.records.store import append_jsonl, read_jsonl
 

@@ -9,12 +9,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bench import checkpoint, config, run, trajectories
+from bench import config, run
 from bench.job import execute
 from bench.jobs import gflops, jobs
 from bench.nets import Backbone
-from bench.teacher import Teacher
-from bench.trajectories import CHUNK, Solved, key, obtain
+from bench.training import checkpoint, trajectories
+from bench.training.teacher import Teacher
+from bench.training.trajectories import CHUNK, Solved, key, obtain
 from methods.base import Trajectories
 from methods.operator import DSNO
 from methods.registry import ConfigError

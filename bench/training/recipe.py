@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bench.schedule import DECAYS
+from bench.training.schedule import DECAYS
 from methods.registry import ConfigError, nearest
 
 OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {

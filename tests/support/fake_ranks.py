@@ -9,11 +9,11 @@ from typing import Any
 import torch
 from oracle import data, teacher_of
 
-from bench import dist, launch
 from bench.data import Dataset
 from bench.nets import Backbone
-from bench.teacher import Teacher
-from bench.train import Recipe, Trainer
+from bench.training import dist, launch
+from bench.training.teacher import Teacher
+from bench.training.train import Recipe, Trainer
 from bench.truth import target
 from methods.base import Method
 from methods.consistency import CD
