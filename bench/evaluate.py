@@ -1,99 +1,90 @@
-"""Score a model at all step counts.
+"""`python -m bench.evaluate SAMPLES [key=value ...]`: score images that others made, under a protocol, against a data set.
 
-Samples never touch the disk. Network evaluations are counted on the backbone while sampling, in calls and in rows.
-`python -m bench.evaluate SAMPLES` scores what others made, see bench.given.
+    python -m bench.evaluate samples.npy data=cifar10 data.root=data
+    python -m bench.evaluate folder/of/pngs data=arrays data.path=mine.npy evaluation.protocol=clean-fid
+
+SAMPLES is an array file (.npy, .npz of uint8) or a folder of images of the data's size. The metrics and the protocol's id are
+those of a run with as many samples, so the numbers may stand beside its rows.
 """
 
-import dataclasses
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
-from dataclasses import dataclass
-from itertools import product
-from typing import Any
+import warnings
+from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+from tqdm import tqdm
 
+from bench import config as composition
+from bench import experiment
 from bench.data import Dataset
-from bench.nets.count import counting
+from bench.data.images import given
+from bench.protocols import named as protocols
 from bench.protocols.protocol import Protocol
-from bench.sample import Sampler
-from bench.score import Score, map_errors
-from methods.base import Method
-from methods.tools.solvers import Solver
-from results.records.record import EvalRow
+from bench.protocols.rounding import levels
+from bench.scoring.score_images import ImageScorer, Scores
+from methods.registry import ConfigError
 
-Key = tuple[str, int, int, str, int]  # protocol, steps, evaluation seed, sampler, images seen
+KEY = "SAMPLES"
 
 
-@dataclass(frozen=True)
-class Evaluation:
-    """The evaluation of one checkpoint under one protocol. score: as `scorer` made it; images: training images seen by it."""
-
-    method: Method
-    models: dict[str, nn.Module]
-    data: Dataset
-    protocol: Protocol
-    score: Score
-    config: Mapping[str, Any]
-    run_id: str
-    checkpoint: str
-    images: int
-    device: torch.device
-
-    def rows(self, skip: set[Key]) -> Iterator[list[EvalRow]]:
-        """One list of rows per (steps, evaluation seed) that is not in `skip`; NaN scores where samples are not finite."""
-        for module in self.models.values():
-            module.eval()
-        for method, steps, seed in product(self.variants, self.config["evaluation"]["steps"], self.protocol.seeds):
-            sampler = sampling_rule(method)
-            if not method.supports(steps) or (self.protocol.id, steps, seed, sampler, self.images) in skip:
-                continue
-            samples, calls, rows = self._sample(method, steps, seed)
-            scores = dict(self.score(samples, seed))
-            if steps == 1 and self.data.truth is not None:
-                scores |= map_errors(method, self.models, self.data, seed, self.device)
-            yield [self._row(sampler, steps, seed, calls, rows, m, v, extra) for m, (v, extra) in scores.items()]
-
-    @property
-    def variants(self) -> list[Method]:
-        """The method, and where it integrates a velocity the same with evaluation.solvers; its own solver comes first."""
-        if sampling_rule(self.method) == self.method.needs.rule:
-            return [self.method]
-        own = sampling_rule(self.method).split(":")[1]
-        others = [s for s in self.config["evaluation"]["solvers"] if s != own]
-        return [self.method, *(dataclasses.replace(self.method, solver=Solver(s)) for s in others)]  # type: ignore[call-arg]
-
-    def _sample(self, method: Method, steps: int, seed: int) -> tuple[Tensor, int, int]:
-        protocol = self.protocol
-        sampler = Sampler(method, self.models, self.data.shape, seed, protocol.chunk, self.device)
-        batches = sampler.batches(protocol.count, steps, int(self.config["evaluation"]["batch"]))
-        with ExitStack() as stack:
-            counts = [stack.enter_context(counting(module)) for module in self.models.values()]
-            samples = torch.cat(list(batches))
-        chunks = -(-protocol.count // protocol.chunk)
-        calls, rows = sum(c.calls for c in counts), sum(c.rows for c in counts)
-        return samples, calls // chunks, rows // (chunks * protocol.chunk)
-
-    def _row(
-        self, sampler: str, steps: int, seed: int, calls: int, rows: int, metric: str, value: float, extra: dict[str, Any]
-    ) -> EvalRow:
-        return EvalRow(
-            run_id=self.run_id, label=self.config["label"], seed=int(self.config["seed"]), checkpoint=self.checkpoint,
-            images_seen=self.images, ema=repr(self.protocol.ema), sampler=sampler, steps=steps, nfe=calls,
-            nfe_rows=rows, evaluation_seed=seed, count=self.protocol.count, metric=metric, value=value,
-            protocol=self.protocol.id, extra=extra,
-        )
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the metrics; returns the exit status (0, or 2 after one line that says what is wrong)."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    warnings.formatwarning = lambda message, *rest, **more: f"warning: {message}\n"
+    if not arguments or "=" in arguments[0] or arguments[0] in ("-h", "--help"):
+        print(__doc__, file=sys.stdout if arguments and "=" not in arguments[0] else sys.stderr)
+        return 0 if arguments and "=" not in arguments[0] else 2
+    try:
+        protocol, count, scores = score(arguments[0], arguments[1:])
+    except ConfigError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(f"{count} samples under {protocol.id}")
+    for metric, (value, extra) in scores.items():
+        spread = f" +- {extra['standard_error']:.2g}" if "standard_error" in extra else ""
+        print(f"{metric:16s} {value:.6g}{spread}")
+    return 0
 
 
-def sampling_rule(method: Method) -> str:
-    """"hop" or "renoise", with the solver where a jump integrates a velocity: "hop:euler"."""
-    solver, rule = getattr(method, "solver", None), method.needs.rule
-    return f"{rule}:{solver.value}" if solver is not None and rule == "hop" else rule
+def score(samples: str, options: Sequence[str]) -> tuple[Protocol, int, Scores]:
+    """(protocol, number of samples, scores) of the images at `samples` under the command line's options.
+
+    Raises ConfigError naming the file or key at fault.
+    """
+    config = composition.request(["sweep=none", *options]).experiments[0]
+    if protocols.named(config) is None:
+        raise ConfigError(f"{KEY}={samples} are images, and data={config['data']['name']} are points in the plane; choose an "
+                          "image data set")
+    pixels = given(KEY, samples)
+    if len(pixels) < 2:
+        raise ConfigError(f"{KEY}={samples} has {len(pixels)} images, too few to compare distributions")
+    wanted = config["evaluation"]["count"]
+    if wanted is not None and wanted > len(pixels):
+        raise ConfigError(f"{KEY}={samples} has {len(pixels)} images, and evaluation.count={wanted} asks for more")
+    config["evaluation"]["count"] = len(pixels) if wanted is None else wanted
+    config["evaluation"] = protocols.settings(config)
+    data = experiment.dataset(config)
+    protocol = protocols.protocol(config, data)
+    pixels = _fitting(samples, pixels[: protocol.count], data, protocol)
+    files = {key: protocols.path_of(config["evaluation"], key) for key in ("weights", "statistics")}
+    with tqdm(unit="images", desc="reference features", disable=not sys.stderr.isatty(), leave=False) as bar:
+
+        def progress(done: int, whole: int) -> None:
+            bar.total, bar.n = whole, done
+            bar.refresh()
+
+        scorer = ImageScorer(data, protocol, experiment.device(config), **files, progress=progress)
+    with torch.no_grad():
+        return protocol, len(pixels), scorer.score_pixels(pixels)
 
 
-if __name__ == "__main__":
-    from bench.given import main
-
-    sys.exit(main())
+def _fitting(samples: str, pixels: Tensor, data: Dataset, protocol: Protocol) -> Tensor:
+    """The pixels, if they can be samples of these data. Raises ConfigError."""
+    if tuple(pixels.shape[1:]) != data.shape:
+        raise ConfigError(f"{KEY}={samples} has images (C, H, W) of {tuple(pixels.shape[1:])}, and those of data={data.name} "
+                          f"are {data.shape}: sizes and channels must be equal")
+    if int(pixels.max()) > (highest := levels(data, protocol.rounding)):
+        raise ConfigError(f"{KEY}={samples} has values up to {int(pixels.max())}, and data={data.name} has the levels "
+                          f"0..{highest}; save samples on that scale, or give evaluation.rounding=round for 0..255")
+    return pixels

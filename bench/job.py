@@ -21,11 +21,13 @@ from typing import Any
 import torch
 from torch import nn
 
-from bench import baselines, evaluate, experiment
+from bench import experiment
 from bench.model import complete, load_teacher
 from bench.protocols import named as protocols
-from bench.proxy import Proxy
-from bench.score import scorer
+from bench.scoring import baselines
+from bench.scoring import evaluation as evaluate
+from bench.scoring.proxy import Proxy
+from bench.scoring.score import scorer
 from bench.training import checkpoint, dist, launch, memory, trajectories
 from bench.training.dist import Ranks
 from bench.training.teacher import Velocity, exact_velocity

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from bench import experiment
-from bench.sample import Sampler
+from bench.scoring.sample import Sampler
 from bench.training import checkpoint
 from bench.training.teacher import Teacher
 from methods.base import Method, Models

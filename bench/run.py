@@ -153,7 +153,7 @@ def _listing(plan: Plan, whole: Sequence[dict[str, Any]], out: Path) -> dict[str
 
 def table(out: Path, name: str, listing: Mapping[str, Any], published: str | None = None) -> None:
     """Write and print the leaderboard and the pictures of one sweep; `listing` as in its runs.json."""
-    from bench.pictures import samples
+    from bench.scoring.pictures import samples
 
     folder = out / "sweeps" / name
     order, labels = listing["order"], listing["labels"]

@@ -1,7 +1,7 @@
 """Tuned comparisons: what `sweep.search` asks for, as a search over settings and as the runs that its winners become.
 
 A trial is the method's run with a changed setting, a training seed of its own and a part of the training data held back; it
-is scored on the proxy alone (`bench.proxy`). The best setting of each method is then run on all data with the seeds of the
+is scored on the proxy alone (`bench.scoring.proxy`). The best setting of each method is then run on all data with the seeds of the
 sweep, under the reported protocol, like the runs of any other sweep. Teachers are not tuned: they follow the common recipe.
 """
 
@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from bench import config as composition
-from bench import experiment, identity, proxy
+from bench import experiment, identity
 from bench.jobs import chain, jobs, references, reopen
 from bench.price import Prices
+from bench.scoring import proxy
 from methods.registry import ConfigError, nearest
 from results.records.store import write_text
 from sweeps.plan.jobs import Job

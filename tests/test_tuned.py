@@ -10,7 +10,7 @@ import torch
 
 from bench import config, experiment, run
 from bench.data import hold_back
-from bench.proxy import Proxy, scores
+from bench.scoring.proxy import Proxy, scores
 from bench.tune import tuned
 from methods.registry import ConfigError
 from results.tables import tuned as table

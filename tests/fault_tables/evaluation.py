@@ -3,7 +3,7 @@
 from fault_tables.base import of
 
 FEATURES, PROTOCOL = "tests/bench/metrics/test_metrics_features.py", "tests/bench/protocols/test_protocol.py"
-IMAGES, REFERENCE = "tests/test_score_images.py", "tests/test_reference.py"
+IMAGES, REFERENCE = "tests/bench/scoring/test_score_images.py", "tests/bench/scoring/test_reference.py"
 MANIFOLD = f"{FEATURES}::test_manifold_metrics_are_their_definitions"
 
 FAULTS = [
@@ -29,14 +29,14 @@ FAULTS = [
          f"{FEATURES}::test_fid_infinity_is_the_intercept_of_the_line_in_one_over_n"),
     ),
     *of(
-        "reference", "bench/reference.py",
+        "reference", "bench/scoring/reference.py",
         ("chunk not in the key", "net.resize, chunk, net.device.type)", "net.resize, net.device.type)",
          f"{REFERENCE}::test_what_changes_the_features_is_another_file[chunk]"),
         ("no second look under the lock", "if (found := _read(path, net.device, tell=True)) is not None:", "if False:",
          f"{REFERENCE}::test_of_two_processes_one_computes_and_the_other_waits"),
     ),
     *of(
-        "scoring", "bench/score_images.py",
+        "scoring", "bench/scoring/score_images.py",
         ("held-out distance to the training part", "self._distance(rows, self.heldout_reference)",
          "self._distance(rows, self.reference)",
          f"{IMAGES}::test_the_distances_are_those_of_the_features_and_held_out_data_have_their_own"),

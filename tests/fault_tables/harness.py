@@ -34,7 +34,7 @@ FAULTS = [
          "sampling::test_passes_of_one_purpose_share_their_dropout_mask"),
     ),
     *of(
-        "sampler", "bench/sample.py",
+        "sampler", "bench/scoring/sample.py",
         ("noise put back for the wrong time", "x, at[k + 1])\n        return", "x, at[k])\n        return",
          "sampling::test_exact_maps_sample_the_target_in_any_number_of_steps[ECT-2]"),
         ("renoising without the base scale", 'path.base_scale * self.noise(index, f"renoise {k}")',

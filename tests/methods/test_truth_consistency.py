@@ -20,7 +20,7 @@ from test_truth_training import BATCH, NET, live, live_of, map_error, one_jump, 
 from torch import Tensor, nn
 
 from bench.nets import Backbone
-from bench.sample import Sampler
+from bench.scoring.sample import Sampler
 from bench.training.train import Recipe, Trainer
 from bench.truth import Gaussian, Truth, target
 from methods.base import Batch, Context, Loss, Method, Models

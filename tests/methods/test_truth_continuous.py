@@ -34,7 +34,7 @@ from oracle import (
 from test_truth_training import map_error, one_jump, teacher_net, trained
 from torch import Tensor, nn
 
-from bench.sample import Sampler
+from bench.scoring.sample import Sampler
 from bench.truth import Gaussian, Truth, target
 from methods.ayf import AYF, AYFEMD, AYFLMD
 from methods.base import Batch, Context, Draws, Method

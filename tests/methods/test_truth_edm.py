@@ -23,7 +23,7 @@ from test_truth_training import BATCH, NET, map_error, one_jump, points
 from torch import Tensor, nn
 
 from bench.nets import Backbone
-from bench.sample import Sampler
+from bench.scoring.sample import Sampler
 from bench.training.train import Recipe, Trainer
 from bench.truth import Gaussian, Truth, target
 from methods.base import Method, squared, start_from_teacher

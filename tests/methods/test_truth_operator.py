@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from bench.data import Dataset
 from bench.nets import Backbone, counting
-from bench.sample import Sampler
+from bench.scoring.sample import Sampler
 from bench.training.rng import generator
 from bench.training.train import Recipe, Trainer
 from bench.truth import Gaussian, Truth, target

@@ -4,7 +4,7 @@ import pytest
 import torch
 from oracle import Oracle
 
-from bench.sample import Sampler
+from bench.scoring.sample import Sampler
 from bench.training.rng import StepDraws
 from bench.truth import target
 from methods.base import Method

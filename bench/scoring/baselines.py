@@ -8,8 +8,8 @@ from torch import Tensor
 
 from bench.data import Dataset
 from bench.protocols.protocol import Protocol
-from bench.score import Score, scorer
-from bench.score_images import Progress, Scores
+from bench.scoring.score import Score, scorer
+from bench.scoring.score_images import Progress, Scores
 from bench.training.rng import generator
 from results.records.record import EvalRow
 

@@ -10,13 +10,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bench import config, data, evaluate, experiment, given
+from bench import config, data, experiment
+from bench import evaluate as given
 from bench.features import base as features
 from bench.metrics.frechet import frechet_distance_of_samples
 from bench.protocols import named as protocols
 from bench.protocols.protocol import Protocol
-from bench.score import scorer
-from bench.score_images import ImageScorer
+from bench.scoring import evaluation as evaluate
+from bench.scoring.score import scorer
+from bench.scoring.score_images import ImageScorer
 from methods.self_distillation import LSD
 from results.records.record import EvalRow
 

@@ -10,7 +10,7 @@ from bench.data import Dataset
 from bench.metrics import points
 from bench.protocols.named import path_of
 from bench.protocols.protocol import Protocol
-from bench.score_images import ImageScorer, Progress, Scores
+from bench.scoring.score_images import ImageScorer, Progress, Scores
 from bench.training.rng import generator
 from bench.truth import Checkerboard, map_pairs
 from methods.base import Method

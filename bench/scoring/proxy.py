@@ -21,7 +21,7 @@ from bench.features import base as features
 from bench.metrics import points
 from bench.metrics.frechet import Gaussian
 from bench.protocols.protocol import Protocol
-from bench.sample import Sampler
+from bench.scoring.sample import Sampler
 from bench.training.rng import generator
 from methods.base import Method
 from results.records.store import append_jsonl, read_jsonl

@@ -6,10 +6,11 @@ import pytest
 import torch
 from oracle import Oracle, on_clock
 
-from bench import config, data, evaluate
+from bench import config, data
 from bench.metrics.points import sliced_w2
-from bench.sample import Sampler
-from bench.score import map_errors
+from bench.scoring import evaluation as evaluate
+from bench.scoring.sample import Sampler
+from bench.scoring.score import map_errors
 from bench.truth import Gaussian
 from methods.base import Method
 from methods.consistency import CD, ECT

@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bench import reference
 from bench.data import Dataset
 from bench.features import base as features
 from bench.features.base import FeatureNet
@@ -22,7 +21,8 @@ from bench.metrics.precision_recall import K_DENSITY, precision_recall_density_c
 from bench.protocols.named import CHUNKS, feature_set, metric_of
 from bench.protocols.protocol import Protocol
 from bench.protocols.rounding import levels, shown, stored, to_pixels
-from bench.reference import Part, Reference
+from bench.scoring import reference
+from bench.scoring.reference import Part, Reference
 from bench.training.rng import generator
 
 Scores = dict[str, tuple[float, dict[str, Any]]]

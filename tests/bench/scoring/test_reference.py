@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import torch
 
-from bench import reference
 from bench.features import base as features
-from bench.reference import Part, ReferenceWarning, obtain, of_file
+from bench.scoring import reference
+from bench.scoring.reference import Part, ReferenceWarning, obtain, of_file
 from methods.registry import ConfigError
 
 CHUNK = 50

@@ -1,0 +1,99 @@
+"""Score a model at all step counts.
+
+Samples never touch the disk. Network evaluations are counted on the backbone while sampling, in calls and in rows.
+`python -m bench.evaluate SAMPLES` scores what others made, see bench.evaluate.
+"""
+
+import dataclasses
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from bench.data import Dataset
+from bench.nets.count import counting
+from bench.protocols.protocol import Protocol
+from bench.scoring.sample import Sampler
+from bench.scoring.score import Score, map_errors
+from methods.base import Method
+from methods.tools.solvers import Solver
+from results.records.record import EvalRow
+
+Key = tuple[str, int, int, str, int]  # protocol, steps, evaluation seed, sampler, images seen
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The evaluation of one checkpoint under one protocol. score: as `scorer` made it; images: training images seen by it."""
+
+    method: Method
+    models: dict[str, nn.Module]
+    data: Dataset
+    protocol: Protocol
+    score: Score
+    config: Mapping[str, Any]
+    run_id: str
+    checkpoint: str
+    images: int
+    device: torch.device
+
+    def rows(self, skip: set[Key]) -> Iterator[list[EvalRow]]:
+        """One list of rows per (steps, evaluation seed) that is not in `skip`; NaN scores where samples are not finite."""
+        for module in self.models.values():
+            module.eval()
+        for method, steps, seed in product(self.variants, self.config["evaluation"]["steps"], self.protocol.seeds):
+            sampler = sampling_rule(method)
+            if not method.supports(steps) or (self.protocol.id, steps, seed, sampler, self.images) in skip:
+                continue
+            samples, calls, rows = self._sample(method, steps, seed)
+            scores = dict(self.score(samples, seed))
+            if steps == 1 and self.data.truth is not None:
+                scores |= map_errors(method, self.models, self.data, seed, self.device)
+            yield [self._row(sampler, steps, seed, calls, rows, m, v, extra) for m, (v, extra) in scores.items()]
+
+    @property
+    def variants(self) -> list[Method]:
+        """The method, and where it integrates a velocity the same with evaluation.solvers; its own solver comes first."""
+        if sampling_rule(self.method) == self.method.needs.rule:
+            return [self.method]
+        own = sampling_rule(self.method).split(":")[1]
+        others = [s for s in self.config["evaluation"]["solvers"] if s != own]
+        return [self.method, *(dataclasses.replace(self.method, solver=Solver(s)) for s in others)]  # type: ignore[call-arg]
+
+    def _sample(self, method: Method, steps: int, seed: int) -> tuple[Tensor, int, int]:
+        protocol = self.protocol
+        sampler = Sampler(method, self.models, self.data.shape, seed, protocol.chunk, self.device)
+        batches = sampler.batches(protocol.count, steps, int(self.config["evaluation"]["batch"]))
+        with ExitStack() as stack:
+            counts = [stack.enter_context(counting(module)) for module in self.models.values()]
+            samples = torch.cat(list(batches))
+        chunks = -(-protocol.count // protocol.chunk)
+        calls, rows = sum(c.calls for c in counts), sum(c.rows for c in counts)
+        return samples, calls // chunks, rows // (chunks * protocol.chunk)
+
+    def _row(
+        self, sampler: str, steps: int, seed: int, calls: int, rows: int, metric: str, value: float, extra: dict[str, Any]
+    ) -> EvalRow:
+        return EvalRow(
+            run_id=self.run_id, label=self.config["label"], seed=int(self.config["seed"]), checkpoint=self.checkpoint,
+            images_seen=self.images, ema=repr(self.protocol.ema), sampler=sampler, steps=steps, nfe=calls,
+            nfe_rows=rows, evaluation_seed=seed, count=self.protocol.count, metric=metric, value=value,
+            protocol=self.protocol.id, extra=extra,
+        )
+
+
+def sampling_rule(method: Method) -> str:
+    """"hop" or "renoise", with the solver where a jump integrates a velocity: "hop:euler"."""
+    solver, rule = getattr(method, "solver", None), method.needs.rule
+    return f"{rule}:{solver.value}" if solver is not None and rule == "hop" else rule
+
+
+if __name__ == "__main__":
+    from bench.evaluate import main
+
+    sys.exit(main())
