@@ -16,9 +16,9 @@ from torch import Tensor
 from tqdm import tqdm
 
 from bench import config as composition
-from bench import experiment
 from bench.data import Dataset
 from bench.data.images import given
+from bench.planning import experiment
 from bench.protocols import named as protocols
 from bench.protocols.protocol import Protocol
 from bench.protocols.rounding import levels

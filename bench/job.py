@@ -21,8 +21,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from bench import experiment
 from bench.model import complete, load_teacher
+from bench.planning import experiment
 from bench.protocols import named as protocols
 from bench.scoring import baselines
 from bench.scoring import evaluation as evaluate

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bench import experiment
+from bench.planning import experiment
 from bench.scoring.sample import Sampler
 from bench.training import checkpoint
 from bench.training.teacher import Teacher

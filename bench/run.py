@@ -19,8 +19,8 @@ from typing import Any
 import hydra
 from omegaconf import DictConfig
 
-from bench import backends
 from bench import config as composition
+from bench.planning import backends
 from methods.registry import ConfigError
 from results import report
 from results.records import archive
@@ -58,9 +58,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _main(arguments: Sequence[str]) -> int:
-    from bench.jobs import jobs, reopen
-    from bench.price import SUSTAINED, Prices, device
-    from bench.tune import tuned
+    from bench.planning.jobs import jobs, reopen
+    from bench.planning.price import SUSTAINED, Prices, device
+    from bench.planning.tune import tuned
 
     request = composition.request(arguments)
     settings = request.settings
@@ -141,7 +141,7 @@ def _listing(plan: Plan, whole: Sequence[dict[str, Any]], out: Path) -> dict[str
     A command that narrows its sweep (`method=lsd,esd`) shows what else of the `whole` sweep has been run as well, so that it
     never takes lines from the sweep's table; what was not run is not missing from it.
     """
-    from bench.jobs import jobs
+    from bench.planning.jobs import jobs
 
     mine = {job.id: job.label for job in plan if job.listed}
     every = {job.id: job.label for job in jobs(whole) if job.listed} if whole else {}

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from bench import backends, config, experiment
-from bench.jobs import jobs
+from bench import config
+from bench.planning import backends, experiment
+from bench.planning.jobs import jobs
 from methods.registry import ConfigError
 from sweeps.plan.jobs import Plan
 

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench import backends, config, run
-from bench.jobs import jobs
+from bench import config, run
 from bench.model import load
+from bench.planning import backends
+from bench.planning.jobs import jobs
 from results.records.store import write_json
 from sweeps.engine import snapshot
 from sweeps.engine.seam import SweepError

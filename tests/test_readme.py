@@ -6,7 +6,8 @@ from pathlib import Path
 import methods_table
 import pytest
 
-from bench import config, experiment
+from bench import config
+from bench.planning import experiment
 from results.tables.readme import BLOCK, filled
 
 ROOT = Path(__file__).parent.parent
@@ -20,7 +21,7 @@ def test_its_tables_are_those_of_the_reference_runs() -> None:
 
 
 def test_its_table_of_methods_is_what_the_code_says() -> None:
-    assert methods_table.PAGE.read_text() == methods_table.page(), "run: python tests/methods_table.py"
+    assert methods_table.PAGE.read_text() == methods_table.page(), "run: python tests/support/methods_table.py"
 
 
 @pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\(([^)#:]+)\)", README))))

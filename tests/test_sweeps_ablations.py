@@ -3,7 +3,7 @@
 import pytest
 
 from bench import config as composition
-from bench.jobs import jobs
+from bench.planning.jobs import jobs
 from methods.registry import ConfigError
 from sweeps.plan.jobs import Plan
 from sweeps.plan.spec import SpecError, one_at_a_time

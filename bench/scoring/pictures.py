@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from bench import experiment, model
+from bench import model
+from bench.planning import experiment
 from results.records.store import RUN_FILE, StoreError, read_rows, read_run
 
 IMAGES, POINTS = 9, 2000

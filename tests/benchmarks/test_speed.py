@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from bench import config, data, experiment
+from bench import config, data
 from bench.metrics.frechet import frechet_distance
 from bench.nets import counting
+from bench.planning import experiment
 from bench.training.rng import StepDraws
 from bench.training.teacher import Teacher
 from bench.training.train import Trainer

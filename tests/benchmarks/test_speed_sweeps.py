@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench import config as composition
-from bench.jobs import jobs
+from bench.planning.jobs import jobs
 from sweeps.engine.control import Controller
 from sweeps.engine.files import Disk
 from sweeps.engine.rules import Rules

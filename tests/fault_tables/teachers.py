@@ -43,7 +43,7 @@ FAULTS = [
         ci="weight forgotten",
     ),
     *of(
-        "teachers", "bench/jobs.py",
+        "teachers", "bench/planning/jobs.py",
         ("always flow matching", 'composition.with_method(config, config["teacher"]["method"], config["plugins"])',
          'composition.with_method(config, "flow_matching", config["plugins"])',
          f"{TEACHERS}flow_matching_teaches_unless_another_is_chosen"),

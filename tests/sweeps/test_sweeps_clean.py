@@ -6,7 +6,7 @@ from pathlib import Path
 import fake_jobs
 import pytest
 
-from bench import backends
+from bench.planning import backends
 from methods.registry import ConfigError
 from sweeps.clean import Quota, clean, main, waste
 from sweeps.engine.seam import Ended, Tick

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from bench import config, data, experiment
+from bench import config, data
 from bench.features import base as features
-from bench.jobs import jobs
+from bench.planning import experiment
+from bench.planning.jobs import jobs
 from bench.protocols import named as protocols
 from bench.protocols.protocol import Protocol
 from bench.protocols.rounding import RULES, stored, to_pixels

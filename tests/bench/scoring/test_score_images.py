@@ -10,10 +10,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bench import config, data, experiment
+from bench import config, data
 from bench import evaluate as given
 from bench.features import base as features
 from bench.metrics.frechet import frechet_distance_of_samples
+from bench.planning import experiment
 from bench.protocols import named as protocols
 from bench.protocols.protocol import Protocol
 from bench.scoring import evaluation as evaluate

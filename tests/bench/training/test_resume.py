@@ -15,7 +15,7 @@ import torch
 
 from bench import config
 from bench.job import execute
-from bench.jobs import jobs
+from bench.planning.jobs import jobs
 from bench.training import checkpoint
 
 ROOT = Path(__file__).parent.parent

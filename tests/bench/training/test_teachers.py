@@ -12,8 +12,8 @@ from oracle import on_clock
 
 from bench import config, run
 from bench.job import _Run, execute
-from bench.jobs import jobs
 from bench.model import load, load_teacher
+from bench.planning.jobs import jobs
 from methods.registry import ConfigError
 from methods.tools.preconditioning import Preconditioned
 from results.records.store import read_run

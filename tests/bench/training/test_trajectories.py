@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from bench import config, run
 from bench.job import execute
-from bench.jobs import gflops, jobs
 from bench.nets import Backbone
+from bench.planning.jobs import gflops, jobs
 from bench.training import checkpoint, trajectories
 from bench.training.teacher import Teacher
 from bench.training.trajectories import CHUNK, Solved, key, obtain

@@ -9,7 +9,7 @@ from fake_detached import Processes
 from fake_search import contenders, run_id
 
 from bench import config
-from bench.tune import tuned
+from bench.planning.tune import tuned
 from sweeps import status
 from sweeps.engine.loop import reconcile
 from sweeps.engine.rules import Rules

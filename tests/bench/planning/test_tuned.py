@@ -8,10 +8,11 @@ import pandas as pd
 import pytest
 import torch
 
-from bench import config, experiment, run
+from bench import config, run
 from bench.data import hold_back
+from bench.planning import experiment
+from bench.planning.tune import tuned
 from bench.scoring.proxy import Proxy, scores
-from bench.tune import tuned
 from methods.registry import ConfigError
 from results.tables import tuned as table
 from sweeps.plan.spec import SpecError

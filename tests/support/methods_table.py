@@ -1,4 +1,4 @@
-"""`python tests/methods_table.py`: what every method is, needs and costs, read off the code into results/reference/methods.md.
+"""`python tests/support/methods_table.py`: what every method is, needs and costs, read off the code into results/reference/methods.md.
 
 Network evaluations are counted while the losses and the jump run; the tests are those that catch the method's deliberate
 faults (tests/fault_tables), beside test_method_contract.py, which runs over all of them. A test compares the page with

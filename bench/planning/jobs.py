@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from bench import config as composition
-from bench import data, experiment, identity
-from bench.identity import reference_id, run_ids
+from bench import data
+from bench.planning import experiment, identity
+from bench.planning.identity import reference_id, run_ids
 from bench.protocols import named as protocols
 from bench.truth import TARGETS
 from methods.base import Method

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from bench import config as composition
-from bench import experiment, identity
-from bench.jobs import chain, jobs, references, reopen
-from bench.price import Prices
+from bench.planning import experiment, identity
+from bench.planning.jobs import chain, jobs, references, reopen
+from bench.planning.price import Prices
 from bench.scoring import proxy
 from methods.registry import ConfigError, nearest
 from results.records.store import write_text

@@ -2,11 +2,12 @@
 
 import pytest
 
-from bench import config, price, run
-from bench.identity import run_id
-from bench.jobs import jobs
-from bench.micro_batch import smaller
-from bench.price import SUSTAINED, Prices
+from bench import config, run
+from bench.planning import price
+from bench.planning.identity import run_id
+from bench.planning.jobs import jobs
+from bench.planning.micro_batch import smaller
+from bench.planning.price import SUSTAINED, Prices
 from methods.registry import ConfigError
 from results.records.record import RunRecord
 from results.records.store import write_run

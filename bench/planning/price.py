@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
-from bench import experiment
+from bench.planning import experiment
 from results.records.record import RecordError
 from results.records.store import StoreError, read_run
 from sweeps.plan.describe import count
