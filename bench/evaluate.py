@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from bench import config as composition
+from bench.config import compose as composition
+from bench.config.registry import ConfigError
 from bench.data import Dataset
 from bench.data.images import given
 from bench.planning import experiment
@@ -23,7 +24,6 @@ from bench.protocols import named as protocols
 from bench.protocols.protocol import Protocol
 from bench.protocols.rounding import levels
 from bench.scoring.score_images import ImageScorer, Scores
-from methods.registry import ConfigError
 
 KEY = "SAMPLES"
 

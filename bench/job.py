@@ -21,6 +21,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from bench.config.registry import ConfigError
 from bench.model import complete, load_teacher
 from bench.planning import experiment
 from bench.protocols import named as protocols
@@ -32,7 +33,6 @@ from bench.training import checkpoint, dist, launch, memory, trajectories
 from bench.training.dist import Ranks
 from bench.training.teacher import Velocity, exact_velocity
 from bench.training.train import Outcome, Trainer
-from methods.registry import ConfigError
 from results.records.record import RunRecord
 from results.records.store import StoreError, append_rows, read_rows, read_run, write_run
 from sweeps.backends.worker import sole_writer

@@ -19,9 +19,9 @@ from typing import Any
 import hydra
 from omegaconf import DictConfig
 
-from bench import config as composition
+from bench.config import compose as composition
+from bench.config.registry import ConfigError
 from bench.planning import backends
-from methods.registry import ConfigError
 from results import report
 from results.records import archive
 from results.records.labels import relabelled

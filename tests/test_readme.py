@@ -6,7 +6,7 @@ from pathlib import Path
 import methods_table
 import pytest
 
-from bench import config
+from bench.config import compose as config
 from bench.planning import experiment
 from results.tables.readme import BLOCK, filled
 

@@ -4,7 +4,7 @@ import difflib
 import hashlib
 from pathlib import Path
 
-from methods.registry import ConfigError
+from bench.config.registry import ConfigError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 

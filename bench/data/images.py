@@ -11,9 +11,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from bench.config.registry import ConfigError
 from bench.data.dataset import Dataset, content_hash, held_out_split
 from bench.data.files import existing, image_files
-from methods.registry import ConfigError
 
 FEWEST = 16  # images given, before any are held out
 CHANNELS = (1, 3)

@@ -5,11 +5,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from bench.config.registry import ConfigError, nearest
 from bench.data import digits, images, targets
 from bench.data.dataset import Dataset
 from bench.data.files import file_hash, tree_hash
 from bench.truth import TARGETS
-from methods.registry import ConfigError, nearest
 
 Config = Mapping[str, Any]
 

@@ -13,9 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from bench.config.registry import ConfigError, nearest
 from bench.features import classifier, inception, inception_weights
 from bench.features.resize import RULES, normalised
-from methods.registry import ConfigError, nearest
 
 INCEPTION, OWN = "inception", "own"
 PART = {"cpu": 8, "cuda": 64}  # images at a time through Inception: what fits the caches of a CPU, and fills a GPU

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from methods.registry import ConfigError, nearest
+from bench.config.registry import ConfigError, nearest
 
 WEIGHTS = Path(__file__).parent / "weights"
 HASHES = "SHA256"  # the file beside them

@@ -18,10 +18,10 @@ import torch
 from cleanfid.downloads_helper import inception_url
 from torch import Tensor
 
+from bench.config.registry import ConfigError
 from bench.features import cache
 from bench.features.inception import Convolution
 from bench.features.inception_layout import canonical, digest
-from methods.registry import ConfigError
 
 DIGEST = "3696b5662a1139abaeb52fde4e60316e4977d91c29cf881d59a2b8c287c774af"
 CLEAN_FID = "inception-2015-12-05.pt"

@@ -6,8 +6,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from bench.config.registry import ConfigError, nearest
 from bench.planning.micro_batch import smaller
-from methods.registry import ConfigError, nearest
 from sweeps.backends.local import run as run_locally
 from sweeps.backends.slurm import Site, Slurm
 from sweeps.clean import Quota

@@ -10,12 +10,12 @@ import torch
 from torch import nn
 
 from bench import data
+from bench.config.registry import ConfigError, make_interpolant, make_method, nearest
 from bench.nets import Backbone, BackboneError
 from bench.training import dist
 from bench.training.recipe import Recipe
 from bench.truth import TARGETS
 from methods.base import Method
-from methods.registry import ConfigError, make_interpolant, make_method, nearest
 from methods.tools.solvers import Solver
 
 Config = Mapping[str, Any]

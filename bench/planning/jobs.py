@@ -5,14 +5,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench import config as composition
 from bench import data
+from bench.config import compose as composition
+from bench.config.registry import ConfigError, method_class, nearest
 from bench.planning import experiment, identity
 from bench.planning.identity import reference_id, run_ids
 from bench.protocols import named as protocols
 from bench.truth import TARGETS
 from methods.base import Method
-from methods.registry import ConfigError, method_class, nearest
 from results.records.record import RecordError
 from results.records.store import StoreError, read_run, write_run
 from sweeps.plan.jobs import Job

@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench import config as composition
+from bench.config import compose as composition
+from bench.config.registry import ConfigError, nearest
 from bench.planning import experiment, identity
 from bench.planning.jobs import chain, jobs, references, reopen
 from bench.planning.price import Prices
 from bench.scoring import proxy
-from methods.registry import ConfigError, nearest
 from results.records.store import write_text
 from sweeps.plan.jobs import Job
 from sweeps.search.rungs import rungs

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.config.registry import ConfigError, nearest
 from bench.data import Dataset
 from bench.data.files import file_hash
 from bench.features import base as features
@@ -19,7 +20,6 @@ from bench.metrics.precision_recall import K_DENSITY
 from bench.protocols.protocol import Protocol
 from bench.protocols.rounding import LEVELS, RULES
 from bench.truth import TARGETS
-from methods.registry import ConfigError, nearest
 
 Config = Mapping[str, Any]
 POINT_METRICS = ("sliced_w2", "kl", "w2", "map_error")

@@ -20,11 +20,11 @@ import torch
 from filelock import FileLock
 from torch import Tensor
 
+from bench.config.registry import ConfigError
 from bench.features import base as features
 from bench.features import cache
 from bench.features.base import FeatureNet
 from bench.metrics.frechet import Gaussian
-from methods.registry import ConfigError
 
 VERSION = 1  # bump when the features or statistics of the same images change
 UNREADABLE = (OSError, ValueError, EOFError, KeyError, BadZipFile, zlib.error)

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor
 
+from bench.config.registry import ConfigError
 from methods.base import Models
-from methods.registry import ConfigError
 
 LARGEST = 1e4  # scale: a loss that has converged is not blown up
 

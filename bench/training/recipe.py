@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from bench.config.registry import ConfigError, nearest
 from bench.training.schedule import DECAYS
-from methods.registry import ConfigError, nearest
 
 OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "radam": torch.optim.RAdam,

@@ -4,11 +4,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from math import cos, pi, sin
 
+from bench.config.registry import nearest
 from bench.truth.base import Truth
 from bench.truth.checkerboard import Checkerboard
 from bench.truth.gaussian import Gaussian
 from bench.truth.mixture import Mixture
-from methods.registry import nearest
 
 
 def _gaussian() -> Gaussian:

@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 from omegaconf import OmegaConf
 
-from bench import config, run
+from bench import run
+from bench.config import compose as config
 from bench.model import load
 from sweeps.engine.loop import Outcome
 

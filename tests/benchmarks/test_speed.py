@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from bench import config, data
+from bench import data
+from bench.config import compose as config
 from bench.metrics.frechet import frechet_distance
 from bench.nets import counting
 from bench.planning import experiment

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import config as composition
+from bench.config import compose as composition
 from bench.planning.jobs import jobs
 from sweeps.engine.control import Controller
 from sweeps.engine.files import Disk

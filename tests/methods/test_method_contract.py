@@ -10,11 +10,11 @@ from omegaconf import OmegaConf
 from oracle import Oracle, context, data, teacher_of
 from torch import Tensor, nn
 
-from bench.config import CONF, names
+from bench.config.compose import CONF, names
+from bench.config.registry import make_method
 from bench.nets import Backbone
 from bench.truth import target
 from methods.base import Batch, Loss, Method
-from methods.registry import make_method
 from methods.tools.interpolant import Interpolant, Linear, Trigonometric
 from methods.tools.solvers import solve
 

@@ -19,6 +19,7 @@ from oracle import Measured, Oracle, context, data, features, loss_and_gradient,
 from test_truth_training import BATCH, NET, live, live_of, map_error, one_jump, points, trained
 from torch import Tensor, nn
 
+from bench.config.registry import ConfigError, make_method
 from bench.nets import Backbone
 from bench.scoring.sample import Sampler
 from bench.training.train import Recipe, Trainer
@@ -26,7 +27,6 @@ from bench.truth import Gaussian, Truth, target
 from methods.base import Batch, Context, Loss, Method, Models
 from methods.consistency import CD, CT, ECT, ICT, Distance
 from methods.pairs import DoublingPairs, EasyPairs, GrowingPairs, KarrasPairs, Pairs, UniformPairs
-from methods.registry import ConfigError, make_method
 from methods.tools.flow_map import eulerian
 from methods.tools.interpolant import Interpolant, Linear, Trigonometric
 from methods.truncated import TCM, LimitedPairs, TruncatedStudent

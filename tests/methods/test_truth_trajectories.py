@@ -11,6 +11,7 @@ from test_resume import bits, planned, run
 from test_truth_training import BATCH, NET, live, live_of, map_error, one_jump, points, trained
 from torch import Tensor, nn
 
+from bench.config.registry import ConfigError
 from bench.nets import Backbone
 from bench.training.balance import LARGEST, Aside
 from bench.training.rng import StepDraws
@@ -20,7 +21,6 @@ from methods.base import Batch, Draws, Method
 from methods.consistency import CD, KarrasPairs
 from methods.ctm import CTM
 from methods.flow_matching import FlowMatching
-from methods.registry import ConfigError
 from methods.tools.interpolant import Interpolant, Linear, Trigonometric
 from methods.tools.solvers import Solver, step
 

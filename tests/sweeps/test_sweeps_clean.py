@@ -6,8 +6,8 @@ from pathlib import Path
 import fake_jobs
 import pytest
 
+from bench.config.registry import ConfigError
 from bench.planning import backends
-from methods.registry import ConfigError
 from sweeps.clean import Quota, clean, main, waste
 from sweeps.engine.seam import Ended, Tick
 from sweeps.plan.jobs import Job, Plan

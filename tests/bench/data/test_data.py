@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from bench import data
-from methods.registry import ConfigError
+from bench.config.registry import ConfigError
 
 
 def pixels(*shape: int) -> np.ndarray:

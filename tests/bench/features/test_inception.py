@@ -12,11 +12,11 @@ import references
 import torch
 from torch import Tensor
 
+from bench.config.registry import ConfigError
 from bench.features import base as features
 from bench.features import inception_weights
 from bench.features.inception import Convolution
 from bench.features.inception_layout import canonical, digest, names
-from methods.registry import ConfigError
 
 WAYS = r"pip install 'fewstep\[inception\]'.*evaluation\.weights=FILE.*FEWSTEP_CACHE"
 

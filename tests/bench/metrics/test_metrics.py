@@ -12,13 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench import data
+from bench.config.registry import ConfigError
 from bench.features import base as features
 from bench.features import classifier
 from bench.metrics import points
 from bench.metrics.frechet import frechet_distance, frechet_distance_of_samples
 from bench.metrics.neighbours import nearest
 from bench.truth import TARGETS, target
-from methods.registry import ConfigError
 
 
 def gen(seed: int = 0) -> torch.Generator:

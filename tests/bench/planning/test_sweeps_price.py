@@ -2,13 +2,14 @@
 
 import pytest
 
-from bench import config, run
+from bench import run
+from bench.config import compose as config
+from bench.config.registry import ConfigError
 from bench.planning import price
 from bench.planning.identity import run_id
 from bench.planning.jobs import jobs
 from bench.planning.micro_batch import smaller
 from bench.planning.price import SUSTAINED, Prices
-from methods.registry import ConfigError
 from results.records.record import RunRecord
 from results.records.store import write_run
 

@@ -8,12 +8,13 @@ import pandas as pd
 import pytest
 import torch
 
-from bench import config, run
+from bench import run
+from bench.config import compose as config
+from bench.config.registry import ConfigError
 from bench.data import hold_back
 from bench.planning import experiment
 from bench.planning.tune import tuned
 from bench.scoring.proxy import Proxy, scores
-from methods.registry import ConfigError
 from results.tables import tuned as table
 from sweeps.plan.spec import SpecError
 

@@ -9,14 +9,15 @@ import numpy as np
 import pytest
 import torch
 
-from bench import config, data
+from bench import data
+from bench.config import compose as config
+from bench.config.registry import ConfigError
 from bench.features import base as features
 from bench.planning import experiment
 from bench.planning.jobs import jobs
 from bench.protocols import named as protocols
 from bench.protocols.protocol import Protocol
 from bench.protocols.rounding import RULES, stored, to_pixels
-from methods.registry import ConfigError
 
 TABLES = Path(__file__).parent.parent / "results" / "reference"
 

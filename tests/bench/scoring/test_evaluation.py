@@ -6,7 +6,9 @@ import pytest
 import torch
 from oracle import Oracle, on_clock
 
-from bench import config, data
+from bench import data
+from bench.config import compose as config
+from bench.config.registry import make_method
 from bench.metrics.points import sliced_w2
 from bench.scoring import evaluation as evaluate
 from bench.scoring.sample import Sampler
@@ -16,7 +18,6 @@ from methods.base import Method
 from methods.consistency import CD, ECT
 from methods.flow_matching import FlowMatching
 from methods.progressive import Progressive
-from methods.registry import make_method
 from methods.self_distillation import LSD
 from methods.tools.interpolant import Interpolant, Linear, Trigonometric
 from methods.tools.solvers import Solver

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import torch
 
+from bench.config.registry import ConfigError
 from bench.features import base as features
 from bench.scoring import reference
 from bench.scoring.reference import Part, ReferenceWarning, obtain, of_file
-from methods.registry import ConfigError
 
 CHUNK = 50
 

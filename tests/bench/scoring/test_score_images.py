@@ -10,8 +10,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bench import config, data
+from bench import data
 from bench import evaluate as given
+from bench.config import compose as config
 from bench.features import base as features
 from bench.metrics.frechet import frechet_distance_of_samples
 from bench.planning import experiment

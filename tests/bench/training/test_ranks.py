@@ -10,10 +10,10 @@ import pytest
 import torch
 from fake_ranks import BATCH, METHODS, STEPS, result, trainer
 
+from bench.config.registry import ConfigError
 from bench.training import checkpoint, launch
 from bench.training.dist import Pulse, Ranks
 from bench.training.train import Trainer
-from methods.registry import ConfigError
 
 RUNS = [(name, name, False, {"micro_batch": 8} if name == "lsd" else {}) for name in METHODS]
 APART = [(f"{name} apart", name, True, {"clip": 0.0}) for name in ("flow_matching", "meanflow")]

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 
-from bench import config
+from bench.config import compose as config
 from bench.job import execute
 from bench.planning.jobs import jobs
 from bench.training import checkpoint

@@ -9,7 +9,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bench import config, run
+from bench import run
+from bench.config import compose as config
+from bench.config.registry import ConfigError
 from bench.job import execute
 from bench.nets import Backbone
 from bench.planning.jobs import gflops, jobs
@@ -18,7 +20,6 @@ from bench.training.teacher import Teacher
 from bench.training.trajectories import CHUNK, Solved, key, obtain
 from methods.base import Trajectories
 from methods.operator import DSNO
-from methods.registry import ConfigError
 from methods.tools.solvers import Solver, solve
 from results.records.record import RunRecord
 from results.records.store import read_run

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from bench.config.registry import ConfigError
 from bench.truth import TARGETS, Gaussian, Mixture, Truth, map_pairs, target
-from methods.registry import ConfigError
 
 NAMES = sorted(TARGETS)
 EXACT, SOLVED = 1e-14, 1e-6

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from fake_results import sweep
 
-from bench import config
+from bench.config import compose as config
 from results import report
 from results.records.record import LEAGUES
 from results.records.store import StoreError

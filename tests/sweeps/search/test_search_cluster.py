@@ -8,7 +8,7 @@ import pytest
 from fake_detached import Processes
 from fake_search import contenders, run_id
 
-from bench import config
+from bench.config import compose as config
 from bench.planning.tune import tuned
 from sweeps import status
 from sweeps.engine.loop import reconcile

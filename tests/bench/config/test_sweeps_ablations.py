@@ -2,9 +2,9 @@
 
 import pytest
 
-from bench import config as composition
+from bench.config import compose as composition
+from bench.config.registry import ConfigError
 from bench.planning.jobs import jobs
-from methods.registry import ConfigError
 from sweeps.plan.jobs import Plan
 from sweeps.plan.spec import SpecError, one_at_a_time
 

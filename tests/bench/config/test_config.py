@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from bench import config
+from bench.config import compose as config
+from bench.config.registry import ConfigError
 from bench.planning import backends, experiment
 from bench.planning.jobs import jobs
-from methods.registry import ConfigError
 from sweeps.plan.jobs import Plan
 
 METHODS = config.names("method")

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench import config, run
+from bench import run
+from bench.config import compose as config
 from bench.model import load
 from bench.planning import backends
 from bench.planning.jobs import jobs

@@ -18,7 +18,7 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from methods.registry import ConfigError, nearest
+from bench.config.registry import ConfigError, nearest
 from sweeps.plan.spec import expand, one_at_a_time
 
 CONF = Path(__file__).parent / "conf"
