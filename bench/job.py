@@ -1,7 +1,7 @@
 """One experiment in one folder: load, train, evaluate, record. The same call continues an interrupted one.
 
-Where several processes share a training (`bench.training.dist`), each makes this call; rank 0 writes the folder and evaluates, and
-the others are done with the training.
+Where several processes share a training (bench/training/dist.py), each makes this call; rank 0 writes the folder and
+evaluates, and the others are done with the training.
 """
 
 import copy

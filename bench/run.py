@@ -34,8 +34,9 @@ from results.tables.tuned import write as write_trials
 from sweeps.display.progress import Display
 from sweeps.engine.loop import Outcome
 from sweeps.engine.seam import SweepError
+from sweeps.plan.describe import describe
 from sweeps.plan.jobs import Plan, PlanError
-from sweeps.plan.states import read_states
+from sweeps.plan.states import read_states, todo
 
 FILES = (*report.FILES, "published.md", "tuned.md", "trials.csv", "samples.png")
 
@@ -80,16 +81,16 @@ def _main(arguments: Sequence[str]) -> int:
             print(search.outlook(prices))
         states = read_states(out, plan.ids)
         timed = Plan(dataclasses.replace(job, cost=prices.seconds(job)) for job in plan)
-        print(timed.describe(states, 1.0, workers))
-        todo = plan.todo(states)
-        hours = sum(map(prices.gpu_hours, todo))
+        print(describe(timed, states, 1.0, workers))
+        left = todo(plan, states)
+        hours = sum(map(prices.gpu_hours, left))
         on = f"On GPUs that sustain {SUSTAINED['cuda'] / 1000:.0f} TFLOP/s: about" if prices.device == "cpu" else "About"
-        print(f"Cost: {prices.source(todo)}. {on} {hours:,.1f} GPU-hours.")
+        print(f"Cost: {prices.source(left)}. {on} {hours:,.1f} GPU-hours.")
         return 0
     if settings["backend"]["max_gpu_hours"] is not None:
         prices = Prices(out, device(request.experiments[0]))
         first = Plan(search.preview()) if search else plan
-        hours = sum(map(prices.gpu_hours, first.todo(read_states(out, first.ids))))
+        hours = sum(map(prices.gpu_hours, todo(first, read_states(out, first.ids))))
         _agree(hours + (search.further(prices) if search else 0.0), settings["backend"]["max_gpu_hours"])
     _check_writable(out)
     folder = out / "sweeps" / name

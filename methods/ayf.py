@@ -27,10 +27,11 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from methods.base import Batch, Context, Loss, Method, Models, Needs, Stage, conditioned, squared, start_from_teacher
+from methods.base import Batch, Context, Loss, Method, Models, Needs, Stage, start_from_teacher
 from methods.times import LogitNormal, strip
 from methods.tools.flow_map import Derivative, Velocity, derivative
-from methods.tools.interpolant import align
+from methods.tools.network import conditioned
+from methods.tools.shapes import align, squared
 from methods.tools.tangent import check, normalised, pull, warm_up
 
 Field = Callable[[Tensor, Tensor], Tensor]

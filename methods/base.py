@@ -15,10 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from methods.tools.interpolant import Interpolant, Linear
+from methods.tools.network import Mask, conditioned
 from methods.tools.solvers import Solver
 
 Models = Mapping[str, nn.Module]
-Mask = Callable[[str, tuple[int, ...]], Tensor]  # keyed dropout: uniforms in [0, 1) as a pure function of the name
 
 
 class Backbone(Protocol):
@@ -263,20 +263,3 @@ def _split(rows: range, share: float) -> tuple[Tensor, Tensor]:
 def start_from_teacher(models: Models, previous: Models) -> None:
     """A `Stage.prepare`: the student takes the teacher's weights."""
     models["net"].load_state_dict(previous["net"].state_dict())
-
-
-def conditioned(
-    net: nn.Module, condition: Tensor | None = None, dropout: Mask | None = None
-) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
-    """The network as a function (x, s, t) -> v_{s,t}(x) of what the mathematics varies."""
-
-    def v(x: Tensor, s: Tensor, t: Tensor) -> Tensor:
-        out: Tensor = net(x, s, t, condition=condition, dropout=dropout)
-        return out
-
-    return v
-
-
-def squared(r: Tensor) -> Tensor:
-    """|r|^2 per sample: the sum over all but the first dimension, as the papers write it. (B, ...) -> (B,)."""
-    return r.square().flatten(1).sum(1)

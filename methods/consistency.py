@@ -28,22 +28,12 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from methods.base import (
-    Batch,
-    Context,
-    Loss,
-    Mask,
-    Method,
-    Models,
-    Needs,
-    Stage,
-    conditioned,
-    squared,
-    start_from_teacher,
-)
+from methods.base import Batch, Context, Loss, Method, Models, Needs, Stage, start_from_teacher
 from methods.pairs import DoublingPairs, EasyPairs, GrowingPairs, KarrasPairs, Pairs
 from methods.times import karras_sigmas, to_data
 from methods.tools.flow_map import jump
+from methods.tools.network import Mask, conditioned
+from methods.tools.shapes import squared
 from methods.tools.solvers import Solver, step
 
 

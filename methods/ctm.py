@@ -30,10 +30,12 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from methods.base import Batch, Context, Loss, Mask, Method, Models, Needs, Stage, conditioned, squared, start_from_teacher
+from methods.base import Batch, Context, Loss, Method, Models, Needs, Stage, start_from_teacher
 from methods.flow_matching import velocity_loss
 from methods.times import karras_sigmas, normal_quantile, to_data
 from methods.tools.flow_map import Velocity, jump
+from methods.tools.network import Mask, conditioned
+from methods.tools.shapes import squared
 from methods.tools.solvers import Solver, step
 
 

@@ -22,12 +22,13 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from methods.base import Batch, Context, Loss, Method, Models, Needs, conditioned
+from methods.base import Batch, Context, Loss, Method, Models, Needs
 from methods.flow_matching import velocity_loss
 from methods.times import karras_sigmas, normal_quantile
 from methods.tools.flow_map import Velocity
-from methods.tools.interpolant import align
+from methods.tools.network import conditioned
 from methods.tools.preconditioning import Preconditioned, coefficients
+from methods.tools.shapes import align
 from methods.tools.solvers import Solver, step
 
 

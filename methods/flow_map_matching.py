@@ -22,9 +22,11 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from methods.base import Batch, Context, Loss, Method, Models, Needs, Stage, conditioned, squared, start_from_teacher
+from methods.base import Batch, Context, Loss, Method, Models, Needs, Stage, start_from_teacher
 from methods.times import ordered
 from methods.tools.flow_map import Velocity, eulerian, jump, lagrangian
+from methods.tools.network import conditioned
+from methods.tools.shapes import squared
 
 PAPER = "Boffi et al. 2024, arXiv 2406.07507"
 

@@ -21,8 +21,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from methods.base import Batch, Context, Loss, Method, Models, Needs, conditioned
+from methods.base import Batch, Context, Loss, Method, Models, Needs
 from methods.tools.flow_map import jump
+from methods.tools.network import conditioned
 
 
 class Kernel(Enum):

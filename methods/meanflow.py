@@ -17,10 +17,11 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from methods.base import Batch, Context, Loss, Method, Models, Needs, conditioned, squared
+from methods.base import Batch, Context, Loss, Method, Models, Needs
 from methods.times import LogitNormal, TimeLaw, ordered
 from methods.tools.flow_map import Derivative, derivative
-from methods.tools.interpolant import align
+from methods.tools.network import conditioned
+from methods.tools.shapes import align, squared
 
 
 @dataclass(frozen=True)

@@ -25,8 +25,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from methods.base import Backbone, Batch, Context, Loss, Mask, Method, Models, Needs, Stage, Trajectories, conditioned
-from methods.tools.interpolant import align
+from methods.base import Backbone, Batch, Context, Loss, Method, Models, Needs, Stage, Trajectories
+from methods.tools.network import Mask, conditioned
+from methods.tools.shapes import align
 from methods.tools.solvers import Solver
 
 

@@ -19,10 +19,11 @@ from typing import ClassVar
 import torch
 from torch import nn
 
-from methods.base import Backbone, Batch, Context, Loss, Method, Models, Needs, Stage, conditioned, squared
+from methods.base import Backbone, Batch, Context, Loss, Method, Models, Needs, Stage
 from methods.times import strip
 from methods.tools.flow_map import Velocity
-from methods.tools.interpolant import align
+from methods.tools.network import conditioned
+from methods.tools.shapes import align, squared
 
 
 @dataclass(frozen=True)

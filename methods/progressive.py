@@ -22,9 +22,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from methods.base import Backbone, Batch, Context, Loss, Method, Models, Needs, Stage, conditioned, squared
+from methods.base import Backbone, Batch, Context, Loss, Method, Models, Needs, Stage
 from methods.tools.flow_map import jump
-from methods.tools.interpolant import align
+from methods.tools.network import conditioned
+from methods.tools.shapes import align, squared
 
 
 class Weighting(Enum):

@@ -22,11 +22,12 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from methods.base import Backbone, Batch, Context, Loss, Method, Models, Needs, Stage, conditioned, squared
+from methods.base import Backbone, Batch, Context, Loss, Method, Models, Needs, Stage
 from methods.flow_matching import velocity_loss
 from methods.times import ordered
 from methods.tools.flow_map import Derivative, Velocity, derivative, eulerian, lagrangian
-from methods.tools.interpolant import align
+from methods.tools.network import conditioned
+from methods.tools.shapes import align, squared
 
 
 class StopGradient(Enum):

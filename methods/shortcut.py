@@ -16,8 +16,9 @@ from typing import ClassVar
 
 import torch
 
-from methods.base import Batch, Context, Loss, Method, Models, Needs, conditioned, squared
-from methods.tools.interpolant import align
+from methods.base import Batch, Context, Loss, Method, Models, Needs
+from methods.tools.network import conditioned
+from methods.tools.shapes import align, squared
 
 
 @dataclass(frozen=True)

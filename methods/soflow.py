@@ -28,9 +28,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from methods.base import Batch, Context, Loss, Method, Models, Needs, conditioned
+from methods.base import Batch, Context, Loss, Method, Models, Needs
 from methods.times import LogitNormal, TimeLaw
-from methods.tools.interpolant import align
+from methods.tools.network import conditioned
+from methods.tools.shapes import align
 
 
 @dataclass(frozen=True)

@@ -25,11 +25,12 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from methods.base import Backbone, Context, Mask, Models, Needs, Stage, conditioned
+from methods.base import Backbone, Context, Models, Needs, Stage
 from methods.consistency import ECT
 from methods.pairs import EasyPairs
 from methods.tools.flow_map import jump
-from methods.tools.interpolant import align
+from methods.tools.network import Mask, conditioned
+from methods.tools.shapes import align
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ records.jsonl.gz that a sweep leaves and that holds the records of all its runs.
 from __future__ import annotations
 
 import argparse
-import difflib
 import gc
 import math
 import sys
@@ -22,11 +21,13 @@ from results.pictures import gallery, pareto, plots
 from results.records import archive
 from results.records.budget import At, own_compute, teacher_compute
 from results.records.labels import relabelled
-from results.records.record import RecordError
+from results.records.names import near
+from results.records.record import RecordError, Runs
 from results.records.store import EVALS_FILE, RUN_FILE, StoreError, StoreWarning, load_runs, read_json, write_text
 from results.statistics import paired
-from results.statistics.scores import ProtocolError, Runs
+from results.statistics.scores import ProtocolError
 from results.tables import beside, table
+from results.tables.against import markdown as paired_markdown
 from results.tables.render import plain
 from results.webpage import page
 
@@ -73,7 +74,7 @@ def write(
     if against is not None:
         compared = paired.paired(runs, against, protocols, at)
         write_text(out / "paired.csv", compared.to_csv(index=False, na_rep="NaN", lineterminator="\n"))
-        write_text(out / "paired.md", paired.markdown(compared))
+        write_text(out / "paired.md", paired_markdown(compared))
     if published is not None:
         beside.write(out, frame, published)
     try:
@@ -201,8 +202,8 @@ def _leading(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
     """The frame with the rows of `metric` first; an unknown name is an error that gives the nearest one."""
     known = list(dict.fromkeys(frame["metric"]))
     if metric not in known:
-        near = difflib.get_close_matches(metric, known, 1, 0) or ["none"]
-        raise ValueError(f"no run has metric {metric!r}; nearest: {near[0]!r}, all: {', '.join(known) or 'none'}")
+        close = near(metric, known, 1, 0) or ["none"]
+        raise ValueError(f"no run has metric {metric!r}; nearest: {close[0]!r}, all: {', '.join(known) or 'none'}")
     first = frame["metric"] == metric
     return pd.concat([frame[first], frame[~first]], ignore_index=True)
 

@@ -21,7 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 from bench.config.registry import ConfigError, nearest
 from sweeps.plan.spec import expand, one_at_a_time
 
-CONF = Path(__file__).parent / "conf"
+CONF = Path(__file__).parents[1] / "conf"
 GROUPS = ("data", "backbone", "method", "sweep", "backend")
 SWEEP = ("name", "axes", "also", "only", "one_at_a_time", "knobs", "note", "published", "search")
 Config = dict[str, Any]

@@ -5,7 +5,6 @@ that is a mapping with a `target` of its own becomes that object; an enum's valu
 """
 
 import dataclasses
-import difflib
 import importlib
 import typing
 from collections.abc import Iterable, Mapping
@@ -14,6 +13,7 @@ from typing import Any
 
 from methods.base import Method
 from methods.tools.interpolant import Interpolant, Linear, Trigonometric
+from results.records.names import near
 
 INTERPOLANTS: dict[str, type[Interpolant]] = {"linear": Linear, "trigonometric": Trigonometric}
 
@@ -25,7 +25,7 @@ class ConfigError(ValueError):
 def nearest(key: str, value: object, valid: Iterable[object]) -> ConfigError:
     """The error for `value` at `key` when only `valid` names are allowed."""
     names = sorted(str(v) for v in valid)
-    close = difflib.get_close_matches(str(value), names, n=3, cutoff=0.4)
+    close = near(value, names, 3, 0.4)
     hint = f"; nearest: {', '.join(close)}" if close else ""
     return ConfigError(f"{key}={value} is not valid{hint}. Valid: {', '.join(names)}")
 

@@ -1,10 +1,10 @@
 """Paths that users give: one clear error with the nearest existing names, and content hashes without decoding."""
 
-import difflib
 import hashlib
 from pathlib import Path
 
 from bench.config.registry import ConfigError
+from results.records.names import near
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 
@@ -18,7 +18,7 @@ def existing(key: str, path: str | Path) -> Path:
     while not parent.exists():
         parent = parent.parent
     entries = [p.name for p in parent.iterdir()] if parent.is_dir() else []
-    close = difflib.get_close_matches(path.name, entries, n=3, cutoff=0.3) or sorted(entries)[:5]
+    close = near(path.name, entries, 3, 0.3) or sorted(entries)[:5]
     hint = f"; {parent} has {', '.join(close)}" if close else ""
     raise ConfigError(f"{key}={path} does not exist{hint}")
 

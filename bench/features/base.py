@@ -1,7 +1,7 @@
 """Feature networks behind one call: 8-bit images in, one row of features per image out.
 
-"inception" is the network of FID (its weights come from outside, see bench.features.inception_weights); the packaged classifiers
-"digits8" and "cifar32" are small feature sets whose distance is never to be called FID.
+"inception" is the network of FID (its weights come from outside, see inception_weights.py); the packaged
+classifiers "digits8" and "cifar32" are small feature sets whose distance is never to be called FID.
 """
 
 from collections.abc import Callable, Iterator

@@ -1,7 +1,7 @@
 """Small classifiers that ship with the package, as feature sets for a Fréchet distance. Never to be called FID.
 
-Each file under bench/features/weights.py/ was written by `python -m bench.features.train_features`; its hash is part of every protocol, and
-is checked against bench/features/weights.py/SHA256 (lines as of sha256sum), so that a damaged file never scores anything.
+Each file under weights/ was written by `python -m bench.features.train_features`; its hash is part of every protocol,
+and is checked against weights/SHA256 (lines as of sha256sum), so that a damaged file never scores anything.
 """
 
 import hashlib

@@ -1,8 +1,8 @@
-"""`python -m bench.features.train_features digits8` or `... cifar32 --data FILE.npz`: make a feature set of bench/features/weights.py/.
+"""`python -m bench.features.train_features digits8` or `... cifar32 --data FILE.npz`: make a set of the folder weights/.
 
 Only training images are used, so that held-out data stay held out for the distance too. FILE.npz holds uint8 arrays
 train (N,3,32,32), train_labels, test, test_labels. The result depends on the PyTorch build to rounding, which is why
-the weights ship and their hash is part of the protocol; it is recorded in bench/features/weights.py/SHA256.
+the weights ship and their hash is part of the protocol; it is recorded in weights/SHA256.
 """
 
 import argparse

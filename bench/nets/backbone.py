@@ -1,6 +1,5 @@
 """The factory that hands every method of a comparison the same networks."""
 
-import difflib
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from bench.nets.plain import PlainMLP
 from bench.nets.temporal import Mixing
 from bench.nets.unet import UNet
 from bench.nets.weight import Weight
+from results.records.names import near
 
 NETS: dict[str, type[nn.Module]] = {"mlp": MLP, "mlp_plain": PlainMLP, "unet": UNet}
 
@@ -92,8 +92,8 @@ def _defaults(net: type[nn.Module]) -> dict[str, Any]:
 def _known(what: str, value: str, known: Mapping[str, Any]) -> str:
     if value in known:
         return value
-    near = difflib.get_close_matches(value, known, n=1, cutoff=0.0)
-    raise BackboneError(f"{what} {value!r} is unknown; the nearest is {near[0]!r} (known: {', '.join(known)})")
+    close = near(value, known, 1, 0)
+    raise BackboneError(f"{what} {value!r} is unknown; the nearest is {close[0]!r} (known: {', '.join(known)})")
 
 
 def _check(key: str, value: Any, default: Any) -> None:

@@ -1,8 +1,9 @@
 """Tuned comparisons: what `sweep.search` asks for, as a search over settings and as the runs that its winners become.
 
 A trial is the method's run with a changed setting, a training seed of its own and a part of the training data held back; it
-is scored on the proxy alone (`bench.scoring.proxy`). The best setting of each method is then run on all data with the seeds of the
-sweep, under the reported protocol, like the runs of any other sweep. Teachers are not tuned: they follow the common recipe.
+is scored on the proxy alone (bench/scoring/proxy.py). The best setting of each method is then run on all data with the
+seeds of the sweep, under the reported protocol, like the runs of any other sweep. Teachers are not tuned: they follow the
+common recipe.
 """
 
 import copy

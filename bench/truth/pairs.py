@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from bench.truth.base import Truth
-from methods.tools.interpolant import align
+from methods.tools.shapes import align
 
 VERSION = 1
 

@@ -16,7 +16,7 @@ from enum import Enum
 import torch
 from torch import Tensor
 
-from methods.tools.interpolant import align
+from methods.tools.shapes import align
 
 Velocity = Callable[[Tensor, Tensor, Tensor], Tensor]  # (x, s, t) -> v_{s,t}(x)
 

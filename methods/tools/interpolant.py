@@ -15,10 +15,7 @@ from math import pi
 import torch
 from torch import Tensor
 
-
-def align(t: Tensor, x: Tensor) -> Tensor:
-    """Reshape times (B,) to broadcast against `x` (B, ...)."""
-    return t.reshape(t.shape + (1,) * (x.ndim - t.ndim))
+from methods.tools.shapes import align
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,9 @@ Reference: Karras, Aittala, Aila & Laine (arXiv 2206.00364), Section 5 and Table
 import torch
 from torch import Tensor, nn
 
-from methods.base import Mask
-from methods.tools.interpolant import Interpolant, align
+from methods.tools.interpolant import Interpolant
+from methods.tools.network import Mask
+from methods.tools.shapes import align
 
 
 class Preconditioned(nn.Module):

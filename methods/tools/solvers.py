@@ -10,7 +10,7 @@ from enum import Enum
 import torch
 from torch import Tensor
 
-from methods.tools.interpolant import align
+from methods.tools.shapes import align
 
 Field = Callable[[Tensor, Tensor], Tensor]
 

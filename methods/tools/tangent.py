@@ -14,8 +14,7 @@ Section 4; Sabour et al., "Align Your Flow" (arXiv 2506.14603), Section 3.4.
 import torch
 from torch import Tensor
 
-from methods.base import squared
-from methods.tools.interpolant import align
+from methods.tools.shapes import align, squared
 
 
 def warm_up(progress: float, share: float, end: float = 1.0) -> float:

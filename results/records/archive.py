@@ -14,9 +14,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from results.records.record import EvalRow, RecordError, RunRecord
+from results.records.record import EvalRow, RecordError, RunRecord, Runs
 from results.records.store import StoreError, StoreWarning, write_bytes
-from results.statistics.scores import Runs
 
 FILE = "records.jsonl.gz"
 

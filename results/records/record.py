@@ -6,10 +6,11 @@ value is a result and must survive the round trip.
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, ClassVar, Self, get_args, get_origin, get_type_hints
+
+from results.records.names import near
 
 SCHEMA = 1
 KINDS = ("method", "reference")
@@ -54,8 +55,8 @@ class _Record:
         hints = _hints(cls)
         for name in data:
             if name not in hints:
-                near = difflib.get_close_matches(str(name), hints, 1)
-                hint = f"; meant {near[0]!r}?" if near else ""
+                close = near(name, hints)
+                hint = f"; meant {close[0]!r}?" if close else ""
                 raise RecordError(f"{source}: {cls.__name__} has no field {name!r}{hint}")
         values = {}
         for f in fields(cls):  # type: ignore[arg-type]
@@ -188,3 +189,6 @@ def _checked(value: Any, hint: Any, where: str) -> Any:
         names = " or ".join(kind.__name__ for kind in kinds)
         raise RecordError(f"{where} is {value!r}, expected {names}")
     return value
+
+
+Runs = Sequence[tuple[RunRecord, list[EvalRow]]]

@@ -24,7 +24,7 @@ COLUMNS = (
 def bill(paying: Sequence[RunRecord], done: Sequence[Score], shared: Mapping[str, int]) -> dict[str, Any]:
     """The cost columns: COLUMNS and the older ones. `shared`: teacher -> runs of the table that learn from it.
 
-    Compute is in forward evaluations of a row (results/records/budget.py), memory in bytes; `total_compute` bills the whole teacher.
+    Compute is in forward evaluations of a row (records/budget.py), memory in bytes; `total_compute` bills the whole teacher.
     """
     part = {score.run_id: score.part for score in done}
     if all(value == 1.0 for value in part.values()):

@@ -1,4 +1,4 @@
-"""Means, intervals, noise in two parts, ranks with ties, and the smallest difference that could have been seen.
+"""Means, intervals, noise in two parts, and the smallest difference that could have been seen.
 
 Value j of training seed i is  y_ij = mu + a_i + e_ij,  a: the luck of a training, e: the luck of a draw of samples
 (evaluation seed). The interval of mu is Student's over the means of the training seeds,
@@ -16,14 +16,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-import numpy as np
-from numpy.typing import NDArray
-from scipy.special import nctdtrinc, stdtr, stdtrit
+from scipy.special import nctdtrinc, stdtrit
 
 LEVEL = 0.95
 POWER = 0.8
 FEWEST = 3  # with two seeds the t interval is 12.7 standard errors wide: no information, so none is shown
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -111,48 +108,6 @@ def components(groups: Sequence[Sequence[float]]) -> tuple[float, float]:
     between = math.fsum(len(group) * (mean(group) - grand) ** 2 for group in groups) / (seeds - 1)
     size = (total - sum(len(group) ** 2 for group in groups) / total) / (seeds - 1)
     return math.sqrt(max(0.0, (between - within) / size)), math.sqrt(within)
-
-
-def ranks(entries: Sequence[Interval], better: str = "lower") -> list[tuple[int, int] | None]:
-    """For each entry the range of ranks that the data allow, (1, 3) for example; None where nothing can be said.
-
-    A method's range begins after those that are significantly better and ends before those that are significantly worse:
-    Welch's t test, one-sided at 2.5 % / (k - 1) for k methods. Then, for any k,
-
-    * a method's true rank lies outside its range in at most 5 % of tables;
-    * two methods of equal truth are ranked apart (their ranges share no rank) in at most 5 %;
-    * a truly best method is not among the best (range from 1) in at most 2.5 %.
-
-    Each holds for one method or one pair, not for the whole table at once. Entries without an interval over training seeds
-    have no range: their spread is unknown. `better` is "lower" or "higher".
-    """
-    known = [i for i, entry in enumerate(entries) if entry.kind == "training"]
-    found: list[tuple[int, int] | None] = [None] * len(entries)
-    if known:
-        sign = -1.0 if better == "higher" else 1.0
-        value = sign * np.array([entries[i].value for i in known])
-        beats = _beats(value, np.array([entries[i].error for i in known]), np.array([entries[i].seeds for i in known]))
-        low, high = 1 + beats.sum(0), len(known) - beats.sum(1)
-        for place, i in enumerate(known):
-            found[i] = (int(low[place]), int(high[place]))
-    return found
-
-
-def _beats(value: Floats, error: Floats, seeds: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """beats[i, j]: i is significantly lower than j."""
-    count = len(value)
-    level = (1 - LEVEL) / 2 / max(1, count - 1)
-    share, freedom = error**2, seeds - 1.0
-    spread = share[:, None] + share
-    difference = value - value[:, None]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        t = np.where(difference > 0, difference / np.sqrt(spread), 0.0)
-        freedom = spread**2 / ((share**2 / freedom)[:, None] + share**2 / freedom)
-    freedom = np.where(np.isfinite(freedom), freedom, float(np.min(seeds)) - 1)  # two spreads of zero
-    beats = t >= stdtrit(float(np.min(seeds)) - 1, 1 - level)  # significant even with the fewest degrees of freedom
-    unclear = ~beats & (t > stdtrit(2.0 * float(np.max(seeds)) - 2, 1 - level))
-    beats[unclear] = stdtr(freedom[unclear], -t[unclear]) <= level
-    return beats
 
 
 def _squares(values: Sequence[float]) -> float:

@@ -1,6 +1,6 @@
 """Which runs, checkpoints and evaluation seeds stand behind each number of a leaderboard.
 
-One pass over the rows, by the rules of results/statistics/scores.py: of each run the last checkpoint (within a budget, if there is
+One pass over the rows, by the rules of scores.py: of each run the last checkpoint (within a budget, if there is
 one), of a repeated row the later one. A table cell is found again by its label, metric, step count, sampler and EMA, never
 by its place in the table.
 """
@@ -15,8 +15,8 @@ from functools import cached_property
 from typing import Any
 
 from results.records.labels import distinct_labels
+from results.records.record import Runs
 from results.statistics.intervals import mean
-from results.statistics.scores import Runs
 
 Key = tuple[str, str, int, str, str]  # label, metric, steps, sampler, ema
 

@@ -7,7 +7,6 @@ lines of their own. The exceptions are two numbers that other papers quote, kept
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections import defaultdict
 from collections.abc import Collection, Sequence
@@ -16,10 +15,10 @@ from typing import NamedTuple
 from results.records.budget import At
 from results.records.labels import distinct_labels
 from results.records.metric import metric_info
-from results.records.record import EvalRow, RunRecord
+from results.records.names import near
+from results.records.record import EvalRow, RunRecord, Runs
 from results.statistics.intervals import mean
 
-Runs = Sequence[tuple[RunRecord, list[EvalRow]]]
 Variant = tuple[str, str, str]  # sampler, ema, grid
 
 
@@ -105,8 +104,8 @@ def check_protocols(rows: Sequence[EvalRow], protocols: Collection[str] | None =
     known = set().union(*present.values())
     for wanted in protocols or ():
         if wanted not in known and known:
-            near = difflib.get_close_matches(wanted, known, 1, 0) or ["none"]
-            raise ProtocolError(f"no evaluation row has protocol {wanted!r}; nearest: {near[0]!r}")
+            close = near(wanted, known, 1, 0) or ["none"]
+            raise ProtocolError(f"no evaluation row has protocol {wanted!r}; nearest: {close[0]!r}")
     for metric, ids in present.items():
         kept = sorted(ids if protocols is None else ids & set(protocols))
         if len(kept) > 1:

@@ -11,7 +11,6 @@ count, so a published number has its excess only where the counts are equal.
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,10 +19,11 @@ from typing import Any
 import pandas as pd
 
 from results.records.metric import metric_info
+from results.records.names import near
 from results.records.store import StoreError, write_text
 from results.tables.numbers import count, number, steps_title
 
-FOLDER = Path(__file__).parent / "published"
+FOLDER = Path(__file__).parents[1] / "published"
 LIST = "Every published number"
 NEAR = 1.1  # budgets and networks within this factor count as equal
 Row = Mapping[Any, Any]
@@ -33,8 +33,8 @@ def load(name: str) -> pd.DataFrame:
     """The published table `name`. Raises StoreError naming the nearest one that exists."""
     path = FOLDER / f"{name}.csv"
     if not path.exists():
-        near = difflib.get_close_matches(name, [p.stem for p in FOLDER.glob("*.csv")], 1, 0) or ["none"]
-        raise StoreError(f"sweep.published: there is no table {name!r} in results/published; nearest: {near[0]!r}")
+        close = near(name, [p.stem for p in FOLDER.glob("*.csv")], 1, 0) or ["none"]
+        raise StoreError(f"sweep.published: there is no table {name!r} in results/published; nearest: {close[0]!r}")
     texts = ("label", "name", "dataset", "metric", "league", "protocol", "source", "status")
     return pd.read_csv(path, dtype=dict.fromkeys(texts, str)).fillna(dict.fromkeys(texts, ""))
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from results.records.store import write_text
 from results.tables.beside import LIST
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"(<!-- (\w+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 
 

@@ -18,11 +18,12 @@ import pandas as pd
 from results.records.budget import At, sharers
 from results.records.labels import distinct_labels
 from results.records.metric import metric_info
-from results.records.record import RunRecord
+from results.records.record import RunRecord, Runs
 from results.records.store import write_text
 from results.statistics import bill
-from results.statistics.intervals import Interval, estimate, mean, ranks
-from results.statistics.scores import Runs, Score, primary_metric, scores
+from results.statistics.intervals import Interval, estimate, mean
+from results.statistics.ranks import ranks
+from results.statistics.scores import Score, primary_metric, scores
 from results.tables.latex import latex
 from results.tables.render import markdown
 from results.tables.wide import tables

@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from results.diff import flat
+from results.records.compare import flat
 from results.records.record import RunRecord
 
 _text = json.JSONEncoder(sort_keys=True, default=str).encode

@@ -14,9 +14,8 @@ from typing import Any
 import pandas as pd
 
 from results.records.metric import metric_info
-from results.records.record import RunRecord
+from results.records.record import RunRecord, Runs
 from results.statistics.provenance import Source, Trace, trace
-from results.statistics.scores import Runs
 from results.tables import wide
 from results.webpage.page_configs import Configs
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import sys
 import time
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
+from results.records.names import near
 from results.records.store import StoreError, read_json, write_json
 from sweeps.plan.describe import count
 
@@ -24,8 +24,8 @@ def find_sweep(name: str, out: Path) -> Path:
         if (folder / "attempts.jsonl").exists() or (folder / "plan.json").exists():
             return folder
     known = sorted(path.parent.name for path in (out / "sweeps").glob("*/attempts.jsonl"))
-    near = difflib.get_close_matches(name, known, n=3) or known[:5]
-    raise RequestError(f"no sweep {name!r} in {out}/sweeps" + (f"; there are: {', '.join(near)}" if near else "")
+    close = near(name, known, 3) or known[:5]
+    raise RequestError(f"no sweep {name!r} in {out}/sweeps" + (f"; there are: {', '.join(close)}" if close else "")
                        + "; --out names another output folder")
 
 
@@ -34,8 +34,8 @@ def request(folder: Path, verb: str, runs: Sequence[str]) -> Path:
     known = planned(folder)
     for run in runs:
         if known and run not in known:
-            near = difflib.get_close_matches(run, known, n=3)
-            hint = f"; did you mean {' or '.join(near)}?" if near else ""
+            close = near(run, known, 3)
+            hint = f"; did you mean {' or '.join(close)}?" if close else ""
             raise RequestError(f"sweep {folder.name} has no run {run!r}{hint}")
     path = folder / "requests" / f"{time.time_ns()}-{verb}-{uuid.uuid4().hex[:6]}.json"
     write_json(path, {"verb": verb, "runs": list(runs)})

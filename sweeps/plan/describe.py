@@ -5,33 +5,30 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
-from sweeps.plan.states import FINAL, at_start, decide
-
-if TYPE_CHECKING:
-    from sweeps.plan.jobs import Job, Plan
+from sweeps.plan.jobs import Job, Plan
+from sweeps.plan.states import FINAL, at_start, decide, todo
 
 PARENTS_SHOWN = 2
 
 
-def describe(plan: Plan, states: Mapping[str, str], seconds: float | None, workers: int) -> str:
+def describe(plan: Plan, states: Mapping[str, str], seconds: float | None = None, workers: int = 1) -> str:
     """One row per job, then the totals, the longest chain and the expected wall time.
 
     `states` are those of the run folders (see `read_states`). `seconds` is the time of one unit of cost on one worker;
     None if nothing is known: costs are then in units, and no time is promised.
     """
     workers = max(1, workers)
-    todo = plan.todo(states)
+    left = todo(plan, states)
     skipped = decide(plan, at_start(states)).skipped
     shown = {job.id: "skipped" if job.id in skipped else _state(states.get(job.id)) for job in plan}
     rows = [("run", "label", "seed", "waits for", "state", "cost")]
     rows += [(job.id, job.label, str(job.config.get("seed", "-")), _parents(job), shown[job.id],
               amount(job.cost, seconds)) for job in plan]
     counts = Counter(word.split(" (")[0] for word in shown.values())
-    chain = plan.longest_chain(states)
-    total = sum(job.cost for job in todo)
-    wall = makespan(todo, plan.tail, workers)
+    chain = longest_chain(plan, left)
+    total = sum(job.cost for job in left)
+    wall = makespan(left, plan.tail, workers)
     return "\n".join([
         *aligned(rows), "",
         f"{count(len(plan), 'run')}: " + ", ".join(f"{n} {word}" for word, n in counts.items()),
@@ -41,6 +38,24 @@ def describe(plan: Plan, states: Mapping[str, str], seconds: float | None, worke
         + (f" ({' -> '.join(job.id for job in chain)})" if chain else ""),
         f"{count(workers, 'worker')}, estimated wall time: {amount(wall, seconds)}",
     ])
+
+
+def longest_chain(plan: Plan, among: Sequence[Job]) -> list[Job]:
+    """The most costly chain of jobs, first to last, among some jobs of the plan in its order.
+
+    No number of workers finishes sooner than this chain.
+    """
+    until: dict[str, float] = {}
+    before: dict[str, str | None] = {}
+    for job in among:
+        before[job.id] = max((p for p in job.parents if p in until), key=lambda p: until[p], default=None)
+        until[job.id] = job.cost + until.get(before[job.id] or "", 0.0)
+    chain: list[Job] = []
+    at = max(until, key=lambda id: until[id], default=None)
+    while at is not None:
+        chain.append(plan[at])
+        at = before[at]
+    return chain[::-1]
 
 
 def makespan(jobs: Sequence[Job], tail: Mapping[str, float], workers: int) -> float:

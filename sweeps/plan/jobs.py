@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from sweeps.plan.describe import describe
-from sweeps.plan.states import at_start, decide
+from results.records.names import near
 
 
 class PlanError(ValueError):
@@ -77,35 +75,6 @@ class Plan:
                 behind[parent] = max(behind[parent], tail[job.id])
         return tail
 
-    def todo(self, states: Mapping[str, str]) -> list[Job]:
-        """The jobs that an invocation would start, given the states of the run folders: neither final nor behind a
-        diverged parent."""
-        decision = decide(self, at_start(states))
-        left = {*decision.ready, *decision.blocked}
-        return [job for job in self.jobs if job.id in left]
-
-    def longest_chain(self, states: Mapping[str, str] | None = None) -> list[Job]:
-        """The most costly chain of jobs, first to last; with states, among the jobs still to do.
-
-        No number of workers finishes sooner than this chain.
-        """
-        jobs = self.jobs if states is None else self.todo(states)
-        until: dict[str, float] = {}
-        before: dict[str, str | None] = {}
-        for job in jobs:
-            before[job.id] = max((p for p in job.parents if p in until), key=lambda p: until[p], default=None)
-            until[job.id] = job.cost + until.get(before[job.id] or "", 0.0)
-        chain: list[Job] = []
-        at = max(until, key=lambda id: until[id], default=None)
-        while at is not None:
-            chain.append(self[at])
-            at = before[at]
-        return chain[::-1]
-
-    def describe(self, states: Mapping[str, str], seconds: float | None = None, workers: int = 1) -> str:
-        """The plan as text. `seconds` is the time of one unit of cost on one worker; None if it is not known."""
-        return describe(self, states, seconds, workers)
-
 
 def _checked(job: Job) -> Job:
     if not job.id or job.id in (".", "..") or "/" in job.id or "\0" in job.id:
@@ -126,8 +95,8 @@ def _check_parents(jobs: Mapping[str, Job]) -> None:
     for job in jobs.values():
         for parent in job.parents:
             if parent not in jobs:
-                near = difflib.get_close_matches(parent, jobs, n=1)
-                hint = f"; did you mean {near[0]}?" if near else ""
+                close = near(parent, jobs)
+                hint = f"; did you mean {close[0]}?" if close else ""
                 raise PlanError(f"job {job.id} ({job.label}) waits for {parent}, which is not in the plan{hint}")
 
 

@@ -8,10 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from sweeps.plan.jobs import Plan
+from sweeps.plan.jobs import Job, Plan
 
 
 class State(StrEnum):
@@ -77,6 +75,14 @@ def decide(plan: Plan, states: Mapping[str, str]) -> Decision:
             blocked.append(job.id)
     ready.sort(key=lambda id: -plan.tail[id])
     return Decision(tuple(ready), tuple(blocked), skipped)
+
+
+def todo(plan: Plan, states: Mapping[str, str]) -> list[Job]:
+    """The jobs that an invocation would start, given the states of the run folders: neither final nor behind a diverged
+    parent."""
+    decision = decide(plan, at_start(states))
+    left = {*decision.ready, *decision.blocked}
+    return [job for job in plan.jobs if job.id in left]
 
 
 def read_status(folder: Path) -> State | None:

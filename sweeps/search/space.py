@@ -6,12 +6,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
+from results.records.names import near
 from sweeps.plan.spec import SpecError
 
 Space = Mapping[str, BaseDistribution]
@@ -37,8 +37,8 @@ def _distribution(value: Any, where: str) -> BaseDistribution:
         raise SpecError(f"{where}={value!r} must be {{low: 1e-4, high: 1e-2, log: true}} or {{choices: [1, 2]}}")
     for key in value:
         if key not in (*RANGE, "choices"):
-            near = difflib.get_close_matches(str(key), (*RANGE, "choices"), 1, 0)
-            raise SpecError(f"{where}.{key} means nothing here; did you mean {near[0]}? Valid: choices, or {', '.join(RANGE)}")
+            close = near(key, (*RANGE, "choices"), 1, 0)
+            raise SpecError(f"{where}.{key} means nothing here; did you mean {close[0]}? Valid: choices, or {', '.join(RANGE)}")
     try:
         if "choices" in value:
             return CategoricalDistribution(_choices(value, where))

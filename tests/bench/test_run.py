@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from omegaconf import OmegaConf
+from places import ROOT
 
 from bench import run
 from bench.config import compose as config
 from bench.model import load
 from sweeps.engine.loop import Outcome
 
-ROOT = Path(__file__).parent.parent
 SMALL = ["budget.images=2560", "backbone.width=32", "backbone.depth=1", "evaluation.seeds=[0]", "evaluation.steps=[1,4]",
          "evaluation.count=64", "backend.workers=0"]
 FILES = ("leaderboard.csv", "leaderboard.md", "metric_vs_steps.png", "samples.png")

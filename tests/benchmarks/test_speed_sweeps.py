@@ -12,6 +12,7 @@ from sweeps.engine.control import Controller
 from sweeps.engine.files import Disk
 from sweeps.engine.rules import Rules
 from sweeps.engine.seam import Detached, Seen, Where
+from sweeps.plan.describe import describe
 from sweeps.plan.jobs import Job, Plan
 
 RUNS = 10_000
@@ -29,7 +30,7 @@ def test_planning_ten_thousand_runs(benchmark, capsys):
     def planned(seeds):
         request = composition.request(["sweep=digits_quickstart", f"seed=range(0,{seeds})" if seeds > 1 else "seed=0"])
         plan = Plan(jobs(request.experiments))
-        plan.describe({}, 1.0, 8)
+        describe(plan, {}, 1.0, 8)
         return plan
 
     begin = time.perf_counter()

@@ -26,14 +26,15 @@ from bench.nets import Backbone
 from bench.scoring.sample import Sampler
 from bench.training.train import Recipe, Trainer
 from bench.truth import Gaussian, Truth, target
-from methods.base import Method, squared, start_from_teacher
+from methods.base import Method, start_from_teacher
 from methods.consistency import CD
 from methods.edm import EDM, LogNormal
 from methods.flow_map_matching import LMD
 from methods.pfmm import PFMM
 from methods.progressive import Progressive
-from methods.tools.interpolant import Interpolant, Linear, Trigonometric, align, convert_point, convert_velocity
+from methods.tools.interpolant import Interpolant, Linear, Trigonometric, convert_point, convert_velocity
 from methods.tools.preconditioning import Preconditioned, coefficients
+from methods.tools.shapes import align, squared
 from methods.tools.solvers import Solver
 
 PATHS = [Linear(), Trigonometric(), Linear(0.5), Trigonometric(0.5)]

@@ -17,7 +17,7 @@ from oracle import Oracle, context, data, features, one_loss
 from torch import Tensor
 
 from bench.truth import target
-from methods.base import Context, Method, squared
+from methods.base import Context, Method
 from methods.consistency import CD, ECT, Distance
 from methods.flow_map_matching import EMD, FMM, LMD
 from methods.flow_matching import FlowMatching
@@ -29,6 +29,7 @@ from methods.progressive import Progressive
 from methods.self_distillation import ESD, LSD, PSD, StopGradient
 from methods.shortcut import Shortcut
 from methods.times import Uniform
+from methods.tools.shapes import squared
 
 N, THETA = 512, 0.2
 TRUTH = target("gaussian")

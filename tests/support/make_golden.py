@@ -1,4 +1,4 @@
-"""`FEWSTEP_CIFAR_FOLDER=... python tests/support/make_golden.py [KEPT.npz]`: write tests/golden/features.npz (20 minutes on a core).
+"""`FEWSTEP_CIFAR_FOLDER=... python tests/support/make_golden.py [KEPT.npz]` writes tests/golden/features.npz (20 core-minutes).
 
 For each protocol, by its reference implementation (tests/support/references.py says which, and what was converted for it): the
 features of the first 64 CIFAR-10 test images and the Fréchet distance of the first 300 against the first 600 training images,
@@ -20,9 +20,10 @@ import cifar
 import numpy as np
 import references
 import torch
+from places import TESTS
 from torch import Tensor
 
-PATH = Path(__file__).parent / "golden" / "features.npz"
+PATH = TESTS / "golden" / "features.npz"
 KEPT, TEST, TRAIN = 64, 300, 600
 
 

@@ -1,4 +1,4 @@
-"""`python tests/support/methods_table.py`: what every method is, needs and costs, read off the code into results/reference/methods.md.
+"""`python tests/support/methods_table.py`: what every method is, needs and costs, from code into reference/methods.md.
 
 Network evaluations are counted while the losses and the jump run; the tests are those that catch the method's deliberate
 faults (tests/fault_tables), beside test_method_contract.py, which runs over all of them. A test compares the page with
@@ -7,17 +7,17 @@ the code, and the README shows it.
 
 import sys
 from contextlib import ExitStack
-from pathlib import Path
 
 import torch
 from fault_tables import FAULTS
 from oracle import context, data, teacher_of
+from places import ROOT
 from test_method_contract import METHODS, TRUTH, batch_of, built, made
 
 from bench.nets import counting
 from methods.base import Method
 
-PAGE = Path(__file__).parent.parent / "results" / "reference" / "methods.md"
+PAGE = ROOT / "results" / "reference" / "methods.md"
 B, STEPS = 16, 64  # a step's counts may be random (CTM's substeps): their mean over this many
 TRUTHS = {"A": "zero at every sample", "B": "zero up to a solver's or grid's error", "C": "zero gradient in expectation"}
 HEAD = ("method", "paper", "needs", "a training step: calls (rows per sample)", "a jump", "at the exact map",

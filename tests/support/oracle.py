@@ -17,8 +17,9 @@ from torch import Tensor, nn
 
 from bench.training.rng import StepDraws, generator
 from bench.truth import Gaussian, Truth
-from methods.base import Batch, Context, Loss, Method, Models, Stage, squared
-from methods.tools.interpolant import Interpolant, Linear, Trigonometric, align
+from methods.base import Batch, Context, Loss, Method, Models, Stage
+from methods.tools.interpolant import Interpolant, Linear, Trigonometric
+from methods.tools.shapes import align, squared
 
 torch.set_num_threads(1)  # the tensors here are small: a second thread only waits
 FEATURES = 8

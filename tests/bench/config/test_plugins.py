@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from places import ROOT
 
 from bench import run
 from bench.config import compose as config
@@ -90,8 +91,9 @@ def test_a_cluster_s_jobs_import_the_folder_as_it_was_when_they_were_submitted(p
 
     (plugins / "late_method.py").write_text("raise SystemExit('the edits of tomorrow')")
     write_json(out / "runs" / job.id / "job.json", {"config": job.config, "attempt": 1, "tag": "t"})
-    done = subprocess.run([sys.executable, "-m", "sweeps.backends.attempt", "bench.job:execute", str(out / "runs" / job.id), "1"],
-                          cwd=Path(__file__).parent.parent, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-m", "sweeps.backends.attempt", "bench.job:execute",
+                           str(out / "runs" / job.id), "1"],
+                          cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert load(out / "runs" / job.id).sample(3, steps=1, seed=0).shape == (3, 1, 8, 8)
 

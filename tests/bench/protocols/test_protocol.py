@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from places import ROOT
 
 from bench import data
 from bench.config import compose as config
@@ -19,7 +20,7 @@ from bench.protocols import named as protocols
 from bench.protocols.protocol import Protocol
 from bench.protocols.rounding import RULES, stored, to_pixels
 
-TABLES = Path(__file__).parent.parent / "results" / "reference"
+TABLES = ROOT / "results" / "reference"
 
 
 def composed(*arguments: str) -> dict[str, Any]:

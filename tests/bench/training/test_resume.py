@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 import torch
+from places import ROOT
 
 from bench.config import compose as config
 from bench.job import execute
 from bench.planning.jobs import jobs
 from bench.training import checkpoint
 
-ROOT = Path(__file__).parent.parent
 SMALL = ["sweep=none", "seed=0", "budget.images=51200", "backbone.width=64", "backbone.depth=2", "evaluation.seeds=[0]",
          "evaluation.steps=[1,4]", "evaluation.count=128", "train.logs=25"]
 KNOBS = {"progressive": ["method.start=4"]}

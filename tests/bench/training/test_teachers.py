@@ -26,7 +26,8 @@ METHOD = '''
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from methods.base import Loss, Method, Needs, squared
+from methods.base import Loss, Method, Needs
+from methods.tools.shapes import squared
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
-from results.statistics.intervals import components, estimate, interval, ranks
+from results.statistics.intervals import components, estimate, interval
+from results.statistics.ranks import ranks
 
 values = st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=12)
 

@@ -19,7 +19,8 @@ from results import diff, report
 from results.pictures.pareto import pareto
 from results.records import archive
 from results.records.store import EVALS_FILE, RUN_FILE, load_runs
-from results.statistics.paired import markdown, paired
+from results.statistics.paired import paired
+from results.tables.against import markdown
 from results.tables.latex import escaped, latex
 from results.tables.table import leaderboard
 

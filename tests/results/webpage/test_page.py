@@ -5,7 +5,6 @@ import json
 import math
 import re
 from html.parser import HTMLParser
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,16 +12,17 @@ import pytest
 from fake_results import record, row, sweep, write
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from places import ROOT
 
 from results import report
-from results.diff import flat
 from results.records import archive
+from results.records.compare import flat
 from results.records.store import StoreError, load_runs
 from results.tables import table
 from results.webpage import page
 from results.webpage.page_data import number, payload
 
-REFERENCE = Path(page.__file__).parent / "reference"
+REFERENCE = ROOT / "results" / "reference"
 ARCHIVES = sorted(REFERENCE.glob("*/records.jsonl.gz"))
 EVIL = "</script><script>alert(1)</script><!--<img src=x onerror=alert(2)>&\u2028"
 

@@ -2,11 +2,11 @@
 
 import os
 import shutil
-from pathlib import Path
 
 import pandas as pd
 import pytest
 from fake_results import record, row, sweep
+from places import ROOT
 
 from results.records import archive
 from results.records.store import load_runs
@@ -18,7 +18,7 @@ CHROMIUM = os.environ.get("FEWSTEP_CHROMIUM") or shutil.which("chromium") or shu
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium on the PATH or named by FEWSTEP_CHROMIUM")
 QUIET = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync")  # fmt: skip
-MANY = Path(page.__file__).parent / "reference" / "digits_all_methods"
+MANY = ROOT / "results" / "reference" / "digits_all_methods"
 EVIL = "<script>document.title='x'</script></script><b>"
 
 

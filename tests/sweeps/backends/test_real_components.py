@@ -14,13 +14,8 @@ import pytest
 import slurmbox
 import submitit
 from daemons import alive, free_ports, wait_until
-
-HERE = Path(__file__).parent
-
-
-def where():
-    environment = submitit.JobEnvironment()
-    return environment.hostnames, os.environ["SLURMD_NODENAME"], environment.global_rank
+from fake_tasks import where
+from places import SUPPORT, TESTS
 
 
 @pytest.fixture
@@ -31,7 +26,7 @@ def client(slurm, monkeypatch):
 
 def test_a_job_runs_on_two_nodes_at_once(client, tmp_path):
     executor = submitit.SlurmExecutor(tmp_path)
-    setup = [f"export PYTHONPATH={HERE}:{HERE}/cluster"]
+    setup = [f"export PYTHONPATH={SUPPORT}:{TESTS}/cluster"]
     executor.update_parameters(nodes=2, ntasks_per_node=1, mem="200MB", time=15, setup=setup)
     (first_nodes, first, zero), (_, second, one) = executor.submit(where).results()
     assert {first, second} == set(first_nodes) and len(first_nodes) == 2 and (zero, one) == (0, 1)
@@ -68,7 +63,7 @@ def test_what_a_killed_session_leaves_is_ended_by_the_next(slurm_without_account
 
     def session(patience):
         return subprocess.Popen([sys.executable, "-c", script, place, patience], stdout=subprocess.PIPE, text=True,
-                                env={**os.environ, "PYTHONPATH": str(HERE / "cluster")})
+                                env={**os.environ, "PYTHONPATH": str(TESTS / "cluster")})
 
     killed = session("100")
     box = Path(killed.stdout.readline().strip())

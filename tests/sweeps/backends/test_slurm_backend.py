@@ -3,12 +3,12 @@
 import json
 import subprocess
 import time
-from pathlib import Path
 
 import fake_jobs
 import pytest
 import slurmbox
 from daemons import wait_until
+from places import ROOT, SUPPORT
 
 from sweeps.backends import slurm_queries
 from sweeps.backends.slurm import Site, Slurm
@@ -16,8 +16,7 @@ from sweeps.engine import snapshot
 from sweeps.engine.seam import Attempt, Kind, SweepError, Where
 from sweeps.plan.jobs import Job
 
-HERE = Path(__file__).parent
-SETUP = [f"export PYTHONPATH=$PYTHONPATH:{HERE}:{HERE.parent}"]
+SETUP = [f"export PYTHONPATH=$PYTHONPATH:{SUPPORT}:{ROOT}"]
 
 
 @pytest.fixture(params=["slurm", "slurm_without_accounting"])

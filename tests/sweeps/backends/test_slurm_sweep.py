@@ -7,15 +7,14 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 import slurmbox
 from daemons import end, wait_until
+from places import ROOT
 
 from results.records.store import read_json
 
-ROOT = Path(__file__).parent.parent
 TRAINED = 13
 SMALL = ["sweep=none", "backbone.width=64", "backbone.depth=1", "budget.images=9600", "budget.batch=64", "train.checkpoints=20",
          "evaluation.seeds=[0]", "evaluation.steps=[1,2]", "evaluation.count=100"]

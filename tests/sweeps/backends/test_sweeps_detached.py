@@ -7,25 +7,24 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import fake_jobs
 import pytest
 from fake_detached import alive
+from places import ROOT, SUPPORT
 
 from sweeps import status
 from sweeps.engine import requests
 
-HERE = Path(__file__).parent
 PATIENCE = 40
 JOBS = [["a", "wait_for_file"], ["b", "wait_for_file"], ["child", "done", "a"]]
 
 
 @contextlib.contextmanager
 def command(out, jobs, detach=False, **environment):
-    path = os.pathsep.join([str(HERE), str(HERE.parent), *filter(None, sys.path)])
+    path = os.pathsep.join([str(SUPPORT), str(ROOT), *filter(None, sys.path)])
     given = json.dumps({"jobs": jobs, "detach": detach})
-    process = subprocess.Popen([sys.executable, str(HERE / "fake_detached.py"), str(out), given],
+    process = subprocess.Popen([sys.executable, str(SUPPORT / "fake_detached.py"), str(out), given],
                                env={**os.environ, "PYTHONPATH": path, **environment}, stdout=subprocess.PIPE,
                                stderr=subprocess.PIPE, text=True)
     try:

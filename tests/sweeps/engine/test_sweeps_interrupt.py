@@ -11,6 +11,7 @@ from pathlib import Path
 
 import fake_jobs
 import pytest
+from places import SUPPORT
 
 PATIENCE = 30
 TRAINING = ("wait_for_file", "wait_for_file", "wait_for_file")
@@ -19,7 +20,7 @@ TRAINING = ("wait_for_file", "wait_for_file", "wait_for_file")
 @contextlib.contextmanager
 def command(out, *acts, workers=2, grace=20.0):
     """The sweep as a command in its own process group, as a shell would start it."""
-    script = Path(__file__).with_name("fake_sweep.py")
+    script = SUPPORT / "fake_sweep.py"
     path = os.pathsep.join([str(script.parent), str(script.parents[1]), *filter(None, sys.path)])
     process = subprocess.Popen([sys.executable, str(script), str(out), str(workers), str(grace), *acts],
                                env={**os.environ, "PYTHONPATH": path}, stdout=subprocess.PIPE, text=True,

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweeps.plan.describe import duration, makespan
+from sweeps.plan.describe import describe, duration, longest_chain, makespan
 from sweeps.plan.jobs import Job, Plan, PlanError
+from sweeps.plan.states import todo
 
 
 def job(id, *parents, cost=1.0, **more):
@@ -61,26 +62,26 @@ def test_a_cost_is_a_finite_number(cost):
 
 def test_the_longest_chain_is_the_most_costly_one_not_the_one_of_most_jobs():
     plan = Plan([job("a"), job("b", "a"), job("c", "b"), job("teacher", cost=5), job("student", "teacher")])
-    assert [each.id for each in plan.longest_chain()] == ["teacher", "student"]
-    assert [each.id for each in plan.longest_chain({"teacher": "done", "a": "running"})] == ["a", "b", "c"]
-    assert Plan([]).longest_chain() == []
+    assert [each.id for each in longest_chain(plan, plan.jobs)] == ["teacher", "student"]
+    assert [each.id for each in longest_chain(plan, todo(plan, {"teacher": "done", "a": "running"}))] == ["a", "b", "c"]
+    assert longest_chain(Plan([]), []) == []
 
 
 def test_only_done_and_diverged_are_final():
     plan = Plan(job(word) for word in ("done", "diverged", "failed", "interrupted", "running", "new"))
     states = {id: id for id in plan.ids if id != "new"}
-    assert [each.id for each in plan.todo(states)] == ["failed", "interrupted", "running", "new"]
+    assert [each.id for each in todo(plan, states)] == ["failed", "interrupted", "running", "new"]
 
 
 def test_a_child_of_a_diverged_parent_is_not_to_do():
     plan = Plan([job("a"), job("b", "a"), job("c", "b")])
-    assert plan.todo({"a": "diverged"}) == []
-    assert "skipped: c (its parent b was skipped)" in plan.describe({"a": "diverged"})
+    assert todo(plan, {"a": "diverged"}) == []
+    assert "skipped: c (its parent b was skipped)" in describe(plan, {"a": "diverged"})
 
 
 def test_the_description_says_what_runs_what_waits_and_what_it_costs():
     plan = Plan([job("teacher", cost=60), *(job(f"s{i}", "teacher", cost=30) for i in range(4)), job("old", cost=600)])
-    text = plan.describe({"old": "done", "s0": "failed"}, seconds=2.0, workers=2)
+    text = describe(plan, {"old": "done", "s0": "failed"}, seconds=2.0, workers=2)
     rows = {line.split("  ")[0]: line for line in text.splitlines()}
     assert "label of teacher" in rows["teacher"] and rows["teacher"].endswith("2 min 00 s")
     assert "to do (was failed)" in rows["s0"] and "teacher" in rows["s0"] and "done" in rows["old"]
@@ -91,12 +92,12 @@ def test_the_description_says_what_runs_what_waits_and_what_it_costs():
 
 
 def test_without_a_measured_speed_no_time_is_promised():
-    text = Plan([job("a", cost=3), job("b", cost=2)]).describe({})
+    text = describe(Plan([job("a", cost=3), job("b", cost=2)]), {})
     assert "cost to do: 5 units" in text and "estimated wall time: 5 units" in text
 
 
 def test_an_empty_plan_can_be_described():
-    assert "0 runs" in Plan([]).describe({})
+    assert "0 runs" in describe(Plan([]), {})
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0, "0 s"), (0.25, "0.25 s"), (42, "42 s"), (59.7, "1 min 00 s"),
@@ -126,7 +127,7 @@ def test_any_order_of_any_graph_is_planned_parents_first(jobs):
 def test_the_wall_time_lies_between_its_bounds(jobs, workers):
     plan = Plan(jobs)
     total = sum(each.cost for each in plan)
-    chain = sum(each.cost for each in plan.longest_chain())
+    chain = sum(each.cost for each in longest_chain(plan, plan.jobs))
     wall = makespan(plan.jobs, plan.tail, workers)
     assert max(chain, total / workers) - 1e-9 <= wall <= total / workers + chain + 1e-9
     assert chain == max(plan.tail.values())
@@ -138,5 +139,5 @@ def test_ten_thousand_jobs_are_planned_and_described():
     chain = [job(f"c{i}", *([f"c{i - 1}"] if i else [])) for i in reversed(range(10_000))]
     for jobs in (wide, chain):
         plan = Plan(jobs)
-        text = plan.describe({}, seconds=1.0, workers=8)
-        assert len(plan.longest_chain()) and len(text.splitlines()) > 10_000
+        text = describe(plan, {}, seconds=1.0, workers=8)
+        assert len(longest_chain(plan, plan.jobs)) and len(text.splitlines()) > 10_000

@@ -2,11 +2,11 @@
 
 import json
 import os
-from pathlib import Path
 
 import pytest
 from fake_detached import Processes
 from fake_search import contenders, run_id
+from places import ROOT, SUPPORT
 
 from bench.config import compose as config
 from bench.planning.tune import tuned
@@ -17,12 +17,10 @@ from sweeps.plan.jobs import Job, Plan
 from sweeps.search.source import Search, Settings
 from sweeps.search.study import open_storage
 
-HERE = Path(__file__).parent
-
 
 @pytest.fixture(autouse=True)
 def importable(monkeypatch):
-    path = os.pathsep.join([str(HERE), str(HERE.parent), os.environ.get("PYTHONPATH", "")])
+    path = os.pathsep.join([str(SUPPORT), str(ROOT), os.environ.get("PYTHONPATH", "")])
     monkeypatch.setenv("PYTHONPATH", path)
 
 

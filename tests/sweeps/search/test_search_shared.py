@@ -10,18 +10,18 @@ from pathlib import Path
 import fake_search
 import pytest
 from optuna.storages import get_storage
+from places import ROOT, SUPPORT
 
 from sweeps.engine.seam import SweepError
 from sweeps.search import source as searching
 from sweeps.search.study import open_storage
 
-HERE = Path(__file__).parent
 TRIALS = 12
 
 
 def start(url: str, owner: str) -> "subprocess.Popen[bytes]":
-    environment = {**os.environ, "PYTHONPATH": f"{HERE.parent}:{HERE}"}
-    return subprocess.Popen([sys.executable, str(HERE / "fake_search.py"), url, owner, str(TRIALS)], env=environment)
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{SUPPORT}"}
+    return subprocess.Popen([sys.executable, str(SUPPORT / "fake_search.py"), url, owner, str(TRIALS)], env=environment)
 
 
 def asked(storage) -> int:
