@@ -16,7 +16,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from bench.config import compose as composition
-from bench.config.registry import ConfigError
+from bench.config.errors import ConfigError
 from bench.data import Dataset
 from bench.data.images import given
 from bench.planning import experiment
@@ -88,3 +88,7 @@ def _fitting(samples: str, pixels: Tensor, data: Dataset, protocol: Protocol) ->
         raise ConfigError(f"{KEY}={samples} has values up to {int(pixels.max())}, and data={data.name} has the levels "
                           f"0..{highest}; save samples on that scale, or give evaluation.rounding=round for 0..255")
     return pixels
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -21,21 +21,20 @@ from typing import Any
 import torch
 from torch import nn
 
-from bench.config.registry import ConfigError
-from bench.model import complete, load_teacher
+from bench.config.errors import ConfigError
 from bench.planning import experiment
 from bench.protocols import named as protocols
 from bench.scoring import baselines
 from bench.scoring import evaluation as evaluate
+from bench.scoring.model import complete, load_teacher
 from bench.scoring.proxy import Proxy
 from bench.scoring.score import scorer
 from bench.training import checkpoint, dist, launch, memory, trajectories
 from bench.training.dist import Ranks
 from bench.training.teacher import Velocity, exact_velocity
 from bench.training.train import Outcome, Trainer
-from results.records.record import RunRecord
-from results.records.store import StoreError, append_rows, read_rows, read_run, write_run
-from sweeps.backends.worker import sole_writer
+from results.records import RunRecord, StoreError, append_rows, read_rows, read_run, write_run
+from sweeps.backends import sole_writer
 
 Report = Callable[[dict[str, Any]], bool]
 

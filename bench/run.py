@@ -20,23 +20,16 @@ import hydra
 from omegaconf import DictConfig
 
 from bench.config import compose as composition
-from bench.config.registry import ConfigError
+from bench.config.errors import ConfigError
 from bench.planning import backends
 from results import report
-from results.records import archive
-from results.records.labels import relabelled
-from results.records.record import RecordError
-from results.records.store import RUN_FILE, StoreError, load_runs, read_rows, write_json
-from results.statistics.scores import ProtocolError
-from results.tables import beside
-from results.tables.render import plain
-from results.tables.tuned import write as write_trials
-from sweeps.display.progress import Display
-from sweeps.engine.loop import Outcome
-from sweeps.engine.seam import SweepError
-from sweeps.plan.describe import describe
-from sweeps.plan.jobs import Plan, PlanError
-from sweeps.plan.states import read_states, todo
+from results.records import RUN_FILE, RecordError, StoreError, archive, load_runs, read_rows, relabelled, write_json
+from results.statistics import ProtocolError
+from results.tables import beside, plain
+from results.tables import tuned as trials
+from sweeps.display import Display
+from sweeps.engine import Outcome, SweepError
+from sweeps.plan import Plan, PlanError, describe, read_states, todo
 
 FILES = (*report.FILES, "published.md", "tuned.md", "trials.csv", "samples.png")
 
@@ -118,7 +111,7 @@ def _main(arguments: Sequence[str]) -> int:
         listing = _listing(Plan([*plan, *search.winners()]), [], out)
         listing |= {"tuned": search.about()}
         write_json(folder / "runs.json", {**listing, "note": settings["sweep"]["note"], "published": published})
-        write_trials(folder, search.search.trials(), search.about())
+        trials.write(folder, search.search.trials(), search.about())
     table(out, name, listing, published)
     return _tell(outcome, arguments)
 

@@ -29,10 +29,7 @@ from torch import Tensor
 
 from methods.base import Batch, Context, Loss, Method, Models, Needs, Stage, start_from_teacher
 from methods.times import LogitNormal, strip
-from methods.tools.flow_map import Derivative, Velocity, derivative
-from methods.tools.network import conditioned
-from methods.tools.shapes import align, squared
-from methods.tools.tangent import check, normalised, pull, warm_up
+from methods.tools import Derivative, Velocity, align, check, conditioned, derivative, normalised, pull, squared, warm_up
 
 Field = Callable[[Tensor, Tensor], Tensor]
 

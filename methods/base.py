@@ -14,9 +14,7 @@ from typing import Any, ClassVar, Protocol
 import torch
 from torch import Tensor, nn
 
-from methods.tools.interpolant import Interpolant, Linear
-from methods.tools.network import Mask, conditioned
-from methods.tools.solvers import Solver
+from methods.tools import Interpolant, Linear, Mask, Solver, conditioned
 
 Models = Mapping[str, nn.Module]
 
@@ -241,7 +239,7 @@ class Method(ABC):
 
     def jump(self, models: Models, x: Tensor, s: Tensor, t: Tensor, condition: Tensor | None = None) -> Tensor:
         """X_{s,t}(x), shape of x (B, ...); s, t (B,)."""
-        from methods.tools.flow_map import jump
+        from methods.tools import jump
 
         return jump(conditioned(models["net"], condition), x, s, t)
 

@@ -31,10 +31,7 @@ from torch import Tensor
 from methods.base import Batch, Context, Loss, Method, Models, Needs, Stage, start_from_teacher
 from methods.pairs import DoublingPairs, EasyPairs, GrowingPairs, KarrasPairs, Pairs
 from methods.times import karras_sigmas, to_data
-from methods.tools.flow_map import jump
-from methods.tools.network import Mask, conditioned
-from methods.tools.shapes import squared
-from methods.tools.solvers import Solver, step
+from methods.tools import Mask, Solver, conditioned, jump, squared, step
 
 
 class Distance(Enum):

@@ -33,10 +33,7 @@ from torch.func import functional_call
 from methods.base import Batch, Context, Loss, Method, Models, Needs, Stage, start_from_teacher
 from methods.flow_matching import velocity_loss
 from methods.times import karras_sigmas, normal_quantile, to_data
-from methods.tools.flow_map import Velocity, jump
-from methods.tools.network import Mask, conditioned
-from methods.tools.shapes import squared
-from methods.tools.solvers import Solver, step
+from methods.tools import Mask, Solver, Velocity, conditioned, jump, squared, step
 
 
 @dataclass(frozen=True)

@@ -25,11 +25,7 @@ from torch import Tensor, nn
 from methods.base import Batch, Context, Loss, Method, Models, Needs
 from methods.flow_matching import velocity_loss
 from methods.times import karras_sigmas, normal_quantile
-from methods.tools.flow_map import Velocity
-from methods.tools.network import conditioned
-from methods.tools.preconditioning import Preconditioned, coefficients
-from methods.tools.shapes import align
-from methods.tools.solvers import Solver, step
+from methods.tools import Preconditioned, Solver, Velocity, align, coefficients, conditioned, step
 
 
 @dataclass(frozen=True)

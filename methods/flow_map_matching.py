@@ -24,9 +24,7 @@ from torch import Tensor
 
 from methods.base import Batch, Context, Loss, Method, Models, Needs, Stage, start_from_teacher
 from methods.times import ordered
-from methods.tools.flow_map import Velocity, eulerian, jump, lagrangian
-from methods.tools.network import conditioned
-from methods.tools.shapes import squared
+from methods.tools import Velocity, conditioned, eulerian, jump, lagrangian, squared
 
 PAPER = "Boffi et al. 2024, arXiv 2406.07507"
 

@@ -15,11 +15,7 @@ from torch import Tensor
 
 from methods.base import Batch, Context, Loss, Method, Models, Needs
 from methods.times import TimeLaw, Uniform
-from methods.tools.flow_map import Velocity
-from methods.tools.interpolant import Interpolant
-from methods.tools.network import conditioned
-from methods.tools.shapes import squared
-from methods.tools.solvers import Solver, step
+from methods.tools import Interpolant, Solver, Velocity, conditioned, squared, step
 
 
 @dataclass(frozen=True)

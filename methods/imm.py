@@ -22,8 +22,7 @@ import torch
 from torch import Tensor
 
 from methods.base import Batch, Context, Loss, Method, Models, Needs
-from methods.tools.flow_map import jump
-from methods.tools.network import conditioned
+from methods.tools import conditioned, jump
 
 
 class Kernel(Enum):

@@ -19,9 +19,7 @@ from torch import Tensor
 
 from methods.base import Batch, Context, Loss, Method, Models, Needs
 from methods.times import LogitNormal, TimeLaw, ordered
-from methods.tools.flow_map import Derivative, derivative
-from methods.tools.network import conditioned
-from methods.tools.shapes import align, squared
+from methods.tools import Derivative, align, conditioned, derivative, squared
 
 
 @dataclass(frozen=True)

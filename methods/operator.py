@@ -26,9 +26,7 @@ import torch
 from torch import Tensor, nn
 
 from methods.base import Backbone, Batch, Context, Loss, Method, Models, Needs, Stage, Trajectories
-from methods.tools.network import Mask, conditioned
-from methods.tools.shapes import align
-from methods.tools.solvers import Solver
+from methods.tools import Mask, Solver, align, conditioned
 
 
 class Distance(Enum):

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from methods.times import karras_sigmas, normal_quantile, to_data
-from methods.tools.interpolant import Interpolant
+from methods.tools import Interpolant
 
 
 class Pairs(Protocol):

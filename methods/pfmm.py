@@ -21,9 +21,7 @@ from torch import nn
 
 from methods.base import Backbone, Batch, Context, Loss, Method, Models, Needs, Stage
 from methods.times import strip
-from methods.tools.flow_map import Velocity
-from methods.tools.network import conditioned
-from methods.tools.shapes import align, squared
+from methods.tools import Velocity, align, conditioned, squared
 
 
 @dataclass(frozen=True)

@@ -23,9 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from methods.base import Backbone, Batch, Context, Loss, Method, Models, Needs, Stage
-from methods.tools.flow_map import jump
-from methods.tools.network import conditioned
-from methods.tools.shapes import align, squared
+from methods.tools import align, conditioned, jump, squared
 
 
 class Weighting(Enum):

@@ -31,11 +31,19 @@ from torch import Tensor, nn
 
 from methods.base import Backbone, Batch, Context, Loss, Method, Models, Needs, Stage, start_from_teacher
 from methods.times import karras_sigmas, normal_quantile, to_data
-from methods.tools.flow_map import Velocity
-from methods.tools.interpolant import Interpolant, Trigonometric, convert_velocity
-from methods.tools.network import conditioned
-from methods.tools.shapes import align, squared
-from methods.tools.tangent import check, normalised, pull, warm_up
+from methods.tools import (
+    Interpolant,
+    Trigonometric,
+    Velocity,
+    align,
+    check,
+    conditioned,
+    convert_velocity,
+    normalised,
+    pull,
+    squared,
+    warm_up,
+)
 
 
 @dataclass(frozen=True)

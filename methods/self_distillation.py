@@ -25,9 +25,7 @@ from torch import Tensor, nn
 from methods.base import Backbone, Batch, Context, Loss, Method, Models, Needs, Stage
 from methods.flow_matching import velocity_loss
 from methods.times import ordered
-from methods.tools.flow_map import Derivative, Velocity, derivative, eulerian, lagrangian
-from methods.tools.network import conditioned
-from methods.tools.shapes import align, squared
+from methods.tools import Derivative, Velocity, align, conditioned, derivative, eulerian, lagrangian, squared
 
 
 class StopGradient(Enum):

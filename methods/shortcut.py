@@ -17,8 +17,7 @@ from typing import ClassVar
 import torch
 
 from methods.base import Batch, Context, Loss, Method, Models, Needs
-from methods.tools.network import conditioned
-from methods.tools.shapes import align, squared
+from methods.tools import align, conditioned, squared
 
 
 @dataclass(frozen=True)

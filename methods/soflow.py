@@ -30,8 +30,7 @@ from torch import Tensor
 
 from methods.base import Batch, Context, Loss, Method, Models, Needs
 from methods.times import LogitNormal, TimeLaw
-from methods.tools.network import conditioned
-from methods.tools.shapes import align
+from methods.tools import align, conditioned
 
 
 @dataclass(frozen=True)

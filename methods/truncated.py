@@ -28,9 +28,7 @@ from torch import Tensor, nn
 from methods.base import Backbone, Context, Models, Needs, Stage
 from methods.consistency import ECT
 from methods.pairs import EasyPairs
-from methods.tools.flow_map import jump
-from methods.tools.network import Mask, conditioned
-from methods.tools.shapes import align
+from methods.tools import Mask, align, conditioned, jump
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,7 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-from results.records.compare import Difference, differences
-from results.records.record import RecordError
-from results.records.store import StoreError, load_run
+from results.records import Difference, RecordError, StoreError, differences, load_run
 
 
 def text(found: Sequence[Difference], first: str, second: str) -> str:

@@ -18,17 +18,26 @@ from typing import Any
 import pandas as pd
 
 from results.pictures import gallery, pareto, plots
-from results.records import archive
-from results.records.budget import At, own_compute, teacher_compute
-from results.records.labels import relabelled
-from results.records.names import near
-from results.records.record import RecordError, Runs
-from results.records.store import EVALS_FILE, RUN_FILE, StoreError, StoreWarning, load_runs, read_json, write_text
-from results.statistics import paired
-from results.statistics.scores import ProtocolError
-from results.tables import beside, table
-from results.tables.against import markdown as paired_markdown
-from results.tables.render import plain
+from results.records import (
+    EVALS_FILE,
+    RUN_FILE,
+    At,
+    RecordError,
+    Runs,
+    StoreError,
+    StoreWarning,
+    archive,
+    load_runs,
+    near,
+    own_compute,
+    read_json,
+    relabelled,
+    teacher_compute,
+    write_text,
+)
+from results.statistics import ProtocolError, paired
+from results.tables import against as comparison
+from results.tables import beside, plain, table
 from results.webpage import page
 
 SWEEP_FILE = "runs.json"
@@ -74,7 +83,7 @@ def write(
     if against is not None:
         compared = paired.paired(runs, against, protocols, at)
         write_text(out / "paired.csv", compared.to_csv(index=False, na_rep="NaN", lineterminator="\n"))
-        write_text(out / "paired.md", paired_markdown(compared))
+        write_text(out / "paired.md", comparison.markdown(compared))
     if published is not None:
         beside.write(out, frame, published)
     try:

@@ -20,11 +20,8 @@ so the whole scheduler is tested without training anything.
     describe.py   a plan as text                      progress.py  what the person in front of the screen sees
 """
 
-from sweeps.engine.loop import Outcome
-from sweeps.engine.seam import SweepError
-from sweeps.plan.jobs import Job, Plan, PlanError
-from sweeps.plan.spec import SpecError, expand
-from sweeps.plan.states import Decision, State, decide, read_states
+from sweeps.engine import Outcome, SweepError
+from sweeps.plan import Decision, Job, Plan, PlanError, SpecError, State, decide, expand, read_states
 
 __all__ = ["Decision", "Job", "Outcome", "Plan", "PlanError", "SpecError", "State", "SweepError", "decide", "expand",
            "read_states"]

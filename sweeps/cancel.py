@@ -2,7 +2,7 @@
 
 import sys
 
-from sweeps.engine.requests import command
+from sweeps.engine import command
 
 if __name__ == "__main__":
     sys.exit(command("cancel"))

@@ -18,10 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from results.records.store import StoreError, read_json
-from sweeps.engine.requests import RequestError, find_sweep, planned
-from sweeps.engine.seam import Ended, Event, Progress
-from sweeps.plan.states import FINAL, read_status
+from results.records import StoreError, read_json
+from sweeps.engine import Ended, Event, Progress, RequestError, find_sweep, planned
+from sweeps.plan import FINAL, read_status
 
 
 @dataclass(frozen=True)

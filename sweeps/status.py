@@ -11,15 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from results.records.store import StoreError, read_json, read_jsonl, write_text
-from sweeps.display import picture, tries
-from sweeps.display.tries import Try
-from sweeps.engine.book import Book, Entry
-from sweeps.engine.files import read_record
-from sweeps.engine.requests import RequestError, find_sweep
-from sweeps.engine.rules import Record
-from sweeps.plan.describe import aligned, count, duration
-from sweeps.plan.states import DEAD_ENDS, FINAL, State, read_status
+from results.records import StoreError, read_json, read_jsonl, write_text
+from sweeps.display import Try, picture, tries
+from sweeps.engine import Book, Entry, Record, RequestError, find_sweep, read_record
+from sweeps.plan import DEAD_ENDS, FINAL, State, aligned, count, duration, read_status
 
 SILENT = 120.0
 """Seconds without a sign of life after which a running job is shown as silent."""

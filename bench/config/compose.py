@@ -18,8 +18,8 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from bench.config.registry import ConfigError, nearest
-from sweeps.plan.spec import expand, one_at_a_time
+from bench.config.errors import ConfigError, nearest
+from sweeps.plan import expand, one_at_a_time
 
 CONF = Path(__file__).parents[1] / "conf"
 GROUPS = ("data", "backbone", "method", "sweep", "backend")

@@ -7,27 +7,15 @@ that is a mapping with a `target` of its own becomes that object; an enum's valu
 import dataclasses
 import importlib
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from enum import Enum
 from typing import Any
 
+from bench.config.errors import ConfigError, nearest
 from methods.base import Method
-from methods.tools.interpolant import Interpolant, Linear, Trigonometric
-from results.records.names import near
+from methods.tools import Interpolant, Linear, Trigonometric
 
 INTERPOLANTS: dict[str, type[Interpolant]] = {"linear": Linear, "trigonometric": Trigonometric}
-
-
-class ConfigError(ValueError):
-    """A wrong name or value in a configuration; the message says which key, and what would be valid."""
-
-
-def nearest(key: str, value: object, valid: Iterable[object]) -> ConfigError:
-    """The error for `value` at `key` when only `valid` names are allowed."""
-    names = sorted(str(v) for v in valid)
-    close = near(value, names, 3, 0.4)
-    hint = f"; nearest: {', '.join(close)}" if close else ""
-    return ConfigError(f"{key}={value} is not valid{hint}. Valid: {', '.join(names)}")
 
 
 def make_interpolant(config: Mapping[str, Any]) -> Interpolant:

@@ -3,8 +3,8 @@
 import hashlib
 from pathlib import Path
 
-from bench.config.registry import ConfigError
-from results.records.names import near
+from bench.config.errors import ConfigError
+from results.records import near
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 

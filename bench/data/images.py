@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from bench.config.registry import ConfigError
+from bench.config.errors import ConfigError
 from bench.data.dataset import Dataset, content_hash, held_out_split
 from bench.data.files import existing, image_files
 

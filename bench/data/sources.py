@@ -5,7 +5,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from bench.config.registry import ConfigError, nearest
+from bench.config.errors import ConfigError, nearest
 from bench.data import digits, images, targets
 from bench.data.dataset import Dataset
 from bench.data.files import file_hash, tree_hash

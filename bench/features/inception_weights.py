@@ -18,7 +18,7 @@ import torch
 from cleanfid.downloads_helper import inception_url
 from torch import Tensor
 
-from bench.config.registry import ConfigError
+from bench.config.errors import ConfigError
 from bench.features import cache
 from bench.features.inception import Convolution
 from bench.features.inception_layout import canonical, digest

@@ -14,7 +14,7 @@ from bench.nets.plain import PlainMLP
 from bench.nets.temporal import Mixing
 from bench.nets.unet import UNet
 from bench.nets.weight import Weight
-from results.records.names import near
+from results.records import near
 
 NETS: dict[str, type[nn.Module]] = {"mlp": MLP, "mlp_plain": PlainMLP, "unet": UNet}
 

@@ -6,16 +6,12 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from bench.config.registry import ConfigError, nearest
+from bench.config.errors import ConfigError, nearest
 from bench.planning.micro_batch import smaller
-from sweeps.backends.local import run as run_locally
-from sweeps.backends.slurm import Site, Slurm
+from sweeps.backends import Site, Slurm, local
 from sweeps.clean import Quota
-from sweeps.engine import snapshot
-from sweeps.engine.loop import Outcome, reconcile
-from sweeps.engine.rules import Rules
-from sweeps.engine.seam import Progress, Source
-from sweeps.plan.jobs import Plan
+from sweeps.engine import Outcome, Progress, Rules, Source, reconcile, snapshot
+from sweeps.plan import Plan
 
 EXECUTE = "bench.job:execute"
 PACKAGES = ("methods", "results", "sweeps", "bench")
@@ -59,7 +55,7 @@ def execute(plan: Plan, backend: Mapping[str, Any], out: Path, name: str, progre
     if backend["name"] != "slurm":
         if detach:
             raise ConfigError(f"detach=true needs a cluster, and backend={backend['name']} ends with this command; remove it")
-        return run_locally(plan, EXECUTE, out, workers(backend), progress, int(backend["attempts"]), int(backend["threads"]),
+        return local.run(plan, EXECUTE, out, workers(backend), progress, int(backend["attempts"]), int(backend["threads"]),
                            name=name, source=source, smaller=smaller,
                            hang=_hang(backend))
     folder = Path(out).resolve() / "sweeps" / name

@@ -10,13 +10,14 @@ import torch
 from torch import nn
 
 from bench import data
-from bench.config.registry import ConfigError, make_interpolant, make_method, nearest
+from bench.config.errors import ConfigError, nearest
+from bench.config.registry import make_interpolant, make_method
 from bench.nets import Backbone, BackboneError
 from bench.training import dist
 from bench.training.recipe import Recipe
 from bench.truth import TARGETS
 from methods.base import Method
-from methods.tools.solvers import Solver
+from methods.tools import Solver
 
 Config = Mapping[str, Any]
 

@@ -7,15 +7,15 @@ from typing import Any
 
 from bench import data
 from bench.config import compose as composition
-from bench.config.registry import ConfigError, method_class, nearest
+from bench.config.errors import ConfigError, nearest
+from bench.config.registry import method_class
 from bench.planning import experiment, identity
 from bench.planning.identity import reference_id, run_ids
 from bench.protocols import named as protocols
 from bench.truth import TARGETS
 from methods.base import Method
-from results.records.record import RecordError
-from results.records.store import StoreError, read_run, write_run
-from sweeps.plan.jobs import Job
+from results.records import RecordError, StoreError, read_run, write_run
+from sweeps.plan import Job
 
 Config = dict[str, Any]
 EXACT = "exact"  # teacher.method: the known velocity of an exact target in place of a trained one

@@ -8,10 +8,8 @@ from statistics import median
 from typing import Any, NamedTuple
 
 from bench.planning import experiment
-from results.records.record import RecordError
-from results.records.store import StoreError, read_run
-from sweeps.plan.describe import count
-from sweeps.plan.jobs import Job
+from results.records import RecordError, StoreError, read_run
+from sweeps.plan import Job, count
 
 # A guess for a machine on which nothing of the kind has run yet: what one worker sustains, in GFLOP/s.
 SUSTAINED = {"cpu": 40.0, "cuda": 30_000.0}

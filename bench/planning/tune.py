@@ -15,17 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from bench.config import compose as composition
-from bench.config.registry import ConfigError, nearest
+from bench.config.errors import ConfigError, nearest
 from bench.planning import experiment, identity
 from bench.planning.jobs import chain, jobs, references, reopen
 from bench.planning.price import Prices
 from bench.scoring import proxy
-from results.records.store import write_text
-from sweeps.plan.jobs import Job
-from sweeps.search.rungs import rungs
-from sweeps.search.source import Contender, Search, Settings
-from sweeps.search.space import Params, check_default, space
-from sweeps.search.study import SAMPLERS, digest, open_storage
+from results.records import write_text
+from sweeps.plan import Job
+from sweeps.search import SAMPLERS, Contender, Params, Search, Settings, check_default, digest, open_storage, rungs, space
 
 Config = dict[str, Any]
 ELSEWHERE = ("seed", "sweep", "out", "plan", "detach", "backend", "evaluation")  # of a config: what changes no trial

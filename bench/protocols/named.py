@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.config.registry import ConfigError, nearest
+from bench.config.errors import ConfigError, nearest
 from bench.data import Dataset
 from bench.data.files import file_hash
 from bench.features import base as features

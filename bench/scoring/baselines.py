@@ -11,7 +11,7 @@ from bench.protocols.protocol import Protocol
 from bench.scoring.score import Score, scorer
 from bench.scoring.score_images import Progress, Scores
 from bench.training.rng import generator
-from results.records.record import EvalRow
+from results.records import EvalRow
 
 HELD_OUT = "held-out data"
 FITTED = 50_000  # training samples that the Gaussian is fitted to

@@ -1,11 +1,10 @@
 """Score a model at all step counts.
 
 Samples never touch the disk. Network evaluations are counted on the backbone while sampling, in calls and in rows.
-`python -m bench.evaluate SAMPLES` scores what others made, see bench.evaluate.
+`python -m bench.evaluate SAMPLES` scores what others made.
 """
 
 import dataclasses
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -21,8 +20,8 @@ from bench.protocols.protocol import Protocol
 from bench.scoring.sample import Sampler
 from bench.scoring.score import Score, map_errors
 from methods.base import Method
-from methods.tools.solvers import Solver
-from results.records.record import EvalRow
+from methods.tools import Solver
+from results.records import EvalRow
 
 Key = tuple[str, int, int, str, int]  # protocol, steps, evaluation seed, sampler, images seen
 
@@ -91,9 +90,3 @@ def sampling_rule(method: Method) -> str:
     """"hop" or "renoise", with the solver where a jump integrates a velocity: "hop:euler"."""
     solver, rule = getattr(method, "solver", None), method.needs.rule
     return f"{rule}:{solver.value}" if solver is not None and rule == "hop" else rule
-
-
-if __name__ == "__main__":
-    from bench.evaluate import main
-
-    sys.exit(main())

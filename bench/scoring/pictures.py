@@ -8,7 +8,7 @@ import numpy as np
 
 from bench import model
 from bench.planning import experiment
-from results.records.store import RUN_FILE, StoreError, read_rows, read_run
+from results.records import RUN_FILE, StoreError, read_rows, read_run
 
 IMAGES, POINTS = 9, 2000
 

@@ -24,7 +24,7 @@ from bench.protocols.protocol import Protocol
 from bench.scoring.sample import Sampler
 from bench.training.rng import generator
 from methods.base import Method
-from results.records.store import append_jsonl, read_jsonl
+from results.records import append_jsonl, read_jsonl
 
 FILE = "proxy.jsonl"
 FIRST_SEED = 1000

@@ -20,7 +20,7 @@ import torch
 from filelock import FileLock
 from torch import Tensor
 
-from bench.config.registry import ConfigError
+from bench.config.errors import ConfigError
 from bench.features import base as features
 from bench.features import cache
 from bench.features.base import FeatureNet

@@ -14,7 +14,7 @@ from bench.scoring.score_images import ImageScorer, Progress, Scores
 from bench.training.rng import generator
 from bench.truth import Checkerboard, map_pairs
 from methods.base import Method
-from methods.tools.interpolant import Linear, convert_point
+from methods.tools import Linear, convert_point
 
 Score = Callable[[Tensor, int], Scores]
 PAIRS = 4096

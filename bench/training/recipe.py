@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bench.config.registry import ConfigError, nearest
+from bench.config.errors import ConfigError, nearest
 from bench.training.schedule import DECAYS
 
 OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from bench.truth import Truth
-from methods.tools.interpolant import Interpolant, Linear, convert_point, convert_velocity
+from methods.tools import Interpolant, Linear, convert_point, convert_velocity
 
 Velocity = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 

@@ -27,7 +27,7 @@ from bench.training.recipe import Recipe
 from bench.training.rng import StepDraws
 from bench.training.schedule import factor
 from methods.base import Batch, Context, Loss, Method, Models, Stage
-from results.records.store import append_jsonl, read_jsonl
+from results.records import append_jsonl, read_jsonl
 
 Report = Callable[[dict[str, Any]], bool]
 BLOWN_UP = 1e6  # a loss so many times the first one is divergence, though it is a number

@@ -23,7 +23,7 @@ from bench.training.checkpoint import CheckpointWarning
 from bench.training.rng import generator
 from bench.training.teacher import Teacher
 from methods.base import Trajectories
-from methods.tools.solvers import solve
+from methods.tools import solve
 
 VERSION = 1  # bump when the solver or the noise is mended, and with it the version of the methods that use it
 CHUNK = 256  # trajectories per network call: part of the bits

@@ -14,7 +14,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from methods.tools.shapes import align
+from methods.tools import align
 
 DELTA = 1e-4  # keeps r positive and differentiable at t = 1
 Field = Callable[[Tensor, Tensor], Tensor]

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from bench.truth.base import Truth
-from methods.tools.shapes import align
+from methods.tools import align
 
 VERSION = 1
 

@@ -15,8 +15,8 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
 
-from results.records.metric import metric_info
-from results.tables.render import number
+from results.records import metric_info
+from results.tables import number
 
 COLUMNS, COLOUR, GREY = 5, "#0072B2", "#d0d0d0"
 ROOM = 3.0  # how far above the worst reference a value may lie

@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from results.pictures.plots import COLOURS, save_figure
-from results.records.metric import metric_info
-from results.tables.numbers import count, steps_title
+from results.records import metric_info
+from results.tables import count, steps_title
 
 COSTS = {
     "nfe_rows": "network evaluations per sample (rows)",

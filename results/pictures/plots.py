@@ -21,8 +21,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
 
 from results.pictures import panels
-from results.records.metric import metric_info
-from results.tables.render import number
+from results.records import metric_info
+from results.tables import number
 
 # Okabe and Ito's palette, told apart by colour-blind readers; its yellow is left out (too pale for a line on white).
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")

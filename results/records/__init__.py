@@ -1,1 +1,33 @@
-"""."""
+"""What a run leaves and how it is read back: records, rows, files. Nothing that averages or judges."""
+
+from results.records.budget import At, own_compute, sharers, teacher_compute, teacher_key
+from results.records.compare import Difference, differences, flat
+from results.records.labels import distinct_labels, relabelled
+from results.records.metric import Metric, metric_info
+from results.records.names import near
+from results.records.record import EvalRow, RecordError, RunRecord, Runs
+from results.records.store import (
+    EVALS_FILE,
+    RUN_FILE,
+    StoreError,
+    StoreWarning,
+    append_jsonl,
+    append_rows,
+    load_run,
+    load_runs,
+    read_json,
+    read_jsonl,
+    read_rows,
+    read_run,
+    write_bytes,
+    write_json,
+    write_run,
+    write_text,
+)
+
+__all__ = [
+    "EVALS_FILE", "RUN_FILE", "At", "Difference", "EvalRow", "Metric", "RecordError", "RunRecord", "Runs", "StoreError",
+    "StoreWarning", "append_jsonl", "append_rows", "differences", "distinct_labels", "flat", "load_run", "load_runs",
+    "metric_info", "near", "own_compute", "read_json", "read_jsonl", "read_rows", "read_run", "relabelled", "sharers",
+    "teacher_compute", "teacher_key", "write_bytes", "write_json", "write_run", "write_text",
+]  # fmt: skip

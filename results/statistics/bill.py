@@ -10,8 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from results.records.budget import own_compute, teacher_compute, teacher_key
-from results.records.record import RunRecord
+from results.records import RunRecord, own_compute, teacher_compute, teacher_key
 from results.statistics.intervals import mean
 from results.statistics.scores import Score
 

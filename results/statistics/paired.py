@@ -15,9 +15,7 @@ from collections.abc import Collection, Sequence
 import pandas as pd
 from scipy.special import stdtr
 
-from results.records.budget import At
-from results.records.names import near
-from results.records.record import Runs
+from results.records import At, Runs, near
 from results.statistics.intervals import Interval, estimate
 from results.statistics.scores import Score, scores
 

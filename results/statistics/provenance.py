@@ -14,8 +14,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from results.records.labels import distinct_labels
-from results.records.record import Runs
+from results.records import Runs, distinct_labels
 from results.statistics.intervals import mean
 
 Key = tuple[str, str, int, str, str]  # label, metric, steps, sampler, ema

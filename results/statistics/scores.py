@@ -12,11 +12,7 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-from results.records.budget import At
-from results.records.labels import distinct_labels
-from results.records.metric import metric_info
-from results.records.names import near
-from results.records.record import EvalRow, RunRecord, Runs
+from results.records import At, EvalRow, RunRecord, Runs, distinct_labels, metric_info, near
 from results.statistics.intervals import mean
 
 Variant = tuple[str, str, str]  # sampler, ema, grid

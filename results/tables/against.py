@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from results.records.metric import metric_info
+from results.records import metric_info
 from results.tables.numbers import decimals, fixed, number, steps_title
 
 

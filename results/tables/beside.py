@@ -18,9 +18,7 @@ from typing import Any
 
 import pandas as pd
 
-from results.records.metric import metric_info
-from results.records.names import near
-from results.records.store import StoreError, write_text
+from results.records import StoreError, metric_info, near, write_text
 from results.tables.numbers import count, number, steps_title
 
 FOLDER = Path(__file__).parents[1] / "published"

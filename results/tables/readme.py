@@ -8,7 +8,7 @@ the README cannot drift from what was run.
 import re
 from pathlib import Path
 
-from results.records.store import write_text
+from results.records import write_text
 from results.tables.beside import LIST
 
 ROOT = Path(__file__).parents[2]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from results.records.metric import metric_info
+from results.records import metric_info
 from results.tables import wide
 from results.tables.numbers import count, decimals, fixed, number, steps_title
 from results.tables.wide import Cell, Wide

@@ -15,15 +15,8 @@ from typing import Any
 
 import pandas as pd
 
-from results.records.budget import At, sharers
-from results.records.labels import distinct_labels
-from results.records.metric import metric_info
-from results.records.record import RunRecord, Runs
-from results.records.store import write_text
-from results.statistics import bill
-from results.statistics.intervals import Interval, estimate, mean
-from results.statistics.ranks import ranks
-from results.statistics.scores import Score, primary_metric, scores
+from results.records import At, RunRecord, Runs, distinct_labels, metric_info, sharers, write_text
+from results.statistics import Interval, Score, bill, estimate, mean, primary_metric, ranks, scores
 from results.tables.latex import latex
 from results.tables.render import markdown
 from results.tables.wide import tables

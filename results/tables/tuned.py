@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from results.records.store import StoreError, write_text
+from results.records import StoreError, write_text
 
 COLUMNS = ("method", "trial", "state", "rung", "images", "proxy", "setting", "default", "chosen", "run", "reason")
 CSV, PAGE = "trials.csv", "tuned.md"

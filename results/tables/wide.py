@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from results.records.metric import Metric, metric_info
+from results.records import Metric, metric_info
 from results.tables.numbers import count, decimals, fixed, number, steps_title
 
 ARROW = {"lower": "lower is better", "higher": "higher is better", "": "not a ranking"}

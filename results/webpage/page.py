@@ -17,8 +17,7 @@ from typing import Any
 
 import pandas as pd
 
-from results.records.record import Runs
-from results.records.store import read_json, write_text
+from results.records import Runs, read_json, write_text
 from results.webpage.page_data import payload
 
 FILE = "index.html"

@@ -11,8 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from results.records.compare import flat
-from results.records.record import RunRecord
+from results.records import RunRecord, flat
 
 _text = json.JSONEncoder(sort_keys=True, default=str).encode
 Change = tuple[dict[str, str], list[str]]  # the keys that are other or more, and those that are gone

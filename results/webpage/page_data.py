@@ -13,9 +13,8 @@ from typing import Any
 
 import pandas as pd
 
-from results.records.metric import metric_info
-from results.records.record import RunRecord, Runs
-from results.statistics.provenance import Source, Trace, trace
+from results.records import RunRecord, Runs, metric_info
+from results.statistics import Source, Trace, trace
 from results.tables import wide
 from results.webpage.page_configs import Configs
 

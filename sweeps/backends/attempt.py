@@ -14,11 +14,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
 
-from results.records.store import read_json
+from results.records import read_json
 from sweeps.backends.recorder import Recorder
 from sweeps.backends.worker import perform, resolve
-from sweeps.engine.seam import Info, Kind
-from sweeps.plan.states import FINAL, State, read_status
+from sweeps.engine import Info, Kind
+from sweeps.plan import FINAL, State, read_status
 
 BEAT = 20.0
 YIELDED = 75  # EX_TEMPFAIL of sysexits.h

@@ -7,11 +7,8 @@ from pathlib import Path
 
 from sweeps.backends.recorder import Recorder
 from sweeps.backends.worker import record
-from sweeps.engine.loop import Outcome, reconcile
-from sweeps.engine.rules import Rules
-from sweeps.engine.seam import Attempt, Execute, Info, Progress, Seen, Source, Where
-from sweeps.engine.tracker import Smaller
-from sweeps.plan.jobs import Plan
+from sweeps.engine import Attempt, Execute, Info, Outcome, Progress, Rules, Seen, Smaller, Source, Where, reconcile
+from sweeps.plan import Plan
 
 
 class Inline:

@@ -16,11 +16,8 @@ from pathlib import Path
 
 from sweeps.backends import worker
 from sweeps.backends.inline import run_inline
-from sweeps.engine.loop import GRACE, Outcome, reconcile
-from sweeps.engine.rules import Rules
-from sweeps.engine.seam import Attempt, Info, Progress, Seen, Source, SweepError, Where
-from sweeps.engine.tracker import Smaller
-from sweeps.plan.jobs import Plan
+from sweeps.engine import GRACE, Attempt, Info, Outcome, Progress, Rules, Seen, Smaller, Source, SweepError, Where, reconcile
+from sweeps.plan import Plan
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 POLL = 0.2

@@ -11,9 +11,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from sweeps.engine.rules import Record
-from sweeps.engine.seam import Info, Kind
-from sweeps.plan.states import State
+from sweeps.engine import Info, Kind, Record
+from sweeps.plan import State
 
 EVERY = 2.0
 """Seconds between two writes while a run makes progress."""

@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from sweeps.backends.simulated_parts import Execution, Luck, Run, Submission
-from sweeps.engine.rules import Record
-from sweeps.engine.seam import Attempt, Info, Kind, Seen, Where
-from sweeps.plan.states import FINAL, State
+from sweeps.engine import Attempt, Info, Kind, Record, Seen, Where
+from sweeps.plan import FINAL, State
 
 
 class Cluster:

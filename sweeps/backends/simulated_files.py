@@ -7,11 +7,8 @@ from dataclasses import dataclass, field
 
 from sweeps.backends.simulated import Cluster
 from sweeps.backends.simulated_parts import Run
-from sweeps.engine.book import Line
-from sweeps.engine.rules import Record
-from sweeps.engine.seam import Attempt
-from sweeps.plan.jobs import Job
-from sweeps.plan.states import State
+from sweeps.engine import Attempt, Line, Record
+from sweeps.plan import Job, State
 
 
 @dataclass

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sweeps.engine.seam import Attempt, Kind, Where
-from sweeps.plan.states import State
+from sweeps.engine import Attempt, Kind, Where
+from sweeps.plan import State
 
 
 @dataclass(frozen=True)

@@ -23,10 +23,10 @@ from typing import Any
 import submitit
 from submitit.core.utils import FailedJobError, FailedSubmissionError
 
-from results.records.store import write_json
+from results.records import write_json
 from sweeps.backends import slurm_queries as queries
 from sweeps.backends.slurm_job import CANCELLED, task
-from sweeps.engine.seam import Attempt, Detached, Seen, SweepError, Where
+from sweeps.engine import Attempt, Detached, Seen, SweepError, Where
 
 SETTLE = 15.0
 """Seconds after a call of sbatch in which its job may still turn up: the call goes on when its controller is killed."""

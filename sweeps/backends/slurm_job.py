@@ -8,7 +8,7 @@ from pathlib import Path
 
 from submitit.helpers import TorchDistributedEnvironment
 
-from results.records.store import read_json, write_json
+from results.records import read_json, write_json
 from sweeps.backends import slurm_queries as queries
 from sweeps.backends.attempt import YIELDED, run_attempt
 

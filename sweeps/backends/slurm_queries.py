@@ -10,7 +10,7 @@ import os
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 
-from sweeps.engine.seam import Kind, Seen, Where
+from sweeps.engine import Kind, Seen, Where
 
 TIMEOUT = 60.0
 """Seconds for one command: a busy slurmctld is slow, a hanging one must not stop the loop."""

@@ -24,9 +24,8 @@ from typing import Any, NamedTuple
 
 from sweeps.backends.recorder import Recorder
 from sweeps.backends.writer import sole_writer
-from sweeps.engine.failures import classify
-from sweeps.engine.seam import Execute, Info, Kind, Report, SweepError
-from sweeps.plan.states import FINAL, State, read_status
+from sweeps.engine import Execute, Info, Kind, Report, SweepError, classify
+from sweeps.plan import FINAL, State, read_status
 
 REPORT_EVERY = 0.2
 """Seconds between two reports of one run that cross the pipe; a run may report every step at no cost."""

@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sweeps.engine.lease import LENGTH, Lease
-from sweeps.engine.seam import Report
+from sweeps.engine import LENGTH, Lease, Report
 
 LOCK_POLL = 0.2
 

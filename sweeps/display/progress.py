@@ -13,10 +13,8 @@ from typing import Any, TextIO
 
 from tqdm import tqdm
 
-from sweeps.engine.seam import Ended, Event, Grown, Info, Reported, Started
-from sweeps.plan.describe import count
-from sweeps.plan.jobs import Job, Plan
-from sweeps.plan.states import FINAL, State, at_start, decide
+from sweeps.engine import Ended, Event, Grown, Info, Reported, Started
+from sweeps.plan import FINAL, Job, Plan, State, at_start, count, decide
 
 REFRESH = 0.5
 SETTLED = FINAL | {State.FAILED, State.DEAD, State.PRUNED, State.CANCELLED}

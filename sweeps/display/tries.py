@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from results.records.store import StoreError, read_json
-from sweeps.plan.states import State
+from results.records import StoreError, read_json
+from sweeps.plan import State
 
 
 @dataclass(frozen=True)

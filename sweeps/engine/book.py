@@ -12,7 +12,7 @@ from typing import Any
 
 from sweeps.engine.rules import Past
 from sweeps.engine.seam import Kind
-from sweeps.plan.states import State
+from sweeps.plan import State
 
 Line = dict[str, Any]
 

@@ -11,9 +11,7 @@ from collections.abc import Iterable, Sequence
 from sweeps.engine.rules import Facts, Verdict, excluded, judge
 from sweeps.engine.seam import Attempt, Grown, Growth, Reported, Seen, Started, SweepError, Where
 from sweeps.engine.tracker import STICKY, Live, Tracker
-from sweeps.plan.frontier import Frontier
-from sweeps.plan.jobs import Job, Plan
-from sweeps.plan.states import DEAD_ENDS, FINAL, State
+from sweeps.plan import DEAD_ENDS, FINAL, Frontier, Job, Plan, State
 
 ABSENT = Seen(Where.ABSENT)
 AHEAD = 64

@@ -19,12 +19,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
-from results.records.store import write_bytes, write_json
+from results.records import write_bytes, write_json
 from sweeps.engine.book import Line
 from sweeps.engine.rules import Record
 from sweeps.engine.seam import Attempt, SweepError
-from sweeps.plan.jobs import Job
-from sweeps.plan.states import State, read_states, read_status
+from sweeps.plan import Job, State, read_states, read_status
 
 FIELDS = {field.name for field in dataclasses.fields(Record)}
 

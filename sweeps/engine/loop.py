@@ -23,8 +23,7 @@ from sweeps.engine.lease import LENGTH, Lease
 from sweeps.engine.rules import Rules
 from sweeps.engine.seam import Backend, Info, Progress, Reported, Source, SweepError, Tick
 from sweeps.engine.tracker import Smaller
-from sweeps.plan.jobs import Plan
-from sweeps.plan.states import State
+from sweeps.plan import Plan, State
 
 GRACE = 30.0
 """Seconds a run has to reach a step boundary and save itself after it was asked to stop."""

@@ -9,9 +9,8 @@ import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
-from results.records.names import near
-from results.records.store import StoreError, read_json, write_json
-from sweeps.plan.describe import count
+from results.records import StoreError, near, read_json, write_json
+from sweeps.plan import count
 
 
 class RequestError(ValueError):

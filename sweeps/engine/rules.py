@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sweeps.engine.seam import Kind, Seen, Where
-from sweeps.plan.states import FINAL, State
+from sweeps.plan import FINAL, State
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
 
-from sweeps.plan.jobs import Job
-from sweeps.plan.states import State
+from sweeps.plan import Job, State
 
 Info = Mapping[str, Any]
 Report = Callable[[Info], bool]

@@ -12,9 +12,7 @@ from sweeps.engine.book import Book, Line, Open
 from sweeps.engine.files import Files
 from sweeps.engine.rules import Record, Rules, Verdict, consequence, reached
 from sweeps.engine.seam import Backend, Ended, Kind, Progress, Source, Started
-from sweeps.plan.frontier import Frontier
-from sweeps.plan.jobs import Plan
-from sweeps.plan.states import FINAL, State
+from sweeps.plan import FINAL, Frontier, Plan, State
 
 Smaller = Callable[[dict[str, Any], int], dict[str, Any] | None]
 """`smaller(config, times)`: the config with its micro-batch halved so many times, or None if that is not possible."""

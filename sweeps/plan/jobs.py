@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from results.records.names import near
+from results.records import near
 
 
 class PlanError(ValueError):

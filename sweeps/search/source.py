@@ -15,9 +15,8 @@ from typing import Any
 
 from optuna.storages import BaseStorage
 
-from sweeps.engine.seam import Growth, SweepError
-from sweeps.plan.jobs import Job
-from sweeps.plan.states import State
+from sweeps.engine import Growth, SweepError
+from sweeps.plan import Job, State
 from sweeps.search import study as studies
 from sweeps.search.rungs import should_stop
 from sweeps.search.space import Params, Space

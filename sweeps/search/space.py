@@ -11,8 +11,8 @@ from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
-from results.records.names import near
-from sweeps.plan.spec import SpecError
+from results.records import near
+from sweeps.plan import SpecError
 
 Space = Mapping[str, BaseDistribution]
 Params = Mapping[str, Any]

@@ -25,8 +25,8 @@ from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from sweeps.engine.seam import SweepError
-from sweeps.plan.spec import SpecError
+from sweeps.engine import SweepError
+from sweeps.plan import SpecError
 from sweeps.search.space import Params, Space
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)

@@ -13,7 +13,7 @@ from places import ROOT
 
 from bench import run
 from bench.config import compose as config
-from bench.model import load
+from bench.scoring.model import load
 from sweeps.engine.loop import Outcome
 
 SMALL = ["budget.images=2560", "backbone.width=32", "backbone.depth=1", "evaluation.seeds=[0]", "evaluation.steps=[1,4]",

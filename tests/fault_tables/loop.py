@@ -40,7 +40,7 @@ FAULTS = [
         ci="balanced gradients of one rank",
     ),
     *of(
-        "a finished run", "bench/model.py",
+        "a finished run", "bench/scoring/model.py",
         ("sampled before its networks are made", "if not complete(method, models, images, stage):", "if False:",
          BILL + "test_a_run_in_a_stage_before_its_networks_are_made_is_not_sampled_from"),
     ),

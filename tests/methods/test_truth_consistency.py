@@ -19,7 +19,8 @@ from oracle import Measured, Oracle, context, data, features, loss_and_gradient,
 from test_truth_training import BATCH, NET, live, live_of, map_error, one_jump, points, trained
 from torch import Tensor, nn
 
-from bench.config.registry import ConfigError, make_method
+from bench.config.errors import ConfigError
+from bench.config.registry import make_method
 from bench.nets import Backbone
 from bench.scoring.sample import Sampler
 from bench.training.train import Recipe, Trainer

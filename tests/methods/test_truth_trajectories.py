@@ -11,7 +11,7 @@ from test_resume import bits, planned, run
 from test_truth_training import BATCH, NET, live, live_of, map_error, one_jump, points, trained
 from torch import Tensor, nn
 
-from bench.config.registry import ConfigError
+from bench.config.errors import ConfigError
 from bench.nets import Backbone
 from bench.training.balance import LARGEST, Aside
 from bench.training.rng import StepDraws

@@ -17,3 +17,11 @@ def execute(config, folder, report):
     Path(folder, f"rank-{dist.get_rank()}.json").write_text(json.dumps(rank))
     dist.destroy_process_group()
     return "done"
+
+
+def where():
+    """What a task of a submitit job knows of its place: the job's hosts, its node, its rank."""
+    import submitit
+
+    environment = submitit.JobEnvironment()
+    return environment.hostnames, os.environ["SLURMD_NODENAME"], environment.global_rank

@@ -6,7 +6,7 @@ from pathlib import Path
 import fake_jobs
 import pytest
 
-from bench.config.registry import ConfigError
+from bench.config.errors import ConfigError
 from bench.planning import backends
 from sweeps.clean import Quota, clean, main, waste
 from sweeps.engine.seam import Ended, Tick

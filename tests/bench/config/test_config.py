@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bench.config import compose as config
-from bench.config.registry import ConfigError
+from bench.config.errors import ConfigError
 from bench.planning import backends, experiment
 from bench.planning.jobs import jobs
 from sweeps.plan.jobs import Plan

@@ -11,9 +11,9 @@ from places import ROOT
 
 from bench import run
 from bench.config import compose as config
-from bench.model import load
 from bench.planning import backends
 from bench.planning.jobs import jobs
+from bench.scoring.model import load
 from results.records.store import write_json
 from sweeps.engine import snapshot
 from sweeps.engine.seam import SweepError

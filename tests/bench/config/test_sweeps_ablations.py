@@ -3,7 +3,7 @@
 import pytest
 
 from bench.config import compose as composition
-from bench.config.registry import ConfigError
+from bench.config.errors import ConfigError
 from bench.planning.jobs import jobs
 from sweeps.plan.jobs import Plan
 from sweeps.plan.spec import SpecError, one_at_a_time

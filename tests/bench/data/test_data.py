@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from bench import data
-from bench.config.registry import ConfigError
+from bench.config.errors import ConfigError
 
 
 def pixels(*shape: int) -> np.ndarray:

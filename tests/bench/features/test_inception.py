@@ -12,7 +12,7 @@ import references
 import torch
 from torch import Tensor
 
-from bench.config.registry import ConfigError
+from bench.config.errors import ConfigError
 from bench.features import base as features
 from bench.features import inception_weights
 from bench.features.inception import Convolution

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench import data
-from bench.config.registry import ConfigError
+from bench.config.errors import ConfigError
 from bench.features import base as features
 from bench.features import classifier
 from bench.metrics import points

@@ -4,7 +4,7 @@ import pytest
 
 from bench import run
 from bench.config import compose as config
-from bench.config.registry import ConfigError
+from bench.config.errors import ConfigError
 from bench.planning import price
 from bench.planning.identity import run_id
 from bench.planning.jobs import jobs

@@ -10,7 +10,7 @@ import torch
 
 from bench import run
 from bench.config import compose as config
-from bench.config.registry import ConfigError
+from bench.config.errors import ConfigError
 from bench.data import hold_back
 from bench.planning import experiment
 from bench.planning.tune import tuned

@@ -12,7 +12,7 @@ from places import ROOT
 
 from bench import data
 from bench.config import compose as config
-from bench.config.registry import ConfigError
+from bench.config.errors import ConfigError
 from bench.features import base as features
 from bench.planning import experiment
 from bench.planning.jobs import jobs

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from bench.config.registry import ConfigError
+from bench.config.errors import ConfigError
 from bench.features import base as features
 from bench.scoring import reference
 from bench.scoring.reference import Part, ReferenceWarning, obtain, of_file

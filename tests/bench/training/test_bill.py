@@ -13,8 +13,8 @@ from test_resume import planned, run
 from torch import Tensor, nn
 
 from bench.data import Dataset
-from bench.model import load
 from bench.nets import counting
+from bench.scoring.model import load
 from bench.training import checkpoint
 from bench.training.train import BILL, Recipe, Trainer
 from methods.base import Method

@@ -10,7 +10,7 @@ import pytest
 import torch
 from fake_ranks import BATCH, METHODS, STEPS, result, trainer
 
-from bench.config.registry import ConfigError
+from bench.config.errors import ConfigError
 from bench.training import checkpoint, launch
 from bench.training.dist import Pulse, Ranks
 from bench.training.train import Trainer

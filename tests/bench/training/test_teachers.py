@@ -12,10 +12,10 @@ from oracle import on_clock
 
 from bench import run
 from bench.config import compose as config
-from bench.config.registry import ConfigError
+from bench.config.errors import ConfigError
 from bench.job import _Run, execute
-from bench.model import load, load_teacher
 from bench.planning.jobs import jobs
+from bench.scoring.model import load, load_teacher
 from methods.tools.preconditioning import Preconditioned
 from results.records.store import read_run
 from sweeps.plan.jobs import Job

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from bench import run
 from bench.config import compose as config
-from bench.config.registry import ConfigError
+from bench.config.errors import ConfigError
 from bench.job import execute
 from bench.nets import Backbone
 from bench.planning.jobs import gflops, jobs

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from bench.config.registry import ConfigError
+from bench.config.errors import ConfigError
 from bench.truth import TARGETS, Gaussian, Mixture, Truth, map_pairs, target
 
 NAMES = sorted(TARGETS)

@@ -1,0 +1,104 @@
+"""A finished run folder as a model: `load(folder).sample(n, steps, seed)`, `load(folder).export(path)`."""
+
+import copy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from bench.planning import experiment
+from bench.scoring.sample import Sampler
+from bench.training import checkpoint
+from bench.training.teacher import Teacher
+from methods.base import Method, Models
+from results.records import read_run
+
+
+@dataclass(frozen=True)
+class Model:
+    """The averaged networks of one run, ready to sample from."""
+
+    method: Method
+    models: dict[str, nn.Module]
+    shape: tuple[int, ...]
+    config: dict[str, Any]
+    run_id: str
+    device: torch.device
+    checkpoint: str
+
+    def sample(self, n: int, steps: int = 1, seed: int = 0, condition: int | None = None) -> Tensor:
+        """n samples (n, *shape) on the CPU after `steps` jumps; images lie in [-1, 1] up to the model's error.
+
+        The first k samples are the same for every n >= k, and equal those that the evaluation with that seed scored.
+        """
+        if not self.method.supports(steps):
+            raise ValueError(f"{self.run_id} defines no sample of {steps} steps")
+        sampler = self.sampler(seed, int(self.config["evaluation"]["chunk"]), condition)
+        return torch.cat([x.cpu() for x in sampler.batches(n, steps, max(n, 1))])
+
+    def sampler(self, seed: int, chunk: int, condition: int | None = None) -> Sampler:
+        """A sampler with network calls of `chunk` rows; the noise depends on the chunk."""
+        return Sampler(self.method, self.models, self.shape, seed, chunk, self.device, condition)
+
+    def export(self, path: Path | str) -> None:
+        """Write the averaged weights of "net" as a plain state dict (torch.save).
+
+        A method that samples from further networks gets a dictionary of state dicts by role, "net" among them.
+        """
+        roles = self.method.sampled(self.models)
+        weights = {role: {k: v.cpu() for k, v in self.models[role].state_dict().items()} for role in roles}
+        torch.save(weights["net"] if roles == ["net"] else weights, path)
+
+
+def load(folder: Path | str, ema: float | None = None, device: str | torch.device = "cpu") -> Model:
+    """The newest whole checkpoint of a run folder with the given average (default: the first of train.ema).
+
+    Raises ValueError naming the folder when it holds no usable checkpoint or no such average, or when the run is in a
+    stage before which some of the networks that it samples from are not made.
+    """
+    folder = Path(folder)
+    record = read_run(folder)
+    config = record.config
+    found = checkpoint.newest(folder / "checkpoints")
+    if found is None:
+        raise ValueError(f"{folder} holds no usable checkpoint (its status is {record.status!r}); run its command again")
+    path, state = found
+    method = experiment.method(config)
+    shape = tuple(config["shape"])
+    models = method.build(experiment.network_factory(config, shape))
+    images, stage = int(config["budget"]["images"]), state["stage"]
+    if not complete(method, models, images, stage):
+        stages = method.stages(images)
+        raise ValueError(f"{path} is from stage {stages[stage].name!r} ({stage + 1} of {len(stages)}), and the networks "
+                         f"sampled from ({', '.join(method.sampled(models))}) are complete in the last; run its command again "
+                         "to go on")
+    for role, module in models.items():
+        module.load_state_dict(state["models"][role])
+    decay = repr(float(ema if ema is not None else config["evaluation"]["ema"] or config["train"]["ema"][0]))
+    if decay not in state["ema"]:
+        raise ValueError(f"{path} has no average of decay {decay}; it has {', '.join(state['ema'])}")
+    models["net"] = copy.deepcopy(models["net"])
+    models["net"].load_state_dict({**models["net"].state_dict(), **state["ema"][decay]})
+    for module in models.values():
+        module.to(device).eval().requires_grad_(False)
+    return Model(method, models, shape, config, folder.name, torch.device(device), path.name)
+
+
+def complete(method: Method, models: Models, images: int, stage: int) -> bool:
+    """Whether a checkpoint of that stage holds all that is sampled from.
+
+    Several networks are sampled from where stages hand them on (a frozen first one, the students of longer grids), so
+    they are complete in the last stage.
+    """
+    return len(method.sampled(models)) == 1 or stage == len(method.stages(images)) - 1
+
+
+def load_teacher(folder: Path, device: torch.device) -> Teacher:
+    """The teacher that a finished run of a velocity model makes."""
+    record = read_run(folder)
+    # What a student learns from is part of its training: the first average, however its teacher is evaluated.
+    model = load(folder, ema=float(record.config["train"]["ema"][0]), device=device)
+    return Teacher(model.models["net"], record.run_id, record.images_seen, record.train_seconds,
+                   record.forward_rows + record.teacher_forward_rows, record.backward_rows + record.teacher_backward_rows)
