@@ -15,15 +15,12 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from bench.config import compose as composition
-from bench.config.errors import ConfigError
-from bench.data import Dataset
+from bench.config import ConfigError, Points, request
+from bench.data import Dataset, dataset
 from bench.data.images import given
-from bench.planning import experiment
-from bench.protocols import named as protocols
-from bench.protocols.protocol import Protocol
-from bench.protocols.rounding import levels
-from bench.scoring.score_images import ImageScorer, Scores
+from bench.protocols import Protocol, levels, planned, protocol_of
+from bench.scoring import ImageScorer, Scores, files
+from bench.training import device
 
 KEY = "SAMPLES"
 
@@ -38,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         protocol, count, scores = score(arguments[0], arguments[1:])
     except ConfigError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print("\n".join(f"error: {fault}" for fault in error.faults), file=sys.stderr)
         return 2
     print(f"{count} samples under {protocol.id}")
     for metric, (value, extra) in scores.items():
@@ -52,29 +49,28 @@ def score(samples: str, options: Sequence[str]) -> tuple[Protocol, int, Scores]:
 
     Raises ConfigError naming the file or key at fault.
     """
-    config = composition.request(["sweep=none", *options]).experiments[0]
-    if protocols.named(config) is None:
-        raise ConfigError(f"{KEY}={samples} are images, and data={config['data']['name']} are points in the plane; choose an "
+    experiment = request(["sweep=none", *options]).experiments[0]
+    if isinstance(experiment.data, Points):
+        raise ConfigError(f"{KEY}={samples} are images, and data={experiment.data.name} are points in the plane; choose an "
                           "image data set")
     pixels = given(KEY, samples)
     if len(pixels) < 2:
         raise ConfigError(f"{KEY}={samples} has {len(pixels)} images, too few to compare distributions")
-    wanted = config["evaluation"]["count"]
+    wanted = experiment.evaluation.count
     if wanted is not None and wanted > len(pixels):
         raise ConfigError(f"{KEY}={samples} has {len(pixels)} images, and evaluation.count={wanted} asks for more")
-    config["evaluation"]["count"] = len(pixels) if wanted is None else wanted
-    config["evaluation"] = protocols.settings(config)
-    data = experiment.dataset(config)
-    protocol = protocols.protocol(config, data)
+    experiment = planned(experiment.changed({"evaluation.count": len(pixels) if wanted is None else wanted}))
+    data = dataset(experiment)
+    protocol = protocol_of(experiment, data)
     pixels = _fitting(samples, pixels[: protocol.count], data, protocol)
-    files = {key: protocols.path_of(config["evaluation"], key) for key in ("weights", "statistics")}
     with tqdm(unit="images", desc="reference features", disable=not sys.stderr.isatty(), leave=False) as bar:
 
         def progress(done: int, whole: int) -> None:
             bar.total, bar.n = whole, done
             bar.refresh()
 
-        scorer = ImageScorer(data, protocol, experiment.device(config), **files, progress=progress)
+        at = device.of(experiment.backend.device)
+        scorer = ImageScorer(data, protocol, at, **files(experiment.evaluation), progress=progress)
     with torch.no_grad():
         return protocol, len(pixels), scorer.score_pixels(pixels)
 

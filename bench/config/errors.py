@@ -1,17 +1,50 @@
-"""What is said of a wrong configuration."""
+"""What is said of a wrong configuration: one line for each fault, which names the key, the value and the way out."""
 
 from collections.abc import Iterable
+from typing import Any
 
 from results.records import near
 
+LONG = 100  # characters of a list of names that is still read
+HELP = "python -m bench.run --help"
+
 
 class ConfigError(ValueError):
-    """A wrong name or value in a configuration; the message says which key, and what would be valid."""
+    """Wrong names or values in a configuration: a line for each, which says what would be valid."""
+
+    def __init__(self, *faults: str) -> None:
+        super().__init__("\n".join(dict.fromkeys(faults)))
+
+    @property
+    def faults(self) -> list[str]:
+        """Every fault, a line each."""
+        return str(self).split("\n")
 
 
-def nearest(key: str, value: object, valid: Iterable[object]) -> ConfigError:
-    """The error for `value` at `key` when only `valid` names are allowed."""
+def unknown(key: str, value: object, valid: Iterable[object], also: str = HELP) -> str:
+    """What is said of `value` at `key` when only `valid` names are allowed; `also`: the command that lists many."""
     names = sorted(str(v) for v in valid)
     close = near(value, names, 3, 0.4)
+    listed = ", ".join(names)
+    if len(listed) > LONG:
+        close = close or near(value, names, 3, 0)
+        listed = ""
     hint = f"; nearest: {', '.join(close)}" if close else ""
-    return ConfigError(f"{key}={value} is not valid{hint}. Valid: {', '.join(names)}")
+    return f"{key}={shown(value)} is not valid{hint}. " + (f"Valid: {listed}" if listed else f"All {len(names)}: {also}")
+
+
+def nearest(key: str, value: object, valid: Iterable[object], also: str = HELP) -> ConfigError:
+    """The error of `unknown`."""
+    return ConfigError(unknown(key, value, valid, also))
+
+
+def shown(value: Any) -> str:
+    """A value as a command line or a YAML file would write it."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, list | tuple):
+        return f"[{','.join(map(shown, value))}]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{k}: {shown(v)}" for k, v in value.items()) + "}"
+    text = str(value)
+    return text if text and text == text.strip() and "\n" not in text else repr(text)

@@ -1,84 +1,126 @@
-"""From plain data to a method: `target: module:Class` plus knobs, every name checked with its nearest valid ones.
+"""From plain data to a method: `target: module:Class` plus knobs, every name and value checked against the class.
 
 A method's YAML names its class, so that the folder of YAML files is the registry and nothing is kept by hand. A knob
 that is a mapping with a `target` of its own becomes that object; an enum's value is written as a string.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import importlib
-import typing
+import inspect
+import sys
 from collections.abc import Mapping
 from enum import Enum
-from typing import Any
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, get_origin
 
-from bench.config.errors import ConfigError, nearest
-from methods.base import Method
-from methods.tools import Interpolant, Linear, Trigonometric
+from pydantic import ConfigDict, Strict, TypeAdapter, ValidationError
 
-INTERPOLANTS: dict[str, type[Interpolant]] = {"linear": Linear, "trigonometric": Trigonometric}
+from bench.config.errors import ConfigError, shown, unknown
+from bench.config.types import fields, options, words
+
+if TYPE_CHECKING:  # the mathematics brings PyTorch, which --help does without
+    from methods.base import Method
+    from methods.tools import Interpolant
+
+_STRICT = ConfigDict(strict=True, allow_inf_nan=False, arbitrary_types_allowed=True)
 
 
-def make_interpolant(config: Mapping[str, Any]) -> Interpolant:
-    """{"name": "linear" | "trigonometric", "base_scale": float}."""
-    if config["name"] not in INTERPOLANTS:
-        raise nearest("interpolant.name", config["name"], INTERPOLANTS)
-    try:
-        return INTERPOLANTS[config["name"]](base_scale=float(config.get("base_scale", 1.0)))
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"interpolant.base_scale={config['base_scale']!r} is not a positive number") from error
+def use_plugins(folder: str | None) -> None:
+    """Make the modules of the user's method folder importable."""
+    if folder is not None and (home := str(Path(folder).expanduser().resolve())) not in sys.path:
+        sys.path.append(home)  # at the end: no file of the user's shadows a package
+
+
+def make_interpolant(name: str, base_scale: float) -> Interpolant:
+    """The interpolant "linear" or "trigonometric"."""
+    from methods.tools import Linear, Trigonometric
+
+    return {"linear": Linear, "trigonometric": Trigonometric}[name](base_scale=base_scale)
 
 
 def make_method(config: Mapping[str, Any], interpolant: Interpolant) -> Method:
-    """{"name": ..., "target": "module:Class", **knobs} -> the method. Raises ConfigError naming the key."""
+    """{"name": ..., "target": "module:Class", **knobs} -> the method. Raises ConfigError with every fault."""
+    cls = method_class(config.get("target"))
     knobs = {k: v for k, v in config.items() if k not in ("name", "target")}
-    method = _make(config["target"], knobs, "method", interpolant=interpolant)
-    if not isinstance(method, Method):
-        raise ConfigError(f"method.target={config['target']} is not a methods.base.Method")
-    return method
+    made: Method = _make(cls, knobs, "method", interpolant=interpolant)
+    return made
 
 
-def method_class(target: str) -> type[Method]:
+def method_class(target: Any) -> type[Method]:
     """The class behind a method's `target`. Raises ConfigError if it cannot be imported or is no method."""
+    from methods.base import Method
+
     cls = _load(target, "method")
-    if not (isinstance(cls, type) and issubclass(cls, Method)):
+    if not issubclass(cls, Method):
         raise ConfigError(f"method.target={target} is not a methods.base.Method")
     return cls
 
 
-def _make(target: str, knobs: Mapping[str, Any], key: str, **given: Any) -> Any:
-    cls = _load(target, key)
-    fields = {f.name: f for f in dataclasses.fields(cls) if f.init}
-    hints = typing.get_type_hints(cls)
-    values = {}
+def knobs_of(cls: type) -> dict[str, Any]:
+    """The knobs of a method, or of a part of one, with their types."""
+    made = {f.name for f in dataclasses.fields(cls) if f.init}
+    return {name: hint for name, hint in fields(cls).items() if name in made and name != "interpolant"}
+
+
+def _make(cls: type, knobs: Mapping[str, Any], key: str, **given: Any) -> Any:
+    known, values, faults = knobs_of(cls), {}, []
     for name, value in knobs.items():
-        if name not in fields or name in given:
-            raise nearest(key, name, fields.keys() - given.keys())
-        values[name] = _resolve(value, hints[name], f"{key}.{name}")
+        if name not in known:
+            faults.append(unknown(key, name, known, "python -m bench.run --help method=NAME"))
+            continue
+        try:
+            values[name] = _resolve(cls, name, value, f"{key}.{name}")
+        except ConfigError as error:
+            faults += error.faults
+    if faults:
+        raise ConfigError(*faults)
     try:
         return cls(**values, **given)
     except (ValueError, ZeroDivisionError) as error:
-        raise ConfigError(str(error)) from error
+        raise ConfigError(*str(error).split("\n")) from error
 
 
-def _resolve(value: Any, hint: Any, key: str) -> Any:
+def _resolve(cls: type, name: str, value: Any, key: str) -> Any:
     if isinstance(value, Mapping) and "target" in value:
-        return _make(value["target"], {k: v for k, v in value.items() if k != "target"}, key)
-    if isinstance(hint, type) and issubclass(hint, Enum):
-        if value not in [e.value for e in hint]:
-            raise nearest(key, value, (e.value for e in hint))
-        return hint(value)
-    if isinstance(hint, type) and hint in (int, float, bool):
-        if isinstance(value, bool) != (hint is bool) or not isinstance(value, int | float):
-            raise ConfigError(f"{key}={value!r} must be a {hint.__name__}")
-        if hint is int and value != int(value):
-            raise ConfigError(f"{key}={value!r} must be a whole number")
-        return hint(value)
-    return value
-
-
-def _load(target: str, key: str) -> Any:
-    module, _, name = target.partition(":")
+        part = _load(value["target"], key)
+        return _make(part, {k: v for k, v in value.items() if k != "target"}, key)
+    hint = knobs_of(cls)[name]
+    if _is_part(hint):
+        raise ConfigError(f"{key}={shown(value)} must be a mapping with a target, as in the method's YAML file; set its parts, "
+                          f"for example {key}.target=module:Class")
     try:
-        return getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise ConfigError(f"{key}.target={target} cannot be imported: {error}") from error
+        return _adapter(cls, name).validate_python(value)
+    except ValidationError:
+        if (names := options(hint)) and isinstance(value, str):
+            raise ConfigError(unknown(key, value, names)) from None
+        raise ConfigError(f"{key}={shown(value)} must be {words(hint)}") from None
+
+
+@lru_cache(maxsize=1024)
+def _adapter(cls: type, name: str) -> TypeAdapter[Any]:
+    hint = knobs_of(cls)[name]
+    lax = get_origin(hint) is tuple or (isinstance(hint, type) and issubclass(hint, Enum))
+    return TypeAdapter(Annotated[hint, Strict(False)] if lax else hint, config=_STRICT)
+
+
+def _is_part(hint: Any) -> bool:
+    """Whether a knob holds an object with knobs of its own."""
+    plain = (int, float, bool, str)
+    return inspect.isclass(hint) and get_origin(hint) is None and not issubclass(hint, (*plain, Enum))
+
+
+def _load(target: Any, key: str) -> type:
+    module, _, name = target.partition(":") if isinstance(target, str) else ("", "", "")
+    if not module or not name:
+        raise ConfigError(f"{key}.target={shown(target)} must be the place of a class, module:Class")
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except Exception as error:  # whatever the import of a user's module raises
+        text = f"{type(error).__name__}: {error}".split("\n")[0]
+        raise ConfigError(f"{key}.target={target} cannot be imported: {text}") from error
+    if not (inspect.isclass(found) and dataclasses.is_dataclass(found)):
+        raise ConfigError(f"{key}.target={target} is not a dataclass with knobs")
+    return found

@@ -1,9 +1,9 @@
-"""Data sources behind one type: `load(config)` gives a Dataset, `fingerprint(config)` its content hash where cheap.
+"""Data sources behind one type: `load(data)` gives a Dataset, `fingerprint(data)` its content hash where cheap.
 
 One file per kind of source. Every source has a content hash and a held-out part.
 """
 
 from bench.data.dataset import Dataset, hold_back
-from bench.data.sources import NAMES, fingerprint, load
+from bench.data.sources import dataset, fingerprint, load
 
-__all__ = ["NAMES", "Dataset", "fingerprint", "hold_back", "load"]
+__all__ = ["Dataset", "dataset", "fingerprint", "hold_back", "load"]

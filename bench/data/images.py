@@ -11,11 +11,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from bench.config.errors import ConfigError
+from bench.config import FEWEST, ConfigError
 from bench.data.dataset import Dataset, content_hash, held_out_split
 from bench.data.files import existing, image_files
 
-FEWEST = 16  # images given, before any are held out
 CHANNELS = (1, 3)
 GREY = ("1", "L", "LA", "La")  # Pillow's modes of one channel and 8 bits, with or without transparency
 UNREADABLE = (OSError, ValueError, EOFError, BadZipFile, zlib.error)  # what np.load raises on damaged files

@@ -1,46 +1,42 @@
-"""The sources by name, and the checks that their configs share."""
+"""The sources by name, and what is known of their content without decoding it."""
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from bench.config.errors import ConfigError, nearest
+from bench.config import Arrays, Data, Folder, Points, Surroundings
 from bench.data import digits, images, targets
-from bench.data.dataset import Dataset
+from bench.data.dataset import Dataset, hold_back
 from bench.data.files import file_hash, tree_hash
-from bench.truth import TARGETS
 
-Config = Mapping[str, Any]
-
-_SOURCES: dict[str, tuple[Callable[..., Dataset], tuple[str, ...]]] = {
-    "digits": (digits.load, ()),
-    **dict.fromkeys(TARGETS, (targets.load, ("base_scale", "count"))),
-    "cifar10": (images.cifar10, ("root", "download")),
-    "arrays": (images.arrays, ("path", "heldout", "limit", "flip")),
-    "folder": (images.folder, ("path", "size", "flip")),
-}
-NAMES = tuple(_SOURCES)
-_OF_THE_HARNESS = ("name", "features")
-_COUNTS = {"limit": images.FEWEST, "size": 1, "count": 1}  # options that are whole numbers, and their least value
+SOURCES: dict[str, Callable[..., Dataset]] = {
+    "digits": digits.load, "cifar10": images.cifar10, "arrays": images.arrays, "folder": images.folder,
+}  # fmt: skip
 
 
-def load(config: Config) -> Dataset:
-    """The data set of a config such as {"name": "digits"} or {"name": "arrays", "path": "mine.npy"}.
+def dataset(scored: Surroundings) -> Dataset:
+    """The data of an experiment, on its own noise, without what a trial of a search holds back. Raises ConfigError."""
+    loaded = load(scored.data, scored.interpolant.base_scale)
+    return hold_back(loaded, scored.validation) if scored.validation else loaded
+
+
+def load(data: Data, base_scale: float = 1.0) -> Dataset:
+    """The data set of a configuration; an exact target's truth stands on noise of standard deviation `base_scale`.
 
     Raises ConfigError naming the key or file at fault. The last few are kept in memory.
     """
-    source, options = _checked(config)
-    return _load(_stamp(options), source, config["name"], tuple(options.items()))
+    options = data.model_dump(exclude={"name", "features"})
+    if isinstance(data, Points):
+        return _load((), targets.load, data.name, (("base_scale", base_scale), *options.items()))
+    return _load(_stamp(options), SOURCES[data.name], data.name, tuple(options.items()))
 
 
-def fingerprint(config: Config) -> str | None:
+def fingerprint(data: Data) -> str | None:
     """A hash of the content that needs no image decoded; None where the name and options alone identify it."""
-    _, options = _checked(config)
-    if config["name"] == "arrays":
-        held = options.get("heldout")
-        return file_hash("data.path", options["path"]) + (file_hash("data.heldout", held) if held else "")
-    return tree_hash("data.path", options["path"]) if config["name"] == "folder" else None
+    if isinstance(data, Arrays):
+        return file_hash("data.path", data.path) + (file_hash("data.heldout", data.heldout) if data.heldout else "")
+    return tree_hash("data.path", data.path) if isinstance(data, Folder) else None
 
 
 def _stamp(options: Mapping[str, Any]) -> tuple[tuple[int, int], ...]:
@@ -54,29 +50,3 @@ def _load(
     stamp: tuple[tuple[int, int], ...], source: Callable[..., Dataset], name: str, options: tuple[tuple[str, Any], ...]
 ) -> Dataset:
     return source(name, **dict(options))
-
-
-def _checked(config: Config) -> tuple[Callable[..., Dataset], dict[str, Any]]:
-    if config.get("name") not in _SOURCES:
-        raise nearest("data", config.get("name"), _SOURCES)
-    source, known = _SOURCES[config["name"]]
-    options = {k: v for k, v in config.items() if k not in _OF_THE_HARNESS}
-    for key in options:
-        if key not in known:
-            raise nearest("data", key, known)
-        _check_value(key, options[key])
-    if "path" in known and options.get("path") in (None, "???"):
-        raise ConfigError(f"data={config['name']} needs data.path=, the {_KIND[config['name']]} with your images")
-    return source, options
-
-
-def _check_value(key: str, value: Any) -> None:
-    if isinstance(value, list | Mapping):
-        raise ConfigError(f"data.{key}={value} must be a single value")
-    if key in _COUNTS and value is not None:
-        whole = isinstance(value, int) and not isinstance(value, bool)
-        if not whole or value < _COUNTS[key]:
-            raise ConfigError(f"data.{key}={value} must be a whole number of at least {_COUNTS[key]}, or null")
-
-
-_KIND = {"arrays": ".npy or .npz file", "folder": "folder"}

@@ -54,8 +54,9 @@ def main() -> None:
         network = ARCHITECTURES[options.name]()
     if options.name == "digits8":
         from bench import data
+        from bench.config import Digits
 
-        digits = data.load({"name": "digits"})
+        digits = data.load(Digits(name="digits", features="digits8"))
         assert digits.labels is not None and digits.heldout_labels is not None
         scale = 255 / digits.levels
         x, x_test = digits.train * scale, digits.heldout * scale

@@ -5,7 +5,9 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-TRAINING = ("data", "backbone", "method", "interpolant", "budget", "train", "seed")
+from bench.config import Experiment, Surroundings
+
+TRAINING = ("data", "backbone", "method", "interpolant", "budget", "train")
 TRIAL = ("validation", "proxy")  # what a trial of a search has besides: it is never the run that is reported
 HARMLESS = {
     "budget": ("micro_batch",), "train": ("checkpoints", "milestones", "logs"), "backbone": ("gflops",),
@@ -16,29 +18,23 @@ LATER = ("protocol", "also", "rounding", "reference_count", "statistics_hash")  
 VERSION = 1  # bump when the loop, the averages or the networks are mended: old weights are then never served for new ones
 
 
-def run_id(config: Mapping[str, Any], version: int, fingerprint: str | None, parents: tuple[str, ...]) -> str:
-    """METHOD-DATA-sSEED-HASH of the training that `config` describes.
+def run_ids(experiment: Experiment, fingerprint: str | None) -> Callable[[int, tuple[str, ...]], str]:
+    """METHOD-DATA-sSEED-HASH of a training, as a function of its seed and of its parents (teacher run ids).
 
-    version: the method's; fingerprint: the data's content hash where it is cheap to know; parents: teacher run ids.
-    Backend, paths of outputs, evaluation and what only observes (checkpoints, logs, micro-batches) do not count.
+    fingerprint: the data's content hash where it is cheap to know. Backend, paths of outputs, evaluation and what only
+    observes (checkpoints, logs, micro-batches) do not count. Of thousands of runs that differ in nothing else, most is
+    hashed once.
     """
-    return run_ids(config, version, fingerprint)(config["seed"], parents)
-
-
-def run_ids(config: Mapping[str, Any], version: int, fingerprint: str | None) -> Callable[[Any, tuple[str, ...]], str]:
-    """`run_id` as a function of seed and parents: of thousands of runs that differ in nothing else, most is hashed once."""
-    content: dict[str, Any] = {key: config[key] for key in TRAINING}
-    for section, keys in HARMLESS.items():
-        content[section] = {k: v for k, v in content[section].items() if k not in keys}
-    content["data"] = {k: v for k, v in content["data"].items() if v is not None}  # an option left open is none
+    plain = experiment.plain
+    content: dict[str, Any] = {key: _telling(key, plain[key]) for key in TRAINING}
     if fingerprint is not None:
         content["data"] = {k: v for k, v in content["data"].items() if k not in ("path", "heldout")}
-    content |= {key: config[key] for key in TRIAL if config.get(key)}
-    content |= {"version": (VERSION, version), "fingerprint": fingerprint}
+    content |= {key: plain[key] for key in TRIAL if plain.get(key)}
+    content |= {"version": (VERSION, experiment.method.version), "fingerprint": fingerprint}
     parts = {key: _text(value) for key, value in content.items()}
-    name = f"{config['method']['name']}-{config['data']['name']}"
+    name = f"{experiment.name}-{experiment.data.name}"
 
-    def of(seed: Any, parents: tuple[str, ...]) -> str:
+    def of(seed: int, parents: tuple[str, ...]) -> str:
         whole = parts | {"seed": _text(seed), "parents": _text(parents)}
         text = "{" + ", ".join(f'"{key}": {whole[key]}' for key in sorted(whole)) + "}"  # as json.dumps writes it
         return f"{name}-s{seed}-{hashlib.sha256(text.encode()).hexdigest()[:10]}"
@@ -46,17 +42,19 @@ def run_ids(config: Mapping[str, Any], version: int, fingerprint: str | None) ->
     return of
 
 
-def reference_id(config: Mapping[str, Any], fingerprint: str | None) -> str:
+def _telling(section: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """A section without what is harmless; of data, an option left open is none."""
+    kept = {k: v for k, v in values.items() if k not in HARMLESS.get(section, ())}
+    return {k: v for k, v in kept.items() if v is not None} if section == "data" else kept
+
+
+def reference_id(scored: Surroundings, fingerprint: str | None) -> str:
     """The run id of the reference rows (noise, Gaussian fit, held-out data) of one data set and evaluation."""
-    evaluation = {k: v for k, v in config["evaluation"].items() if k not in ("batch", "steps", "milestones", *FILES)}
+    plain = {key: scored.plain[key] for key in ("data", "evaluation")}
+    evaluation = {k: v for k, v in plain.pop("evaluation").items() if k not in ("batch", "steps", "milestones", *FILES)}
     evaluation = {k: v for k, v in evaluation.items() if k not in LATER or v not in (None, [])}
-    content = {"data": config["data"], "evaluation": evaluation, "fingerprint": fingerprint,
-               "base_scale": config["interpolant"]["base_scale"]}
-    return f"reference-{config['data']['name']}-{_digest(content)}"
-
-
-def _digest(content: Mapping[str, Any]) -> str:
-    return hashlib.sha256(_text(content).encode()).hexdigest()[:10]
+    content = {**plain, "evaluation": evaluation, "fingerprint": fingerprint, "base_scale": scored.interpolant.base_scale}
+    return f"reference-{scored.data.name}-{hashlib.sha256(_text(content).encode()).hexdigest()[:10]}"
 
 
 def _text(value: Any) -> str:

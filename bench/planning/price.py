@@ -1,13 +1,13 @@
 """What runs will take: as long as earlier ones of their kind in the outputs folder, else an estimate from their arithmetic."""
 
-import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from statistics import median
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from bench.planning import experiment
+from bench.config import Experiment, Slurm, records
+from bench.training import device as devices
 from results.records import RecordError, StoreError, read_run
 from sweeps.plan import Job, count
 
@@ -41,10 +41,10 @@ class Prices:
                 continue
             seen = Seen((record.train_seconds + record.trajectory_seconds) / record.images_seen, record.evaluation_seconds,
                         max(1, record.gpus))
-            self._alike.setdefault(_kind(record.config), []).append(seen)
-            if cost := record.config.get("cost"):
+            self._alike.setdefault(records.kind(record.config), []).append(seen)
+            if cost := records.cost(record.config):
                 whole = seen.per_image * record.images_seen + seen.evaluation
-                self._rates.setdefault(_text(record.config.get("backbone")), []).append(whole / cost)
+                self._rates.setdefault(records.network(record.config), []).append(whole / cost)
 
     def seconds(self, job: Job) -> float:
         """How long the job takes one worker."""
@@ -64,27 +64,17 @@ class Prices:
 
     def _price(self, job: Job) -> tuple[float, str, float]:
         """Seconds, where they come from, GPUs."""
-        if job.cost and (alike := self._alike.get(_kind(job.config))):
-            training = median(each.per_image for each in alike) * float(job.config["budget"]["images"])
+        if job.cost and (alike := self._alike.get(records.kind(job.config))):
+            training = median(each.per_image for each in alike) * records.images(job.config)
             return training + median(each.evaluation for each in alike), ALIKE, median(each.gpus for each in alike)
-        if rates := self._rates.get(_text(job.config.get("backbone"))):
+        if rates := self._rates.get(records.network(job.config)):
             return job.cost * median(rates), RATE, 1
         return job.cost / SUSTAINED[self.device], GUESS, 1
 
 
-def device(config: Mapping[str, Any]) -> str:
+def device(experiment: Experiment) -> str:
     """The kind of device that an experiment will have, "cpu" or "cuda": a cluster's jobs have what they ask for."""
-    backend = config["backend"]
-    if backend["name"] == "slurm":
-        return "cuda" if backend["gpus"] or backend["device"] == "cuda" else "cpu"
-    return experiment.device(config).type
-
-
-def _kind(config: Mapping[str, Any]) -> str:
-    """Runs of one kind take one time per image."""
-    method, data = config.get("method") or {}, config.get("data") or {}
-    return _text([method.get("name"), data.get("name"), config.get("backbone")])
-
-
-def _text(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, default=str)
+    backend = experiment.backend
+    if isinstance(backend, Slurm):
+        return "cuda" if backend.gpus or backend.device.startswith("cuda") else "cpu"
+    return devices.of(backend.device).type

@@ -1,11 +1,9 @@
 """The rows that give a number its meaning: noise, a full-covariance Gaussian fit and held-out real data."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import torch
 from torch import Tensor
 
+from bench.config import Surroundings
 from bench.data import Dataset
 from bench.protocols.protocol import Protocol
 from bench.scoring.score import Score, scorer
@@ -18,17 +16,17 @@ FITTED = 50_000  # training samples that the Gaussian is fitted to
 
 
 def references(
-    data: Dataset, protocol: Protocol, config: Mapping[str, Any], run_id: str, device: torch.device,
+    data: Dataset, protocol: Protocol, scored: Surroundings, run_id: str, device: torch.device,
     progress: Progress | None = None,
 ) -> list[EvalRow]:
     """Each at the count of a model's samples, or held-out data at as many as there are (`count` says it)."""
-    score = scorer(data, protocol, device, config["evaluation"], progress)
+    score = scorer(data, protocol, device, scored.evaluation, progress)
     rows = []
     for label in ("noise", "gaussian fit", HELD_OUT):
         # All held-out samples are one set, whatever the seed.
         once = label == HELD_OUT and protocol.count >= len(data.heldout)
         for k, seed in enumerate(protocol.seeds[:1] if once else protocol.seeds):
-            samples = _samples(label, data, protocol.count, seed, config)
+            samples = _samples(label, data, protocol.count, seed, scored)
             rows += [
                 EvalRow(
                     run_id=run_id, label=label, seed=k, checkpoint="", images_seen=0, ema="", sampler="reference", steps=0,
@@ -48,11 +46,11 @@ def _meant(label: str, score: Score, samples: Tensor, seed: int) -> Scores:
     return {m: v for m, v in found.items() if m not in ("nn_heldout", "nn_closer") and not m.endswith("_heldout")}
 
 
-def _samples(label: str, data: Dataset, n: int, seed: int, config: Mapping[str, Any]) -> Tensor:
+def _samples(label: str, data: Dataset, n: int, seed: int, scored: Surroundings) -> Tensor:
     g = generator("cpu", "reference", label, seed)
     z = torch.randn((n, *data.shape), generator=g)
     if label == "noise":
-        return z * float(config["interpolant"]["base_scale"])
+        return z * scored.interpolant.base_scale
     held_out = data.heldout[torch.randperm(len(data.heldout), generator=g)[:n]]
     if label == HELD_OUT:
         return data.decode(held_out) if data.kind == "images" else held_out

@@ -5,7 +5,7 @@ Samples never touch the disk. Network evaluations are counted on the backbone wh
 """
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import product
@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from bench.config import Experiment
 from bench.data import Dataset
 from bench.nets.count import counting
 from bench.protocols.protocol import Protocol
@@ -35,7 +36,7 @@ class Evaluation:
     data: Dataset
     protocol: Protocol
     score: Score
-    config: Mapping[str, Any]
+    experiment: Experiment
     run_id: str
     checkpoint: str
     images: int
@@ -45,7 +46,7 @@ class Evaluation:
         """One list of rows per (steps, evaluation seed) that is not in `skip`; NaN scores where samples are not finite."""
         for module in self.models.values():
             module.eval()
-        for method, steps, seed in product(self.variants, self.config["evaluation"]["steps"], self.protocol.seeds):
+        for method, steps, seed in product(self.variants, self.experiment.evaluation.steps, self.protocol.seeds):
             sampler = sampling_rule(method)
             if not method.supports(steps) or (self.protocol.id, steps, seed, sampler, self.images) in skip:
                 continue
@@ -61,13 +62,13 @@ class Evaluation:
         if sampling_rule(self.method) == self.method.needs.rule:
             return [self.method]
         own = sampling_rule(self.method).split(":")[1]
-        others = [s for s in self.config["evaluation"]["solvers"] if s != own]
+        others = [s for s in self.experiment.evaluation.solvers if s != own]
         return [self.method, *(dataclasses.replace(self.method, solver=Solver(s)) for s in others)]  # type: ignore[call-arg]
 
     def _sample(self, method: Method, steps: int, seed: int) -> tuple[Tensor, int, int]:
         protocol = self.protocol
         sampler = Sampler(method, self.models, self.data.shape, seed, protocol.chunk, self.device)
-        batches = sampler.batches(protocol.count, steps, int(self.config["evaluation"]["batch"]))
+        batches = sampler.batches(protocol.count, steps, self.experiment.evaluation.batch)
         with ExitStack() as stack:
             counts = [stack.enter_context(counting(module)) for module in self.models.values()]
             samples = torch.cat(list(batches))
@@ -79,7 +80,7 @@ class Evaluation:
         self, sampler: str, steps: int, seed: int, calls: int, rows: int, metric: str, value: float, extra: dict[str, Any]
     ) -> EvalRow:
         return EvalRow(
-            run_id=self.run_id, label=self.config["label"], seed=int(self.config["seed"]), checkpoint=self.checkpoint,
+            run_id=self.run_id, label=self.experiment.label, seed=self.experiment.seed, checkpoint=self.checkpoint,
             images_seen=self.images, ema=repr(self.protocol.ema), sampler=sampler, steps=steps, nfe=calls,
             nfe_rows=rows, evaluation_seed=seed, count=self.protocol.count, metric=metric, value=value,
             protocol=self.protocol.id, extra=extra,

@@ -1,14 +1,15 @@
 """A finished run folder as a model: `load(folder).sample(n, steps, seed)`, `load(folder).export(path)`."""
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Self
 
 import torch
 from torch import Tensor, nn
 
-from bench.planning import experiment
+from bench.config import Experiment, recorded_experiment, records
+from bench.nets import factory
 from bench.scoring.sample import Sampler
 from bench.training import checkpoint
 from bench.training.teacher import Teacher
@@ -23,7 +24,7 @@ class Model:
     method: Method
     models: dict[str, nn.Module]
     shape: tuple[int, ...]
-    config: dict[str, Any]
+    experiment: Experiment
     run_id: str
     device: torch.device
     checkpoint: str
@@ -35,12 +36,18 @@ class Model:
         """
         if not self.method.supports(steps):
             raise ValueError(f"{self.run_id} defines no sample of {steps} steps")
-        sampler = self.sampler(seed, int(self.config["evaluation"]["chunk"]), condition)
+        sampler = self.sampler(seed, self.experiment.evaluation.chunk, condition)
         return torch.cat([x.cpu() for x in sampler.batches(n, steps, max(n, 1))])
 
     def sampler(self, seed: int, chunk: int, condition: int | None = None) -> Sampler:
         """A sampler with network calls of `chunk` rows; the noise depends on the chunk."""
         return Sampler(self.method, self.models, self.shape, seed, chunk, self.device, condition)
+
+    def to(self, device: str | torch.device) -> Self:
+        """The same on another device."""
+        for module in self.models.values():
+            module.to(device)
+        return replace(self, device=torch.device(device))
 
     def export(self, path: Path | str) -> None:
         """Write the averaged weights of "net" as a plain state dict (torch.save).
@@ -60,15 +67,14 @@ def load(folder: Path | str, ema: float | None = None, device: str | torch.devic
     """
     folder = Path(folder)
     record = read_run(folder)
-    config = record.config
+    experiment = recorded_experiment(record.config)
     found = checkpoint.newest(folder / "checkpoints")
     if found is None:
         raise ValueError(f"{folder} holds no usable checkpoint (its status is {record.status!r}); run its command again")
     path, state = found
-    method = experiment.method(config)
-    shape = tuple(config["shape"])
-    models = method.build(experiment.network_factory(config, shape))
-    images, stage = int(config["budget"]["images"]), state["stage"]
+    method, shape = experiment.method, records.shape(record.config)
+    models = method.build(factory(experiment, shape))
+    images, stage = experiment.budget.images, state["stage"]
     if not complete(method, models, images, stage):
         stages = method.stages(images)
         raise ValueError(f"{path} is from stage {stages[stage].name!r} ({stage + 1} of {len(stages)}), and the networks "
@@ -76,14 +82,14 @@ def load(folder: Path | str, ema: float | None = None, device: str | torch.devic
                          "to go on")
     for role, module in models.items():
         module.load_state_dict(state["models"][role])
-    decay = repr(float(ema if ema is not None else config["evaluation"]["ema"] or config["train"]["ema"][0]))
+    decay = repr(experiment.ema if ema is None else ema)
     if decay not in state["ema"]:
         raise ValueError(f"{path} has no average of decay {decay}; it has {', '.join(state['ema'])}")
     models["net"] = copy.deepcopy(models["net"])
     models["net"].load_state_dict({**models["net"].state_dict(), **state["ema"][decay]})
     for module in models.values():
         module.to(device).eval().requires_grad_(False)
-    return Model(method, models, shape, config, folder.name, torch.device(device), path.name)
+    return Model(method, models, shape, experiment, folder.name, torch.device(device), path.name)
 
 
 def complete(method: Method, models: Models, images: int, stage: int) -> bool:
@@ -99,6 +105,6 @@ def load_teacher(folder: Path, device: torch.device) -> Teacher:
     """The teacher that a finished run of a velocity model makes."""
     record = read_run(folder)
     # What a student learns from is part of its training: the first average, however its teacher is evaluated.
-    model = load(folder, ema=float(record.config["train"]["ema"][0]), device=device)
+    model = load(folder, ema=recorded_experiment(record.config).train.ema[0], device=device)
     return Teacher(model.models["net"], record.run_id, record.images_seen, record.train_seconds,
                    record.forward_rows + record.teacher_forward_rows, record.backward_rows + record.teacher_backward_rows)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from bench import model
-from bench.planning import experiment
+from bench.scoring import model
+from bench.training import device
 from results.records import RUN_FILE, StoreError, read_rows, read_run
 
 IMAGES, POINTS = 9, 2000
@@ -28,7 +28,8 @@ def samples(folders: Sequence[Path], labels: Mapping[str, str] | None = None) ->
             label = (labels or {}).get(record.run_id, record.label)
             if record.kind != "method" or record.status != "done" or label in found:
                 continue
-            loaded = model.load(folder, device=experiment.device(record.config))
+            loaded = model.load(folder)
+            loaded = loaded.to(device.of(loaded.experiment.backend.device))
             points = len(loaded.shape) == 1
             sampler = loaded.sampler(seed=0, chunk=POINTS if points else IMAGES)
             drawn = {n: sampler.draw(0, n).cpu().numpy() for n in steps}

@@ -11,11 +11,11 @@ import copy
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from bench.config import Experiment
 from bench.data import Dataset
 from bench.features import base as features
 from bench.metrics import points
@@ -23,42 +23,40 @@ from bench.metrics.frechet import Gaussian
 from bench.protocols.protocol import Protocol
 from bench.scoring.sample import Sampler
 from bench.training.rng import generator
-from methods.base import Method
-from results.records import append_jsonl, read_jsonl
+from results.records import PROXY_FILE, append_jsonl, proxy_scores
 
-FILE = "proxy.jsonl"
-FIRST_SEED = 1000
 CHUNK = 500
 LEAST = 1e-12  # a smaller distance is none, and its logarithm would decide alone
 
 
 class Proxy:
-    """The proxy of one trial; `config` is its plain config, `data` without the part that is held back."""
+    """The proxy of one trial; `data` is without the part that is held back."""
 
-    def __init__(self, config: Mapping[str, Any], method: Method, data: Dataset, device: torch.device) -> None:
-        settings = config["proxy"]
+    def __init__(self, experiment: Experiment, data: Dataset, device: torch.device) -> None:
+        settings, method = experiment.proxy, experiment.method
+        assert settings is not None, "only a trial has a proxy"
         self.method, self.data, self.device = method, data, device
-        self.steps = [n for n in settings["steps"] if method.supports(n)]
-        self.ema = float(config["evaluation"]["ema"] or config["train"]["ema"][0])
-        name = settings["features"] if data.kind == "images" else None
+        self.steps = [n for n in settings.steps if method.supports(n)]
+        self.ema = experiment.ema
+        name = settings.features if data.kind == "images" else None
         assert data.validation is not None, "a trial holds a part of its training data back"
-        real = data.validation[torch.randperm(len(data.validation), generator=generator("cpu", "proxy"))[:settings["count"]]]
+        real = data.validation[torch.randperm(len(data.validation), generator=generator("cpu", "proxy"))[:settings.count]]
         self.net = features.load(name, device=device) if name else None
         self.real = real
         self.reference = Gaussian.of_samples(features.extract(self.net, real, data.levels, CHUNK)) if self.net else None
         self.protocol = Protocol(
-            name=f"{config['data']['name']}-proxy", metrics=tuple(f"{'fd' if name else 'sliced_w2'}@{n}" for n in self.steps),
+            name=f"{experiment.data.name}-proxy", metrics=tuple(f"{'fd' if name else 'sliced_w2'}@{n}" for n in self.steps),
             features=f"{name}:{features.digest(name)[:12]}" if name else "none", count=len(real),
-            seeds=tuple(settings["seeds"]),
-            reference=f"validation:{config['validation']}:{data.hash[:12]}", chunk=int(config["evaluation"]["chunk"]),
+            seeds=settings.seeds,
+            reference=f"validation:{experiment.validation}:{data.hash[:12]}", chunk=experiment.evaluation.chunk,
             ema=self.ema, rounding="levels" if name else "none", version=2,
         )
 
     def note(self, folder: Path, images: int, models: Mapping[str, nn.Module]) -> None:
         """Score the networks of this moment into the folder's proxy.jsonl, unless that was done before."""
-        if images not in scores(folder):
+        if images not in proxy_scores(folder):
             row = {"images": images, "value": self.score(models), "protocol": self.protocol.id}
-            append_jsonl(folder / FILE, [row])
+            append_jsonl(folder / PROXY_FILE, [row])
 
     def score(self, models: Mapping[str, nn.Module]) -> float:
         """The proxy of these networks, lower is better; NaN where a sample is not finite. They are not touched."""
@@ -79,9 +77,3 @@ class Proxy:
     def _features(self, samples: Tensor) -> Tensor:
         assert self.net is not None
         return features.extract(self.net, self.data.encode(samples), self.data.levels, CHUNK)
-
-
-def scores(folder: Path) -> dict[int, float]:
-    """The proxy scores of a run so far by images seen; none where it has not come to a rung yet."""
-    file = folder / FILE
-    return {int(row["images"]): float(row["value"]) for row in read_jsonl(file)} if file.exists() else {}

@@ -1,14 +1,14 @@
 """From samples to metrics under a protocol: a function built once per evaluation, with the reference side cached."""
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from bench.config import Evaluation
 from bench.data import Dataset
 from bench.metrics import points
-from bench.protocols.named import path_of
 from bench.protocols.protocol import Protocol
 from bench.scoring.score_images import ImageScorer, Progress, Scores
 from bench.training.rng import generator
@@ -21,7 +21,7 @@ PAIRS = 4096
 
 
 def scorer(
-    data: Dataset, protocol: Protocol, device: torch.device, evaluation: Mapping[str, Any] | None = None,
+    data: Dataset, protocol: Protocol, device: torch.device, evaluation: Evaluation | None = None,
     progress: Progress | None = None,
 ) -> Score:
     """(samples, evaluation seed) -> {metric: (value, extra)}. Samples that are not finite score NaN throughout.
@@ -29,8 +29,7 @@ def scorer(
     evaluation: the settings, for the files that they name; progress(done, all): told while real images pass the network.
     """
     if data.kind == "images":
-        files = {key: path_of(evaluation or {}, key) for key in ("weights", "statistics")}
-        images = ImageScorer(data, protocol, device, **files, progress=progress)
+        images = ImageScorer(data, protocol, device, **files(evaluation), progress=progress)
     else:
         of_points = _points(data, protocol)
 
@@ -44,6 +43,12 @@ def scorer(
         }
 
     return checked
+
+
+def files(evaluation: Evaluation | None) -> dict[str, Path | None]:
+    """The files that an evaluation names, ~ expanded."""
+    said = {key: getattr(evaluation, key, None) for key in ("weights", "statistics")}
+    return {key: Path(path).expanduser() if path else None for key, path in said.items()}
 
 
 def _points(data: Dataset, protocol: Protocol) -> Score:

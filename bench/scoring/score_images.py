@@ -18,9 +18,7 @@ from bench.metrics.frechet import Gaussian
 from bench.metrics.kid import kid, polynomial_mmd
 from bench.metrics.neighbours import nearest, share_closer
 from bench.metrics.precision_recall import K_DENSITY, precision_recall_density_coverage
-from bench.protocols.named import CHUNKS, feature_set, metric_of
-from bench.protocols.protocol import Protocol
-from bench.protocols.rounding import levels, shown, stored, to_pixels
+from bench.protocols import CHUNKS, Protocol, feature_set, levels, metric_of, shown, stored, to_pixels
 from bench.scoring import reference
 from bench.scoring.reference import Part, Reference
 from bench.training.rng import generator

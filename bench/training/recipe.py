@@ -2,13 +2,12 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor
 
-from bench.config.errors import ConfigError, nearest
-from bench.training.schedule import DECAYS
+from bench.config import Budget, Train
 
 OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "radam": torch.optim.RAdam,
@@ -39,17 +38,10 @@ class Recipe:
     milestones: int = 0
     logs: int = 100
 
-    def __post_init__(self) -> None:
-        if self.optimizer not in OPTIMIZERS:
-            raise nearest("train.optimizer", self.optimizer, OPTIMIZERS)
-        if self.schedule not in DECAYS:
-            raise nearest("train.schedule", self.schedule, DECAYS)
-        if self.batch < 1 or self.images < self.batch:
-            raise ConfigError(f"budget.images={self.images} must hold at least one batch (budget.batch={self.batch})")
-        if self.micro_batch is not None and not 1 <= self.micro_batch <= self.batch:
-            raise ConfigError(f"budget.micro_batch={self.micro_batch} must lie between 1 and budget.batch={self.batch}")
-        if not self.ema:
-            raise ConfigError("train.ema needs at least one decay, for example [0.999]")
+    @classmethod
+    def of(cls, budget: Budget, train: Train) -> Self:
+        """The recipe of an experiment."""
+        return cls(**budget.model_dump(), **train.model_dump())
 
     @property
     def steps(self) -> int:

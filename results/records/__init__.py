@@ -8,6 +8,7 @@ from results.records.names import near
 from results.records.record import EvalRow, RecordError, RunRecord, Runs
 from results.records.store import (
     EVALS_FILE,
+    PROXY_FILE,
     RUN_FILE,
     StoreError,
     StoreWarning,
@@ -15,6 +16,7 @@ from results.records.store import (
     append_rows,
     load_run,
     load_runs,
+    proxy_scores,
     read_json,
     read_jsonl,
     read_rows,
@@ -26,8 +28,9 @@ from results.records.store import (
 )
 
 __all__ = [
-    "EVALS_FILE", "RUN_FILE", "At", "Difference", "EvalRow", "Metric", "RecordError", "RunRecord", "Runs", "StoreError",
-    "StoreWarning", "append_jsonl", "append_rows", "differences", "distinct_labels", "flat", "load_run", "load_runs",
-    "metric_info", "near", "own_compute", "read_json", "read_jsonl", "read_rows", "read_run", "relabelled", "sharers",
-    "teacher_compute", "teacher_key", "write_bytes", "write_json", "write_run", "write_text",
+    "EVALS_FILE", "PROXY_FILE", "RUN_FILE", "At", "Difference", "EvalRow", "Metric", "RecordError", "RunRecord", "Runs",
+    "StoreError", "StoreWarning", "append_jsonl", "append_rows", "differences", "distinct_labels", "flat", "load_run",
+    "load_runs", "metric_info", "near", "own_compute", "proxy_scores", "read_json", "read_jsonl", "read_rows", "read_run",
+    "relabelled", "sharers", "teacher_compute", "teacher_key", "write_bytes", "write_json", "write_run", "write_text",
 ]  # fmt: skip
+  # fmt: skip

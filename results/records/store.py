@@ -16,6 +16,7 @@ from typing import Any
 from results.records.record import EvalRow, RecordError, RunRecord
 
 RUN_FILE = "run.json"
+PROXY_FILE = "proxy.jsonl"
 EVALS_FILE = "evals.jsonl"
 
 
@@ -110,6 +111,12 @@ def write_bytes(path: Path, content: bytes) -> None:
 def read_jsonl(path: Path) -> list[dict[str, Any]]:
     """The objects of a jsonl file in order; unreadable lines are skipped, each with a StoreWarning and its number."""
     return [data for _, data in _numbered(Path(path))]
+
+
+def proxy_scores(folder: Path) -> dict[int, float]:
+    """The scores of a trial of a search so far by images seen; none where it has not come to a rung yet."""
+    file = Path(folder) / PROXY_FILE
+    return {int(row["images"]): float(row["value"]) for row in read_jsonl(file)} if file.exists() else {}
 
 
 def append_jsonl(path: Path, rows: Iterable[Mapping[str, Any]], sync: bool = True) -> None:

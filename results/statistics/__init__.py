@@ -9,3 +9,4 @@ __all__ = [
     "Interval", "ProtocolError", "Score", "Source", "Trace", "estimate", "mean", "primary_metric", "ranks", "scores",
     "trace",
 ]  # fmt: skip
+  # fmt: skip

@@ -35,3 +35,4 @@ __all__ = [
     "Smaller", "Source", "Started", "SweepError", "Where", "classify", "command", "find_sweep", "planned", "read_record",
     "reconcile",
 ]  # fmt: skip
+  # fmt: skip

@@ -1,0 +1,65 @@
+"""The command line as overrides: `key=value`, and `key=a,b` for an axis. Hydra's grammar reads them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, QuotedString
+
+from bench.config.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Given:
+    """One `key=value` of the command line; several values (`a,b`) make an axis."""
+
+    key: str
+    values: tuple[Any, ...]
+    text: str
+
+    @property
+    def is_axis(self) -> bool:
+        """Whether it has several values, one run each."""
+        return len(self.values) > 1
+
+    @property
+    def listed(self) -> list[Any]:
+        """The values of an axis, or those of a list."""
+        only = self.values[0]
+        return list(only) if not self.is_axis and isinstance(only, list) else list(self.values)
+
+
+def parse(arguments: Sequence[str]) -> list[Given]:
+    """The command line's overrides. Raises ConfigError with every argument that is not `key=value` or stands twice."""
+    given, faults = [], []
+    for text in arguments:
+        try:
+            given.append(_one(text))
+        except ConfigError as error:
+            faults += error.faults
+    keys = [g.key for g in given]
+    faults += [f"{key} is given twice ({', '.join(g.text for g in given if g.key == key)}); keep one, or write an axis: "
+               f"{key}=a,b" for key in dict.fromkeys(keys) if keys.count(key) > 1]
+    if faults:
+        raise ConfigError(*faults)
+    return given
+
+
+def _one(text: str) -> Given:
+    if text.startswith(("+", "~")):
+        raise ConfigError(f"{text}: keys are neither added (+) nor removed (~): write key=value for one that there is; "
+                          "python -m bench.run --help shows them all")
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise ConfigError(f"{text!r} is not of the form key=value, for example method=lsd or budget.images=100000")
+    if not value.strip():
+        raise ConfigError(f"{key}= has no value; write {key}=null for none where that is allowed, or leave it out")
+    try:
+        override: Override = OverridesParser.create().parse_override(text)
+        values = tuple(override.sweep_iterator()) if override.is_sweep_override() else (override.value(),)
+    except Exception as error:  # ANTLR's, Hydra's and Python's own, by the kind of mistake
+        why = str(error).split("\n")[0]
+        raise ConfigError(f"{text!r} cannot be read ({why}); put a text with spaces, umlauts or signs into quotes of its own: "
+                          f"\"{key}='{value}'\"") from error
+    return Given(override.key_or_group, tuple(v.text if isinstance(v, QuotedString) else v for v in values), text)

@@ -1,0 +1,121 @@
+"""What only holds of several values together, as far as it is known without data, network or device: a line for each fault."""
+
+from collections.abc import Iterator
+from functools import lru_cache
+
+from bench.config.compose import names, section
+from bench.config.errors import ConfigError, shown, unknown
+from bench.config.experiment import Experiment
+from bench.config.registry import method_class, use_plugins
+from bench.config.sources import EXACT, Points, UNet
+
+TRUTH = "exact"
+"""teacher.method: the known velocity of an exact target in place of a trained one."""
+HELD_OUT = 2**17
+"""Points of an exact target that are held out."""
+POINTS = 2**20
+"""Training points of an exact target, where data.count says nothing."""
+
+
+def faults(experiment: Experiment) -> list[str]:
+    """Everything that cannot be."""
+    rules = (_budget, _networks, _evaluation, _points, _teacher)
+    return [fault for rule in rules for fault in rule(experiment)]
+
+
+def _budget(e: Experiment) -> Iterator[str]:
+    budget, group, sharing = e.budget, e.method.needs.group, e.backend.sharing
+    if budget.images < budget.batch:
+        yield f"budget.images={budget.images} must hold at least one batch (budget.batch={budget.batch})"
+        return
+    if budget.micro_batch is not None and budget.micro_batch > budget.batch:
+        yield f"budget.micro_batch={budget.micro_batch} must lie between 1 and budget.batch={budget.batch}"
+    for key, size in (("budget.batch", budget.batch), ("budget.micro_batch", budget.micro_batch)):
+        if size is not None and size % group:
+            yield f"{key}={size} must be a multiple of {group}, the particles that {e.label} groups"
+    if budget.batch // group < sharing:
+        yield (f"budget.batch={budget.batch} holds {budget.batch // group} groups of samples and cannot be shared by {sharing} "
+               f"processes; raise it to {sharing * group} or use fewer (backend.processes)")
+    stages = list(e.method.stages(budget.images))
+    if min(stage.images for stage in stages) < budget.batch:
+        yield (f"budget.images={budget.images} leaves no step for one of the {len(stages)} stages of {e.label}; raise it or "
+               "lower the number of stages")
+
+
+def _networks(e: Experiment) -> Iterator[str]:
+    if e.method.needs.trajectories is not None and e.backbone.name == "mlp_plain":
+        yield (f"backbone={e.backbone.name} has no blocks for the neural operator of {e.label} to mix between: use mlp or unet")
+    if getattr(e.backbone, "classes", 0):
+        yield "backbone.classes: class-conditional models are not evaluated yet; leave it 0"
+    if isinstance(e.backbone, UNet) and isinstance(e.data, Points):
+        yield f"backbone=unet is for images, and data={e.data.name} are points in the plane: use backbone=mlp"
+
+
+def _evaluation(e: Experiment) -> Iterator[str]:
+    ema, decays = e.evaluation.ema, e.train.ema
+    if ema is not None and ema not in decays:
+        yield unknown("evaluation.ema", ema, decays) + " (train.ema)"
+    elif ema not in (None, decays[0]) and len(e.method.stages(e.budget.images)) > 1:
+        yield (f"evaluation.ema: {e.label} hands its first average ({decays[0]}) from stage to stage and must be evaluated "
+               "with it; put the wanted decay first in train.ema")
+    if not any(e.method.supports(n) for n in e.evaluation.steps):
+        yield (f"evaluation.steps={shown(list(e.evaluation.steps))}: {e.label} defines no sample of so many steps, and "
+               "would have no row in the table")
+
+
+def _points(e: Experiment) -> Iterator[str]:
+    evaluation, name = e.evaluation, e.data.name
+    if not isinstance(e.data, Points):
+        return
+    for key in ("protocol", "rounding", "statistics", "reference_count"):
+        if (value := getattr(evaluation, key)) is not None:
+            yield (f"evaluation.{key}={shown(value)} is for images, and data={name} are points in the plane with metrics of "
+                   "their own; leave it null")
+    if evaluation.also:
+        yield (f"evaluation.also={shown(list(evaluation.also))} is for images, and data={name} are points in the plane; "
+               "leave it []")
+    train = POINTS if e.data.count is None else e.data.count
+    if evaluation.count is not None and evaluation.count > train:
+        yield (f"evaluation.count={evaluation.count} samples are compared with as many training points, and there are {train} "
+               "(data.count)")
+    elif evaluation.count is not None and evaluation.count > HELD_OUT:
+        yield (f"evaluation.count={evaluation.count}: only {HELD_OUT} held-out samples can stand beside it at the same count; "
+               "lower it or leave it null")
+
+
+def _teacher(e: Experiment) -> Iterator[str]:
+    teacher, needs = e.teacher, e.method.needs
+    if teacher.method == TRUTH:
+        yield from _exact_teacher(e)
+    elif teacher.method not in (models := velocity_models(e.plugins)):
+        yield unknown("teacher.method", teacher.method, [*models, TRUTH])
+    images, batch = e.budget.images, e.budget.batch
+    if needs.weak_teacher and round(teacher.weak_share * images) < batch <= images:
+        yield (f"teacher.weak_share={teacher.weak_share} of budget.images={images} is less than one batch; it must be at least "
+               f"{batch / images:.3g}")
+
+
+def _exact_teacher(e: Experiment) -> Iterator[str]:
+    """Where there is no exact velocity, or where the method wants more of its teacher than that."""
+    needs = e.method.needs
+    if needs.teacher and e.data.name not in EXACT:
+        yield f"teacher.method={TRUTH}: the velocity of data={e.data.name} is not known; it is for {', '.join(EXACT)}"
+    if needs.weak_teacher or needs.trajectories:
+        yield f"teacher.method={TRUTH}: {e.label} needs a trained teacher, to run it ahead or to guide it"
+    elif needs.teacher and e.method.stages(e.budget.images)[0].prepare is not None:
+        yield (f"teacher.method={TRUTH}: {e.label} starts from its teacher's weights, and an exact velocity has none; set "
+               "method.initialise=false where it has that knob")
+
+
+@lru_cache
+def velocity_models(plugins: str | None) -> list[str]:
+    """The methods that can teach. A broken method of the user's is an error where it is asked for, not here."""
+    found = []
+    use_plugins(plugins)
+    for name in names("method", plugins):
+        try:
+            if method_class(section("method", name, plugins).get("target")).velocity_model:
+                found.append(name)
+        except ConfigError:
+            continue
+    return found

@@ -1,0 +1,294 @@
+"""From a command line to experiments: `request(arguments)`. What the command line says wins over the sweep file, axes
+included: `method=lsd seed=0,1` narrows the sweep to that. Every fault of a command is told together.
+"""
+
+import copy
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.config import combinations
+from bench.config.arguments import Given, parse
+from bench.config.backends import BACKENDS, Backend
+from bench.config.compose import GROUPS, Compositions, composed, defaults, folders, keys, names, section
+from bench.config.errors import ConfigError, nearest, shown, unknown
+from bench.config.experiment import Asked, Config, Experiment, has, put
+from bench.config.experiment import parse as parse_experiment
+from bench.config.parse import Faults
+from bench.config.points import axes_of, points
+from bench.config.schema import Command, Sweep
+from results.records import near
+from sweeps.plan import SpecError
+
+WHOLE = ("sweep", "backend", "out", "plan", "detach", "plugins")  # hold for a whole command: no axes
+KINDS = ("data", "backbone", "method", "backend")  # groups whose options carry their name
+EXPERIMENT = ("plugins", "interpolant", "budget", "train", "teacher", "evaluation", "data", "backbone", "method", "backend")
+TOLD = 12  # faults that are told before the rest is counted
+
+
+@dataclass(frozen=True)
+class Request:
+    """A whole command: what holds for all of it, and its experiments; those that differ in their seed alone share the rest."""
+
+    command: Command
+    sweep: Sweep
+    backend: Backend
+    experiments: list[Experiment]
+
+    def with_experiments(self, experiments: list[Experiment]) -> "Request":
+        """The same command with other experiments."""
+        return dataclasses.replace(self, experiments=experiments)
+
+    @property
+    def out(self) -> Path:
+        """The output folder."""
+        return Path(self.command.out).expanduser()
+
+
+def request(arguments: Sequence[str], check: bool = True) -> Request:
+    """The experiments of a command line, parsed and checked. Raises ConfigError with every fault.
+
+    check: also what only holds of several values together (`combinations`).
+    """
+    faults = Faults()
+    given = parse(arguments)
+    plugins = _plugins(given)
+    _check_groups(given, plugins, faults)
+    faults.tell()
+    groups = [f"{g.key}={_single(g)}" for g in given if g.key in GROUPS]
+    given = _known(given, composed(groups, plugins), plugins, faults)
+    knobs = [g for g in given if g.key.startswith("method.")]
+    plain = [g for g in given if g not in knobs]
+    settings = composed([g.text for g in plain if not g.is_axis], plugins)
+    command = faults.section(Command, {key: settings[key] for key in Command.model_fields}, "")
+    backend = faults.named(BACKENDS, settings["backend"], "backend")
+    if (sweep := _sweep(settings["sweep"], faults)) is None or command is None or backend is None:
+        raise ConfigError(*faults)
+    axes = axes_of(sweep, given)
+    fixed = [g.text for g in plain if g.key not in axes]
+    made = _Maker(Compositions(fixed, plugins), axes, knobs, sweep, plugins, faults, check)
+    try:
+        experiments = list(made.experiments(points(axes, sweep, given, plugins)))
+    except SpecError as error:
+        faults.append(f"sweep={sweep.name}: {error}")
+        experiments = []
+    made.check_knobs()
+    _tell(faults)
+    return Request(command, sweep, backend, experiments)
+
+
+def whole(arguments: Sequence[str]) -> list[Experiment]:
+    """The experiments of the sweep that a command line narrows (`method=lsd`), on the same data; [] where it does not."""
+    narrow = request(arguments)
+    varied = set(narrow.sweep.axes).union(*narrow.sweep.also)
+    rest = [g.text for g in parse(arguments) if g.key not in varied]
+    if len(rest) == len(arguments):
+        return []
+    try:
+        found = request(rest).experiments
+    except ConfigError:  # a knob that only the chosen method has
+        return []
+    return [each for each in found if each.data == narrow.experiments[0].data]
+
+
+def with_method(experiment: Experiment, name: str, **about: Any) -> Experiment:
+    """The same experiment with another method at its defaults, or as the sweep and the command line set it (a teacher)."""
+    plain = {**copy.deepcopy(experiment.plain), **copy.deepcopy(experiment.untuned or {})}
+    plain.pop("proxy", None)
+    plain["method"] = defaults(name, experiment.plugins)
+    for knob, value in {**experiment.asked.sweep.get(name, {}), **experiment.asked.command}.items():
+        if has(plain, f"method.{knob}"):
+            put(plain, f"method.{knob}", copy.deepcopy(value))
+    plain["label"] = name
+    made = parse_experiment({**plain, "seed": experiment.seed}, experiment.asked)
+    return dataclasses.replace(made, **about) if about else made
+
+
+class _Maker:
+    """From points to experiments: composed once per choice of groups, parsed once per set of values but the seed."""
+
+    def __init__(self, compositions: Compositions, axes: Mapping[str, list[Any]], knobs: Sequence[Given], sweep: Sweep,
+                 plugins: str | None, faults: Faults, check: bool) -> None:
+        self.compositions, self.axes, self.knobs, self.sweep = compositions, axes, knobs, sweep
+        self.plugins, self.faults, self.check = plugins, faults, check
+        single = {g.key.removeprefix("method."): g.values[0] for g in knobs if not g.is_axis}
+        self.asked = Asked(sweep.knobs, single)
+        self.used: set[str] = set()
+        self.methods: set[str] = set()
+
+    def experiments(self, points: Sequence[dict[str, Any]]) -> Iterator[Experiment]:
+        alike: dict[str, Experiment | None] = {}
+        for point in points:
+            seed = point.pop("seed", None)
+            if (key := repr(point)) not in alike:
+                alike[key] = self._guarded(lambda p=point, s=seed: self._first(p, s))  # type: ignore[misc]
+            if (first := alike[key]) is not None and (own := self._seeded(first, seed)) is not None:
+                yield own
+
+    def check_knobs(self) -> None:
+        """Note every knob of the command line that none of the methods has."""
+        for g in self.knobs:
+            if g.key not in self.used and self.methods:
+                chosen = sorted(self.methods)
+                known = {key for name in chosen for key in keys(section("method", name, self.plugins))}
+                close = near(g.key.removeprefix("method."), known - {"name", "target"}, 3, 0.4)
+                hint = f"; nearest: {', '.join(f'method.{name}' for name in close)}" if close else ""
+                which = f"method={chosen[0]}" if len(chosen) == 1 else f"none of the {len(chosen)} methods"
+                self.faults.append(f"{g.text}: {which} has {'no' if len(chosen) == 1 else 'a'} knob {g.key}{hint}; "
+                                   f"python -m bench.run --help method={chosen[0]} shows all")
+
+    def _guarded(self, make: Callable[[], Experiment | None]) -> Experiment | None:
+        try:
+            return make()
+        except ConfigError as error:
+            self.faults += [fault for fault in error.faults if fault not in self.faults]
+            return None
+
+    def _seeded(self, first: Experiment, seed: Any) -> Experiment | None:
+        """Every seed is checked as the first one was."""
+        if seed is None or (seed == first.seed and type(seed) is int):
+            return first
+        if type(seed) is int and 0 <= seed < 2**63:
+            return first.with_seed(seed)
+        return self._guarded(lambda: first.changed({}, seed=_checked_seed(seed)))
+
+    def _first(self, point: Mapping[str, Any], seed: Any) -> Experiment | None:
+        """The experiment of one point; None if a knob that its method lacks makes it a repetition of another."""
+        config = self._base(tuple((k, v) for k, v in point.items() if k in GROUPS))
+        varied = {k: v for k, v in point.items() if k not in GROUPS}
+        for key, value in varied.items():
+            if has(config, key):
+                self.used.add(key)
+                put(config, key, value)
+            elif key.startswith("method.") and key in self.sweep.one_at_a_time:
+                return None
+            elif not (key.startswith("method.") and key in self.axes):  # else its one run stands without it
+                where = "axes" if key in self.axes else "one_at_a_time" if key in self.sweep.one_at_a_time else "also"
+                raise nearest(f"sweep.{where}", key, keys(config))
+            elif value != self.axes[key][0]:
+                return None
+        shown_ = [f"{k.removeprefix('method.')}={v}" for k, v in varied.items() if has(config, k)]
+        plain = {key: config[key] for key in EXPERIMENT}
+        plain["label"] = " ".join([config["method"]["name"], *shown_])
+        made = parse_experiment({**plain, "seed": config["seed"] if seed is None else seed}, self.asked)
+        if self.check:
+            self.faults += [fault for fault in combinations.faults(made) if fault not in self.faults]
+        return made
+
+    def _base(self, groups: tuple[tuple[str, Any], ...]) -> Config:
+        config = self.compositions.base(groups)
+        name = config["method"]["name"]
+        self.methods.add(name)
+        for knob, value in self.sweep.knobs.get(name, {}).items():
+            if not has(config, f"method.{knob}"):
+                raise nearest(f"sweep.knobs.{name}", knob, config["method"])
+            put(config, f"method.{knob}", copy.deepcopy(value))
+        for g in self.knobs:
+            if has(config, g.key):
+                self.used.add(g.key)
+                if not g.is_axis:
+                    put(config, g.key, copy.deepcopy(g.values[0]))
+        return config
+
+
+def _checked_seed(seed: Any) -> int:
+    faults = Faults()
+    from bench.config.schema import Seeded
+
+    made = faults.section(Seeded, {"seed": seed}, "")
+    faults.tell()
+    assert made is not None
+    return made.seed
+
+
+def _single(g: Given) -> str:
+    """The first value of a choice of groups, as an override."""
+    return str(g.listed[0]) if g.listed else "null"
+
+
+def _plugins(given: Sequence[Given]) -> str | None:
+    value = next((g.values[0] for g in given if g.key == "plugins" and not g.is_axis), None)
+    if value is None:
+        return None
+    if not isinstance(value, str) or not Path(value).expanduser().is_dir():
+        raise ConfigError(f"plugins={shown(value)} is not a folder")
+    taken = [name for name in names("method") if (folders("method", value)[-1] / f"{name}.yaml").exists()]
+    if taken:
+        raise ConfigError(f"plugins={value}: method/{taken[0]}.yaml has the name of a method that is packaged; rename it")
+    return value
+
+
+def _check_groups(given: Sequence[Given], plugins: str | None, faults: Faults) -> None:
+    for g in given:
+        if g.is_axis and g.key.split(".")[0] in WHOLE:
+            faults.append(f"{g.text}: {g.key} holds for a whole command and has one value; give the command once for each")
+        if g.key in GROUPS:
+            known = names(g.key, plugins)
+            wrong = [value for value in g.listed or [None] if str(value) not in known]
+            faults += [unknown(g.key, value, known) for value in wrong]
+            if g.key != "method" and isinstance(g.values[0], list) and not wrong and len(g.listed) != 1:
+                faults.append(f"{g.text}: one {g.key} for a run; write {g.key}={','.join(map(str, g.listed))} for several")
+            for value in [] if wrong else g.listed:
+                section(g.key, str(value), plugins)  # a file that cannot be read is told by its name
+        elif g.key.endswith(".name") and (group := g.key.removesuffix(".name")) in KINDS:
+            faults.append(f"{unknown(g.key, g.values[0], names(group, plugins))} A {group} is chosen by {group}=NAME")
+
+
+def _known(given: Sequence[Given], config: Config, plugins: str | None, faults: Faults) -> list[Given]:
+    """Those whose key there is; the others are noted."""
+    valid = set(options(config, plugins))
+    kept = []
+    for g in given:
+        group, _, key = g.key.partition(".")
+        if g.key in valid and g.key not in KEPT:
+            kept.append(g)
+            continue
+        every = names("backend", plugins) if group == "backend" else []
+        if owners := [name for name in every if key in section("backend", name, plugins)]:
+            faults.append(f"{g.key} belongs to backend={' or backend='.join(owners)}, and this is "
+                          f"backend={config['backend']['name']}")
+        elif not g.key.endswith(".name") or group not in KINDS:
+            faults.append(unknown("command line: key", g.key, [k for k in valid if k.startswith(f"{group}.")] or valid))
+    return kept
+
+
+KEPT = tuple(f"{group}.name" for group in KINDS)
+
+
+def options(config: Config, plugins: str | None) -> list[str]:
+    """Every key of a config, and those of all methods' own options."""
+    own = {f"method.{k}": None for m in names("method", plugins) for k in keys(section("method", m, plugins))}
+    return list(dict.fromkeys(keys(config)) | own)
+
+
+def _sweep(raw: Any, faults: Faults) -> Sweep | None:
+    if isinstance(raw, Mapping) and not raw.get("name"):
+        faults.append("sweep.name is missing: the sweep file says what it is called, for example sweep: {name: mine}")
+        return None
+    if isinstance(raw, Mapping):
+        known = [f"sweep.{name}" for name in Sweep.model_fields]
+        faults += [unknown("the sweep file: key", f"sweep.{key}", known) for key in raw if key not in Sweep.model_fields]
+        raw = {key: value for key, value in raw.items() if key in Sweep.model_fields}
+    sweep = faults.section(Sweep, raw, "sweep")
+    for number, point in enumerate(sweep.also if sweep else []):
+        if listed := [key for key, value in point.items() if isinstance(value, list) and key in GROUPS]:
+            faults.append(f"sweep.also[{number}].{listed[0]}={shown(point[listed[0]])}: a listed point has one value; write a "
+                          "point for each, or an axis")
+    if sweep is not None and sweep.published is not None and sweep.published not in (tables := _published()):
+        faults.append(unknown("sweep.published", sweep.published, tables))
+    return sweep
+
+
+def _published() -> list[str]:
+    import results
+
+    return [p.stem for p in (Path(str(results.__file__)).parent / "published").glob("*.csv")]
+
+
+def _tell(faults: Faults) -> None:
+    more = len(faults) - TOLD
+    if more > 1:
+        raise ConfigError(*faults[:TOLD], f"and {more} faults more, once these are mended")
+    faults.tell()

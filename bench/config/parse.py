@@ -1,0 +1,81 @@
+"""From plain data to a section, once: every fault of it is told, each in one line, and nothing is converted in silence."""
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from bench.config.errors import ConfigError, shown, unknown
+from bench.config.types import Section, fields, options, words
+
+S = TypeVar("S", bound=Section)
+
+
+class Faults(list[str]):
+    """What is wrong so far; told together."""
+
+    def tell(self) -> None:
+        """Raise ConfigError if there is anything."""
+        if self:
+            raise ConfigError(*self)
+
+    def section(self, cls: type[S], raw: Any, key: str, lenient: bool = False) -> S | None:
+        """The section, or None after its faults were noted."""
+        try:
+            return section(cls, raw, key, lenient)
+        except ConfigError as error:
+            self.extend(error.faults)
+            return None
+
+    def named(self, kinds: Mapping[str, type[S]], raw: Any, key: str, lenient: bool = False) -> S | None:
+        """One of several kinds of section, by its name."""
+        name = raw.get("name") if isinstance(raw, Mapping) else None
+        if not isinstance(name, str) or name not in kinds:
+            self.append(unknown(f"{key}.name", name, kinds) if isinstance(raw, Mapping) else _mapping(key, raw))
+            return None
+        return self.section(kinds[name], raw, key, lenient)
+
+
+def section(cls: type[S], raw: Any, key: str, lenient: bool = False) -> S:
+    """A section from plain data; `key` is where it stands. Raises ConfigError with every fault.
+
+    lenient: what a version of before or after has besides is passed over (records of runs).
+    """
+    if not isinstance(raw, Mapping):
+        raise ConfigError(_mapping(key, raw))
+    if lenient:
+        raw = {name: value for name, value in raw.items() if name in cls.model_fields}
+    try:
+        return cls.model_validate(dict(raw))
+    except ValidationError as error:
+        raise ConfigError(*(said(cls, raw, key, each) for each in error.errors(include_url=False))) from None
+
+
+def said(cls: type, raw: Mapping[str, Any], key: str, error: ErrorDetails) -> str:
+    """One of pydantic's errors in our words: the key as it is written, its value, and what is valid."""
+    known = fields(cls)
+    name = str(error["loc"][0]) if error["loc"] else ""
+    where = f"{key}.{name}" if key else name
+    if error["type"] == "extra_forbidden":
+        return unknown(key, name, known, f"python -m bench.run --help {key}")
+    if name not in raw or raw[name] == "???":
+        return f"{where} is missing: {words(known[name])}"
+    hint, value = known[name], raw[name]
+    if isinstance(hint, type) and issubclass(hint, Section) and isinstance(value, Mapping):
+        return said(hint, value, where, {**error, "loc": error["loc"][1:]})
+    if _nested(hint) and isinstance(value, Mapping) and len(error["loc"]) > 1:
+        return said(_nested(hint), value, where, {**error, "loc": error["loc"][1:]})
+    if (names := options(hint)) and not isinstance(value, bool | int | float | list | Mapping) and value is not None:
+        return unknown(where, value, names)
+    wanted = words(hint)
+    bare = "list" in wanted and isinstance(value, int | float | str)
+    return f"{where}={shown(value)} must be {wanted}" + (f", for example {where}=[{shown(value)}]" if bare else "")
+
+
+def _nested(hint: Any) -> Any:
+    return next((each for each in getattr(hint, "__args__", ()) if isinstance(each, type) and issubclass(each, Section)), None)
+
+
+def _mapping(key: str, raw: Any) -> str:
+    return f"{key}={shown(raw)} must be a mapping, or left out; python -m bench.run --help shows its keys"

@@ -1,0 +1,67 @@
+"""What is asked of a run's dictionary form without parsing all of it: thousands of records are looked at while planning."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from bench.config.parse import section
+from bench.config.schema import Scoring
+
+UNSCORED = {"batch", "weights", "statistics"}
+"""Of an evaluation: what changes no row; files stand beside their hashes."""
+
+
+def scoring(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What the rows of a run depend on; an option that says nothing is none. Raises ConfigError."""
+    found = section(Scoring, config.get("evaluation"), "evaluation", lenient=True).model_dump(exclude=UNSCORED)
+    return {key: value for key, value in found.items() if value not in (None, False, ())}
+
+
+def kind(config: Mapping[str, Any]) -> str:
+    """Runs of one kind take one time per image: method, data and network."""
+    names = [(config.get(part) or {}).get("name") for part in ("method", "data")]
+    return json.dumps([*names, config.get("backbone")], sort_keys=True, default=str)
+
+
+def network(config: Mapping[str, Any]) -> str:
+    """The network alone."""
+    return json.dumps(config.get("backbone"), sort_keys=True, default=str)
+
+
+def cost(config: Mapping[str, Any]) -> float:
+    """The estimated work of a run in GFLOP; 0 where there is none."""
+    return float(config.get("cost") or 0.0)
+
+
+def images(config: Mapping[str, Any]) -> int:
+    """The budget of a training; 0 for reference rows."""
+    return int((config.get("budget") or {}).get("images") or 0)
+
+
+def smaller(config: Mapping[str, Any], times: int) -> dict[str, Any] | None:
+    """What a run that was out of memory is given instead: its micro-batch halved `times` times, or None below one row.
+
+    Results do not change (gradients are summed over micro-batches), and neither does the run's identity.
+    """
+    budget = config.get("budget")
+    if budget is None:  # reference rows train nothing
+        return None
+    rows = int(budget["micro_batch"] or budget["batch"]) >> times
+    return {**config, "budget": {**budget, "micro_batch": rows}} if rows else None
+
+
+def taught(config: Mapping[str, Any], parents: tuple[str, ...], teacher: Mapping[str, Any] | None) -> dict[str, Any]:
+    """A student's dictionary form with its teachers' runs (the weak one's last) and how the teacher's networks are made."""
+    run, weak = (*parents, None, None)[:2]
+    made_by = teacher["method"] if teacher else None  # the student's networks are parametrised like it
+    return {**config, "teacher": {**config["teacher"], "run": run, "weak_run": weak, "made_by": made_by}}
+
+
+def recipe(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of an experiment that its teacher takes over untuned."""
+    return {"train": config["train"]}
+
+
+def shape(config: Mapping[str, Any]) -> tuple[int, ...]:
+    """Of one sample, as the run that made the record saw it."""
+    return tuple(config["shape"])

@@ -1,0 +1,162 @@
+"""What an experiment is made of, section by section: names, types and ranges. What a key means, its YAML file says."""
+
+from typing import Annotated, Any, Literal
+
+from annotated_types import Ge, Gt, Le, Lt, MinLen
+from pydantic import AfterValidator, Strict
+
+from bench.config.types import (
+    Count,
+    Counts,
+    Decay,
+    Decays,
+    Positive,
+    Section,
+    Seed,
+    Seeds,
+    Text,
+    Whole,
+    distinct,
+)
+
+Protocol = Literal["clean-fid", "legacy-tensorflow", "legacy-pytorch", "digits-frechet", "cifar-frechet"]
+Features = Literal["inception", "digits8", "cifar32"]
+Rounding = Literal["round", "edm", "floor", "levels"]
+FIRST_PROXY_SEED = 1000
+"""Evaluation seeds from here on belong to tuning; smaller ones to reported numbers."""
+
+
+class Seeded(Section):
+    """The training seed."""
+
+    seed: Seed
+
+
+class Command(Section):
+    """What holds for a whole command."""
+
+    out: Text
+    plan: bool
+    detach: bool
+    plugins: Text | None
+
+
+class Budget(Section):
+    """How much every method sees."""
+
+    images: Count
+    batch: Count
+    micro_batch: Count | None = None
+
+
+class Train(Section):
+    """The common recipe."""
+
+    optimizer: Literal["adam", "adamw", "radam"]
+    lr: Positive
+    betas: Annotated[tuple[Decay, Decay], Strict(False)]
+    weight_decay: Annotated[float, Ge(0)]
+    schedule: Literal["constant", "cosine", "linear", "sqrt", "sqrt_late"]
+    warmup: Annotated[float, Ge(0), Lt(1)]
+    clip: Annotated[float, Ge(0)]
+    ema: Decays
+    dropout: bool = True
+    checkpoints: Whole = 10
+    milestones: Whole = 0
+    logs: Count = 100
+
+
+class Teacher(Section):
+    """Whom a student learns from. The last three are known when its own run is: they are planned, not asked for."""
+
+    method: Text
+    seed: Seed | None = None
+    weak_share: Annotated[float, Gt(0), Lt(1)] = 0.25
+    run: str | None = None
+    weak_run: str | None = None
+    made_by: dict[str, Any] | None = None
+
+
+class Evaluation(Section):
+    """By what models are scored."""
+
+    steps: Counts
+    solvers: Annotated[tuple[Literal["euler", "heun", "midpoint", "rk4"], ...], Strict(False), AfterValidator(distinct)] = ()
+    seeds: Seeds
+    protocol: Protocol | None = None
+    count: Annotated[int, Ge(2)] | None = None
+    reference_count: Annotated[int, Ge(2)] | None = None
+    also: Annotated[tuple[Features, ...], Strict(False), AfterValidator(distinct)] = ()
+    rounding: Rounding | None = None
+    statistics: Text | None = None
+    weights: Text | None = None
+    milestones: bool = False
+    chunk: Count
+    batch: Count = 4096
+    ema: Decay | None = None
+
+
+class Scoring(Evaluation):
+    """An evaluation with its names and hashes filled in by planning: "NAME:HASH" of every feature set."""
+
+    protocol: str | None = None  # type: ignore[assignment]  # one that has gone since is still readable
+    also: Annotated[tuple[str, ...], Strict(False)] = ()  # type: ignore[assignment]
+    rounding: str | None = None  # type: ignore[assignment]
+    count: Count | None = None
+    features: str = "none"
+    statistics_hash: str | None = None
+    ema: Decay
+
+
+class Path(Section):
+    """The interpolant: the pair of schedules and the standard deviation of the noise."""
+
+    name: Literal["linear", "trigonometric"]
+    base_scale: Positive = 1.0
+
+
+class Proxy(Section):
+    """What a trial of a search is judged by; never what is reported."""
+
+    validation: Annotated[float, Gt(0), Lt(1)]
+    count: Annotated[int, Ge(2)]
+    seeds: Annotated[tuple[Annotated[int, Ge(FIRST_PROXY_SEED)], ...], Strict(False), MinLen(1), AfterValidator(distinct)]
+    steps: Counts
+    features: Features | None
+    ema: Decay | None = None
+    rungs: Annotated[tuple[Count, ...], Strict(False)] = ()
+
+
+class Tuning(Section):
+    """`sweep.search`: see bench/conf/sweep/digits_tuned.yaml, which explains every key."""
+
+    space: dict[str, Any]
+    proxy: Proxy
+    trials: Count = 20
+    equal: Literal["trials", "compute"] = "trials"
+    sampler: Literal["tpe", "random"] = "tpe"
+    seed: Seed = 0
+    startup: Count = 5
+    rungs: Annotated[tuple[Annotated[float, Gt(0), Lt(1)], ...], Strict(False), AfterValidator(distinct)] = (0.25, 0.5)
+    reduction: Annotated[int, Ge(2)] = 3
+    prunable_from: dict[str, Annotated[float, Ge(0), Le(1)]] = {}
+    spaces: dict[str, dict[str, Any]] = {}
+    train_seed: Seed = 1000
+    parallel: Count | None = None
+    storage: Text | None = None
+    patience: Positive = 86_400.0
+    finals: bool = True
+
+
+class Sweep(Section):
+    """A sweep file: what is varied, how, and under which name."""
+
+    name: Text
+    axes: dict[str, list[Any]] = {}
+    also: list[dict[str, Any]] = []
+    only: dict[str, list[str]] = {}
+    one_at_a_time: dict[str, list[Any]] = {}
+    knobs: dict[str, dict[str, Any]] = {}
+    note: str = ""
+    published: Text | None = None
+    search: Tuning | None = None

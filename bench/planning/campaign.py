@@ -1,0 +1,79 @@
+"""A whole command as a plan: what would run under which name, what it would cost, and what its table shows."""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.config import ConfigError, Experiment, Request
+from bench.planning.jobs import jobs
+from bench.planning.price import SUSTAINED, Prices, device
+from bench.planning.tune import Tuned, tuned
+from results.records import RUN_FILE
+from sweeps.plan import Plan, describe, read_states, todo
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """`plan`: what is known to run; a `search` lets it grow."""
+
+    request: Request
+    plan: Plan
+    name: str
+    search: Tuned | None = None
+
+    @classmethod
+    def of(cls, request: Request, preview: bool = False) -> "Campaign":
+        """A preview writes nothing. Raises ConfigError or PlanError for what cannot run."""
+        if request.sweep.search is not None:
+            search = tuned(request, preview)
+            return cls(request, Plan(search.preview() if preview else search.references), request.sweep.name, search)
+        plan = Plan(jobs(request.experiments))
+        # A single experiment is named by its run, so that two of them can go on side by side.
+        return cls(request, plan, request.sweep.name if len(request.experiments) > 1 else plan.jobs[-1].id)
+
+    def text(self, workers: int) -> str:
+        """What would run, what is done already, how long it would take and what it would cost."""
+        prices, states = self._prices(), read_states(self.request.out, self.plan.ids)
+        timed = Plan(dataclasses.replace(job, cost=prices.seconds(job)) for job in self.plan)
+        left = todo(self.plan, states)
+        hours = sum(map(prices.gpu_hours, left))
+        on = f"On GPUs that sustain {SUSTAINED['cuda'] / 1000:.0f} TFLOP/s: about" if prices.device == "cpu" else "About"
+        return "\n".join([
+            *([self.search.outlook(prices)] if self.search else []), describe(timed, states, 1.0, workers),
+            f"Cost: {prices.source(left)}. {on} {hours:,.1f} GPU-hours.",
+        ])
+
+    def gpu_hours(self) -> float:
+        """Of all that is left to do, the trials of a search included, if none is pruned."""
+        prices = self._prices()
+        plan = Plan(self.search.preview()) if self.search else self.plan
+        hours = sum(map(prices.gpu_hours, todo(plan, read_states(self.request.out, plan.ids))))
+        return hours + (self.search.further(prices) if self.search else 0.0)
+
+    def check_one_table(self) -> None:
+        """Raise ConfigError where the runs would need several."""
+        references = [job.id for job in self.plan if job.kind == "reference"]
+        if len(references) > 1:
+            raise ConfigError(
+                f"this sweep would need {len(references)} tables: its runs differ in data or evaluation, and numbers of two "
+                "protocols cannot stand in one; run one sweep for each"
+            )
+
+    def _prices(self) -> Prices:
+        return Prices(self.request.out, device(self.request.experiments[0]))
+
+
+def listing(plan: Plan, whole: Sequence[Experiment], out: Path) -> dict[str, Any]:
+    """What the table shows: `runs` (ids), `order` (labels) and `labels` (id -> label).
+
+    A command that narrows its sweep (`method=lsd,esd`) shows what else of the `whole` sweep has been run as well, so that it
+    never takes lines from the sweep's table; what was not run is not missing from it.
+    """
+    mine = {job.id: job.label for job in plan if job.listed}
+    every = {job.id: job.label for job in jobs(whole) if job.listed} if whole else {}
+    labels = {id: label for id, label in every.items() if id in mine or (out / "runs" / id / RUN_FILE).exists()}
+    labels |= {id: label for id, label in mine.items() if id not in labels}
+    references = [job.id for job in plan if job.kind == "reference"]
+    return {"runs": [*references, *labels], "order": list(dict.fromkeys(labels.values())), "labels": labels}

@@ -1,0 +1,100 @@
+"""How an experiment's evaluation is filled in while planning, and how it meets its data to become a protocol."""
+
+import dataclasses
+from typing import Any, TypeVar
+
+from bench.config import ConfigError, Points, Scoring, Surroundings, section, unknown
+from bench.data import Dataset
+from bench.data.files import file_hash
+from bench.features import base as features
+from bench.metrics import fid_infinity, precision_recall
+from bench.protocols.named import FEATURES, Named, metric_of, named
+from bench.protocols.protocol import Protocol
+
+S = TypeVar("S", bound=Surroundings)
+POINT_METRICS = ("sliced_w2", "kl", "w2", "map_error")
+NEIGHBOURS = 10_000
+FEW = 10_000
+"""Samples per seed where neither the experiment nor the protocol says more."""
+
+
+def planned(scored: S) -> S:
+    """With names and hashes filled in: what a run is scored by, known before any data is read. Raises ConfigError."""
+    filled = _filled(scored)
+    evaluation = section(Scoring, filled, "evaluation")
+    return dataclasses.replace(scored, plain={**scored.plain, "evaluation": filled}, evaluation=evaluation)
+
+
+def _filled(scored: Surroundings) -> dict[str, Any]:
+    rule, asked = named(scored), scored.evaluation
+    plain = dict(scored.plain["evaluation"])
+    if rule is None:
+        return {**plain, "features": "none", "ema": scored.ema}
+    if rule.features in asked.also:
+        raise ConfigError(unknown("evaluation.also", rule.features, [name for name in FEATURES if name != rule.features]))
+    return {
+        **plain, "protocol": rule.name, "features": _hashed(rule.features), "also": [_hashed(name) for name in asked.also],
+        "rounding": asked.rounding or rule.rounding,
+        "statistics_hash": file_hash("evaluation.statistics", asked.statistics) if asked.statistics else None,
+        "ema": scored.ema,
+    }
+
+
+def protocol(scored: Surroundings, data: Dataset) -> Protocol:
+    """The protocol under which samples of `data` are scored, of an experiment as `planned` made it.
+
+    Raises ConfigError where there is less data than asked for.
+    """
+    rule = named(scored)
+    return _of_points(scored, data) if rule is None else _of_images(rule, scored.scoring, data)
+
+
+def _of_images(rule: Named, scoring: Scoring, data: Dataset) -> Protocol:
+    count = scoring.count or rule.count or min(len(data.heldout), FEW)
+    size, statistics = scoring.reference_count, scoring.statistics_hash
+    if size is not None and not 2 <= size <= len(data.train):
+        raise ConfigError(f"evaluation.reference_count={size}: data={data.name} has {len(data.train)} training images to "
+                          "compare with, and 2 are the least; lower it or leave it null for all")
+    return Protocol(
+        name=rule.name, version=rule.version,
+        metrics=_metrics(rule, count, None if statistics else size or len(data.train), scoring.also),
+        features=scoring.features, resize=rule.resize, feature_chunk=rule.feature_chunk, also=scoring.also,
+        reference=f"file:{statistics} train:{data.hash}" if statistics else f"train:{data.hash}",
+        reference_count=0 if size is None or size == len(data.train) else size,
+        count=count, seeds=scoring.seeds, chunk=scoring.chunk, neighbours=NEIGHBOURS,
+        ema=scoring.ema, rounding=scoring.rounding or rule.rounding, grid="method",
+    )
+
+
+def _metrics(rule: Named, count: int, reference: int | None, also: tuple[str, ...]) -> tuple[str, ...]:
+    """What so many samples against so many real features can carry; reference None: only moments are known."""
+    short = rule.primary.split("_")[0]
+    found = [rule.primary]
+    if reference is not None and min(count, reference) >= 4:
+        found.append("kid")
+    if reference is not None and min(count, reference) > precision_recall.K_DENSITY:
+        found += ["precision", "recall", "density", "coverage"]
+    if fid_infinity.smallest(count, rule.width) is not None:
+        found.append(f"{short}_infinity")
+    further = [metric_of(name.split(":")[0], second=True) for name in also]
+    return (*found, f"{short}_heldout", "nn_train", "nn_heldout", "nn_closer", *further)
+
+
+def _of_points(scored: Surroundings, data: Dataset) -> Protocol:
+    evaluation = scored.evaluation
+    assert isinstance(scored.data, Points), "only points have no named protocol"
+    return Protocol(
+        name=f"{scored.data.name}-points",
+        metrics=POINT_METRICS + (("kl_50",) if data.name == "checkerboard" else ()),
+        features="none", reference=f"train:{data.hash[:12]}", count=evaluation.count or min(len(data.heldout), FEW),
+        seeds=evaluation.seeds, chunk=evaluation.chunk, ema=scored.ema, rounding="none",
+    )
+
+
+def _hashed(name: str) -> str:
+    return f"{name}:{features.digest(name)}"
+
+
+def feature_set(hashed: str) -> str:
+    """The name in "NAME:HASH"."""
+    return hashed.split(":")[0]

@@ -1,0 +1,32 @@
+"""The leaderboard of a sweep: its runs' records as tables, pictures and the page."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bench.scoring.pictures import samples
+from results import report
+from results.records import archive, load_runs, read_rows, relabelled
+from results.tables import plain
+
+FILES = (*report.FILES, "published.md", "tuned.md", "trials.csv", "samples.png")
+
+
+def draw(out: Path, name: str, listing: Mapping[str, Any], published: str | None = None) -> str:
+    """Write the leaderboard and the pictures of one sweep; `listing` as in its runs.json. Returns what to print."""
+    folder, labels = out / "sweeps" / name, listing["labels"]
+    folders = [path for run in listing["runs"] if (path := out / "runs" / run).exists()]
+    records, protocols = relabelled(load_runs(folders), labels), _protocols(folders)
+    about = {"sweep": name, "order": listing["order"], "labels": labels, "published": published,
+             "protocols": sorted(protocols or ())}
+    about |= {"tuned": listing["tuned"]} if "tuned" in listing else {}
+    archive.write(folder / archive.FILE, records, about)
+    frame = report.write(records, folder, listing["order"], samples(folders, labels), protocols=protocols, published=published,
+                         tuned=listing.get("tuned", ""))
+    return "\n".join([plain(frame), *(str(folder / file) for file in FILES if (folder / file).exists())])
+
+
+def _protocols(folders: Sequence[Path]) -> set[str] | None:
+    """The protocols of the reference rows: those of the present evaluation, where a run may hold older ones too."""
+    found = {row.protocol for f in folders if f.name.startswith("reference-") and f.exists() for row in read_rows(f)}
+    return found or None

@@ -1,0 +1,65 @@
+"""The evaluation of a finished training: the rows of its last checkpoint and of its milestones, appended to its folder."""
+
+import copy
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from bench.config import Experiment
+from bench.data import Dataset
+from bench.protocols import Protocol
+from bench.scoring.evaluation import Evaluation
+from bench.scoring.model import complete
+from bench.scoring.score import scorer
+from bench.scoring.score_images import Progress
+from bench.training import checkpoint
+from bench.training.train import Trainer
+from results.records import append_rows, read_rows
+
+Report = Callable[[dict[str, Any]], bool]
+
+
+def append(experiment: Experiment, data: Dataset, protocol: Protocol, trainer: Trainer, last: Path | None, folder: Path,
+           device: torch.device, report: Report) -> None:
+    """Append the rows that are not there yet: one append per evaluation, so a killed run leaves whole ones."""
+    have = {(r.protocol, r.steps, r.evaluation_seed, r.sampler, r.images_seen) for r in read_rows(folder)}
+    score = scorer(data, protocol, device, experiment.evaluation, told(report))
+    for step, path, models in _checkpoints(experiment, protocol, trainer, last, folder):
+        evaluation = Evaluation(
+            experiment.method, models, data, protocol, score, experiment, folder.name, path.name if path else "",
+            step * experiment.budget.batch, device,
+        )
+        for rows in evaluation.rows(skip=have):
+            append_rows(folder, rows)
+
+
+def _checkpoints(experiment: Experiment, protocol: Protocol, trainer: Trainer, last: Path | None,
+                 folder: Path) -> Iterator[tuple[int, Path | None, dict[str, nn.Module]]]:
+    """(step, file, networks) of the last checkpoint, and with evaluation.milestones of those before it.
+
+    A milestone from before a network that is sampled from was made is no model, and is passed over.
+    """
+    decay, images = protocol.ema, experiment.budget.images
+    steps, models = images // experiment.budget.batch, {**trainer.models, "net": trainer.averaged(protocol.ema)}
+    yield steps, last, models
+    if not experiment.evaluation.milestones:
+        return
+    for step, path, state in checkpoint.milestones(folder / "checkpoints"):
+        if step < steps and complete(experiment.method, models, images, state["stage"]):
+            earlier = copy.deepcopy(models)
+            for role, weights in state["models"].items():
+                earlier[role].load_state_dict(weights)
+            earlier["net"].load_state_dict({**earlier["net"].state_dict(), **state["ema"][repr(decay)]})
+            yield step, path, earlier
+
+
+def told(report: Report) -> Progress:
+    """Progress through the real images, where the display shows that of the training."""
+
+    def progress(done: int, whole: int) -> None:
+        report({"images": done, "budget": whole, "stage": "reference features"})
+
+    return progress

@@ -1,0 +1,23 @@
+"""The device of a run, and its name for people."""
+
+import torch
+
+from bench.config import ConfigError
+from bench.training import dist
+
+
+def of(name: str) -> torch.device:
+    """backend.device: "cpu", "cuda", "cuda:1"; "auto" and "cuda" take the worker's GPU, "auto" the CPU where there is none."""
+    if name not in ("auto", "cuda"):
+        return torch.device(name)
+    if torch.cuda.is_available():
+        return torch.device("cuda", dist.local_index() % torch.cuda.device_count())
+    if name == "cuda":
+        raise ConfigError("backend.device=cuda: PyTorch sees no GPU here; use auto or cpu")
+    return torch.device("cpu")
+
+
+def name(device: torch.device) -> str:
+    """As records say it: "cpu x 2", "2 x NVIDIA H100"."""
+    one = torch.cuda.get_device_name(device) if device.type == "cuda" else f"cpu x {torch.get_num_threads()}"
+    return one if dist.size() == 1 else f"{dist.size()} x {one}"

@@ -1,0 +1,75 @@
+"""The record of a run while it is written: begun or continued, changed as things happen, kept by rank 0."""
+
+import dataclasses
+import importlib.metadata
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from bench.config import ConfigError, Experiment
+from bench.data import Dataset
+from bench.training import device as devices
+from bench.training import dist
+from bench.training.teaching import Teaching
+from results.records import RunRecord, StoreError, read_run, write_run
+
+
+class Logbook:
+    """The `record` of one run folder."""
+
+    def __init__(self, folder: Path, record: RunRecord) -> None:
+        self.folder, self.record = folder, record
+
+    def write(self, **changes: Any) -> None:
+        """Change the record, and on rank 0 the file."""
+        self.record = dataclasses.replace(self.record, **changes)
+        if dist.leads():
+            write_run(self.folder, self.record)
+
+
+def opened(folder: Path, experiment: Experiment, protocol: dict[str, Any], data: Dataset, teaching: Teaching,
+           device: torch.device) -> Logbook:
+    """The record to continue, or a new one. Raises ConfigError if the data are not those it was begun with."""
+    attempts, peak = 1, 0
+    try:
+        old = read_run(folder)
+        attempts, peak = old.attempts + 1, old.peak_memory
+        if old.data_hash and old.data_hash != data.hash:
+            raise ConfigError(
+                f"{folder} was begun on other data ({old.data_hash[:12]}, now {data.hash[:12]}); "
+                "restore the data, or remove the folder to begin again"
+            )
+    except StoreError:
+        pass
+    paid = teaching.paid
+    record = RunRecord(
+        run_id=folder.name, label=experiment.label, method=experiment.name, data=experiment.data.name,
+        backbone=experiment.backbone.name, seed=experiment.seed,
+        config={**experiment.record(), "shape": list(data.shape), "protocol": protocol},
+        images_budget=experiment.budget.images, teacher=teaching.teacher.run_id if teaching.teacher else None,
+        teacher_images=sum(t.images for t in paid), teacher_seconds=sum(t.seconds for t in paid),
+        teacher_forward_rows=sum(t.forward_rows for t in paid), teacher_backward_rows=sum(t.backward_rows for t in paid),
+        peak_memory=peak, gpus=dist.size() if device.type == "cuda" else 0, league=experiment.method.league,
+        parents=teaching.parents, data_hash=data.hash, versions=versions(), device=devices.name(device), started=now(),
+        attempts=attempts,
+    )
+    return Logbook(folder, record)
+
+
+def now() -> str:
+    """The time, as records say it."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def versions() -> dict[str, str]:
+    """What a number may depend on besides its experiment."""
+    found = {}
+    for name in ("fewstep", "torch", "numpy", "scipy", "pandas"):
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = "source tree"
+    return found | {"python": sys.version.split()[0]}
