@@ -63,12 +63,13 @@ def _main(arguments: Sequence[str]) -> int:
     if wanted.command.plan:
         print(Campaign.of(wanted, preview=True).text(backends.workers(wanted.backend)))
         return 0
-    _check_writable(wanted.out)
     if wanted.command.plugins and wanted.backend.name == "slurm":
+        _check_writable(wanted.out)
         wanted = wanted.with_experiments(backends.keep_plugins(wanted.experiments, wanted.command.plugins, wanted.out))
     campaign = Campaign.of(wanted)
     if wanted.backend.max_gpu_hours is not None:
         _agree(campaign.gpu_hours(), wanted.backend.max_gpu_hours)
+    _check_writable(wanted.out)
     return _run(campaign, arguments)
 
 

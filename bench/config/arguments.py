@@ -9,6 +9,9 @@ from hydra.core.override_parser.types import Override, QuotedString
 
 from bench.config.errors import ConfigError
 
+OPEN = ("+sweep.search.space", "+sweep.search.prunable_from", "+sweep.knobs", "+sweep.axes", "+sweep.only")
+"""Mappings of a sweep file whose keys are the user's own: to these one may add."""
+
 
 @dataclass(frozen=True)
 class Given:
@@ -31,26 +34,27 @@ class Given:
 
 
 def parse(arguments: Sequence[str]) -> list[Given]:
-    """The command line's overrides. Raises ConfigError with every argument that is not `key=value` or stands twice."""
+    """The command line's overrides. Of a key that is given twice the last one counts.
+
+    Raises ConfigError with every argument that is not `key=value`.
+    """
     given, faults = [], []
     for text in arguments:
         try:
             given.append(_one(text))
         except ConfigError as error:
             faults += error.faults
-    keys = [g.key for g in given]
-    faults += [f"{key} is given twice ({', '.join(g.text for g in given if g.key == key)}); keep one, or write an axis: "
-               f"{key}=a,b" for key in dict.fromkeys(keys) if keys.count(key) > 1]
     if faults:
         raise ConfigError(*faults)
-    return given
+    last = {g.key: n for n, g in enumerate(given)}
+    return [g for n, g in enumerate(given) if last[g.key] == n or g.text.startswith("+")]
 
 
 def _one(text: str) -> Given:
-    if text.startswith(("+", "~")):
+    if text.startswith(("+", "~")) and not text.startswith(OPEN):
         raise ConfigError(f"{text}: keys are neither added (+) nor removed (~): write key=value for one that there is; "
                           "python -m bench.run --help shows them all")
-    key, equals, value = text.partition("=")
+    key, equals, value = text.removeprefix("+").partition("=")
     if not equals or not key:
         raise ConfigError(f"{text!r} is not of the form key=value, for example method=lsd or budget.images=100000")
     if not value.strip():

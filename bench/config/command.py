@@ -242,7 +242,7 @@ def _known(given: Sequence[Given], config: Config, plugins: str | None, faults: 
     kept = []
     for g in given:
         group, _, key = g.key.partition(".")
-        if g.key in valid and g.key not in KEPT:
+        if (g.key in valid and g.key not in KEPT) or g.text.startswith("+"):
             kept.append(g)
             continue
         every = names("backend", plugins) if group == "backend" else []

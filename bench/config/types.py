@@ -131,6 +131,8 @@ def _range(base: Any, beside: tuple[Any, ...]) -> str:
     if isinstance(high, Lt) and high.lt == 2**63:
         return f", at least {low.ge if isinstance(low, Ge) else 0} and below 2^63"
     if low is not None and high is not None:
+        if isinstance(low, Gt) and isinstance(high, Lt):
+            return f" between {low.gt} and {high.lt}, neither of them"
         start = f"[{low.ge}" if isinstance(low, Ge) else f"({low.gt}"
         return f" in {start}, {f'{high.le}]' if isinstance(high, Le) else f'{high.lt})'}"
     if low is not None:

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from bench.config import ConfigError, Experiment, Request
+from bench.planning import price
 from bench.planning.jobs import jobs
-from bench.planning.price import SUSTAINED, Prices, device
+from bench.planning.price import SUSTAINED, Prices
 from bench.planning.tune import Tuned, tuned
 from results.records import RUN_FILE
 from sweeps.plan import Plan, describe, read_states, todo
@@ -62,7 +63,7 @@ class Campaign:
             )
 
     def _prices(self) -> Prices:
-        return Prices(self.request.out, device(self.request.experiments[0]))
+        return Prices(self.request.out, price.device(self.request.experiments[0]))
 
 
 def listing(plan: Plan, whole: Sequence[Experiment], out: Path) -> dict[str, Any]:

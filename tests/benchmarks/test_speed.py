@@ -12,30 +12,31 @@ import torch
 
 from bench import data
 from bench.config import compose as config
+from bench.config import request
 from bench.metrics.frechet import frechet_distance
-from bench.nets import counting
-from bench.planning import experiment
+from bench.nets import counting, factory
+from bench.training import Recipe, device
 from bench.training.rng import StepDraws
 from bench.training.teacher import Teacher
 from bench.training.train import Trainer
 from methods.base import Batch, Context
 
-SMALL = ["sweep=none", "backbone=unet_small", "budget.batch=64", "train.logs=0", "train.checkpoints=0"]
+SMALL = ["sweep=none", "backbone=unet_small", "budget.batch=64", "train.logs=1", "train.checkpoints=0"]
 METHODS = config.names("method")
 
 
 def trainer(method: str, steps: int, *more: str) -> Trainer:
     knobs = ["method.start=4"] if method == "progressive" else []
-    plain = config.request([*SMALL, f"method={method}", f"budget.images={64 * steps}", *knobs, *more]).experiments[0]
-    device = experiment.device(plain)
-    dataset, made = data.load(plain["data"]), experiment.method(plain)
-    models = made.build(experiment.backbone(plain, dataset))
+    wanted = request([*SMALL, f"method={method}", f"budget.images={64 * steps}", *knobs, *more]).experiments[0]
+    at, dataset, made = device.of(wanted.backend.device), data.dataset(wanted), wanted.method
+    models = made.build(factory(wanted, dataset.shape))
     for module in models.values():
-        module.to(device)
-    teacher = Teacher(experiment.backbone(plain, dataset).net().to(device), "", 0, 0.0)
-    wanted = made.needs.trajectories
-    paths = None if wanted is None else torch.randn((256, 1 + len(wanted.kept), *dataset.shape))
-    return Trainer(made, models, dataset, experiment.recipe(plain), 0, device, None, teacher.velocity, {"net": teacher.net},
+        module.to(at)
+    teacher = Teacher(factory(wanted, dataset.shape).net().to(at), "", 0, 0.0)
+    solved = made.needs.trajectories
+    paths = None if solved is None else torch.randn((256, 1 + len(solved.kept), *dataset.shape))
+    recipe = Recipe.of(wanted.budget, wanted.train)
+    return Trainer(made, models, dataset, recipe, 0, at, None, teacher.velocity, {"net": teacher.net},
                    trajectories=paths)
 
 

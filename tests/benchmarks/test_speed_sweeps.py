@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.config import compose as composition
+from bench.config import request
 from bench.planning.jobs import jobs
 from sweeps.engine.control import Controller
 from sweeps.engine.files import Disk
@@ -28,8 +28,8 @@ def test_planning_ten_thousand_runs(benchmark, capsys):
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
     def planned(seeds):
-        request = composition.request(["sweep=digits_quickstart", f"seed=range(0,{seeds})" if seeds > 1 else "seed=0"])
-        plan = Plan(jobs(request.experiments))
+        wanted = request(["sweep=digits_quickstart", f"seed=range(0,{seeds})" if seeds > 1 else "seed=0"])
+        plan = Plan(jobs(wanted.experiments))
         describe(plan, {}, 1.0, 8)
         return plan
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from oracle import data, teacher_of
+from specs import network
 
 from bench.data import Dataset
 from bench.nets import Backbone
@@ -29,7 +30,7 @@ METHODS: dict[str, Method] = {
     "ctm": CTM(n=4),  # a gradient scaled to another's length, both of the whole batch
     "imm": IMM(),  # 5 groups, so shares of 8 and 12
 }
-FACTORY = Backbone({"name": "mlp", "width": 32, "depth": 1, "embedding": 16}, (2,), seed=0)
+FACTORY = Backbone(network({"name": "mlp", "width": 32, "depth": 1, "embedding": 16}), (2,), seed=0)
 
 
 class Silent(dist.Ranks):

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from bench.config import compose as config
+from bench.config import request
 from bench.config.errors import ConfigError
 from bench.planning import backends, experiment
 from bench.planning.jobs import jobs
@@ -50,21 +51,21 @@ def test_a_methods_yaml_lists_every_knob_at_its_papers_default(name: str) -> Non
 
 
 def test_without_arguments_the_quickstart_runs_with_three_seeds() -> None:
-    experiments = config.request([]).experiments
+    experiments = request([]).experiments
     assert {e["sweep"]["name"] for e in experiments} == {"digits_quickstart"}
     assert len(experiments) == 18
     assert {e["seed"] for e in experiments} == {0, 1, 2}
 
 
 def test_the_command_line_narrows_and_overrides_a_sweep() -> None:
-    experiments = config.request(["method=lsd", "seed=3", "budget.images=640", "backbone=unet_small"]).experiments
+    experiments = request(["method=lsd", "seed=3", "budget.images=640", "backbone=unet_small"]).experiments
     assert [(e["method"]["name"], e["seed"], e["budget"]["images"], e["backbone"]["name"]) for e in experiments] == [
         ("lsd", 3, 640, "unet")
     ]
 
 
 def test_comma_lists_are_axes_and_knobs_reach_only_methods_that_have_them() -> None:
-    experiments = config.request(["sweep=none", "method=lsd,psd_m,ect", "method.eta=0.5", "train.lr=1e-3,2e-3"]).experiments
+    experiments = request(["sweep=none", "method=lsd,psd_m,ect", "method.eta=0.5", "train.lr=1e-3,2e-3"]).experiments
     assert [e["label"] for e in experiments] == [
         f"{m} train.lr={lr}" for m in ("lsd", "psd_m", "ect") for lr in (0.001, 0.002)
     ]
@@ -72,7 +73,7 @@ def test_comma_lists_are_axes_and_knobs_reach_only_methods_that_have_them() -> N
 
 
 def test_a_knob_axis_labels_the_rows() -> None:
-    experiments = config.request(["sweep=none", "method=lsd", "method.eta=0.25,0.75"]).experiments
+    experiments = request(["sweep=none", "method=lsd", "method.eta=0.25,0.75"]).experiments
     assert [e["label"] for e in experiments] == ["lsd eta=0.25", "lsd eta=0.75"]
 
 
@@ -96,7 +97,7 @@ def test_a_knob_axis_labels_the_rows() -> None:
 )
 def test_a_wrong_name_or_value_is_named_with_its_neighbours(arguments: list[str], names: list[str]) -> None:
     with pytest.raises(ConfigError) as error:
-        for experiment_config in config.request(arguments).experiments:
+        for experiment_config in request(arguments).experiments:
             experiment.check(experiment_config)
     for name in names:
         assert name in str(error.value)
@@ -107,7 +108,7 @@ def test_a_sweep_composes_once_per_method_and_plans_fast(monkeypatch: pytest.Mon
     original = config.composed
     monkeypatch.setattr(config, "composed", lambda *a, **k: calls.append(a) or original(*a, **k))
     seeds = ",".join(map(str, range(500)))
-    experiments = config.request(["method=lsd,ect", f"seed={seeds}"]).experiments
+    experiments = request(["method=lsd,ect", f"seed={seeds}"]).experiments
     assert len(experiments) == 1000
     assert len(calls) <= 5
 
@@ -120,7 +121,7 @@ def test_every_yaml_ships_as_package_data() -> None:
 
 def test_ten_thousand_runs_are_planned_with_their_teachers() -> None:
     seeds = ",".join(map(str, range(2500)))
-    plan = Plan(jobs(config.request(["method=lmd,cd,psd_m,ect", f"seed={seeds}"]).experiments))
+    plan = Plan(jobs(request(["method=lmd,cd,psd_m,ect", f"seed={seeds}"]).experiments))
     assert len(plan) == 12_501, "ten thousand runs, a teacher for each seed, and the reference rows"
 
 
@@ -153,7 +154,7 @@ def test_ten_thousand_runs_are_planned_with_their_teachers() -> None:
 )
 def test_a_wrong_value_is_found_before_anything_starts(arguments: list[str], names: list[str]) -> None:
     with pytest.raises(ConfigError) as error:
-        for made in config.request(["sweep=none", *arguments]).experiments:
+        for made in request(["sweep=none", *arguments]).experiments:
             experiment.check(made)
     for name in names:
         assert name in str(error.value)
@@ -161,7 +162,7 @@ def test_a_wrong_value_is_found_before_anything_starts(arguments: list[str], nam
 
 def test_what_cannot_change_a_weight_does_not_change_a_runs_identity() -> None:
     def identity(*arguments: str) -> str:
-        return jobs(config.request(["sweep=none", "data=cifar10", "method=psd_m", *arguments]).experiments)[-1].id
+        return jobs(request(["sweep=none", "data=cifar10", "method=psd_m", *arguments]).experiments)[-1].id
 
     same = ["data.root=elsewhere", "data.download=true", "data.features=digits8", "backbone.gflops=3", "out=x",
             "interpolant.base_scale=1", "budget.micro_batch=32", "evaluation.count=64", "train.logs=7", "backend.threads=2"]
@@ -171,31 +172,31 @@ def test_what_cannot_change_a_weight_does_not_change_a_runs_identity() -> None:
 
 
 def test_a_teacher_is_the_flow_matching_row_also_with_knobs_of_the_command_line() -> None:
-    made = jobs(config.request(["sweep=none", "method=flow_matching,lmd", "method.solver=heun"]).experiments)
+    made = jobs(request(["sweep=none", "method=flow_matching,lmd", "method.solver=heun"]).experiments)
     (row,) = [job for job in made if job.label == "flow_matching" and job.listed]
     (student,) = [job for job in made if job.label == "lmd"]
     assert student.parents == (row.id,)
 
 
 def test_a_sweep_may_list_points_beside_its_axes_and_the_command_line_narrows_them_too() -> None:
-    found = config.request(["sweep=ablation/stop_gradient"]).experiments
+    found = request(["sweep=ablation/stop_gradient"]).experiments
     assert len(found) == 21 and len({c["label"] for c in found}) == 7
     assert {c["seed"] for c in found} == {0, 1, 2}
-    narrowed = config.request(["sweep=ablation/stop_gradient", "method=esd", "seed=1"]).experiments
+    narrowed = request(["sweep=ablation/stop_gradient", "method=esd", "seed=1"]).experiments
     assert [c["label"] for c in narrowed] == [f"esd stop_gradient={p}" for p in ("none", "convex", "full", "detached")]
     assert [c["method"]["stop_gradient"] for c in narrowed] == ["none", "convex", "full", "detached"]
     with pytest.raises(ConfigError, match=r"leaves none of its runs.*sweep\.also"):
-        config.request(["sweep=ablation/stop_gradient", "method=cd"])
+        request(["sweep=ablation/stop_gradient", "method=cd"])
 
 
 def test_the_papers_checkerboard_is_its_setting_in_full_and_has_a_size_for_two_cores() -> None:
-    paper = config.request(["sweep=paper/checkerboard_self_distillation"])
+    paper = request(["sweep=paper/checkerboard_self_distillation"])
     first = paper.experiments[0]
     assert first["budget"] == {"images": 25_000_000_000, "batch": 100_000, "micro_batch": None}
     assert (first["train"]["optimizer"], first["train"]["lr"], first["train"]["clip"]) == ("radam", 1e-3, 10.0)
     assert first["backbone"]["width"] == 512 and first["data"]["count"] == 10_000_000
     assert first["method"]["eta"] == 0.75 and not first["method"]["learned_weight"]
-    small = config.request(["sweep=paper/checkerboard_self_distillation_cpu"])
+    small = request(["sweep=paper/checkerboard_self_distillation_cpu"])
     assert [c["label"] for c in small.experiments] == [c["label"] for c in paper.experiments]
     assert small.settings["sweep"]["published"] == paper.settings["sweep"]["published"]
     for made in (first, small.experiments[0]):
@@ -213,13 +214,13 @@ def test_a_knob_of_a_listed_point_that_no_method_has_is_named(tmp_path: Path) ->
     text = (config.CONF / "sweep" / "ablation" / "stop_gradient.yaml").read_text()
     (tmp_path / "sweep" / "typo.yaml").write_text(text.replace("method.stop_gradient: none", "method.stop_gradiant: none"))
     with pytest.raises(ConfigError, match=r"sweep\.also.*stop_gradiant"):
-        config.request([f"plugins={tmp_path}", "sweep=typo"])
+        request([f"plugins={tmp_path}", "sweep=typo"])
 
 
 def own_sweep(folder: Path, text: str) -> list[config.Config]:
     (folder / "sweep").mkdir()
     (folder / "sweep" / "mine.yaml").write_text(f"# @package _global_\n{text}\n")
-    return config.request([f"plugins={folder}", "sweep=mine"]).experiments
+    return request([f"plugins={folder}", "sweep=mine"]).experiments
 
 
 def test_a_sweep_file_need_not_say_what_it_does_not_use(tmp_path: Path) -> None:
@@ -241,29 +242,29 @@ def test_a_sweep_file_without_what_it_needs_is_told(tmp_path: Path, text: str, n
 
 
 def test_nested_knobs_reach_the_teacher_that_has_them() -> None:
-    made = jobs(config.request(["sweep=none", "method=edm,cd", "teacher.method=edm", "method.levels.mean=-0.4"]).experiments)
+    made = jobs(request(["sweep=none", "method=edm,cd", "teacher.method=edm", "method.levels.mean=-0.4"]).experiments)
     (row,) = [job for job in made if job.label == "edm" and job.listed]
     (student,) = [job for job in made if job.label == "cd"]
     assert student.parents == (row.id,) and row.config["method"]["levels"]["mean"] == -0.4
 
 
 def test_points_that_the_command_line_makes_equal_are_one_row() -> None:
-    made = Plan(jobs(config.request(["sweep=mixture_all_methods", "method=lmd", "seed=0", "teacher.method=exact"]).experiments))
+    made = Plan(jobs(request(["sweep=mixture_all_methods", "method=lmd", "seed=0", "teacher.method=exact"]).experiments))
     assert [job.label for job in made if job.listed] == ["lmd"]
 
 
 def test_the_backend_is_chosen_by_name_and_does_not_change_a_run() -> None:
-    local = config.request(["sweep=none", "backend.workers=2"])
-    slurm = config.request(["sweep=none", "backend=slurm", "backend.partition=gpu", "backend.setup=['module load cuda']"])
+    local = request(["sweep=none", "backend.workers=2"])
+    slurm = request(["sweep=none", "backend=slurm", "backend.partition=gpu", "backend.setup=['module load cuda']"])
     assert local.settings["backend"]["workers"] == 2 and "partition" not in local.settings["backend"]
     assert slurm.settings["backend"]["partition"] == "gpu" and slurm.settings["backend"]["setup"] == ["module load cuda"]
     assert [job.id for job in jobs(slurm.experiments)] == [job.id for job in jobs(local.experiments)]
     assert not {"detach", "plan", "out"} & set(jobs(slurm.experiments)[-1].config), "they are the command's, not the run's"
-    assert backends.workers(config.request(["backend=debug"]).settings["backend"]) == 0
+    assert backends.workers(request(["backend=debug"]).settings["backend"]) == 0
     with pytest.raises(ConfigError, match=r"backend\.workers"):
-        config.request(["backend=slurm", "backend.workers=2"])
+        request(["backend=slurm", "backend.workers=2"])
     with pytest.raises(ConfigError, match=r"slurm.*Valid: debug, local, slurm"):
-        config.request(["backend=slrm"])
+        request(["backend=slrm"])
 
 
 @pytest.mark.parametrize(("argument", "says"), [
@@ -271,7 +272,7 @@ def test_the_backend_is_chosen_by_name_and_does_not_change_a_run() -> None:
     ("backend.sbatch=[exclusive]", "--exclusive"), ("backend.gpus=a100", "backend.gpus")])
 def test_what_a_cluster_is_asked_for_is_checked_before_it_is_asked(argument: str, says: str) -> None:
     with pytest.raises(ConfigError, match=says):
-        backends.site(config.request(["backend=slurm", argument]).settings["backend"])
+        backends.site(request(["backend=slurm", argument]).settings["backend"])
 
 
 @pytest.mark.parametrize(("argument", "says"), [
@@ -280,10 +281,10 @@ def test_what_a_cluster_is_asked_for_is_checked_before_it_is_asked(argument: str
     ("backend.max_gpu_hours=much", "backend.max_gpu_hours='much' must be a number of GPU-hours, at least 0"),
     ("backend.quota_gb=0", "backend.quota_gb=0 must be a number of GB, more than 0")])
 def test_settings_of_every_backend_are_checked_before_anything_starts(argument: str, says: str) -> None:
-    settings = config.request(["sweep=none", argument]).settings["backend"]
+    settings = request(["sweep=none", argument]).settings["backend"]
     with pytest.raises(ConfigError, match=says):
         backends.workers(settings)
-    settings = config.request(["sweep=none", "backend.workers=2", "backend.max_gpu_hours=0"]).settings["backend"]
+    settings = request(["sweep=none", "backend.workers=2", "backend.max_gpu_hours=0"]).settings["backend"]
     assert backends.workers(settings) == 2
 
 
@@ -293,5 +294,5 @@ def test_settings_of_every_backend_are_checked_before_anything_starts(argument: 
     (["backend.workers=2", "backend=slurm"], r"backend\.workers belongs to backend=local")])
 def test_a_key_of_a_backend_is_looked_for_among_those_of_backends(arguments: list[str], says: str) -> None:
     with pytest.raises(ConfigError, match=says) as error:
-        config.request(arguments)
+        request(arguments)
     assert "method." not in str(error.value)

@@ -10,7 +10,7 @@ import torch
 from places import ROOT
 
 from bench import run
-from bench.config import compose as config
+from bench.config import request
 from bench.planning import backends
 from bench.planning.jobs import jobs
 from bench.scoring.model import load
@@ -83,9 +83,9 @@ def test_a_cluster_s_jobs_import_the_folder_as_it_was_when_they_were_submitted(p
     (out / "runs").mkdir(parents=True)
     (plugins / ".git").mkdir()
     (plugins / ".git" / "config").touch()
-    request = config.request([*SMALL, f"plugins={plugins}", "method=late", "backend=slurm", f"out={out}"])
-    backends.keep_plugins(request.experiments, str(plugins), out)
-    (job,) = [job for job in jobs(request.experiments) if job.listed]
+    wanted = request([*SMALL, f"plugins={plugins}", "method=late", "backend=slurm", f"out={out}"])
+    kept = backends.keep_plugins(wanted.experiments, str(plugins), out)
+    (job,) = [job for job in jobs(kept) if job.listed]
     (copy,) = (out / "plugins").iterdir()
     assert sorted(path.relative_to(copy).as_posix() for path in copy.rglob("*.*")) == ["late_method.py", "method/late.yaml"]
 
@@ -101,7 +101,7 @@ def test_a_cluster_s_jobs_import_the_folder_as_it_was_when_they_were_submitted(p
 def test_a_folder_with_more_than_code_is_not_copied(plugins: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(snapshot, "MOST", 100)
     with pytest.raises(SweepError, match="a folder of their own"):
-        backends.keep_plugins([{}], str(plugins), tmp_path / "out")
+        backends.keep_plugins([], str(plugins), tmp_path / "out")
 
 
 def test_a_copy_of_code_passes_over_links_to_nowhere_and_may_be_empty(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.config import compose as composition
+from bench.config import request
 from bench.config.errors import ConfigError
 from bench.planning.jobs import jobs
 from sweeps.plan.jobs import Plan
@@ -17,8 +17,8 @@ def labels(tmp_path):
     def of(text, *arguments):
         (tmp_path / "sweep").mkdir(exist_ok=True)
         (tmp_path / "sweep" / "mine.yaml").write_text(FILE.format(text))
-        request = composition.request(["sweep=mine", f"plugins={tmp_path}", *arguments])
-        return [config["label"] for config in request.experiments]
+        found = request(["sweep=mine", f"plugins={tmp_path}", *arguments])
+        return [each.label for each in found.experiments]
 
     return of
 
@@ -52,8 +52,8 @@ def test_what_is_only_for_some_must_be_an_axis_and_a_method(labels):
 
 
 def test_runs_that_differ_in_their_seed_are_the_runs_they_would_be_alone():
-    many = jobs(composition.request([*SWEEP, "method=lmd", "seed=range(0,5)"]).experiments)
-    alone = [job for s in range(5) for job in jobs(composition.request([*SWEEP, "method=lmd", f"seed={s}"]).experiments)]
+    many = jobs(request([*SWEEP, "method=lmd", "seed=range(0,5)"]).experiments)
+    alone = [job for s in range(5) for job in jobs(request([*SWEEP, "method=lmd", f"seed={s}"]).experiments)]
     assert {(j.id, j.parents) for j in many} == {(j.id, j.parents) for j in alone} and len(many) == 11
     by = {job.id: job for job in alone}
     for job in Plan(many):

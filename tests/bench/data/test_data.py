@@ -12,6 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from specs import source
 
 from bench import data
 from bench.config.errors import ConfigError
@@ -23,7 +24,7 @@ def pixels(*shape: int) -> np.ndarray:
 
 def arrays(tmp_path: Path, stored: np.ndarray, **options: object) -> data.Dataset:
     np.save(tmp_path / "x.npy", stored)
-    return data.load({"name": "arrays", "path": str(tmp_path / "x.npy"), **options})
+    return data.load(source({"name": "arrays", "path": str(tmp_path / "x.npy"), **options}))
 
 
 def pictures(folder: Path, n: int = 20, mode: str = "RGB", size: tuple[int, int] = (8, 8)) -> Path:
@@ -34,7 +35,7 @@ def pictures(folder: Path, n: int = 20, mode: str = "RGB", size: tuple[int, int]
 
 
 def test_digits_split_is_fixed_and_covers_every_image_once() -> None:
-    digits = data.load({"name": "digits"})
+    digits = data.load(source({"name": "digits"}))
     assert digits.shape == (1, 8, 8) and digits.levels == 16 and len(digits.hash) == 64
     assert (len(digits.train), len(digits.heldout)) == (1200, 597) and digits.train.dtype == torch.uint8
     everything = torch.cat([digits.train, digits.heldout]).flatten(1).int()
@@ -56,7 +57,7 @@ def test_decode_and_encode_are_inverse_on_every_level(levels: int) -> None:
 
 @pytest.mark.parametrize("name", ["gaussian", "skewed", "mixture", "checkerboard"])
 def test_points_are_many_float32_and_come_with_their_truth(name: str) -> None:
-    points = data.load({"name": name})
+    points = data.load(source({"name": name}))
     assert points.train.shape == (2**20, 2) and points.heldout.shape == (2**17, 2)
     assert points.train.dtype == torch.float32 and points.kind == "points"
     assert points.truth is not None and len(points.hash) == 64
@@ -80,20 +81,20 @@ def test_the_hash_follows_the_content(tmp_path: Path) -> None:
     stored = pixels(20, 8, 8)
     first = arrays(tmp_path, stored).hash
     np.save(tmp_path / "y.npy", stored)
-    assert data.load({"name": "arrays", "path": str(tmp_path / "y.npy")}).hash == first
+    assert data.load(source({"name": "arrays", "path": str(tmp_path / "y.npy")})).hash == first
     stored[3, 0, 0] ^= 1
     np.save(tmp_path / "z.npy", stored)
-    assert data.load({"name": "arrays", "path": str(tmp_path / "z.npy")}).hash != first
+    assert data.load(source({"name": "arrays", "path": str(tmp_path / "z.npy")})).hash != first
 
 
 def test_a_folder_of_images_loads_in_the_order_of_its_names(tmp_path: Path) -> None:
-    found = data.load({"name": "folder", "path": str(pictures(tmp_path / "p"))})
+    found = data.load(source({"name": "folder", "path": str(pictures(tmp_path / "p"))}))
     assert found.shape == (3, 8, 8)
     assert sorted(torch.cat([found.train, found.heldout])[:, 0, 0, 0].tolist()) == list(range(20))
 
 
 def test_size_crops_the_centre_and_resizes(tmp_path: Path) -> None:
-    found = data.load({"name": "folder", "path": str(pictures(tmp_path / "p", size=(12, 9))), "size": 4})
+    found = data.load(source({"name": "folder", "path": str(pictures(tmp_path / "p", size=(12, 9))), "size": 4}))
     assert found.shape == (3, 4, 4)
 
 
@@ -219,20 +220,20 @@ def test_sixteen_bit_images_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_folder_of_grey_files_has_one_channel(tmp_path: Path) -> None:
-    assert data.load({"name": "folder", "path": str(pictures(tmp_path / "p", mode="L"))}).shape == (1, 8, 8)
+    assert data.load(source({"name": "folder", "path": str(pictures(tmp_path / "p", mode="L"))})).shape == (1, 8, 8)
 
 
 def test_one_colour_file_among_grey_ones_makes_three_equal_channels_of_them(tmp_path: Path) -> None:
     folder = pictures(tmp_path / "p", mode="L")
     Image.new("RGB", (8, 8), (200, 10, 10)).save(folder / "99.png")
-    found = data.load({"name": "folder", "path": str(folder), "size": 8})
+    found = data.load(source({"name": "folder", "path": str(folder), "size": 8}))
     everything = torch.cat([found.train, found.heldout])[:, :, 0, 0]
     assert sorted(everything.tolist()) == [*([i, i, i] for i in range(20)), [200, 10, 10]]
 
 
 def test_sixteen_images_are_enough(tmp_path: Path) -> None:
     assert len(arrays(tmp_path, pixels(16, 8, 8)).train) == 14
-    assert len(data.load({"name": "folder", "path": str(pictures(tmp_path / "p", n=16))}).train) == 14
+    assert len(data.load(source({"name": "folder", "path": str(pictures(tmp_path / "p", n=16))})).train) == 14
 
 
 def test_too_few_images_are_counted_as_given(tmp_path: Path) -> None:
@@ -271,8 +272,8 @@ def test_real_images_pass_through_the_arrays_source(tmp_path: Path) -> None:
 
 
 def test_a_target_has_as_many_training_points_as_asked() -> None:
-    few, many = (data.load({"name": "checkerboard", "count": n}) for n in (1000, 2000))
+    few, many = (data.load(source({"name": "checkerboard", "count": n})) for n in (1000, 2000))
     assert len(few.train) == 1000 and len(many.train) == 2000 and few.hash != many.hash
     assert torch.equal(few.train, many.train[:1000])
     with pytest.raises(ConfigError, match=r"data\.count"):
-        data.load({"name": "checkerboard", "count": 0})
+        data.load(source({"name": "checkerboard", "count": 0}))

@@ -10,6 +10,7 @@ import scipy.linalg
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from specs import source
 
 from bench import data
 from bench.config.errors import ConfigError
@@ -147,7 +148,7 @@ def test_neighbour_distance_is_the_root_mean_square_pixel_of_the_nearest() -> No
 
 def test_digit_features_rank_real_data_a_gaussian_fit_and_noise() -> None:
     """597 of each against the 1,200 training images."""
-    digits, network = data.load({"name": "digits"}), features.load("digits8")
+    digits, network = data.load(source({"name": "digits"})), features.load("digits8")
     x = digits.decode(digits.train).flatten(1).double()
     values, vectors = torch.linalg.eigh(torch.cov(x.T))
     z = torch.randn((597, 64), generator=gen(7), dtype=torch.float64)

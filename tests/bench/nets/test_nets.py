@@ -7,6 +7,7 @@ from zlib import crc32
 
 import pytest
 import torch
+from specs import network
 from torch import Tensor, nn
 
 from bench.nets import Backbone, BackboneError, counting
@@ -20,7 +21,7 @@ each_net = pytest.mark.parametrize(("name", "shape"), SHAPES)
 
 
 def made(name: str, shape: tuple[int, ...], seed: int = 0, **options: object) -> nn.Module:
-    return Backbone({**(MLP_ if name == "mlp" else UNET), **options}, shape, seed).net()
+    return Backbone(network({**(MLP_ if name == "mlp" else UNET), **options}), shape, seed).net()
 
 
 def stirred(net: nn.Module, seed: int = 1) -> nn.Module:
@@ -165,7 +166,7 @@ def test_dropout_keeps_the_mean_and_names_every_place_once() -> None:
 
 def test_construction_is_a_function_of_the_seed_and_moves_no_global_generator() -> None:
     before = torch.get_rng_state()
-    backbone = Backbone(UNET, (1, 8, 8), seed=3)
+    backbone = Backbone(network(UNET), (1, 8, 8), seed=3)
     one, two, other = backbone.net(), backbone.net(), made("unet", (1, 8, 8), seed=4)
     weight = backbone.weight()
     assert torch.equal(torch.get_rng_state(), before)
@@ -177,8 +178,8 @@ def test_construction_is_a_function_of_the_seed_and_moves_no_global_generator() 
 
 
 def test_parameter_counts() -> None:
-    assert Backbone(CIFAR, (3, 32, 32), 0).parameters() == pytest.approx(54.7e6, rel=0.01), "as in arXiv 2505.18825"
-    small = Backbone({"name": "unet", "channels": 16, "multipliers": [1, 2], "blocks": 1}, (1, 8, 8), 0)
+    assert Backbone(network(CIFAR), (3, 32, 32), 0).parameters() == pytest.approx(54.7e6, rel=0.01), "as in arXiv 2505.18825"
+    small = Backbone(network({"name": "unet", "channels": 16, "multipliers": [1, 2], "blocks": 1}), (1, 8, 8), 0)
     assert 1e5 < small.parameters() < 2e5
     assert small.parameters() == sum(p.numel() for p in small.net().parameters())
 
@@ -212,12 +213,12 @@ def test_the_unet_takes_the_usual_sides(side: int) -> None:
 )
 def test_a_wrong_configuration_names_the_key_and_the_nearest_value(config: dict[str, object], said: str) -> None:
     with pytest.raises(BackboneError, match=said):
-        Backbone(config, (1, 8, 8), 0).net()
+        Backbone(network(config), (1, 8, 8), 0).net()
 
 
 def test_the_unet_refuses_points() -> None:
     with pytest.raises(BackboneError, match="use mlp"):
-        Backbone(UNET, (2,), 0).net()
+        Backbone(network(UNET), (2,), 0).net()
 
 
 @each_net
@@ -235,7 +236,7 @@ def test_class_labels_matter_and_are_refused_by_a_network_without_classes(name: 
 
 
 def test_the_weight_is_zero_at_first_and_learns() -> None:
-    weight, (_, s, t) = Backbone(MLP_, (2,), 0).weight(), inputs((2,), rows=64, dtype=torch.float32)
+    weight, (_, s, t) = Backbone(network(MLP_), (2,), 0).weight(), inputs((2,), rows=64, dtype=torch.float32)
     assert weight(s, t).shape == (64,) and weight(s, t).abs().max() < 1e-5
     optimizer = torch.optim.Adam(weight.parameters(), lr=1e-2)
     error = torch.exp(2 + s + t)
@@ -245,7 +246,7 @@ def test_the_weight_is_zero_at_first_and_learns() -> None:
         (torch.exp(-w) * error + w).mean().backward()
         optimizer.step()
     assert (weight(s, t) - error.log()).abs().mean() < 0.2, "the minimum of e^-w r + w is w = log r"
-    twin = Backbone(MLP_, (2,), 5).weight()
+    twin = Backbone(network(MLP_), (2,), 5).weight()
     twin.load_state_dict(weight.state_dict())
     assert torch.equal(twin(s, t), weight(s, t))
 
@@ -322,7 +323,7 @@ def test_a_compiled_jvp_equals_the_eager_one(name: str, shape: tuple[int, ...]) 
 
 
 def test_the_plain_network_is_the_papers_stack_of_dense_layers() -> None:
-    net, (x, s, t) = Backbone({"name": "mlp_plain", "scale": 0.5}, (2,), 0).net(), inputs((2,), dtype=torch.float32)
+    net, (x, s, t) = Backbone(network({"name": "mlp_plain", "scale": 0.5}), (2,), 0).net(), inputs((2,), dtype=torch.float32)
     assert [layer.weight.shape for layer in net.hidden] == [(512, 4), *[(512, 512)] * 4]
     h = torch.stack([s, t, *(2 * x).T], 1)
     for layer in net.hidden:

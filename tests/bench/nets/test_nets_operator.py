@@ -6,6 +6,7 @@ from math import cos, pi, sin
 import pytest
 import torch
 import torch.nn.functional as F
+from specs import network
 from torch import Tensor, nn
 
 from bench.nets import Backbone, counting
@@ -123,7 +124,7 @@ def inputs(rows: int = 8, dtype: torch.dtype = torch.float32) -> tuple[Tensor, T
 
 @each_net
 def test_an_operator_shares_the_names_and_values_of_the_plain_network(name: str) -> None:
-    backbone = Backbone(CONFIGS[name], SHAPE, 3)
+    backbone = Backbone(network(CONFIGS[name]), SHAPE, 3)
     plain, operator = backbone.net().state_dict(), backbone.operator(4, 2).state_dict()
     assert all(torch.equal(value, operator[key]) for key, value in plain.items())
     more = operator.keys() - plain.keys()
@@ -133,7 +134,7 @@ def test_an_operator_shares_the_names_and_values_of_the_plain_network(name: str)
 
 @each_net
 def test_an_operator_begins_as_the_network_whose_weights_it_takes(name: str) -> None:
-    backbone = Backbone(CONFIGS[name], SHAPE, 0)
+    backbone = Backbone(network(CONFIGS[name]), SHAPE, 0)
     plain, operator = stirred(backbone.net()), backbone.operator(4, 2)
     operator.load_state_dict(operator.state_dict() | plain.state_dict())
     assert torch.equal(operator(*inputs()), plain(*inputs()))
@@ -142,7 +143,7 @@ def test_an_operator_begins_as_the_network_whose_weights_it_takes(name: str) -> 
 
 @each_net
 def test_the_slots_of_one_sample_see_each_other_and_no_other_sample(name: str) -> None:
-    operator = stirred(Backbone(CONFIGS[name], SHAPE, 0).operator(4, 2)).double()
+    operator = stirred(Backbone(network(CONFIGS[name]), SHAPE, 0).operator(4, 2)).double()
     x, s, t = inputs(dtype=torch.float64)
     moved = x.clone()
     moved[2] += 1
@@ -155,7 +156,7 @@ def test_the_slots_of_one_sample_see_each_other_and_no_other_sample(name: str) -
 
 @each_net
 def test_every_block_is_followed_by_a_mixing(name: str) -> None:
-    operator = Backbone(CONFIGS[name], SHAPE, 0).operator(4, 2)
+    operator = Backbone(network(CONFIGS[name]), SHAPE, 0).operator(4, 2)
     mixings = [m for m in operator.modules() if isinstance(m, Mixing)]
     with ExitStack() as stack:
         counts = [stack.enter_context(counting(m)) for m in mixings]
@@ -166,7 +167,7 @@ def test_every_block_is_followed_by_a_mixing(name: str) -> None:
 
 @each_net
 def test_an_operator_under_bfloat16_autocast(name: str) -> None:
-    operator, at = stirred(Backbone(CONFIGS[name], SHAPE, 0).operator(4, 2)), inputs()
+    operator, at = stirred(Backbone(network(CONFIGS[name]), SHAPE, 0).operator(4, 2)), inputs()
     full = operator(*at)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         half = operator(*at)
@@ -186,7 +187,7 @@ def test_mixing_runs_in_float32_under_autocast() -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 @each_net
 def test_an_operator_on_a_gpu_equals_the_one_on_the_cpu(name: str) -> None:
-    operator, at = stirred(Backbone(CONFIGS[name], SHAPE, 0).operator(4, 2)).double(), inputs(dtype=torch.float64)
+    operator, at = stirred(Backbone(network(CONFIGS[name]), SHAPE, 0).operator(4, 2)).double(), inputs(dtype=torch.float64)
     expected = operator(*at)
     found = operator.cuda()(*(a.cuda() for a in at))
     torch.testing.assert_close(found.cpu(), expected)

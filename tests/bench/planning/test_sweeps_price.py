@@ -3,12 +3,10 @@
 import pytest
 
 from bench import run
-from bench.config import compose as config
-from bench.config.errors import ConfigError
+from bench.config import ConfigError, recorded_experiment, request
+from bench.config.records import smaller
 from bench.planning import price
-from bench.planning.identity import run_id
-from bench.planning.jobs import jobs
-from bench.planning.micro_batch import smaller
+from bench.planning.jobs import chain, jobs
 from bench.planning.price import SUSTAINED, Prices
 from results.records.record import RunRecord
 from results.records.store import write_run
@@ -47,15 +45,14 @@ def test_the_command_refuses_and_starts_nothing(tmp_path, monkeypatch, capsys):
 
 
 def test_a_micro_batch_is_halved_down_to_one_row_and_the_run_stays_the_same_run():
-    config = {"budget": {"batch": 12, "micro_batch": None, "images": 9}, "data": {"name": "d"}, "backbone": {},
-              "method": {"name": "m"}, "interpolant": {}, "train": {}, "seed": 0}
+    config = job("method=psd_m", "budget.batch=12").config
     assert [smaller(config, n)["budget"]["micro_batch"] for n in (1, 2, 3)] == [6, 3, 1] and smaller(config, 4) is None
-    assert run_id(smaller(config, 2), 1, None, ()) == run_id(config, 1, None, ())
+    assert chain(recorded_experiment(smaller(config, 2)))[-1].id == job("method=psd_m", "budget.batch=12").id
     assert smaller({"kind": "reference"}, 1) is None
 
 
 def job(*arguments):
-    (found,) = [each for each in jobs(config.request(["sweep=none", *arguments]).experiments) if each.listed]
+    (found,) = [each for each in jobs(request(["sweep=none", *arguments]).experiments) if each.listed]
     return found
 
 
@@ -93,7 +90,7 @@ def test_gpu_hours_are_measured_where_gpus_have_run(tmp_path):
 
 def test_a_cluster_s_jobs_have_the_device_that_they_ask_for():
     for asked, device in (("backend.gpus=1", "cuda"), ("backend.device=cuda", "cuda"), ("backend.gpus=0", "cpu")):
-        settings = config.request(["sweep=none", "method=lsd", "backend=slurm", asked]).experiments[0]
+        settings = request(["sweep=none", "method=lsd", "backend=slurm", asked]).experiments[0]
         assert price.device(settings) == device
 
 

@@ -9,12 +9,13 @@ import pytest
 import torch
 
 from bench import run
-from bench.config import compose as config
-from bench.config.errors import ConfigError
-from bench.data import hold_back
-from bench.planning import experiment
+from bench.config import ConfigError, Experiment, recorded_experiment, request
+from bench.data import Dataset, dataset, hold_back
+from bench.nets import factory
+from bench.planning import jobs
 from bench.planning.tune import tuned
-from bench.scoring.proxy import Proxy, scores
+from bench.scoring.proxy import Proxy
+from results.records import proxy_scores
 from results.tables import tuned as table
 from sweeps.plan.spec import SpecError
 
@@ -24,13 +25,20 @@ FEW = ["sweep=digits_tuned", "sweep.search.trials=3", "sweep.search.startup=2", 
 
 
 def made(*arguments: str) -> Any:
-    return tuned(config.request([*FEW, *arguments]), Path("nowhere"), preview=True)
+    return tuned(request([*FEW, *arguments]), preview=True)
 
 
 def trial(name: str = "psd_m", params: dict[str, Any] | None = None, **more: Any) -> Any:
     search = made(f"method={name}", "seed=0").search
     (contender,) = search.contenders
     return search.trial_jobs(name, {**contender.default, **(params or {})})
+
+
+def scored(own: Any) -> tuple[Experiment, Dataset, Proxy]:
+    """A trial's experiment, its data and its proxy."""
+    found = recorded_experiment(own.config)
+    data = dataset(found)
+    return found, data, Proxy(found, data, torch.device("cpu"))
 
 
 def test_a_tuned_sweep_from_end_to_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -47,7 +55,7 @@ def test_a_tuned_sweep_from_end_to_end(tmp_path: Path, capsys: pytest.CaptureFix
     assert all(word in (folder / "tuned.md").read_text() for word in ("(untuned)", "**chosen**", "evaluation seeds 1000, 1001"))
     for name in trials["run"]:
         assert not (tmp_path / "runs" / name / "evals.jsonl").exists(), "a trial is never scored by what is reported"
-        assert sorted(scores(tmp_path / "runs" / name)) == [640, 1280, 2560]
+        assert sorted(proxy_scores(tmp_path / "runs" / name)) == [640, 1280, 2560]
     lr = {row["method"]: json.loads(row["setting"])["train.lr"] for row in trials[trials["chosen"]].to_dict("records")}
     shown = [json.loads(p.read_text())["config"] for p in (tmp_path / "runs").glob("*-s[01]-*/run.json")]
     assert {c["label"]: c["train"]["lr"] for c in shown if c["label"] in lr} == lr
@@ -69,8 +77,8 @@ def test_a_trial_that_diverges_is_the_worst_and_another_one_wins(tmp_path: Path)
 def test_a_trial_is_never_a_run_that_is_reported() -> None:
     (own,) = trial()
     found = made("method=psd_m", "seed=0")
-    found.methods[0].configs[0]["seed"] = 1000  # which a command line may not ask for
-    (final,) = found.search.final_jobs("psd_m", found.search.contenders[0].default)
+    reported = found.methods[0].experiments[0].with_seed(1000)  # which a command line may not ask for
+    (final,) = jobs([reported])[1:]
     assert own.config["seed"] == final.config["seed"] == 1000 and own.config["train"] == final.config["train"]
     assert own.id != final.id
 
@@ -101,7 +109,8 @@ def test_all_trials_of_a_method_share_the_teacher_of_the_common_recipe() -> None
 
 def test_what_is_held_back_is_a_fixed_part_of_the_training_data_and_trained_on_by_no_trial() -> None:
     (own,) = trial()
-    whole, part = experiment.dataset({**own.config, "validation": None}), experiment.dataset(own.config)
+    found = recorded_experiment(own.config)
+    whole, part = dataset(found.changed({"validation": None})), dataset(found)
     assert part.validation is not None
     assert len(part.validation) == 240 and len(part.train) == 960
     assert part.labels is not None and len(part.labels) == 960
@@ -113,9 +122,8 @@ def test_what_is_held_back_is_a_fixed_part_of_the_training_data_and_trained_on_b
 
 def test_the_proxy_is_small_for_the_data_themselves_and_large_for_noise_and_nan_where_samples_are() -> None:
     (own,) = trial()
-    data, method = experiment.dataset(own.config), experiment.method(own.config)
-    proxy = Proxy(own.config, method, data, torch.device("cpu"))
-    models = method.build(experiment.backbone(own.config, data))
+    found, data, proxy = scored(own)
+    models = found.method.build(factory(found, data.shape))
     untrained = proxy.score(models)
     proxy._features = lambda samples: proxy.net(data.train[:240], data.levels)  # type: ignore[method-assign,misc]
     assert abs(proxy.score(models)) < 0.05 * untrained
@@ -126,8 +134,7 @@ def test_the_proxy_is_small_for_the_data_themselves_and_large_for_noise_and_nan_
 
 def test_no_step_count_decides_the_proxy_alone_because_its_distances_are_large() -> None:
     (own,) = trial()
-    data, method = experiment.dataset(own.config), experiment.method(own.config)
-    proxy = Proxy(own.config, method, data, torch.device("cpu"))
+    _, _, proxy = scored(own)
     proxy._distance = lambda models, steps, seed: {1: 1e4, 4: 1.0}[steps]  # type: ignore[method-assign]
     assert proxy.score({}) == pytest.approx(100)
     proxy._distance = lambda models, steps, seed: float("nan") if steps == 1 else 0.0  # type: ignore[method-assign]
@@ -136,8 +143,7 @@ def test_no_step_count_decides_the_proxy_alone_because_its_distances_are_large()
 
 def test_the_proxys_protocol_has_a_name_seeds_and_data_of_its_own() -> None:
     (own,) = trial()
-    data = experiment.dataset(own.config)
-    protocol = Proxy(own.config, experiment.method(own.config), data, torch.device("cpu")).protocol
+    protocol = scored(own)[2].protocol
     assert protocol.id.startswith("digits-proxy-v2-") and protocol.reference.startswith("validation:")
     assert min(protocol.seeds) >= 1000 > max(own.config["evaluation"]["seeds"])
 
@@ -163,7 +169,7 @@ def test_with_equal_compute_a_costly_method_has_fewer_trials() -> None:
         ("sweep.search.reduction=1", "at least 2"),
         ("sweep.search.trials=0", "at least 1"),
         ("sweep.search.rungs=[2]", "between 0 and 1"),
-        ("sweep.search.proxy.validation=2", "share"),
+        ("sweep.search.proxy.validation=2", "between 0 and 1"),
         ("evaluation.seeds=[0,1001]", "evaluation.seeds and sweep.search.proxy.seeds share 1001"),
         ("seed=0,1000", "seed=1000 is sweep.search.train_seed"),
         ("train.lr=1.0", "train.lr=1.0, is outside"),

@@ -9,29 +9,27 @@ import numpy as np
 import pytest
 import torch
 from places import ROOT
+from specs import source
 
-from bench import data
-from bench.config import compose as config
-from bench.config.errors import ConfigError
+from bench import data, protocols
+from bench.config import ConfigError, Experiment, request
 from bench.features import base as features
-from bench.planning import experiment
 from bench.planning.jobs import jobs
-from bench.protocols import named as protocols
 from bench.protocols.protocol import Protocol
 from bench.protocols.rounding import RULES, stored, to_pixels
 
 TABLES = ROOT / "results" / "reference"
 
 
-def composed(*arguments: str) -> dict[str, Any]:
-    """One experiment's config with its evaluation as planning fills it in."""
-    (made,) = config.request(["sweep=none", *arguments]).experiments
-    return made | {"evaluation": protocols.settings(made)}
+def composed(*arguments: str) -> Experiment:
+    """One experiment with its evaluation as planning fills it in."""
+    (made,) = request(["sweep=none", *arguments]).experiments
+    return protocols.planned(made)
 
 
 def protocol(*arguments: str, of: data.Dataset | None = None) -> Protocol:
     made = composed(*arguments)
-    return protocols.protocol(made, of or experiment.dataset(made))
+    return protocols.protocol_of(made, of or data.dataset(made))
 
 
 def colours(n: int = 400, held: int = 50) -> data.Dataset:
@@ -44,9 +42,8 @@ def test_protocols_of_points_keep_the_ids_of_the_committed_tables(sweep: str) ->
     with open(TABLES / sweep / "leaderboard.csv") as file:
         (stored_id,) = {row["protocol"] for row in csv.DictReader(file)} - {""}
     option = f"sweep={'paper/' if 'self' in sweep else ''}{sweep}"
-    made = config.request([option]).experiments[0]
-    made["evaluation"] = protocols.settings(made)
-    assert protocols.protocol(made, experiment.dataset(made)).id == stored_id
+    made = protocols.planned(request([option]).experiments[0])
+    assert protocols.protocol_of(made, data.dataset(made)).id == stored_id
 
 
 def test_everything_that_a_protocol_fixes_is_in_its_id() -> None:
@@ -108,7 +105,7 @@ def test_a_second_feature_set_is_never_called_fid() -> None:
 )
 def test_a_wrong_choice_is_told_at_planning(arguments: list[str], names: list[str]) -> None:
     with pytest.raises(ConfigError) as error:
-        jobs(config.request(["sweep=none", *arguments]).experiments)
+        jobs(request(["sweep=none", *arguments]).experiments)
     for name in names:
         assert name in str(error.value)
 
@@ -116,7 +113,7 @@ def test_a_wrong_choice_is_told_at_planning(arguments: list[str], names: list[st
 def test_fewer_images_than_asked_for_are_told_with_their_number() -> None:
     with pytest.raises(ConfigError, match=r"evaluation\.reference_count=5000: .* 1200 training images"):
         protocol("evaluation.reference_count=5000")
-    with pytest.raises(ConfigError, match=r"evaluation\.count=1 is too few"):
+    with pytest.raises(ConfigError, match=r"evaluation\.count=1 must be a whole number, at least 2"):
         protocol("evaluation.count=1")
     assert protocol("evaluation.reference_count=1200").id == protocol().id != protocol("evaluation.reference_count=500").id
 
@@ -134,7 +131,7 @@ def test_each_rounding_rule_is_its_definition() -> None:
     assert found["edm"] == np.clip(np.trunc(127.5 * of + 128), 0, 255).tolist()
     assert found["floor"] == np.clip(np.trunc(127.5 * of + 127.5), 0, 255).tolist()
     assert len({tuple(values) for values in found.values()}) == 2, "round and edm differ at most on ties"
-    digits = data.load({"name": "digits"})
+    digits = data.load(source({"name": "digits"}))
     assert to_pixels(x, digits, "levels").max() == 16 and stored(digits.train, digits, "round").max() == 255
 
 
@@ -154,13 +151,14 @@ def test_a_statistics_file_is_part_of_the_id_and_leaves_distances_only(tmp_path:
         found = protocol(f"evaluation.statistics={tmp_path / 'stats.npz'}")
         ids.add(found.id)
     assert len(ids | {protocol().id}) == 3
-    assert "file:" in found.reference and data.load({"name": "digits"}).hash in found.reference, "nn_train looks at the data"
+    digits = data.load(source({"name": "digits"}))
+    assert "file:" in found.reference and digits.hash in found.reference, "nn_train looks at the data"
     assert found.metrics == ("fd_digits8", "fd_infinity", "fd_heldout", "nn_train", "nn_heldout", "nn_closer")
 
 
 def test_what_only_says_where_files_lie_changes_no_identity(tmp_path: Path) -> None:
     def identity(*arguments: str) -> tuple[str, str]:
-        made = jobs(config.request(["sweep=none", "data=cifar10", *arguments]).experiments)
+        made = jobs(request(["sweep=none", "data=cifar10", *arguments]).experiments)
         return made[0].id, made[-1].id
 
     assert identity() == identity(f"evaluation.weights={tmp_path}") == identity("evaluation.milestones=true")

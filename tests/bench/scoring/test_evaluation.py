@@ -5,6 +5,7 @@ from itertools import pairwise
 import pytest
 import torch
 from oracle import Oracle, on_clock
+from specs import source
 
 from bench import data
 from bench.config import compose as config
@@ -28,7 +29,7 @@ CLOCKS = [Linear(), Linear(0.5), Trigonometric(), Trigonometric(0.5)]
 
 def exact(path: Interpolant, perturbed: float = 0.0) -> tuple[data.Dataset, dict[str, torch.nn.Module]]:
     """The Gaussian data set on the noise of `path`, and its exact map on that clock as a network."""
-    found = data.load({"name": "gaussian", "base_scale": path.base_scale})
+    found = data.load(source({"name": "gaussian", "base_scale": path.base_scale}))
     assert isinstance(found.truth, Gaussian)
     return found, {"net": Oracle(on_clock(found.truth, path), perturbed)}
 
@@ -112,5 +113,5 @@ def test_a_samples_noise_is_a_function_of_seed_and_index_alone() -> None:
 
 @pytest.mark.parametrize("name", config.names("method"))
 def test_only_velocity_models_are_scored_with_other_solvers(name: str) -> None:
-    made = make_method(config.raw("method", name), Linear())
+    made = make_method(config.section("method", name), Linear())
     assert evaluate.sampling_rule(made).startswith("hop:") is made.velocity_model

@@ -8,15 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from specs import source
 from torch import Tensor, nn
 
-from bench import data
+from bench import data, protocols
 from bench import evaluate as given
-from bench.config import compose as config
+from bench.config import Experiment, request
 from bench.features import base as features
 from bench.metrics.frechet import frechet_distance_of_samples
-from bench.planning import experiment
-from bench.protocols import named as protocols
 from bench.protocols.protocol import Protocol
 from bench.scoring import evaluation as evaluate
 from bench.scoring.score import scorer
@@ -25,16 +24,16 @@ from methods.self_distillation import LSD
 from results.records.record import EvalRow
 
 CPU = torch.device("cpu")
-DIGITS = data.load({"name": "digits"})
+DIGITS = data.load(source({"name": "digits"}))
 
 
-def settings(*arguments: str) -> dict[str, Any]:
-    (made,) = config.request(["sweep=none", *arguments]).experiments
-    return made | {"evaluation": protocols.settings(made)}
+def settings(*arguments: str) -> Experiment:
+    (made,) = request(["sweep=none", *arguments]).experiments
+    return protocols.planned(made)
 
 
 def protocol(of: data.Dataset, *arguments: str) -> Protocol:
-    return protocols.protocol(settings(*arguments), of)
+    return protocols.protocol_of(settings(*arguments), of)
 
 
 def colours(seed: int, n: int = 120) -> Tensor:
@@ -139,10 +138,10 @@ class Drawer(Copier):
 
 def rows_of(method: type[Copier], images: Tensor, of: data.Dataset) -> dict[str, EvalRow]:
     made = settings("evaluation.count=500", "evaluation.steps=[1]", "evaluation.seeds=[0]")
-    rule = protocols.protocol(made, of)
+    rule = protocols.protocol_of(made, of)
     copier = method()
     object.__setattr__(copier, "train", of.decode(images))
-    config_of = made | {"label": "copier"}
+    config_of = dataclasses.replace(made, label="copier")
     job = evaluate.Evaluation(copier, {"net": nn.Identity()}, of, rule, scorer(of, rule, CPU), config_of, "run", "", 0, CPU)
     (rows,) = job.rows(skip=set())
     return {row.metric: row for row in rows}
@@ -166,8 +165,8 @@ def test_what_others_made_is_scored_as_a_run_would_be(tmp_path: Path, capsys: py
     assert given.main([str(tmp_path / "made.npy"), *options]) == 0
     told = capsys.readouterr().out
     made = settings(*options, "evaluation.count=40")
-    of = experiment.dataset(made)
-    rule = protocols.protocol(made, of)
+    of = data.dataset(made)
+    rule = protocols.protocol_of(made, of)
     expected = ImageScorer(of, rule, CPU).score(of.decode(colours(5, 40)))
     assert told.startswith(f"40 samples under {rule.id}")
     assert f"{'fd_cifar32':16s} {expected['fd_cifar32'][0]:.6g}" in told and "kid" in told and "+-" in told

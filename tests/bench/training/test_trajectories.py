@@ -7,19 +7,18 @@ from typing import Any
 
 import pytest
 import torch
+from specs import network
 from torch import Tensor, nn
 
 from bench import run
-from bench.config import compose as config
-from bench.config.errors import ConfigError
+from bench.config import ConfigError, request
 from bench.job import execute
 from bench.nets import Backbone
 from bench.planning.jobs import gflops, jobs
-from bench.training import checkpoint, trajectories
+from bench.training import checkpoint, teaching, trajectories
 from bench.training.teacher import Teacher
 from bench.training.trajectories import CHUNK, Solved, key, obtain
 from methods.base import Trajectories
-from methods.operator import DSNO
 from methods.tools.solvers import Solver, solve
 from results.records.record import RunRecord
 from results.records.store import read_run
@@ -32,7 +31,7 @@ FEW = "method.trajectories=64"
 
 
 def teacher(seed: int = 0, run_id: str = "flow_matching-a") -> Teacher:
-    net = Backbone({"name": "mlp", "width": 8, "depth": 1}, (2,), seed).net()
+    net = Backbone(network({"name": "mlp", "width": 8, "depth": 1}), (2,), seed).net()
     with torch.no_grad():
         for p in net.parameters():
             p.add_(0.1 * torch.randn(p.shape, generator=torch.Generator().manual_seed(seed)))
@@ -161,7 +160,7 @@ def test_a_stop_is_heard_while_solving_and_leaves_no_file(tmp_path: Path, monkey
 
 
 def planned(*more: str) -> list[Any]:
-    return jobs(config.request([*SMALL, "method=dsno", FEW, *more]).experiments)
+    return jobs(request([*SMALL, "method=dsno", FEW, *more]).experiments)
 
 
 def go(out: Path, made: list[Any], stop_after: int | None = None) -> str:
@@ -222,7 +221,7 @@ def test_a_run_stopped_while_solving_is_interrupted_and_can_go_on(
 ) -> None:
     made = planned()
     with monkeypatch.context() as patch:
-        patch.setattr(trajectories, "obtain", lambda *arguments: None)
+        patch.setattr(teaching, "obtain", lambda *arguments: None)
         assert go(tmp_path, made) == "interrupted"
     assert read_run(tmp_path / made[-1].id).status == "interrupted"
     assert go(tmp_path, made) == "done"
@@ -246,9 +245,8 @@ def test_what_they_are_changes_the_runs_identity() -> None:
 
 
 def test_the_plan_counts_them() -> None:
-    job = planned("method.trajectories=100000")[-1]
-    settings = {**job.config, "backbone": {**job.config["backbone"], "gflops": 2.0}}
-    few, many = (gflops(settings, DSNO(trajectories=n)) for n in (1, 1001))
+    of = ([*SMALL, "method=dsno", "backbone.gflops=2.0", f"method.trajectories={n}"] for n in (1, 1001))
+    few, many = (gflops(request(arguments).experiments[0]) for arguments in of)
     assert many - few == pytest.approx(2.0 * 1000 * 64)
 
 
