@@ -131,7 +131,7 @@ class CTM(Method):
     def noise_levels(self, u: Tensor, log_normal: Tensor) -> Tensor:
         """sigma (B,) of the denoising loss from uniforms: log-normal at the positions given, else on the grid's curve."""
         high, low = self.sigma_max ** (1 / self.rho), self.sigma_min ** (1 / self.rho)
-        curve = (high + self.reach * u * (low - high)) ** self.rho
+        curve: Tensor = (high + self.reach * u * (low - high)) ** self.rho
         return curve.index_copy(0, log_normal, torch.exp(self.mean + self.std * normal_quantile(u[log_normal])))
 
     def times(self) -> Tensor:

@@ -105,7 +105,7 @@ class DSNO(Method):
         x = x_0.repeat_interleave(self.slots, 0)
         c = None if condition is None else condition.repeat_interleave(self.slots, 0)
         v = conditioned(models["net"], c, dropout)(x, torch.zeros_like(t), t)
-        return (x + align(t, x) * v).unflatten(0, (-1, self.slots))
+        return torch.unflatten(x + align(t, x) * v, 0, (-1, self.slots))
 
     def jump(self, models: Models, x: Tensor, s: Tensor, t: Tensor, condition: Tensor | None = None) -> Tensor:
         """X_{0,1}(x), the last state, or x itself where s = t. Raises ValueError for other times."""

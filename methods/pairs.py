@@ -130,7 +130,8 @@ class DoublingPairs:
 
     def intervals(self, progress: float) -> int:
         """n at this share of the training."""
-        return min(self.start * 2 ** int(progress * (log2(self.end / self.start) + 1)), self.end)
+        doubled: int = self.start * 2 ** int(progress * (log2(self.end / self.start) + 1))
+        return min(doubled, self.end)
 
     def __call__(self, u: Tensor, progress: float, path: Interpolant) -> tuple[Tensor, Tensor, Tensor]:
         sigmas = karras_sigmas(self.intervals(progress) + 1, self.sigma_min, self.sigma_max, self.rho)

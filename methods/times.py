@@ -22,7 +22,8 @@ class TimeLaw(Protocol):
 def normal_quantile(u: Tensor) -> Tensor:
     """Standard normal numbers from uniforms; finite for every float u in [0, 1)."""
     eps = torch.finfo(u.dtype).eps
-    return torch.special.ndtri(u.clamp(eps / 2, 1 - eps))
+    z: Tensor = torch.special.ndtri(u.clamp(eps / 2, 1 - eps))
+    return z
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,8 @@ def strip(u: Tensor, w: Tensor, reach: float) -> tuple[Tensor, Tensor]:
 def karras_sigmas(n: int, sigma_min: float = 0.002, sigma_max: float = 80.0, rho: float = 7.0) -> Tensor:
     """The EDM grid of n noise levels, falling from sigma_max to sigma_min, float64 (arXiv 2206.00364, eq. 5)."""
     ramp = torch.linspace(0, 1, n, dtype=torch.float64) if n > 1 else torch.zeros(1, dtype=torch.float64)
-    return (sigma_max ** (1 / rho) + ramp * (sigma_min ** (1 / rho) - sigma_max ** (1 / rho))) ** rho
+    sigmas: Tensor = (sigma_max ** (1 / rho) + ramp * (sigma_min ** (1 / rho) - sigma_max ** (1 / rho))) ** rho
+    return sigmas
 
 
 def to_data(sigmas: Tensor) -> Tensor:

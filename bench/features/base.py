@@ -85,7 +85,7 @@ def extract(
     order and the chunk alone. progress: called with the number of images done since its last call.
     """
     rows = [torch.empty(0, net.width)]
-    for part in pixels.split(chunk) if len(pixels) else ():
+    for part in torch.split(pixels, chunk) if len(pixels) else ():
         padded = F.pad(part, (0, 0, 0, 0, 0, 0, 0, chunk - len(part)))
         rows.append(net(padded, levels)[: len(part)].cpu())
         if progress is not None:
@@ -101,7 +101,7 @@ def _inception(rule: str, device: torch.device, weights: Path | str | None) -> C
     few = PART.get(device.type, 8)
 
     def function(pixels: Tensor, levels: int) -> Tensor:
-        parts = (normalised(_eight_bit(part, levels), rule) for part in pixels.split(few))
+        parts = (normalised(_eight_bit(part, levels), rule) for part in torch.split(pixels, few))
         return torch.cat([torch.empty(0, inception.WIDTH, device=device), *(network(part) for part in parts)])
 
     return function

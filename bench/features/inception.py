@@ -40,7 +40,7 @@ class Conv(nn.Module):
         h, w = (side, side) if isinstance(side, int) else side
         padding = (h // 2, w // 2) if padded else 0
         # No random start: it would cost a second, and draw from the global generator.
-        self.conv = skip_init(nn.Conv2d, inputs, outputs, (h, w), stride=stride, padding=padding)
+        self.conv: nn.Conv2d = skip_init(nn.Conv2d, inputs, outputs, (h, w), stride=stride, padding=padding)
 
     def fold(self, layer: Convolution) -> None:
         """Take over a layer's numbers."""

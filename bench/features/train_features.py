@@ -38,7 +38,7 @@ def fit(network: Classifier, x: Tensor, y: Tensor, steps: int, noise: float, fli
 def accuracy(network: Classifier, x: Tensor, y: Tensor) -> float:
     """Share of correct classes."""
     with torch.no_grad():
-        found = [network.scores(F.silu(network(p.float() / 127.5 - 1))).argmax(1) for p in x.split(1000)]
+        found = [network.scores(F.silu(network(p.float() / 127.5 - 1))).argmax(1) for p in torch.split(x, 1000)]
     return float((torch.cat(found) == y).double().mean())
 
 

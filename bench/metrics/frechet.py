@@ -63,7 +63,8 @@ class Gaussian:
             return self.rows
         assert self.cov is not None
         values, vectors = torch.linalg.eigh(self.cov)
-        return (vectors * values.clamp(min=0).sqrt()) @ vectors.T
+        root: Tensor = (vectors * values.clamp(min=0).sqrt()) @ vectors.T
+        return root
 
     @property
     def trace(self) -> float:

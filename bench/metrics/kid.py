@@ -4,6 +4,7 @@ Reference: Bińkowski et al. (arXiv 1801.01401), section 4 and appendix C. An un
 """
 
 import numpy as np
+import torch
 from torch import Tensor
 
 SIZE, SUBSETS = 1000, 100  # of clean-fid and torch-fidelity
@@ -45,4 +46,4 @@ def _within(x: Tensor) -> float:
 
 def _sum(x: Tensor, y: Tensor) -> float:
     y = y.double()
-    return sum(float(((part.double() @ y.T / x.shape[1] + 1) ** 3).sum()) for part in x.split(ROWS))
+    return sum(float(((part.double() @ y.T / x.shape[1] + 1) ** 3).sum()) for part in torch.split(x, ROWS))

@@ -14,7 +14,7 @@ def nearest(samples: Tensor, references: Tensor) -> Tensor:
     if samples.shape[1:] != references.shape[1:]:
         raise ValueError(f"samples of shape {tuple(samples.shape[1:])} against {tuple(references.shape[1:])}")
     a, b = samples.flatten(1), references.flatten(1)
-    found = torch.cat([squared(part, b).min(1).values for part in a.split(CHUNK)])
+    found = torch.cat([squared(part, b).min(1).values for part in torch.split(a, CHUNK)])
     return (found / a.shape[1]).sqrt()
 
 

@@ -27,7 +27,7 @@ def precision_recall_density_coverage(samples: Tensor, real: Tensor) -> dict[str
     (near_sample,) = radii(samples, (K_PRECISION,))
     precise = balls = 0.0
     recalled, covered = (torch.zeros(len(real), dtype=torch.bool, device=real.device) for _ in range(2))
-    for part, reach in zip(samples.split(CHUNK), near_sample.split(CHUNK), strict=True):
+    for part, reach in zip(torch.split(samples, CHUNK), torch.split(near_sample, CHUNK), strict=True):
         distance = squared(part, real)
         inside = distance <= near_real[1]
         precise += float((distance <= near_real[0]).any(1).sum())
@@ -42,5 +42,5 @@ def precision_recall_density_coverage(samples: Tensor, real: Tensor) -> dict[str
 
 def radii(x: Tensor, ks: tuple[int, ...]) -> list[Tensor]:
     """For each k the squared distances (n,) from the rows of x (n, d) to their k-th nearest other row."""
-    near = [squared(part, x).topk(max(ks) + 1, dim=1, largest=False).values for part in x.split(CHUNK)]
+    near = [squared(part, x).topk(max(ks) + 1, dim=1, largest=False).values for part in torch.split(x, CHUNK)]
     return list(torch.cat(near)[:, list(ks)].T)

@@ -145,5 +145,5 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         tokens = self.norm(x).flatten(2).transpose(1, 2)
-        out = self.project(self.kernel(*self.qkv(tokens).chunk(3, dim=-1)))
+        out: Tensor = self.project(self.kernel(*self.qkv(tokens).chunk(3, dim=-1)))
         return out.transpose(1, 2).reshape(x.shape)

@@ -54,7 +54,8 @@ class MLP(nn.Module):
             h = h + second(keyed_dropout(inner, self.dropout, f"block{i}", dropout))
             h = mixed(self.mixing, i, h)
         h = torch.addcmul(changes[-1], h, changes[-2])
-        return self.head(h).reshape(x.shape).to(x.dtype)
+        out: Tensor = self.head(h)
+        return out.reshape(x.shape).to(x.dtype)
 
 
 def _damped(layer: nn.Linear, depth: int) -> nn.Linear:

@@ -37,4 +37,5 @@ class PlainMLP(nn.Module):
         h = torch.cat([s[:, None], t[:, None], x.flatten(1) / self.scale], dim=1)
         for layer in self.hidden:
             h = F.gelu(layer(h), approximate="tanh")
-        return (self.scale * self.head(h)).reshape(x.shape).to(x.dtype)
+        out: Tensor = self.head(h)
+        return (self.scale * out).reshape(x.shape).to(x.dtype)

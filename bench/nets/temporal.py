@@ -61,7 +61,7 @@ class Mixing(nn.Module):
 
 def mixed(mixing: nn.ModuleList, i: int, h: Tensor) -> Tensor:
     """The i-th mixing applied to h; h itself where the network has none."""
-    return mixing[i](h) if len(mixing) else h  # type: ignore[no-any-return]
+    return mixing[i](h) if len(mixing) else h
 
 
 def _times(x: Tensor, matrices: Tensor) -> Tensor:

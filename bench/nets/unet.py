@@ -99,7 +99,8 @@ class UNet(nn.Module):
             if i and i % (self.blocks + 1) == 0:
                 h = F.interpolate(h, scale_factor=2.0, mode="nearest")
             h = mixed(self.mixing, done + 1 + i, block(torch.cat([h, skips.pop()], 1), next(changes), dropout))
-        return self.head(F.silu(self.norm(h))).to(x.dtype)
+        out: Tensor = self.head(F.silu(self.norm(h)))
+        return out.to(x.dtype)
 
 
 class Block(nn.Module):
@@ -117,18 +118,21 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, change: Tensor, dropout: Mask | None) -> Tensor:
         scale, shift = change[:, :, None, None].chunk(2, dim=1)
-        h = self.first(F.silu(self.norm(x)))
+        h: Tensor = self.first(F.silu(self.norm(x)))
         h = F.silu(torch.addcmul(shift, normalized(h, self.groups), scale))
         h = self.second(keyed_dropout(h, self.rate, self.name, dropout))
         h = ((x if self.skip is None else self.skip(x)) + h) * sqrt(0.5)
-        return h if self.attention is None else (h + self.attention(h)) * sqrt(0.5)
+        if self.attention is not None:
+            h = (h + self.attention(h)) * sqrt(0.5)
+        return h
 
 
 def conv(inputs: int, outputs: int, size: int = 3) -> nn.Conv2d:
     """A convolution that keeps the resolution, and the variance of a white input; zero bias."""
     layer = nn.Conv2d(inputs, outputs, size, padding=size // 2)
     nn.init.normal_(layer.weight, std=1 / sqrt(inputs * size**2))
-    nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+    assert layer.bias is not None
+    nn.init.zeros_(layer.bias)
     return layer
 
 

@@ -57,5 +57,5 @@ def _samples(label: str, data: Dataset, n: int, seed: int, scored: Surroundings)
     train = data.train[:FITTED]
     x = (data.decode(train) if data.kind == "images" else train).flatten(1).double()
     root_values, root = torch.linalg.eigh(torch.cov(x.T))
-    factor = root * root_values.clamp(min=0).sqrt()
+    factor: Tensor = root * root_values.clamp(min=0).sqrt()
     return (z.flatten(1).double() @ factor.T + x.mean(0)).float().reshape(z.shape)

@@ -61,7 +61,8 @@ class Ranks:
         for bucket in _buckets(tensors):
             flat = torch.cat([t.reshape(-1) for t in bucket])
             dist.all_reduce(flat)
-            summed += [part.view(t.shape) for part, t in zip(flat.split([t.numel() for t in bucket]), bucket, strict=True)]
+            parts = torch.split(flat, [t.numel() for t in bucket])
+            summed += [part.view(t.shape) for part, t in zip(parts, bucket, strict=True)]
         return summed
 
     def sum_gradients(self, parameters: Sequence[Tensor]) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from torch.distributed import TCPStore
+from torch.distributed import TCPStore  # type: ignore[attr-defined]  # documented there, not listed as re-exported
 
 Report = Callable[[dict[str, Any]], bool]
 HOST = "127.0.0.1"

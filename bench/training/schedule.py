@@ -1,8 +1,9 @@
 """Learning-rate schedules: the factor on the peak rate as a pure function of the share of the stage that is done."""
 
+from collections.abc import Callable
 from math import cos, pi, sqrt
 
-DECAYS = {
+DECAYS: dict[str, Callable[[float], float]] = {
     "constant": lambda p: 1.0,
     "cosine": lambda p: 0.5 * (1 + cos(pi * p)),
     "linear": lambda p: 1 - p,

@@ -33,7 +33,7 @@ class Checkerboard(Truth):
     def velocity(self, x: Tensor, t: Tensor) -> Tensor:
         y, t = x.double().T, t.double().clamp(CLAMP, 1 - CLAMP)  # samples last: long contiguous rows
         log_z, mean = _truncated(y / t, self.base_scale * (1 - t) / t)
-        log_z, mean = log_z.unflatten(0, (2, 2)), mean.unflatten(0, (2, 2))  # (interval, parity, axis, B)
+        log_z, mean = torch.unflatten(log_z, 0, (2, 2)), torch.unflatten(mean, 0, (2, 2))  # (interval, parity, axis, B)
         log_parity = torch.logsumexp(log_z, dim=0)
         means = (torch.exp(log_z - log_parity) * mean).sum(0)  # (parity, axis, B)
         x_1 = (torch.softmax(log_parity.sum(1, keepdim=True), dim=0) * means).sum(0)

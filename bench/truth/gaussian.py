@@ -67,7 +67,8 @@ class Gaussian(Truth):
         centre = m_y + c[0][1] / c[0][0] * (x - m_x)
         scale = (c[1][1] - c[0][1] ** 2 / c[0][0]) ** 0.5
         in_y = torch.special.ndtr((edges - centre[..., None]) / scale).diff(dim=-1)  # (k, 16, k)
-        return ((density * weights * half[:, None])[..., None] * in_y).sum(1)
+        cells: Tensor = ((density * weights * half[:, None])[..., None] * in_y).sum(1)
+        return cells
 
     def _sig(self, t: Tensor, c2: Tensor) -> Tensor:
         return torch.sqrt(self.base_scale**2 * (1 - t) ** 2 + t**2 * c2)

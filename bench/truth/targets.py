@@ -29,7 +29,7 @@ def _mixture() -> Mixture:
     return Mixture(tuple((3 * cos(a), 3 * sin(a)) for a in angles), (0.3,) * 8, (1.0,) * 8)
 
 
-TARGETS: dict[str, Callable[[], Truth]] = {
+TARGETS: dict[str, Callable[[], Gaussian | Mixture | Checkerboard]] = {
     "gaussian": _gaussian, "skewed": _skewed, "mixture": _mixture, "checkerboard": Checkerboard,
 }  # fmt: skip
 
@@ -38,4 +38,4 @@ def target(name: str, base_scale: float = 1.0) -> Truth:
     """The target called `name` with x_0 ~ N(0, base_scale^2 I). Raises ConfigError naming the nearest."""
     if name not in TARGETS:
         raise nearest("data.name", name, TARGETS)
-    return replace(TARGETS[name](), base_scale=base_scale)  # type: ignore[type-var]
+    return replace(TARGETS[name](), base_scale=base_scale)

@@ -73,7 +73,7 @@ def _jvp(
     primals = tuple(primal for primal, _ in moving.values())
     tangents = tuple(tangent for _, tangent in moving.values())
     value: Tensor
-    value, tangent = torch.func.jvp(along, primals, tangents)  # type: ignore[misc]
+    value, tangent = torch.func.jvp(along, primals, tangents)[:2]
     return value, tangent
 
 

@@ -92,7 +92,8 @@ def _box(arrays: Sequence[NDArray[np.floating]]) -> tuple[float, float, float, f
     low = np.median([np.quantile(array, 0.002, axis=0) for array in finite], axis=0)
     high = np.median([np.quantile(array, 0.998, axis=0) for array in finite], axis=0)
     centre, half = (low + high) / 2, max(float((high - low).max()) / 2 * 1.12, 1e-6)
-    return tuple(float(x) for x in (centre[0] - half, centre[0] + half, centre[1] - half, centre[1] + half))  # type: ignore[return-value]
+    left, right, bottom, top = centre[0] - half, centre[0] + half, centre[1] - half, centre[1] + half
+    return float(left), float(right), float(bottom), float(top)
 
 
 def _tiled(images: NDArray[np.floating]) -> NDArray[np.floating]:

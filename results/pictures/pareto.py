@@ -41,7 +41,7 @@ def pareto(frame: pd.DataFrame, metric: str | None = None) -> pd.DataFrame:
         return pd.DataFrame(columns=list(COLUMNS))
     own = own.assign(seconds=own["train_seconds"] + own["teacher_seconds"])
     counted = own["total_compute"].notna().all() and (own["total_compute"] > 0).all()
-    parts = []
+    parts: list[pd.DataFrame] = []
     training = "total_compute" if counted else "seconds"
     for cost, keys in (("nfe_rows", ["league"]), (training, ["league", "steps"])):
         for _, league in own.groupby(keys, sort=False):

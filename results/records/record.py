@@ -7,7 +7,7 @@ value is a result and must survive the round trip.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Any, ClassVar, Self, get_args, get_origin, get_type_hints
 
 from results.records.names import near
@@ -25,12 +25,13 @@ class RecordError(ValueError):
 class _Record:
     """Round trip to a plain dictionary. Subclasses are frozen dataclasses with a `schema` field."""
 
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]  # each subclass has them from `dataclass`
     _choices: ClassVar[dict[str, tuple[str, ...]]] = {}
     schema: int
 
     def to_dict(self) -> dict[str, Any]:
         """The fields as a new shallow dictionary, in declaration order."""
-        return {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]
+        return {f.name: getattr(self, f.name) for f in fields(self)}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], source: str = "record") -> Self:
@@ -59,7 +60,7 @@ class _Record:
                 hint = f"; meant {close[0]!r}?" if close else ""
                 raise RecordError(f"{source}: {cls.__name__} has no field {name!r}{hint}")
         values = {}
-        for f in fields(cls):  # type: ignore[arg-type]
+        for f in fields(cls):
             if f.name in data:
                 values[f.name] = _checked(data[f.name], hints[f.name], f"{source}: field {f.name!r}")
             elif f.default is MISSING and f.default_factory is MISSING:
@@ -165,7 +166,7 @@ def _hints(cls: type) -> dict[str, Any]:
     """Resolved field types, once per class: a sweep reads hundreds of thousands of rows."""
     if cls not in _HINTS:
         hints = get_type_hints(cls)
-        _HINTS[cls] = {f.name: hints[f.name] for f in fields(cls)}  # type: ignore[arg-type]
+        _HINTS[cls] = {f.name: hints[f.name] for f in fields(cls)}
     return _HINTS[cls]
 
 

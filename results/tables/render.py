@@ -63,7 +63,8 @@ def _short_cell(row: dict[str, Any] | None) -> str:
         return wide.absent(row)
     places = decimals(row["value"])
     half = "" if math.isnan(row["low"]) else f" ±{fixed(row['high'] - row['value'], places)}"
-    return fixed(row["value"], places) + half + "†" * (row["interval"] == "sampling") + "*" * wide.is_best(row)
+    sampling = bool(row["interval"] == "sampling")
+    return fixed(row["value"], places) + half + "†" * sampling + "*" * wide.is_best(row)
 
 
 def _bill(rows: Sequence[dict[str, Any]]) -> list[str]:

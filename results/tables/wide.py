@@ -60,7 +60,7 @@ def grouped(part: pd.DataFrame) -> list[tuple[str, list[Row]]]:
     """[(label, its rows as dictionaries)] in the order of the frame."""
     groups: dict[str, list[Row]] = {}
     for row in part.to_dict("records"):
-        groups.setdefault(str(row["method"]), []).append(row)  # type: ignore[arg-type]
+        groups.setdefault(str(row["method"]), []).append({str(column): value for column, value in row.items()})
     return list(groups.items())
 
 

@@ -2,6 +2,6 @@
 plan."""
 
 from sweeps.backends.slurm import Site, Slurm
-from sweeps.backends.worker import sole_writer
+from sweeps.backends.writer import sole_writer
 
 __all__ = ["Site", "Slurm", "sole_writer"]

@@ -10,6 +10,7 @@ import threading
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from sweeps.engine import Info, Kind, Record
 from sweeps.plan import State
@@ -43,10 +44,12 @@ class Recorder:
         images = int(info.get("images", self.record.images))
         began = images if self.record.began < 0 and "images" in info else self.record.began
         since = self.record.since or (time.time() if began >= 0 else 0.0)
-        told = {"images": images, "began": began, "since": since, "budget": int(info.get("budget", self.record.budget)),
-                "stage": str(info.get("stage", self.record.stage))}
+        told: dict[str, Any] = {
+            "images": images, "began": began, "since": since, "budget": int(info.get("budget", self.record.budget)),
+            "stage": str(info.get("stage", self.record.stage)),
+        }  # fmt: skip
         new = told["stage"] != self.record.stage or began != self.record.began
-        self.record = dataclasses.replace(self.record, **told)  # type: ignore[arg-type]
+        self.record = dataclasses.replace(self.record, **told)
         if now >= self._due or new:
             self._due = now + EVERY
             self._write(beat=time.time_ns())
@@ -64,11 +67,11 @@ class Recorder:
         self._write(ended=time.time(), outcome=str(outcome), reason=self.stopped or reason, kind=str(kind or ""),
                     beat=time.time_ns())
 
-    def _write(self, **changes: object) -> None:
+    def _write(self, **changes: Any) -> None:
         with self._lock:
             if self.record.ended:
                 return
-            self.record = dataclasses.replace(self.record, **changes)  # type: ignore[arg-type]
+            self.record = dataclasses.replace(self.record, **changes)
             aside = self.path.with_name(f".{self.path.name}.{os.getpid()}")
             with suppress(OSError):  # a full disk must not end a run that does not need it now
                 aside.write_text(json.dumps({**dataclasses.asdict(self.record), "pid": os.getpid(),

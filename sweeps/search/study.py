@@ -102,7 +102,7 @@ class Study:
         if sampler not in SAMPLERS:
             raise SpecError(f"sweep.search.sampler={sampler} is not valid. Valid: {', '.join(SAMPLERS)}")
         self._storage, self._space = storage, space
-        self._make = lambda n: SAMPLERS[sampler](_seed(seed, name, n), startup)
+        self._make: Callable[[int], BaseSampler] = lambda n: SAMPLERS[sampler](_seed(seed, name, n), startup)
         optuna.create_study(storage=storage, study_name=name, load_if_exists=True, direction=StudyDirection.MINIMIZE)
         self._id = storage.get_study_id_from_name(name)
         self._known: list[Trial] | None = None
