@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.config import ConfigError, request, whole
-from results.records import RecordError, StoreError, write_json
+from results.records import ProtocolError, RecordError, StoreError, write_json
 
 if TYPE_CHECKING:
     from bench.planning import Campaign
@@ -38,7 +38,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _told(do: Callable[[], int]) -> int:
     """What cannot be done, in a line for each fault."""
-    from results.statistics import ProtocolError
     from sweeps.engine import SweepError
     from sweeps.plan import PlanError, SpecError
 

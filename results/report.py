@@ -22,6 +22,7 @@ from results.records import (
     EVALS_FILE,
     RUN_FILE,
     At,
+    ProtocolError,
     RecordError,
     Runs,
     StoreError,
@@ -35,7 +36,7 @@ from results.records import (
     teacher_compute,
     write_text,
 )
-from results.statistics import ProtocolError, paired
+from results.statistics import paired
 from results.tables import against as comparison
 from results.tables import beside, plain, table
 from results.webpage import page

@@ -57,7 +57,7 @@ def _filled(text: str) -> bool:
     return bool(text.strip())
 
 
-Text = Annotated[str, checked(_filled), Says("a text that is not empty")]
+Text = Annotated[str, checked(_filled), Says("a text")]
 Seed = Annotated[int, Ge(0), Lt(2**63)]
 Counts = Annotated[tuple[Count, ...], Strict(False), MinLen(1), AfterValidator(distinct)]
 Seeds = Annotated[tuple[Seed, ...], Strict(False), MinLen(1), AfterValidator(distinct)]

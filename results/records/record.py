@@ -192,4 +192,8 @@ def _checked(value: Any, hint: Any, where: str) -> Any:
     return value
 
 
+class ProtocolError(ValueError):
+    """Rows of one metric that were scored under different protocols cannot stand in one table."""
+
+
 Runs = Sequence[tuple[RunRecord, list[EvalRow]]]

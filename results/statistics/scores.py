@@ -18,10 +18,6 @@ from results.statistics.intervals import mean
 Variant = tuple[str, str, str]  # sampler, ema, grid
 
 
-class ProtocolError(ValueError):
-    """Rows of one metric that were scored under different protocols cannot stand in one table."""
-
-
 class Compatible(NamedTuple):
     """What some papers report: chosen by the metric itself, so never ranked and never the default.
 

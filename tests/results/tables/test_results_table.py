@@ -10,9 +10,9 @@ from fake_results import record, row, sweep
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from results.records import ProtocolError
 from results.records.store import load_runs
 from results.statistics.intervals import interval
-from results.statistics.scores import ProtocolError
 from results.tables.render import count, markdown, number, plain
 from results.tables.table import leaderboard, write
 

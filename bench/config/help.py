@@ -1,0 +1,203 @@
+"""`python -m bench.run --help`: every key with its default, what it may be and what it means.
+
+Types and ranges are those that the parser checks by, defaults and comments those of the YAML files: nothing is written twice.
+Without a method no PyTorch is loaded.
+"""
+
+import ast
+import importlib
+import importlib.util
+import inspect
+import re
+import shutil
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bench.config import backends, schema, sources
+from bench.config.compose import CONF, GROUPS, folders, names, section
+from bench.config.errors import ConfigError, nearest, shown
+from bench.config.types import fields, words
+
+SECTIONS: dict[str, type] = {
+    "budget": schema.Budget, "train": schema.Train, "interpolant": schema.Path, "teacher": schema.Teacher,
+    "evaluation": schema.Evaluation,
+}  # fmt: skip
+TOP = {"seed": schema.Seeded, **dict.fromkeys(schema.Command.model_fields, schema.Command)}
+CHOICES = {"data": "what is learned", "backbone": "the network, the same for every method", "method": "how it is learned",
+           "sweep": "which runs are compared", "backend": "what executes them"}
+USAGE = """python -m bench.run [key=value ...]
+
+A choice (data=, backbone=, method=, sweep=, backend=) names a file of bench/conf; every key in it, and those below, can be
+set. key=a,b runs both; what the command line says wins over the sweep. The same command again continues where it stopped.
+
+  python -m bench.run                                           the quickstart
+  python -m bench.run sweep=NAME plan=true                      what would run, and what it would cost
+  python -m bench.run sweep=none method=lsd data=checkerboard   one experiment
+  python -m bench.run --help method=lsd                         the keys of a choice: method=, data=, backbone=, backend=, sweep=
+  python -m bench.run --help train                              the keys of a section
+"""
+
+
+@dataclass
+class File:
+    """A YAML file as people read it: its opening comment, and of every key the value and the comment as written."""
+
+    about: str = ""
+    values: dict[str, str] = field(default_factory=dict)
+    comments: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, path: Path) -> "File":
+        """Keys are dotted; of what stands in braces only the outer key has a comment."""
+        found, above, opening = cls(), [], []
+        for line in path.read_text(encoding="utf-8").splitlines():
+            if (said := re.match(r"# ?(?!@)(.*)", line)) and not found.values:
+                opening.append(said[1])
+            if entry := re.match(r"( *)([\w.]+):(.*)", line):
+                above = [(indent, key) for indent, key in above if indent < len(entry[1])] + [(len(entry[1]), entry[2])]
+                value, _, comment = entry[3].partition(" #")
+                key = ".".join(name for _, name in above)
+                found.values[key], found.comments[key] = value.strip(), comment.strip()
+        found.about = " ".join(opening)
+        return found
+
+
+def page(about: Sequence[str] = ()) -> str:
+    """The help of the whole command, or of what `about` names. Raises ConfigError for what is not there."""
+    plugins = next((a.partition("=")[2] for a in about if a.startswith("plugins=")), None)
+    about = [a for a in about if not a.startswith("plugins=")]
+    return "\n".join(line.rstrip() for topic in about or [""] for line in _topic(topic, plugins))
+
+
+def _topic(topic: str, plugins: str | None) -> Iterator[str]:
+    name, _, option = topic.partition("=")
+    if not topic:
+        yield from _everything(plugins)
+    elif name in GROUPS:
+        yield from _option(name, option, plugins) if option else _options(name, plugins)
+    elif name.partition(".")[0] in SECTIONS:
+        yield from _section(name.partition(".")[0], File.read(CONF / "config.yaml"))
+    elif name in TOP:
+        yield from _top(File.read(CONF / "config.yaml"))
+    else:
+        raise nearest("--help", topic, [*GROUPS, *SECTIONS, *TOP], "python -m bench.run --help")
+
+
+def _everything(plugins: str | None) -> Iterator[str]:
+    main = File.read(CONF / "config.yaml")
+    yield from USAGE.splitlines()
+    yield from ("", "Choices (--help GROUP tells them apart):", "")
+    for group in GROUPS:
+        yield from _entry(f"{group}={_default(group)}", f"{CHOICES[group]}: {', '.join(names(group, plugins))}", "")
+    yield from _top(main)
+    for name in SECTIONS:
+        yield from _section(name, main)
+
+
+def _default(group: str) -> str:
+    listed = re.search(rf"- {group}: (\S+)", (CONF / "config.yaml").read_text(encoding="utf-8"))
+    return listed[1] if listed else "..."
+
+
+def _top(main: File) -> Iterator[str]:
+    yield from ("", "The command:", "")
+    for key, cls in TOP.items():
+        yield from _entry(f"{key}={main.values[key]}", words(fields(cls)[key]), main.comments[key])
+
+
+def _section(name: str, main: File) -> Iterator[str]:
+    cls = SECTIONS[name]
+    yield from ("", f"{name}: {(cls.__doc__ or '').splitlines()[0]}", "")
+    for key, hint in fields(cls).items():
+        if (dotted := f"{name}.{key}") in main.values:  # what planning fills in is not asked for
+            yield from _entry(f"{dotted}={main.values[dotted]}", words(hint), main.comments[dotted])
+
+
+def _options(group: str, plugins: str | None) -> Iterator[str]:
+    yield from (f"{group}=...: {CHOICES[group]}", "")
+    for name in names(group, plugins):
+        yield from _entry(name, _line(group, name, plugins), "")
+
+
+def _option(group: str, name: str, plugins: str | None) -> Iterator[str]:
+    values = section(group, name, plugins)
+    file = File.read(_path(group, name, plugins))
+    yield from textwrap.wrap(f"{group}={name}: {file.about or _line(group, name, plugins)}", _width())
+    yield ""
+    if group == "sweep":
+        yield from _path(group, name, plugins).read_text(encoding="utf-8").splitlines()
+        return
+    if group == "method":
+        yield from _method(values, file)
+        return
+    kinds: Mapping[str, type] = {"data": sources.DATA, "backbone": sources.BACKBONES, "backend": backends.BACKENDS}[group]
+    inner = values.get(group, values)  # a file that also sets other sections
+    for key, hint in fields(kinds[inner["name"]]).items():
+        if key in inner and key != "name":
+            written = next((at for at in (key, f"{group}.{key}") if at in file.values), key)
+            yield from _entry(f"{group}.{key}={file.values.get(written, shown(inner[key]))}", words(hint),
+                              file.comments.get(written, ""))
+
+
+def _method(values: Mapping[str, Any], file: File) -> Iterator[str]:
+    from bench.config.registry import knobs_of, method_class
+
+    cls = method_class(values.get("target"))
+    for paragraph in inspect.getdoc(cls).split("\n\n")[1:] if cls.__doc__ else []:
+        yield from (*textwrap.wrap(paragraph, _width()), "")
+    yield from (cls.paper, "")
+    yield from _knobs(cls, {k: v for k, v in values.items() if k not in ("name", "target")}, "method", file, knobs_of)
+
+
+def _knobs(cls: type, values: Mapping[str, Any], at: str, file: File, knobs_of: Any) -> Iterator[str]:
+    known = knobs_of(cls)
+    for key, value in values.items():
+        if isinstance(value, Mapping) and "target" in value:
+            module, _, name = value["target"].partition(":")
+            part = getattr(importlib.import_module(module), name)
+            summary = (part.__doc__ or "").split("\n\n")[0]
+            yield from _entry(f"{at}.{key}.target={value['target']}", " ".join(summary.split()), "")
+            yield from _knobs(part, {k: v for k, v in value.items() if k != "target"}, f"{at}.{key}", file, knobs_of)
+        else:
+            written = file.values.get(key) if at == "method" else None
+            yield from _entry(f"{at}.{key}={written or shown(value)}", words(known[key]), file.comments.get(key, ""))
+
+
+def _line(group: str, name: str, plugins: str | None) -> str:
+    """What an option is, in a sentence: its file's opening comment, of a method the first line of its class."""
+    if group != "method":
+        return File.read(_path(group, name, plugins)).about
+    module, _, cls = str(section(group, name, plugins).get("target")).partition(":")
+    paths = [Path(plugins).expanduser() / f"{module.replace('.', '/')}.py"] if plugins else []
+    if module.startswith("methods.") and (spec := importlib.util.find_spec(module)) and spec.origin:
+        paths.append(Path(spec.origin))
+    tree = next((ast.parse(path.read_text(encoding="utf-8")) for path in paths if path.exists()), None)
+    found = [node for node in (tree.body if tree else []) if isinstance(node, ast.ClassDef) and node.name == cls]
+    said = (ast.get_docstring(found[0]) if found else None) or (ast.get_docstring(tree) if tree else None) or ""
+    return " ".join(said.split("\n\n")[0].split())
+
+
+def _path(group: str, name: str, plugins: str | None) -> Path:
+    for folder in folders(group, plugins):
+        if (path := folder / f"{name}.yaml").exists():
+            return path
+    raise ConfigError(str(nearest(group, name, names(group, plugins), f"python -m bench.run --help {group}")))
+
+
+def _entry(key: str, allowed: str, comment: str) -> Iterator[str]:
+    """A key and its default, then what it may be and what it means, within the terminal's width."""
+    text = f"{allowed}; {comment}" if comment else allowed
+    head = f"  {key:<34} "
+    lines = textwrap.wrap(text, max(30, _width() - len(head) if len(head) <= 37 else _width() - 37)) or [""]
+    if len(head) > 37:
+        yield head
+        head = " " * 37
+    yield head + lines[0]
+    yield from (" " * 37 + line for line in lines[1:])
+
+
+def _width() -> int:
+    return min(120, shutil.get_terminal_size((100, 24)).columns)
