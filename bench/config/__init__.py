@@ -17,3 +17,4 @@ __all__ = [
     "request", "section", "shown", "unknown", "whole", "with_method",
 ]  # fmt: skip
   # fmt: skip
+  # fmt: skip

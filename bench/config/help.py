@@ -36,7 +36,7 @@ set. key=a,b runs both; what the command line says wins over the sweep. The same
   python -m bench.run                                           the quickstart
   python -m bench.run sweep=NAME plan=true                      what would run, and what it would cost
   python -m bench.run sweep=none method=lsd data=checkerboard   one experiment
-  python -m bench.run --help method=lsd                         the keys of a choice: method=, data=, backbone=, backend=, sweep=
+  python -m bench.run --help method=lsd                         the keys of a choice: method=, data=, backbone=, ...
   python -m bench.run --help train                              the keys of a section
 """
 
@@ -52,7 +52,8 @@ class File:
     @classmethod
     def read(cls, path: Path) -> "File":
         """Keys are dotted; of what stands in braces only the outer key has a comment."""
-        found, above, opening = cls(), [], []
+        found, opening = cls(), []
+        above: list[tuple[int, str]] = []
         for line in path.read_text(encoding="utf-8").splitlines():
             if (said := re.match(r"# ?(?!@)(.*)", line)) and not found.values:
                 opening.append(said[1])
@@ -133,9 +134,9 @@ def _option(group: str, name: str, plugins: str | None) -> Iterator[str]:
     if group == "method":
         yield from _method(values, file)
         return
-    kinds: Mapping[str, type] = {"data": sources.DATA, "backbone": sources.BACKBONES, "backend": backends.BACKENDS}[group]
+    kinds: dict[str, Mapping[str, type]] = {"data": sources.DATA, "backbone": sources.BACKBONES, "backend": backends.BACKENDS}
     inner = values.get(group, values)  # a file that also sets other sections
-    for key, hint in fields(kinds[inner["name"]]).items():
+    for key, hint in fields(kinds[group][inner["name"]]).items():
         if key in inner and key != "name":
             written = next((at for at in (key, f"{group}.{key}") if at in file.values), key)
             yield from _entry(f"{group}.{key}={file.values.get(written, shown(inner[key]))}", words(hint),
@@ -146,7 +147,7 @@ def _method(values: Mapping[str, Any], file: File) -> Iterator[str]:
     from bench.config.registry import knobs_of, method_class
 
     cls = method_class(values.get("target"))
-    for paragraph in inspect.getdoc(cls).split("\n\n")[1:] if cls.__doc__ else []:
+    for paragraph in (inspect.getdoc(cls) or "").split("\n\n")[1:]:
         yield from (*textwrap.wrap(paragraph, _width()), "")
     yield from (cls.paper, "")
     yield from _knobs(cls, {k: v for k, v in values.items() if k not in ("name", "target")}, "method", file, knobs_of)

@@ -11,3 +11,4 @@ __all__ = [
     "planned", "protocol_of", "shown", "stored", "to_pixels",
 ]  # fmt: skip
   # fmt: skip
+  # fmt: skip

@@ -15,3 +15,4 @@ __all__ = [
     "lagrangian", "normalised", "pull", "solve", "squared", "step", "warm_up",
 ]  # fmt: skip
   # fmt: skip
+  # fmt: skip

@@ -28,9 +28,11 @@ from results.records.store import (
 )
 
 __all__ = [
-    "EVALS_FILE", "PROXY_FILE", "RUN_FILE", "At", "Difference", "EvalRow", "Metric", "ProtocolError", "RecordError", "RunRecord", "Runs",
-    "StoreError", "StoreWarning", "append_jsonl", "append_rows", "differences", "distinct_labels", "flat", "load_run",
-    "load_runs", "metric_info", "near", "own_compute", "proxy_scores", "read_json", "read_jsonl", "read_rows", "read_run",
-    "relabelled", "sharers", "teacher_compute", "teacher_key", "write_bytes", "write_json", "write_run", "write_text",
+    "EVALS_FILE", "PROXY_FILE", "RUN_FILE", "At", "Difference", "EvalRow", "Metric", "ProtocolError", "RecordError",
+    "RunRecord", "Runs", "StoreError", "StoreWarning", "append_jsonl", "append_rows", "differences", "distinct_labels",
+    "flat", "load_run", "load_runs", "metric_info", "near", "own_compute", "proxy_scores", "read_json", "read_jsonl",
+    "read_rows", "read_run", "relabelled", "sharers", "teacher_compute", "teacher_key", "write_bytes", "write_json",
+    "write_run", "write_text",
 ]  # fmt: skip
+  # fmt: skip
   # fmt: skip

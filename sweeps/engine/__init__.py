@@ -36,3 +36,4 @@ __all__ = [
     "reconcile",
 ]  # fmt: skip
   # fmt: skip
+  # fmt: skip

@@ -11,3 +11,4 @@ __all__ = [
     "count", "decide", "describe", "duration", "expand", "one_at_a_time", "read_states", "read_status", "todo",
 ]  # fmt: skip
   # fmt: skip
+  # fmt: skip

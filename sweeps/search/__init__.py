@@ -9,3 +9,4 @@ __all__ = [
     "SAMPLERS", "Contender", "Params", "Search", "Settings", "check_default", "digest", "open_storage", "rungs", "space",
 ]  # fmt: skip
   # fmt: skip
+  # fmt: skip
