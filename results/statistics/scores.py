@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-from results.records import At, EvalRow, RunRecord, Runs, distinct_labels, metric_info, near
+from results.records import At, EvalRow, ProtocolError, RunRecord, Runs, distinct_labels, metric_info, near
 from results.statistics.intervals import mean
 
 Variant = tuple[str, str, str]  # sampler, ema, grid

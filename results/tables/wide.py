@@ -1,13 +1,14 @@
 """Wide tables for eyes, from the tidy leaderboard: one for each metric and league, as plain cells that any format can draw.
 
-The first metric has every column, with what each method cost; the others are compact: values and marks only.
+The first metric has every column, with what each method cost; the others have values and marks only. `compact` is the first
+one for a first look.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -21,6 +22,10 @@ COMPATIBLE = {
     "min_of_evaluation_seeds": "min of {seeds} evaluation seeds",
     "best_checkpoint": "best checkpoint per step count",
 }
+BOLD = "best of its column, and all that no other is significantly better than"
+ITALIC = "reference, one value for any number of steps"
+COMPACT = ("images", "seconds")
+"""The costs that a compact table shows."""
 Row = dict[str, Any]
 
 
@@ -54,6 +59,20 @@ def tables(frame: pd.DataFrame) -> list[Wide]:
             found.append(_table(part[:0], references, metric_info(str(name)), "plain", full=place == 0))
     first = frame[frame["metric"] == frame["metric"].iloc[0]] if len(frame) else frame
     return found + [_compatible(first, column) for column in COMPATIBLE if column in frame]
+
+
+def compact(frame: pd.DataFrame) -> Wide:
+    """The first metric's first league: means, a part of the bill, and a caption of two sentences."""
+    part = frame[frame["metric"] == frame["metric"].iloc[0]]
+    references, own = part[part["sampler"] == "reference"], part[part["sampler"] != "reference"]
+    own = own[own["league"] == own["league"].iloc[0]]
+    metric = metric_info(str(part["metric"].iloc[0]))
+    caption = (
+        f"{metric.title}, {ARROW[metric.better]}; mean of {seeds(own)}, protocol `{protocol(own, references)}`. "
+        f"{f'Bold = {BOLD}; ' * bool(metric.better and own['rank_low'].notna().any())}italic = {ITALIC}."
+    )
+    table = _table(own, references, metric, str(own["league"].iloc[0]), full=False, bill=COMPACT)
+    return replace(table, caption=caption)
 
 
 def grouped(part: pd.DataFrame) -> list[tuple[str, list[Row]]]:
@@ -92,9 +111,11 @@ def absent(row: Row | None) -> str:
     return "NaN" if row["seeds"] or "diverged" in row["status"] else "–"
 
 
-def _table(part: pd.DataFrame, references: pd.DataFrame, metric: Metric, league: str, full: bool) -> Wide:
+def _table(part: pd.DataFrame, references: pd.DataFrame, metric: Metric, league: str, full: bool,
+           bill: Sequence[str] = ()) -> Wide:
+    """full: with intervals and the whole bill; else with the costs that `bill` names."""
     steps, methods = step_counts(part), grouped(part)
-    costs = _costs(part) if full else []
+    costs = [each for each in _costs(part) if full or each[0] in bill]
     head = ["method", *map(steps_title, steps), *(name for name, _ in costs), *(["NFE", "status"] if full else [])]
     body = []
     for label, rows in methods:
@@ -185,9 +206,8 @@ def _caption(part: pd.DataFrame, references: pd.DataFrame, metric: Metric, leagu
     kinds, floors = set(part["interval"]), sorted({number(v) for v in [*part["floor"].dropna(), *references["floor"].dropna()]})
     words = [
         "Mean [95 % Student-t interval over training seeds, for references over sample draws; none below three]; " * full,
-        "bold = best of its column, and all that no other is significantly better than (Welch's t test, 2.5 % over the number "
-        "of other methods); " * bool(ranked and full),
-        "italic = reference, one value for any number of steps." if full else "Means; intervals stand in leaderboard.csv.",
+        f"bold = {BOLD} (Welch's t test, 2.5 % over the number of other methods); " * bool(ranked and full),
+        f"italic = {ITALIC}." if full else "Means; intervals stand in leaderboard.csv.",
         "Two training seeds give no interval worth the name." if full and (part["seeds"] == 2).any() else "",
         "† one training seed: the interval holds sampling noise only and says nothing about another training."
         if full and "sampling" in kinds else "",

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from results.records import ProtocolError
 from results.records.store import load_runs
 from results.statistics.intervals import interval
+from results.tables import wide
 from results.tables.render import count, markdown, number, plain
 from results.tables.table import leaderboard, write
 
@@ -199,6 +200,23 @@ def test_references_stand_below_and_are_never_best(tmp_path):
     assert "**0.9" not in section and "lower is better" in section and "`d3adb33f`" in section
     assert "3 training seeds" in section
     assert "**" not in page.split("## nn_train")[1]  # a memorisation score ranks nobody
+
+
+def test_the_compact_table_has_the_means_of_the_whole_one_and_a_part_of_its_bill(tmp_path):
+    frame = leaderboard(load_runs(sweep(tmp_path)))
+    whole, small = wide.tables(frame)[0], wide.compact(frame)
+    assert small.head == ["method", "1 step", "2 steps", "4 steps", "8 steps", "16 steps", "images", "seconds"]
+    places = [whole.head.index(name) for name in small.head]
+    lines = [line for line in whole.body if line[0].text != "smallest difference detectable"]
+    for full, line in zip(lines, small.body, strict=True):
+        assert [full[i].text.split(" [")[0] for i in places] == [cell.text for cell in line]
+        assert [full[i].bold for i in places] == [cell.bold for cell in line]
+    assert small.caption.count(". ") == 1 and "`d3adb33f`" in small.caption and "Bold = best" in small.caption
+
+
+def test_a_compact_table_of_one_seed_promises_no_bold():
+    small = wide.compact(leaderboard(finished(seeds=1)))
+    assert "Bold" not in small.caption and "mean of 1 training seed" in small.caption
 
 
 def test_nfe_that_differs_from_steps_is_written_out(tmp_path):
