@@ -264,6 +264,7 @@ def options(config: Config, plugins: str | None) -> list[str]:
 
 
 def _sweep(raw: Any, faults: Faults) -> Sweep | None:
+    before = len(faults)
     if isinstance(raw, Mapping) and not raw.get("name"):
         faults.append("sweep.name is missing: the sweep file says what it is called, for example sweep: {name: mine}")
         return None
@@ -278,7 +279,7 @@ def _sweep(raw: Any, faults: Faults) -> Sweep | None:
                           "point for each, or an axis")
     if sweep is not None and sweep.published is not None and sweep.published not in (tables := _published()):
         faults.append(unknown("sweep.published", sweep.published, tables))
-    return sweep
+    return sweep if len(faults) == before else None
 
 
 def _published() -> list[str]:

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from bench.config import Experiment, Local, Slurm, command, request
 from bench.config import compose as config
-from bench.config import request
 from bench.config.errors import ConfigError
-from bench.planning import backends, experiment
+from bench.planning import backends
 from bench.planning.jobs import jobs
 from sweeps.plan.jobs import Plan
 
@@ -40,41 +40,42 @@ def at_home(value: Any) -> Any:
 
 @pytest.mark.parametrize("name", METHODS)
 def test_a_methods_yaml_lists_every_knob_at_its_papers_default(name: str) -> None:
-    composed = config.composed([f"method={name}", "sweep=none"])
-    method = experiment.method(composed)
-    assert composed["method"]["name"] == name
-    target = composed["method"]["target"]
+    composed = config.section("method", name)
+    (made,) = request([f"method={name}", "sweep=none"]).experiments
+    method = made.method
+    assert composed["name"] == made.name == name
+    target = composed["target"]
     default = dataclasses.replace(type(method)(), **({"uniform": True} if name == "psd_u" else {}))
     knobs = {k: v for k, v in plain(default).items() if k not in ("interpolant", "target")}
-    stated = {k: at_home(v) for k, v in composed["method"].items() if k not in ("name", "target")}
+    stated = {k: at_home(v) for k, v in composed.items() if k not in ("name", "target")}
     assert stated == knobs, target
 
 
 def test_without_arguments_the_quickstart_runs_with_three_seeds() -> None:
     experiments = request([]).experiments
-    assert {e["sweep"]["name"] for e in experiments} == {"digits_quickstart"}
+    assert request([]).sweep.name == "digits_quickstart"
     assert len(experiments) == 18
-    assert {e["seed"] for e in experiments} == {0, 1, 2}
+    assert {e.seed for e in experiments} == {0, 1, 2}
 
 
 def test_the_command_line_narrows_and_overrides_a_sweep() -> None:
     experiments = request(["method=lsd", "seed=3", "budget.images=640", "backbone=unet_small"]).experiments
-    assert [(e["method"]["name"], e["seed"], e["budget"]["images"], e["backbone"]["name"]) for e in experiments] == [
+    assert [(e.name, e.seed, e.budget.images, e.backbone.name) for e in experiments] == [
         ("lsd", 3, 640, "unet")
     ]
 
 
 def test_comma_lists_are_axes_and_knobs_reach_only_methods_that_have_them() -> None:
     experiments = request(["sweep=none", "method=lsd,psd_m,ect", "method.eta=0.5", "train.lr=1e-3,2e-3"]).experiments
-    assert [e["label"] for e in experiments] == [
+    assert [e.label for e in experiments] == [
         f"{m} train.lr={lr}" for m in ("lsd", "psd_m", "ect") for lr in (0.001, 0.002)
     ]
-    assert [e["method"].get("eta") for e in experiments] == [0.5] * 4 + [None] * 2
+    assert [getattr(e.method, "eta", None) for e in experiments] == [0.5] * 4 + [None] * 2
 
 
 def test_a_knob_axis_labels_the_rows() -> None:
     experiments = request(["sweep=none", "method=lsd", "method.eta=0.25,0.75"]).experiments
-    assert [e["label"] for e in experiments] == ["lsd eta=0.25", "lsd eta=0.75"]
+    assert [e.label for e in experiments] == ["lsd eta=0.25", "lsd eta=0.75"]
 
 
 @pytest.mark.parametrize(
@@ -97,8 +98,7 @@ def test_a_knob_axis_labels_the_rows() -> None:
 )
 def test_a_wrong_name_or_value_is_named_with_its_neighbours(arguments: list[str], names: list[str]) -> None:
     with pytest.raises(ConfigError) as error:
-        for experiment_config in request(arguments).experiments:
-            experiment.check(experiment_config)
+        request(arguments)
     for name in names:
         assert name in str(error.value)
 
@@ -106,11 +106,12 @@ def test_a_wrong_name_or_value_is_named_with_its_neighbours(arguments: list[str]
 def test_a_sweep_composes_once_per_method_and_plans_fast(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
     original = config.composed
-    monkeypatch.setattr(config, "composed", lambda *a, **k: calls.append(a) or original(*a, **k))
+    for module in (config, command):
+        monkeypatch.setattr(module, "composed", lambda *a, **k: calls.append(a) or original(*a, **k))
     seeds = ",".join(map(str, range(500)))
     experiments = request(["method=lsd,ect", f"seed={seeds}"]).experiments
     assert len(experiments) == 1000
-    assert len(calls) <= 5
+    assert len(calls) <= 4
 
 
 def test_every_yaml_ships_as_package_data() -> None:
@@ -140,7 +141,7 @@ def test_ten_thousand_runs_are_planned_with_their_teachers() -> None:
         (["method=ctm", "method.denoising=0"], ["method.denoising", "method.balance=false"]),
         (["method=ect", "method.pairs.k=-8"], ["method.pairs", "k=-8"]),
         (["method=cd", "method.pairs.n=1"], ["method.pairs.n", "at least 2"]),
-        (["interpolant.base_scale=0"], ["interpolant.base_scale", "positive"]),
+        (["interpolant.base_scale=0"], ["interpolant.base_scale", "above 0"]),
         (["method=imm", "method.particles=0"], ["particles"]),
         (["evaluation.seeds=0"], ["evaluation.seeds", "list"]),
         (["evaluation.chunk=0"], ["evaluation.chunk"]),
@@ -154,8 +155,7 @@ def test_ten_thousand_runs_are_planned_with_their_teachers() -> None:
 )
 def test_a_wrong_value_is_found_before_anything_starts(arguments: list[str], names: list[str]) -> None:
     with pytest.raises(ConfigError) as error:
-        for made in request(["sweep=none", *arguments]).experiments:
-            experiment.check(made)
+        request(["sweep=none", *arguments])
     for name in names:
         assert name in str(error.value)
 
@@ -180,11 +180,11 @@ def test_a_teacher_is_the_flow_matching_row_also_with_knobs_of_the_command_line(
 
 def test_a_sweep_may_list_points_beside_its_axes_and_the_command_line_narrows_them_too() -> None:
     found = request(["sweep=ablation/stop_gradient"]).experiments
-    assert len(found) == 21 and len({c["label"] for c in found}) == 7
-    assert {c["seed"] for c in found} == {0, 1, 2}
+    assert len(found) == 21 and len({c.label for c in found}) == 7
+    assert {c.seed for c in found} == {0, 1, 2}
     narrowed = request(["sweep=ablation/stop_gradient", "method=esd", "seed=1"]).experiments
-    assert [c["label"] for c in narrowed] == [f"esd stop_gradient={p}" for p in ("none", "convex", "full", "detached")]
-    assert [c["method"]["stop_gradient"] for c in narrowed] == ["none", "convex", "full", "detached"]
+    assert [c.label for c in narrowed] == [f"esd stop_gradient={p}" for p in ("none", "convex", "full", "detached")]
+    assert [c.value("method.stop_gradient") for c in narrowed] == ["none", "convex", "full", "detached"]
     with pytest.raises(ConfigError, match=r"leaves none of its runs.*sweep\.also"):
         request(["sweep=ablation/stop_gradient", "method=cd"])
 
@@ -192,15 +192,13 @@ def test_a_sweep_may_list_points_beside_its_axes_and_the_command_line_narrows_th
 def test_the_papers_checkerboard_is_its_setting_in_full_and_has_a_size_for_two_cores() -> None:
     paper = request(["sweep=paper/checkerboard_self_distillation"])
     first = paper.experiments[0]
-    assert first["budget"] == {"images": 25_000_000_000, "batch": 100_000, "micro_batch": None}
-    assert (first["train"]["optimizer"], first["train"]["lr"], first["train"]["clip"]) == ("radam", 1e-3, 10.0)
-    assert first["backbone"]["width"] == 512 and first["data"]["count"] == 10_000_000
-    assert first["method"]["eta"] == 0.75 and not first["method"]["learned_weight"]
+    assert first.value("budget") == {"images": 25_000_000_000, "batch": 100_000, "micro_batch": None}
+    assert (first.train.optimizer, first.train.lr, first.train.clip) == ("radam", 1e-3, 10.0)
+    assert first.value("backbone.width") == 512 and first.value("data.count") == 10_000_000
+    assert first.value("method.eta") == 0.75 and not first.value("method.learned_weight")
     small = request(["sweep=paper/checkerboard_self_distillation_cpu"])
-    assert [c["label"] for c in small.experiments] == [c["label"] for c in paper.experiments]
-    assert small.settings["sweep"]["published"] == paper.settings["sweep"]["published"]
-    for made in (first, small.experiments[0]):
-        experiment.check(made)
+    assert [c.label for c in small.experiments] == [c.label for c in paper.experiments]
+    assert small.sweep.published == paper.sweep.published
 
 
 def test_every_method_is_in_the_sweeps_of_all_methods() -> None:
@@ -217,7 +215,7 @@ def test_a_knob_of_a_listed_point_that_no_method_has_is_named(tmp_path: Path) ->
         request([f"plugins={tmp_path}", "sweep=typo"])
 
 
-def own_sweep(folder: Path, text: str) -> list[config.Config]:
+def own_sweep(folder: Path, text: str) -> list[Experiment]:
     (folder / "sweep").mkdir()
     (folder / "sweep" / "mine.yaml").write_text(f"# @package _global_\n{text}\n")
     return request([f"plugins={folder}", "sweep=mine"]).experiments
@@ -225,13 +223,13 @@ def own_sweep(folder: Path, text: str) -> list[config.Config]:
 
 def test_a_sweep_file_need_not_say_what_it_does_not_use(tmp_path: Path) -> None:
     made = own_sweep(tmp_path, "sweep: {name: mine, axes: {method: [lsd, ect], seed: [0, 1]}}")
-    assert [(e["label"], e["seed"]) for e in made] == [("lsd", 0), ("lsd", 1), ("ect", 0), ("ect", 1)]
+    assert [(e.label, e.seed) for e in made] == [("lsd", 0), ("lsd", 1), ("ect", 0), ("ect", 1)]
     assert len(jobs(made)) >= 4
 
 
 @pytest.mark.parametrize(("text", "named"), [
     ("sweep: {axes: {seed: [0]}}", r"sweep\.name"), ("train: {lr: 1e-3}", r"sweep\.name"),
-    ("sweep: {name: mine, axes: {seed: [0]}, knobs: null}", r"sweep\.knobs=None"),
+    ("sweep: {name: mine, axes: {seed: [0]}, knobs: null}", r"sweep\.knobs=null must be a mapping"),
     ("sweep: {name: mine, axes: {seed: [0]}, onlly: {}}", r"sweep\.onlly is not valid; nearest: sweep\.only"),
     ("sweep: {name: mine, also: [{method: ect}, {method: [lsd, ect]}]}", r"sweep\.also\[1\]\.method=.*one value"),
     ("sweep: {name: mine, axes: [lsd]}", "sweep/mine.*ListConfig"),
@@ -256,11 +254,12 @@ def test_points_that_the_command_line_makes_equal_are_one_row() -> None:
 def test_the_backend_is_chosen_by_name_and_does_not_change_a_run() -> None:
     local = request(["sweep=none", "backend.workers=2"])
     slurm = request(["sweep=none", "backend=slurm", "backend.partition=gpu", "backend.setup=['module load cuda']"])
-    assert local.settings["backend"]["workers"] == 2 and "partition" not in local.settings["backend"]
-    assert slurm.settings["backend"]["partition"] == "gpu" and slurm.settings["backend"]["setup"] == ["module load cuda"]
+    assert isinstance(local.backend, Local) and local.backend.workers == 2
+    assert isinstance(slurm.backend, Slurm) and slurm.backend.partition == "gpu"
+    assert backends.site(slurm.backend).setup == ["module load cuda"]
     assert [job.id for job in jobs(slurm.experiments)] == [job.id for job in jobs(local.experiments)]
     assert not {"detach", "plan", "out"} & set(jobs(slurm.experiments)[-1].config), "they are the command's, not the run's"
-    assert backends.workers(request(["backend=debug"]).settings["backend"]) == 0
+    assert backends.workers(request(["backend=debug"]).backend) == 0
     with pytest.raises(ConfigError, match=r"backend\.workers"):
         request(["backend=slurm", "backend.workers=2"])
     with pytest.raises(ConfigError, match=r"slurm.*Valid: debug, local, slurm"):
@@ -272,20 +271,18 @@ def test_the_backend_is_chosen_by_name_and_does_not_change_a_run() -> None:
     ("backend.sbatch=[exclusive]", "--exclusive"), ("backend.gpus=a100", "backend.gpus")])
 def test_what_a_cluster_is_asked_for_is_checked_before_it_is_asked(argument: str, says: str) -> None:
     with pytest.raises(ConfigError, match=says):
-        backends.site(request(["backend=slurm", argument]).settings["backend"])
+        request(["backend=slurm", argument])
 
 
 @pytest.mark.parametrize(("argument", "says"), [
-    ("backend.workers=two", "backend.workers='two' must be a whole number"), ("backend.workers=1.5", "backend.workers=1.5"),
-    ("backend.attempts=x", "backend.attempts='x'"), ("backend.threads=0", "backend.threads=0"),
-    ("backend.max_gpu_hours=much", "backend.max_gpu_hours='much' must be a number of GPU-hours, at least 0"),
-    ("backend.quota_gb=0", "backend.quota_gb=0 must be a number of GB, more than 0")])
+    ("backend.workers=two", "backend.workers=two must be a whole number"), ("backend.workers=1.5", "backend.workers=1.5"),
+    ("backend.attempts=x", "backend.attempts=x must be"), ("backend.threads=0", "backend.threads=0"),
+    ("backend.max_gpu_hours=much", "backend.max_gpu_hours=much must be a number of GPU-hours, at least 0"),
+    ("backend.quota_gb=0", "backend.quota_gb=0 must be a number of GB above 0")])
 def test_settings_of_every_backend_are_checked_before_anything_starts(argument: str, says: str) -> None:
-    settings = request(["sweep=none", argument]).settings["backend"]
     with pytest.raises(ConfigError, match=says):
-        backends.workers(settings)
-    settings = request(["sweep=none", "backend.workers=2", "backend.max_gpu_hours=0"]).settings["backend"]
-    assert backends.workers(settings) == 2
+        request(["sweep=none", argument])
+    assert backends.workers(request(["sweep=none", "backend.workers=2", "backend.max_gpu_hours=0"]).backend) == 2
 
 
 @pytest.mark.parametrize(("arguments", "says"), [
