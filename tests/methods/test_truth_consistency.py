@@ -16,8 +16,8 @@ import pytest
 import scipy.stats
 import torch
 from oracle import Measured, Oracle, context, data, features, loss_and_gradient, on_clock, one_loss, orders, squared
-from test_truth_training import BATCH, NET, live, live_of, map_error, one_jump, points, trained
 from torch import Tensor, nn
+from trainings import BATCH, NET, live, live_of, map_error, one_jump, points, trained
 
 from bench.config.errors import ConfigError
 from bench.config.registry import make_method

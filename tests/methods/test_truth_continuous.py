@@ -31,8 +31,8 @@ from oracle import (
     squared,
     teacher_of,
 )
-from test_truth_training import map_error, one_jump, teacher_net, trained
 from torch import Tensor, nn
+from trainings import map_error, one_jump, teacher_net, trained
 
 from bench.scoring.sample import Sampler
 from bench.truth import Gaussian, Truth, target
