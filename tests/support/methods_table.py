@@ -9,10 +9,10 @@ import sys
 from contextlib import ExitStack
 
 import torch
+from contract import METHODS, TRUTH, batch_of, built, made
 from fault_tables import FAULTS
 from oracle import context, data, teacher_of
 from places import ROOT
-from test_method_contract import METHODS, TRUTH, batch_of, built, made
 
 from bench.nets import counting
 from methods.base import Method
