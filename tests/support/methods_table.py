@@ -1,8 +1,8 @@
 """`python tests/support/methods_table.py`: what every method is, needs and costs, from code into reference/methods.md.
 
-Network evaluations are counted while the losses and the jump run; the tests are those that catch the method's deliberate
-faults (tests/fault_tables), beside test_method_contract.py, which runs over all of them. A test compares the page with
-the code, and the README shows it.
+Network evaluations are counted while the losses and the jump run; the tests are the files below tests/ that catch the
+method's deliberate faults (tests/fault_tables), beside test_method_contract.py, which runs over all of them. A test
+compares the page with the code, and the README shows it.
 """
 
 import sys
