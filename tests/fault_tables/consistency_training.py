@@ -3,60 +3,60 @@
 from fault_tables.base import of
 
 CONSISTENCY, PAIRS, TRUNCATED = "methods/consistency.py", "methods/pairs.py", "methods/truncated.py"
-HERE = "consistency::test"
-DEFINITION = f"{HERE}_the_loss_is_its_definition"
+OF_CT, OF_PAIRS, OF_TCM = "ct::test", "pairs::test", "tcm::test"
+DEFINITION = "consistency::test_the_loss_is_its_definition"
 
 FAULTS = [
     *of(
         "ct", CONSISTENCY,
         ("decay by the number of levels", "self.pairs.intervals(progress)))", "(self.pairs.intervals(progress) + 1)))",
-         f"{HERE}_the_decay_of_the_slow_target_follows_the_grid"),
+         f"{OF_CT}_the_decay_of_the_slow_target_follows_the_grid"),
         ci="decay by the number of levels",
     ),
     *of(
         "ct", PAIRS,
         ("grid that never grows", "n = sqrt(progress * (", "n = sqrt(0 * (",
-         f"{HERE}_the_grid_of_consistency_training_grows_by_the_papers_schedule"),
+         f"{OF_PAIRS}_the_grid_of_consistency_training_grows_by_the_papers_schedule"),
         ("levels for intervals", "KarrasPairs(self.intervals(progress) + 1,", "KarrasPairs(self.intervals(progress) + 2,",
          f"{DEFINITION}[ct-linear]"),
     ),
     *of(
         "ct", "bench/training/train.py",
         ("constant slow target", "self.target.update(self.method.target_decay(self.step / recipe.steps))",
-         "self.target.update()", f"{HERE}_the_loop_lets_the_slow_target_decay_as_the_method_says"),
+         "self.target.update()", f"{OF_CT}_the_loop_lets_the_slow_target_decay_as_the_method_says"),
     ),
     *of(
         "ict", PAIRS,
         ("every interval alike", "i = torch.searchsorted(reached[1:-1].to(u), u, right=True)",
          "i = (u * (len(sigmas) - 1)).long()",
-         f"{HERE}_improved_consistency_training_draws_intervals_by_the_discretised_lognormal"),
+         f"{OF_PAIRS}_improved_consistency_training_draws_intervals_by_the_discretised_lognormal"),
         ("weight upside down", "(-1 / sigmas.diff())", "(-sigmas.diff())", f"{DEFINITION}[ict-linear]"),
         ("another width of the law", "(sqrt(2) * self.std)", "self.std", f"{DEFINITION}[ict-linear]"),
         ("grid that doubles too late", "log2(self.end / self.start) + 1)", "log2(self.end / self.start))",
-         f"{HERE}_the_grid_of_improved_consistency_training_doubles_in_eight_equal_parts"),
+         f"{OF_PAIRS}_the_grid_of_improved_consistency_training_doubles_in_eight_equal_parts"),
     ),
     *of(
         "ict", CONSISTENCY,
         ("constant that ignores the dimension", "0.00054 * sqrt(x_1[0].numel())", "0.00054",
-         f"{HERE}_the_robust_constant_grows_with_the_root_of_the_dimension"),
+         f"{OF_CT}_the_robust_constant_grows_with_the_root_of_the_dimension"),
         ci="constant that ignores the dimension",
     ),
     *of(
         "tcm", TRUNCATED,
         ("no boundary condition", "torch.where(align(self._below(r), x_r), frozen, own)", "own",
-         f"{HERE}_an_error_of_the_first_network_reaches_the_second_at_the_boundary"),
+         f"{OF_TCM}_an_error_of_the_first_network_reaches_the_second_at_the_boundary"),
         ("second stage under a first of random weights", 'for role in ("net", "first"):', 'for role in ("net",):',
-         f"{HERE}_the_stages_share_the_images_and_the_second_is_the_truncated_one"),
+         f"{OF_TCM}_the_stages_share_the_images_and_the_second_is_the_truncated_one"),
         ("boundary weight per sample, not per part", "self.boundary_weight / self.boundary_share", "self.boundary_weight",
          f"{DEFINITION}[tcm-linear]"),
         ("first stage that tightens half the way", "context.progress / self.first_share", "context.progress",
-         f"{HERE}_the_first_stage_of_a_truncated_model_is_easy_consistency_on_its_part_of_the_budget"),
+         f"{OF_TCM}_the_first_stage_of_a_truncated_model_is_easy_consistency_on_its_part_of_the_budget"),
         ("second network below the boundary", 'role = "first" if self._below(s[:1]).item() else "net"', 'role = "net"',
-         f"{HERE}_a_jump_is_the_first_networks_below_the_boundary"),
+         f"{OF_TCM}_a_jump_is_the_first_networks_below_the_boundary"),
         ("pairs that go on tightening", "max(super().step(a), 1 - self.limit)", "super().step(a)",
          f"{DEFINITION}[tcm-linear]"),
         ("density of another degree", "torch.cosh(y) ** -self.df", "torch.cosh(y) ** -(self.df + 1)",
-         f"{HERE}_the_truncated_student_law_has_its_quantiles"),
+         f"{OF_TCM}_the_truncated_student_law_has_its_quantiles"),
         ci="no boundary condition",
     ),
 ]  # fmt: skip

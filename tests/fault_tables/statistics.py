@@ -2,15 +2,16 @@
 
 from fault_tables.base import of
 
-S, B, V, L, P = (f"tests/test_{name}.py::test_" for name in (
-    "results_statistics", "results_budget", "results_views", "results_labels", "published"))  # fmt: skip
+S, B, V, L, P = (f"tests/results/{name}.py::test_" for name in (
+    "statistics/test_results_statistics", "records/test_results_budget", "tables/test_results_views",
+    "records/test_results_labels", "tables/test_published"))  # fmt: skip
 
 FAULTS = [
     *of(
         "intervals", "results/statistics/intervals.py",
         ("paired differences with the freedom of two samples", "_noncentrality(self.seeds - 1) * self.error",
          "_noncentrality(2 * (self.seeds - 1)) * self.error",
-         "tests/results/statistics/test_results_statistics.py::test_a_paired_difference_is_found_as_often_as_the_table_says"),
+         f"{S}a_paired_difference_is_found_as_often_as_the_table_says"),
         ("normal quantile for Student's", "float(stdtrit(freedom, 0.5 + LEVEL / 2))", "1.96",
          f"{S}intervals_cover_the_truth_in_95_percent[3]"),
         ("evaluation seeds counted as training seeds", "    over = means if seeds >= FEWEST",

@@ -1,25 +1,16 @@
 """What every method of the configuration folder owes the harness. A new YAML is tested here the day it is born."""
 
 from dataclasses import fields
-from functools import lru_cache
-from typing import Any
 
 import pytest
 import torch
+from contract import METHODS, TRUTH, batch_of, built, losses, made
 from omegaconf import OmegaConf
 from oracle import Oracle, context, data, teacher_of
-from torch import Tensor, nn
 
-from bench.config.compose import CONF, names
-from bench.config.registry import make_method
-from bench.nets import Backbone
-from bench.truth import target
-from methods.base import Batch, Loss, Method
+from bench.config.compose import CONF
 from methods.tools.interpolant import Interpolant, Linear, Trigonometric
-from methods.tools.solvers import solve
 
-METHODS = names("method")
-TRUTH = target("gaussian")
 B, BUDGET = 16, 2**20
 EACH = pytest.mark.parametrize("name", METHODS)
 # Network calls of one jump, where it is not one.
@@ -29,47 +20,6 @@ UNSEEN = {
     "flow_matching": {"net.time.gap.weight"}, "edm": {"net.net.time.gap.weight"},
     "ctm": {"net.time.gap.weight"},  # by its denoising loss
 }  # fmt: skip
-
-
-@lru_cache
-def made(name: str, path: Interpolant | None = None) -> Method:
-    """The method at the defaults of its YAML file."""
-    config = OmegaConf.to_container(OmegaConf.load(CONF / "method" / f"{name}.yaml"))
-    assert isinstance(config, dict)
-    return make_method(config, path or Linear())  # type: ignore[arg-type]
-
-
-def built(method: Method, shape: tuple[int, ...] = (2,), dtype: torch.dtype = torch.float64) -> dict[str, nn.Module]:
-    """Small networks of every role, moved off their zero start so that every gradient is alive."""
-    models = method.build(Backbone({"name": "mlp", "width": 16, "depth": 1, "embedding": 8}, shape, seed=0))
-    with torch.no_grad():
-        for k, module in enumerate(models.values()):
-            for i, p in enumerate(module.parameters()):
-                g = torch.Generator().manual_seed(1000 * k + i)
-                p.add_(0.2 * torch.randn(p.shape, generator=g))
-            module.to(dtype)
-    return models
-
-
-def batch_of(method: Method, x_1: Tensor, teacher: Any) -> Batch:
-    """x_1 with what else the method needs beside it, for the whole batch."""
-    wanted = method.needs.trajectories
-    if wanted is None:
-        return Batch(x_1)
-    g = torch.Generator().manual_seed(5)
-    x_0 = torch.randn(x_1.shape, generator=g, dtype=x_1.dtype)
-    states = solve(wanted.solver, lambda x, t: teacher(x, t, None), x_0, wanted.times, wanted.kept)
-    return Batch(x_1, states=states)
-
-
-def losses(
-    method: Method, models: dict[str, nn.Module], x_1: Tensor, rows: range | None = None, **more: Any
-) -> dict[str, Loss]:
-    """The losses of one float64 step, or of some rows of it."""
-    at = context(method, len(x_1), rows=rows, teacher=teacher_of(TRUTH), target={"net": models["net"]}, **more)
-    batch, part = batch_of(method, x_1, teacher_of(TRUTH)), slice(None) if rows is None else slice(rows.start, rows.stop)
-    states = None if batch.states is None else batch.states[part]
-    return method.losses(models, Batch(x_1[part], states=states), at)
 
 
 @EACH

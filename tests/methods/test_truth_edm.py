@@ -19,8 +19,8 @@ import numpy as np
 import pytest
 import torch
 from oracle import CPU, Oracle, context, data, loss_and_gradient, on_clock, one_loss, orders, teacher_of
-from test_truth_training import BATCH, NET, map_error, one_jump, points
 from torch import Tensor, nn
+from trainings import BATCH, NET, map_error, one_jump, points
 
 from bench.nets import Backbone
 from bench.scoring.sample import Sampler

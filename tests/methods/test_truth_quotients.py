@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import torch
 from oracle import Oracle, context, data, features, loss_and_gradient, on_clock, one_loss, orders, squared
-from test_truth_training import learned
 from torch import Tensor, nn
+from trainings import learned
 
 from bench.truth import Gaussian, Truth, target
 from methods.base import Batch, Draws, Method

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import torch
 from oracle import Oracle, context, data, features, loss_and_gradient, on_clock, one_loss, orders, squared, teacher_of
-from test_resume import bits, planned, run
-from test_truth_training import BATCH, NET, live, live_of, map_error, one_jump, points, trained
+from small_runs import bits, planned, run
 from torch import Tensor, nn
+from trainings import BATCH, NET, live, live_of, map_error, one_jump, points, trained
 
 from bench.config.errors import ConfigError
 from bench.nets import Backbone

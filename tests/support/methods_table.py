@@ -1,18 +1,18 @@
 """`python tests/support/methods_table.py`: what every method is, needs and costs, from code into reference/methods.md.
 
-Network evaluations are counted while the losses and the jump run; the tests are those that catch the method's deliberate
-faults (tests/fault_tables), beside test_method_contract.py, which runs over all of them. A test compares the page with
-the code, and the README shows it.
+Network evaluations are counted while the losses and the jump run; the tests are the files below tests/ that catch the
+method's deliberate faults (tests/fault_tables), beside test_method_contract.py, which runs over all of them. A test
+compares the page with the code, and the README shows it.
 """
 
 import sys
 from contextlib import ExitStack
 
 import torch
+from contract import METHODS, TRUTH, batch_of, built, made
 from fault_tables import FAULTS
 from oracle import context, data, teacher_of
 from places import ROOT
-from test_method_contract import METHODS, TRUTH, batch_of, built, made
 
 from bench.nets import counting
 from methods.base import Method

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 import torch
+from contract import METHODS, TRUTH, batch_of, built, losses, made
 from fake_ranks import FACTORY
 from oracle import data, teacher_of
-from test_method_contract import METHODS, TRUTH, batch_of, built, losses, made
-from test_resume import planned, run
+from small_runs import planned, run
 from torch import Tensor, nn
 
 from bench.data import Dataset

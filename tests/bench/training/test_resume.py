@@ -8,40 +8,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from places import ROOT
+from small_runs import bits, planned, run
 
-from bench.config import request
 from bench.job import execute
-from bench.planning.jobs import jobs
 from bench.training import checkpoint
-
-SMALL = ["sweep=none", "seed=0", "budget.images=51200", "backbone.width=64", "backbone.depth=2", "evaluation.seeds=[0]",
-         "evaluation.steps=[1,4]", "evaluation.count=128", "train.logs=25"]
-KNOBS = {"progressive": ["method.start=4"]}
-
-
-def planned(method: str, *more: str) -> list[Any]:
-    return jobs(request([*SMALL, f"method={method}", *KNOBS.get(method, []), *more]).experiments)
-
-
-def run(out: Path, made: list[Any], stop_after: int | None = None) -> str:
-    """Execute the jobs in order; the last one is stopped after that many images, if given."""
-    status = ""
-    for job in made:
-        limit = stop_after if job is made[-1] else None
-        status = execute(job.config, str(out / job.id), lambda m, limit=limit: limit is not None and m["images"] >= limit)
-    return status
-
-
-def bits(folder: Path) -> tuple[str, str]:
-    found = checkpoint.newest(folder / "checkpoints")
-    assert found is not None
-    return found[0].name, (folder / "evals.jsonl").read_text()
-
 
 CHILD = "import json, sys; from bench.job import execute; execute(json.load(open(sys.argv[1])), sys.argv[2], lambda m: False)"
 

@@ -1,0 +1,32 @@
+"""Whole runs of a small benchmark: planned as the command line plans them, executed in order, compared by their files."""
+
+from pathlib import Path
+from typing import Any
+
+from bench.config import compose as config
+from bench.job import execute
+from bench.planning.jobs import jobs
+from bench.training import checkpoint
+
+SMALL = ["sweep=none", "seed=0", "budget.images=51200", "backbone.width=64", "backbone.depth=2", "evaluation.seeds=[0]",
+         "evaluation.steps=[1,4]", "evaluation.count=128", "train.logs=25"]
+KNOBS = {"progressive": ["method.start=4"]}
+
+
+def planned(method: str, *more: str) -> list[Any]:
+    return jobs(config.request([*SMALL, f"method={method}", *KNOBS.get(method, []), *more]).experiments)
+
+
+def run(out: Path, made: list[Any], stop_after: int | None = None) -> str:
+    """Execute the jobs in order; the last one is stopped after that many images, if given."""
+    status = ""
+    for job in made:
+        limit = stop_after if job is made[-1] else None
+        status = execute(job.config, str(out / job.id), lambda m, limit=limit: limit is not None and m["images"] >= limit)
+    return status
+
+
+def bits(folder: Path) -> tuple[str, str]:
+    found = checkpoint.newest(folder / "checkpoints")
+    assert found is not None
+    return found[0].name, (folder / "evals.jsonl").read_text()
