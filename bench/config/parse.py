@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from bench.config.errors import ConfigError, shown, unknown
+from bench.config.errors import ConfigError, no_key, shown, unknown
 from bench.config.types import Section, fields, options, words
 
 S = TypeVar("S", bound=Section)
@@ -58,7 +58,7 @@ def said(cls: type, raw: Mapping[str, Any], key: str, error: ErrorDetails) -> st
     name = str(error["loc"][0]) if error["loc"] else ""
     where = f"{key}.{name}" if key else name
     if error["type"] == "extra_forbidden":
-        return unknown(key, name, known, f"python -m bench.run --help {key}")
+        return no_key(key, name, known, f"python -m bench.run --help {key}")
     if name not in raw or raw[name] == "???":
         return f"{where} is missing: {words(known[name])}"
     hint, value = known[name], raw[name]

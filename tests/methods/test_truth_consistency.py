@@ -17,6 +17,7 @@ import torch
 from clocks import BOTH, CLEAR, ZERO, gaussian, measure, skewed
 from noise_levels import LATE, masses, neighbours
 from oracle import Oracle, context, data, features, one_loss, orders, squared
+from specs import network
 from torch import Tensor, nn
 from trainings import BATCH, NET, live, live_of, map_error, one_jump, points, trained
 
@@ -196,7 +197,7 @@ def test_the_robust_distance_moves_the_fixed_point_of_a_skewed_target(method: IC
 
 def begun(method: Method, folder: Path) -> Trainer:
     """A training of 40 steps that keeps its last two checkpoints, at steps 36 and 40."""
-    models = method.build(Backbone(NET, (2,), seed=0))
+    models = method.build(Backbone(network(NET), (2,), seed=0))
     recipe = Recipe(40 * BATCH, BATCH, lr=2e-3, ema=(0.9,), checkpoints=10)
     return Trainer(method, models, points("gaussian"), recipe, 0, CPU, folder)
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 from oracle import Oracle, context, data, features, loss_and_gradient, on_clock, one_loss, orders, squared, teacher_of
 from small_runs import bits, planned, run
+from specs import network
 from torch import Tensor, nn
 from trainings import BATCH, NET, live, live_of, map_error, one_jump, points, trained
 
@@ -256,7 +257,7 @@ def test_the_cost_counts_the_teachers_calls(solver: Solver) -> None:
         calls += 1
         return 0 * x
 
-    x_1, net = data(target("gaussian"), 4), FlowMatching().build(Backbone({**NET, "width": 4, "depth": 1}, (2,), 0))
+    x_1, net = data(target("gaussian"), 4), FlowMatching().build(Backbone(network({**NET, "width": 4, "depth": 1}), (2,), 0))
     net["net"].double()
     for k in range(300):
         method.losses(net, Batch(x_1), context(method, 4, step=k, teacher=teacher))
@@ -290,7 +291,7 @@ def test_a_gradient_that_vanishes_at_the_last_layer_is_not_scaled_without_bound(
 
 def trainer(method: Method, **recipe: Any) -> Trainer:
     settings = {"lr": 2e-3, "ema": (0.99,), "clip": 0.0, "optimizer": "radam", **recipe}
-    models = method.build(Backbone(NET, (2,), seed=0))
+    models = method.build(Backbone(network(NET), (2,), seed=0))
     with torch.no_grad():
         for p in models["net"].parameters():  # off its zero start, so that the two losses differ everywhere
             p.add_(0.1 * torch.randn(p.shape, generator=torch.Generator().manual_seed(1)))
