@@ -16,8 +16,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from bench.config import ConfigError, Points, request
-from bench.data import Dataset, dataset
-from bench.data.images import given
+from bench.data import Dataset, dataset, given
 from bench.protocols import Protocol, levels, planned, protocol_of
 from bench.scoring import ImageScorer, Scores, files
 from bench.training import device

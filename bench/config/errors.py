@@ -39,7 +39,8 @@ def no_key(section: str, key: str, valid: Iterable[str], also: str = HELP) -> st
     close = [f"{section}.{name}" for name in near(key, names, 3, 0.4)]
     hint = f"; nearest: {', '.join(close)}" if close else ""
     listed = ", ".join(names)
-    return f"{section}.{key} is not valid{hint}. " + (f"Valid: {listed}" if len(listed) <= LONG else f"All {len(names)}: {also}")
+    valid_ones = f"Valid: {listed}" if len(listed) <= LONG else f"All {len(names)}: {also}"
+    return f"{section}.{key} is not valid{hint}. {valid_ones}"
 
 
 def nearest(key: str, value: object, valid: Iterable[object], also: str = HELP) -> ConfigError:

@@ -4,8 +4,7 @@ import dataclasses
 from typing import Any, TypeVar
 
 from bench.config import ConfigError, Points, Scoring, Surroundings, section, unknown
-from bench.data import Dataset
-from bench.data.files import file_hash
+from bench.data import Dataset, file_hash
 from bench.features import base as features
 from bench.metrics import fid_infinity, precision_recall
 from bench.protocols.named import FEATURES, Named, metric_of, named
@@ -40,7 +39,7 @@ def _filled(scored: Surroundings) -> dict[str, Any]:
     }
 
 
-def protocol(scored: Surroundings, data: Dataset) -> Protocol:
+def protocol_of(scored: Surroundings, data: Dataset) -> Protocol:
     """The protocol under which samples of `data` are scored, of an experiment as `planned` made it.
 
     Raises ConfigError where there is less data than asked for.

@@ -17,8 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.data import Dataset
-from bench.nets.count import Count, counting
-from bench.nets.weight import Weight
+from bench.nets import Count, Weight, counting
 from bench.training import checkpoint
 from bench.training.balance import Aside, last_layers
 from bench.training.dist import Pulse, Ranks

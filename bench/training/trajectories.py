@@ -17,8 +17,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from bench.data.dataset import content_hash
-from bench.nets.count import counting
+from bench.data import content_hash
+from bench.nets import counting
 from bench.training.checkpoint import CheckpointWarning
 from bench.training.rng import generator
 from bench.training.teacher import Teacher
