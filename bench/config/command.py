@@ -57,18 +57,19 @@ def request(arguments: Sequence[str], check: bool = True) -> Request:
     plugins = _plugins(given)
     _check_groups(given, plugins, faults)
     faults.tell()
-    groups = [f"{g.key}={_single(g)}" for g in given if g.key in GROUPS]
-    given = _known(given, composed(groups, plugins), plugins, faults)
+    settings, given = _composed(given, plugins, faults)
     knobs = [g for g in given if g.key.startswith("method.")]
     plain = [g for g in given if g not in knobs]
-    settings = composed([g.text for g in plain if not g.is_axis], plugins)
     command = faults.section(Command, {key: settings[key] for key in Command.model_fields}, "")
     backend = faults.named(BACKENDS, settings["backend"], "backend")
     if (sweep := _sweep(settings["sweep"], faults)) is None or command is None or backend is None:
         raise ConfigError(*faults)
     axes = axes_of(sweep, given)
     fixed = [g.text for g in plain if g.key not in axes]
-    made = _Maker(Compositions(fixed, plugins), axes, knobs, sweep, plugins, faults, check)
+    compositions = Compositions(fixed, plugins)
+    if fixed == [g.text for g in plain if not g.is_axis]:
+        compositions.keep(settings)
+    made = _Maker(compositions, axes, knobs, sweep, plugins, faults, check)
     try:
         experiments = list(made.experiments(points(axes, sweep, given, plugins)))
     except SpecError as error:
@@ -234,6 +235,23 @@ def _check_groups(given: Sequence[Given], plugins: str | None, faults: Faults) -
                 section(g.key, str(value), plugins)  # a file that cannot be read is told by its name
         elif g.key.endswith(".name") and (group := g.key.removesuffix(".name")) in KINDS:
             faults.append(f"{unknown(g.key, g.values[0], names(group, plugins))} A {group} is chosen by {group}=NAME")
+
+
+def _composed(given: list[Given], plugins: str | None, faults: Faults) -> tuple[Config, list[Given]]:
+    """What holds for all of the command, and the overrides whose keys there are; the others are noted."""
+
+    def whole(kept: Sequence[Given]) -> Config:
+        return composed([g.text for g in kept if not g.is_axis and not g.key.startswith("method.")], plugins)
+
+    try:
+        settings = whole(given)
+    except ConfigError as error:  # a key that there is not, most of all: Hydra tells the first of them, and not its neighbours
+        base = composed([f"{g.key}={_single(g)}" for g in given if g.key in GROUPS], plugins)
+        kept = _known(given, base, plugins, faults)
+        if len(kept) == len(given):
+            raise error from None
+        return whole(kept), kept
+    return settings, _known(given, settings, plugins, faults)
 
 
 def _known(given: Sequence[Given], config: Config, plugins: str | None, faults: Faults) -> list[Given]:

@@ -61,6 +61,11 @@ class Compositions:
     def __init__(self, fixed: Sequence[str], plugins: str | None) -> None:
         self.fixed, self.plugins = list(fixed), plugins
         self._made: dict[tuple[tuple[str, Any], ...], Config] = {}
+        self._kept: Config | None = None
+
+    def keep(self, made: Config) -> None:
+        """What was composed of the fixed overrides already."""
+        self._kept = made
 
     def base(self, groups: tuple[tuple[str, Any], ...]) -> Config:
         """The composed dictionary of one choice. Raises ConfigError."""
@@ -68,6 +73,8 @@ class Compositions:
         rest = tuple((k, v) for k, v in groups if k != "method")
         if rest in self._made and method is not None and alone(method, self.plugins):
             return {**copy.deepcopy(self._made[rest]), "method": section("method", method, self.plugins)}
+        if not groups and self._kept is not None:
+            return copy.deepcopy(self._kept)
         made = composed([*self.fixed, *(f"{k}={v}" for k, v in groups)], self.plugins)
         own = made["method"]
         if method is not None and alone(method, self.plugins) and own == section("method", method, self.plugins):

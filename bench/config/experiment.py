@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from bench.config import backends, schema, sources
 from bench.config.errors import ConfigError
-from bench.config.parse import Faults
+from bench.config.parse import Faults, section
 from bench.config.registry import make_interpolant, make_method, use_plugins
 
 if TYPE_CHECKING:
@@ -48,11 +48,17 @@ class Surroundings:
     backend: backends.Backend
     validation: float | None = None
 
+    def filled(self, **known: Any) -> Self:
+        """The same with more in its evaluation, as planning knows it (`bench.protocols.planned`). Raises ConfigError."""
+        evaluation = {**self.plain["evaluation"], **known}
+        parsed = section(schema.Scoring, evaluation, "evaluation")
+        return dataclasses.replace(self, plain={**self.plain, "evaluation": evaluation}, evaluation=parsed)
+
     @property
     def scoring(self) -> schema.Scoring:
         """The evaluation as planning filled it in. Raises TypeError for one that was only asked for."""
         if not isinstance(self.evaluation, schema.Scoring):
-            raise TypeError("this evaluation was not planned: see bench.protocols.settings")
+            raise TypeError("this evaluation was not planned: see bench.protocols.planned")
         return self.evaluation
 
     @property

@@ -1,9 +1,8 @@
 """How an experiment's evaluation is filled in while planning, and how it meets its data to become a protocol."""
 
-import dataclasses
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from bench.config import ConfigError, Points, Scoring, Surroundings, section, unknown
+from bench.config import ConfigError, Points, Scoring, Surroundings, unknown
 from bench.data import Dataset, file_hash
 from bench.features import base as features
 from bench.metrics import fid_infinity, precision_recall
@@ -19,24 +18,16 @@ FEW = 10_000
 
 def planned(scored: S) -> S:
     """With names and hashes filled in: what a run is scored by, known before any data is read. Raises ConfigError."""
-    filled = _filled(scored)
-    evaluation = section(Scoring, filled, "evaluation")
-    return dataclasses.replace(scored, plain={**scored.plain, "evaluation": filled}, evaluation=evaluation)
-
-
-def _filled(scored: Surroundings) -> dict[str, Any]:
     rule, asked = named(scored), scored.evaluation
-    plain = dict(scored.plain["evaluation"])
     if rule is None:
-        return {**plain, "features": "none", "ema": scored.ema}
+        return scored.filled(features="none", ema=scored.ema)
     if rule.features in asked.also:
         raise ConfigError(unknown("evaluation.also", rule.features, [name for name in FEATURES if name != rule.features]))
-    return {
-        **plain, "protocol": rule.name, "features": _hashed(rule.features), "also": [_hashed(name) for name in asked.also],
-        "rounding": asked.rounding or rule.rounding,
-        "statistics_hash": file_hash("evaluation.statistics", asked.statistics) if asked.statistics else None,
-        "ema": scored.ema,
-    }
+    return scored.filled(
+        protocol=rule.name, features=_hashed(rule.features), also=[_hashed(name) for name in asked.also],
+        rounding=asked.rounding or rule.rounding, ema=scored.ema,
+        statistics_hash=file_hash("evaluation.statistics", asked.statistics) if asked.statistics else None,
+    )
 
 
 def protocol_of(scored: Surroundings, data: Dataset) -> Protocol:

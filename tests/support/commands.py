@@ -17,17 +17,21 @@ Wrong = tuple[str, tuple[str, ...]]
 
 def planned(arguments: Sequence[str]) -> list[dict[str, Any]]:
     """The plain dictionaries of the experiments that a command line plans. The one place that knows how they are made."""
-    from bench.config import compose
+    return [each.record() for each in _experiments(arguments)]
 
-    return compose.request(arguments).experiments
+
+def _experiments(arguments: Sequence[str]) -> list[Any]:
+    from bench.config import request
+
+    return list(request(arguments).experiments)
 
 
 def rows(arguments: Sequence[str]) -> int:
     """How many rows of a table it plans: jobs that are listed, those that are alike once."""
-    from bench.planning.jobs import jobs
+    from bench.planning import jobs
     from sweeps.plan import Plan
 
-    return sum(job.listed for job in Plan(jobs(planned(arguments))))
+    return sum(job.listed for job in Plan(jobs(_experiments(arguments))))
 
 
 # --------------------------------------------------------------------------------------------------------------- right

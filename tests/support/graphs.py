@@ -6,7 +6,7 @@ from sweeps.plan import Job
 
 
 def job(id, *parents, cost=1.0, **more):
-    return Job(id, f"label of {id}", {"seed": 0}, parents, cost=cost, **more)
+    return Job(id, f"label of {id}", {}, parents, cost=cost, seed=0, **more)
 
 
 @st.composite

@@ -13,7 +13,7 @@ from bench.config.backends import BACKENDS
 SECTIONS = {"data", "backbone", "method", "interpolant", "budget", "train", "teacher", "evaluation", "backend", "sweep"}
 CLASSES = [schema.Budget, schema.Train, schema.Teacher, schema.Scoring, schema.Path, schema.Proxy, schema.Tuning, schema.Sweep,
            *sources.DATA.values(), *sources.BACKBONES.values(), *BACKENDS.values()]  # fmt: skip
-KEYS = {name for cls in CLASSES for name in cls.model_fields} | SECTIONS | {"seed", "label", "kind", "cost", "shape", "protocol"}
+KEYS = {name for cls in CLASSES for name in cls.model_fields} | SECTIONS | {"seed", "label", "kind", "cost", "shape"}
 CONFIGURATIONS = {"config", "plain", "configuration", "experiment", "settings", "evaluation", "backend"}
 
 
@@ -22,8 +22,8 @@ def asked(source: str) -> Iterator[tuple[int, str]]:
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant):
             of, key = node.value, node.slice.value
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in ("get", "pop") and node.args:
-            of, key = node.func.value, getattr(node.args[0], "value", None)
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in ("get", "pop"):
+            of, key = node.func.value, getattr(node.args[0], "value", None) if node.args else None
         else:
             continue
         name = of.attr if isinstance(of, ast.Attribute) else of.id if isinstance(of, ast.Name) else ""
