@@ -1,10 +1,10 @@
 """From a command line to typed experiments: Hydra composes, pydantic parses, once. Nothing that trains, scores or reads."""
 
 from bench.config.backends import Backend, Local, Slurm
-from bench.config.combinations import HELD_OUT, POINTS, TRUTH
+from bench.config.combinations import HELD_OUT, POINTS
 from bench.config.command import Request, options, request, whole, with_method
 from bench.config.errors import ConfigError, nearest, shown, unknown
-from bench.config.experiment import Experiment, References, Surroundings, recorded, recorded_experiment
+from bench.config.experiment import TRUTH, Experiment, References, Surroundings, recorded, recorded_experiment
 from bench.config.parse import section
 from bench.config.records import smaller
 from bench.config.schema import Budget, Evaluation, Proxy, Scoring, Train, Tuning

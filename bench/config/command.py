@@ -13,7 +13,7 @@ from bench.config import combinations
 from bench.config.arguments import Given, parse
 from bench.config.backends import BACKENDS, Backend
 from bench.config.compose import GROUPS, Compositions, composed, defaults, folders, keys, names, section
-from bench.config.errors import ConfigError, nearest, shown, unknown
+from bench.config.errors import ConfigError, nearest, no_key, shown, unknown
 from bench.config.experiment import Asked, Config, Experiment, has, put
 from bench.config.experiment import parse as parse_experiment
 from bench.config.parse import Faults
@@ -53,16 +53,23 @@ def request(arguments: Sequence[str], check: bool = True) -> Request:
     check: also what only holds of several values together (`combinations`).
     """
     faults = Faults()
-    given = parse(arguments)
+    given = parse(arguments, faults)
     plugins = _plugins(given)
+    noted = len(faults)
     _check_groups(given, plugins, faults)
-    faults.tell()
+    _check_file(given, plugins, faults)
+    if len(faults) > noted:  # nothing can be composed of these
+        faults.tell()
     settings, given = _composed(given, plugins, faults)
     knobs = [g for g in given if g.key.startswith("method.")]
     plain = [g for g in given if g not in knobs]
     command = faults.section(Command, {key: settings[key] for key in Command.model_fields}, "")
     backend = faults.named(BACKENDS, settings["backend"], "backend")
-    if (sweep := _sweep(settings["sweep"], faults)) is None or command is None or backend is None:
+    faults += [no_key("", key, ALL) for key in settings if key not in ALL]
+    if command and backend and command.detach and backend.name != "slurm":
+        faults.append(f"detach=true needs a cluster (backend=slurm), and backend={backend.name} ends with this command; "
+                      "leave it out")
+    if (sweep := _sweep(settings["sweep"], plugins, faults)) is None or command is None or backend is None:
         raise ConfigError(*faults)
     axes = axes_of(sweep, given)
     fixed = [g.text for g in plain if g.key not in axes]
@@ -84,7 +91,7 @@ def whole(arguments: Sequence[str]) -> list[Experiment]:
     """The experiments of the sweep that a command line narrows (`method=lsd`), on the same data; [] where it does not."""
     narrow = request(arguments)
     varied = set(narrow.sweep.axes).union(*narrow.sweep.also)
-    rest = [g.text for g in parse(arguments) if g.key not in varied]
+    rest = [g.text for g in parse(arguments, []) if g.key not in varied]
     if len(rest) == len(arguments):
         return []
     try:
@@ -180,7 +187,10 @@ class _Maker:
 
     def _base(self, groups: tuple[tuple[str, Any], ...]) -> Config:
         config = self.compositions.base(groups)
-        name = config["method"]["name"]
+        name = config["method"].get("name")
+        if not isinstance(name, str):
+            chosen = dict(groups).get("method") or self.compositions.fixed_method()
+            raise ConfigError(f"method={chosen}: its file has no name; it begins with name: NAME")
         self.methods.add(name)
         for knob, value in self.sweep.knobs.get(name, {}).items():
             if not has(config, f"method.{knob}"):
@@ -229,7 +239,7 @@ def _check_groups(given: Sequence[Given], plugins: str | None, faults: Faults) -
             known = names(g.key, plugins)
             wrong = [value for value in g.listed or [None] if str(value) not in known]
             faults += [unknown(g.key, value, known) for value in wrong]
-            if g.key != "method" and isinstance(g.values[0], list) and not wrong and len(g.listed) != 1:
+            if isinstance(g.values[0], list) and not wrong and not _listed(g, given, plugins):
                 faults.append(f"{g.text}: one {g.key} for a run; write {g.key}={','.join(map(str, g.listed))} for several")
             for value in [] if wrong else g.listed:
                 section(g.key, str(value), plugins)  # a file that cannot be read is told by its name
@@ -254,12 +264,32 @@ def _composed(given: list[Given], plugins: str | None, faults: Faults) -> tuple[
     return settings, _known(given, settings, plugins, faults)
 
 
+def _listed(g: Given, given: Sequence[Given], plugins: str | None) -> bool:
+    """Whether a list is the values of an axis of the sweep's file."""
+    sweep = next((str(_single(each)) for each in given if each.key == "sweep"), None)
+    raw = section("sweep", sweep, plugins) if sweep in names("sweep", plugins) else composed([], plugins)
+    axes = (raw.get("sweep") or {}).get("axes") or {}
+    return g.key in axes
+
+
+def _check_file(given: Sequence[Given], plugins: str | None, faults: Faults) -> None:
+    """What is wrong with the sweep's own file, before Hydra meets it."""
+    for name in (str(_single(g)) for g in given if g.key == "sweep"):
+        if name in names("sweep", plugins):
+            raw = section("sweep", name, plugins)
+            _sweep(raw.get("sweep") if isinstance(raw, Mapping) else None, plugins, faults, f"sweep={name}: ")
+
+
 def _known(given: Sequence[Given], config: Config, plugins: str | None, faults: Faults) -> list[Given]:
     """Those whose key there is; the others are noted."""
     valid = set(options(config, plugins))
     kept = []
     for g in given:
         group, _, key = g.key.partition(".")
+        deeper = [f"{g.key}.{key}" for value in g.values if isinstance(value, dict) for key in keys(value)]
+        if wrong := [key for key in deeper if key not in valid and not key.startswith(("sweep.", "method."))]:
+            faults += [unknown("command line: key", key, [k for k in valid if k.startswith(f"{group}.")]) for key in wrong]
+            continue
         if (g.key in valid and g.key not in KEPT) or g.text.startswith("+"):
             kept.append(g)
             continue
@@ -268,10 +298,18 @@ def _known(given: Sequence[Given], config: Config, plugins: str | None, faults: 
             faults.append(f"{g.key} belongs to backend={' or backend='.join(owners)}, and this is "
                           f"backend={config['backend']['name']}")
         elif not g.key.endswith(".name") or group not in KINDS:
-            faults.append(unknown("command line: key", g.key, [k for k in valid if k.startswith(f"{group}.")] or valid))
+            faults.append(_misspelt(g.key, [k for k in valid if k.startswith(f"{group}.")] or list(valid)))
     return kept
 
 
+def _misspelt(key: str, valid: Sequence[str]) -> str:
+    """A key that there is not, perhaps the last part of one."""
+    lower = key.lower()
+    whole = [name for name in valid if name == lower] or [name for name in valid if name.endswith(f".{lower}")]
+    return unknown("command line: key", key, whole if 0 < len(whole) <= 12 else valid)
+
+
+ALL = (*EXPERIMENT, *Command.model_fields, "seed", "sweep")
 KEPT = tuple(f"{group}.name" for group in KINDS)
 
 
@@ -281,10 +319,10 @@ def options(config: Config, plugins: str | None) -> list[str]:
     return list(dict.fromkeys(keys(config)) | own)
 
 
-def _sweep(raw: Any, faults: Faults) -> Sweep | None:
+def _sweep(raw: Any, plugins: str | None, faults: Faults, of: str = "") -> Sweep | None:
     before = len(faults)
-    if isinstance(raw, Mapping) and not raw.get("name"):
-        faults.append("sweep.name is missing: the sweep file says what it is called, for example sweep: {name: mine}")
+    if not raw or (isinstance(raw, Mapping) and not raw.get("name")):
+        faults.append(f"{of}sweep.name is missing: the sweep file says what it is called, for example sweep: {{name: mine}}")
         return None
     if isinstance(raw, Mapping):
         known = [f"sweep.{name}" for name in Sweep.model_fields]
@@ -295,9 +333,24 @@ def _sweep(raw: Any, faults: Faults) -> Sweep | None:
         if listed := [key for key, value in point.items() if isinstance(value, list) and key in GROUPS]:
             faults.append(f"sweep.also[{number}].{listed[0]}={shown(point[listed[0]])}: a listed point has one value; write a "
                           "point for each, or an axis")
+    if sweep is not None:
+        faults += [f"sweep.axes.{key} holds for a whole command; leave it to the command line" for key in sweep.axes
+                   if key.split(".")[0] in WHOLE]
+        faults += _methods_of(sweep, names("method", plugins))
     if sweep is not None and sweep.published is not None and sweep.published not in (tables := _published()):
         faults.append(unknown("sweep.published", sweep.published, tables))
     return sweep if len(faults) == before else None
+
+
+def _methods_of(sweep: Sweep, known: Sequence[str]) -> Iterator[str]:
+    """Where a sweep speaks of a method that there is not."""
+    spoken: dict[str, Any] = {"sweep.knobs": sweep.knobs}
+    if sweep.search is not None:
+        spoken |= {"sweep.search.spaces": sweep.search.spaces, "sweep.search.prunable_from": sweep.search.prunable_from}
+    for where, methods in spoken.items():
+        for name in methods:
+            if name not in known:
+                yield no_key(where, name, known)
 
 
 def _published() -> list[str]:

@@ -14,15 +14,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 from bench.config import backends, schema, sources
-from bench.config.errors import ConfigError
+from bench.config.errors import ConfigError, unknown
 from bench.config.parse import Faults, section
-from bench.config.registry import make_interpolant, make_method, use_plugins
+from bench.config.registry import make_interpolant, make_method, use_plugins, velocity_models
 
 if TYPE_CHECKING:
     from methods.base import Method
     from methods.tools import Interpolant
 
 Config = dict[str, Any]
+TRUTH = "exact"
+"""teacher.method: the known velocity of an exact target in place of a trained one."""
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,8 @@ def parse(config: Mapping[str, Any], asked: Asked | None = None, lenient: bool =
     backbone = faults.named(sources.BACKBONES, config.get("backbone"), "backbone", lenient)
     budget = faults.section(schema.Budget, config.get("budget"), "budget", lenient)
     teacher = faults.section(schema.Teacher, config.get("teacher"), "teacher", lenient)
+    if teacher and not lenient and teacher.method not in (models := [*velocity_models(config.get("plugins")), TRUTH]):
+        faults.append(unknown("teacher.method", teacher.method, models))
     proxy = faults.section(schema.Proxy, config["proxy"], "proxy", lenient) if config.get("proxy") else None
     seeded = faults.section(schema.Seeded, {"seed": config.get("seed")}, "")
     path = shared["interpolant"] or make_interpolant("linear", 1.0)

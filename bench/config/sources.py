@@ -1,6 +1,6 @@
 """Data and networks by name: the keys that each has."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 from annotated_types import Ge, Lt, MinLen
 from pydantic import Strict
@@ -61,6 +61,16 @@ DATA: dict[str, type[Data]] = {
     "digits": Digits, **dict.fromkeys(("gaussian", "skewed", "mixture", "checkerboard"), Points), "cifar10": Cifar10,
     "arrays": Arrays, "folder": Folder,
 }  # fmt: skip
+
+
+class Known(NamedTuple):
+    """What is known of an image data set before it is read."""
+
+    train: int
+    side: int
+
+
+IMAGES = {"digits": Known(1200, 8), "cifar10": Known(50_000, 32)}
 EXACT = tuple(name for name, cls in DATA.items() if cls is Points)
 
 

@@ -3,7 +3,7 @@
 from typing import TypeVar
 
 from bench.config import ConfigError, Points, Scoring, Surroundings, unknown
-from bench.data import Dataset, file_hash
+from bench.data import Dataset, existing, file_hash
 from bench.features import base as features
 from bench.metrics import fid_infinity, precision_recall
 from bench.protocols.named import FEATURES, Named, metric_of, named
@@ -21,6 +21,8 @@ def planned(scored: S) -> S:
     rule, asked = named(scored), scored.evaluation
     if rule is None:
         return scored.filled(features="none", ema=scored.ema)
+    if asked.weights is not None:
+        existing("evaluation.weights", asked.weights)
     if rule.features in asked.also:
         raise ConfigError(unknown("evaluation.also", rule.features, [name for name in FEATURES if name != rule.features]))
     return scored.filled(
