@@ -56,8 +56,8 @@ def _evaluation(e: Experiment) -> Iterator[str]:
     if ema is not None and ema not in decays:
         yield unknown("evaluation.ema", ema, decays) + " (train.ema)"
     elif ema not in (None, decays[0]) and len(e.method.stages(e.budget.images)) > 1:
-        yield (f"evaluation.ema={ema}: {e.label} hands its first average ({decays[0]}) from stage to stage and must be evaluated "
-               "with it; put the wanted decay first in train.ema")
+        yield (f"evaluation.ema={ema}: {e.label} hands its first average ({decays[0]}) from stage to stage and must be "
+               "evaluated with it; put the wanted decay first in train.ema")
     if not any(e.method.supports(n) for n in e.evaluation.steps):
         yield (f"evaluation.steps={shown(list(e.evaluation.steps))}: {e.label} defines no sample of so many steps, and "
                "would have no row in the table")
