@@ -210,12 +210,12 @@ def test_a_restart_is_exact_late_in_training(method: Method, tmp_path: Path) -> 
     newest.unlink()
     again = begun(method, tmp_path)
     assert again.run().status == "done"
-    assert again.stage_index == calm.stage_index == len(method.stages(100)) - 1
+    assert again.progress.index == calm.progress.index == len(method.stages(100)) - 1
     for role, module in calm.models.items():
         assert torch.equal(live_of(again.models[role]), live_of(module))
-    if calm.target_net is not None and again.target_net is not None:
-        assert torch.equal(live_of(again.target_net), live_of(calm.target_net))
-        assert not torch.equal(live_of(calm.target_net), live(calm))
+    if calm.state.slow is not None and again.state.slow is not None:
+        assert torch.equal(live_of(again.state.slow.net), live_of(calm.state.slow.net))
+        assert not torch.equal(live_of(calm.state.slow.net), live(calm))
 
 
 SHORT: dict[str, tuple[Method, int]] = {  # a short budget wants a faster target and a coarser end than the papers'

@@ -138,7 +138,7 @@ def test_the_loop_hands_out_progress_and_the_slow_target() -> None:
 def test_the_evaluated_network_is_the_average_and_not_the_last_one() -> None:
     trainer = trained(FlowMatching(), "gaussian", 20)
     average = live_of(trainer.averaged())
-    assert torch.equal(average, flat(trainer.average.weights[0.99]))
+    assert torch.equal(average, flat(trainer.state.average.weights[0.99]))
     assert not torch.allclose(average, live(trainer), atol=1e-4)
 
 

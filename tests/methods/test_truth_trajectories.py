@@ -297,23 +297,23 @@ def trainer(method: Method, **recipe: Any) -> Trainer:
             p.add_(0.1 * torch.randn(p.shape, generator=torch.Generator().manual_seed(1)))
     made = Trainer(method, models, points("gaussian"), Recipe(4 * BATCH, BATCH, **settings), 0, torch.device("cpu"),
                    teacher=teacher_of(target("gaussian")))
-    made._begin_stage(0)
+    made.begin_stage(0)
     return made
 
 
 @pytest.mark.parametrize("size", [None, 96])
 def test_the_loop_adds_the_denoising_gradient_at_the_consistency_gradients_length(size: int | None) -> None:
     made = trainer(CTM(initialise=False), micro_batch=size)
-    net, stage = made.models["net"], made.stage
+    net = made.models["net"]
     draws = StepDraws(0, 0, range(BATCH), BATCH, torch.device("cpu"))
-    found = made._losses(stage, draws)
+    found = made.step.losses(draws, made.progress)
     parameters = list(net.parameters())
     one, two = (torch.autograd.grad(found[k].per_sample.mean(), parameters, retain_graph=True, materialize_grads=True)
                 for k in ("net", "denoising"))
     last = [i for i, (name, _) in enumerate(net.named_parameters()) if name.startswith("head")]
     long, own = (torch.cat([g[i].flatten() for i in last]).norm() for g in (one, two))
     assert (long / own - 1).abs() > 0.1
-    made._train_step(stage)
+    made.step(made.progress)
     for p, g, more in zip(parameters, one, two, strict=True):
         assert p.grad is not None
         torch.testing.assert_close(p.grad, g + long / own * more, rtol=1e-3, atol=1e-5 * float(g.norm() + 1))
@@ -325,7 +325,7 @@ def test_micro_batches_train_the_same_network() -> None:
     for size in (None, 96):
         made = trainer(CTM(initialise=False), micro_batch=size, clip=1.0)
         for _ in range(4):
-            made._train_step(made.stage)
+            made.step(made.progress)
         ends.append(live(made))
     assert (ends[0] - start).norm() > 1e-3
     assert (ends[0] - ends[1]).norm() < 1e-3 * (ends[0] - start).norm()
@@ -333,8 +333,8 @@ def test_micro_batches_train_the_same_network() -> None:
 
 def test_the_parts_of_both_losses_are_logged() -> None:
     made = trainer(CTM(initialise=False))
-    made._train_step(made.stage)
-    assert made._parts.keys() == {"matched", "denoised"}
+    made.step(made.progress)
+    assert made.meter.parts.keys() == {"matched", "denoised"}
 
 
 def test_a_fixed_weight_takes_the_place_of_the_balance() -> None:
@@ -354,7 +354,7 @@ def test_a_network_without_a_head_is_named_with_the_way_out() -> None:
     made.models["net"].forward = lambda x, s, t, condition=None, dropout=None: made.models["net"].tail(  # type: ignore
         made.models["net"].stem(x))
     with pytest.raises(ConfigError, match=r"'net' has no module `head`; method\.balance=false"):
-        made._train_step(made.stage)
+        made.step(made.progress)
 
 
 # Training.

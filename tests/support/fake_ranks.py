@@ -70,7 +70,7 @@ def train(config: dict[str, Any], folder: str, report: Callable[[Any], bool]) ->
                 torch.save(found, Path(folder) / f"{name}.pt")
         stopped = trainer("lsd", ranks, Path(folder), report)
         assert stopped.run().status == "interrupted"
-        assert ranks.totals([stopped.step]) == [stopped.step * ranks.size], "all stop after the same step"
+        assert ranks.totals([stopped.progress.step]) == [stopped.progress.step * ranks.size], "all stop after the same step"
     return "done"
 
 
