@@ -1,6 +1,19 @@
 """From a command line to typed experiments: Hydra composes, pydantic parses, once. Nothing that trains, scores or reads."""
 
-from bench.config.backends import Backend, Local, Slurm
+from bench.config.choices import (
+    BACKBONES,
+    FEWEST,
+    Arrays,
+    Backend,
+    Cifar10,
+    Data,
+    Digits,
+    Folder,
+    Local,
+    Network,
+    Points,
+    Slurm,
+)
 from bench.config.combinations import HELD_OUT, POINTS
 from bench.config.command import Request, options, request, whole, with_method
 from bench.config.errors import ConfigError, nearest, shown, unknown
@@ -8,7 +21,6 @@ from bench.config.experiment import TRUTH, Experiment, References, Surroundings,
 from bench.config.parse import section
 from bench.config.records import smaller
 from bench.config.schema import Budget, Evaluation, Proxy, Scoring, Train, Tuning
-from bench.config.sources import BACKBONES, FEWEST, Arrays, Cifar10, Data, Digits, Folder, Network, Points
 from bench.config.types import Section
 
 __all__ = [
@@ -17,3 +29,4 @@ __all__ = [
     "Scoring", "Section", "Slurm", "Surroundings", "Train", "Tuning", "nearest", "options", "recorded",
     "recorded_experiment", "request", "section", "shown", "smaller", "unknown", "whole", "with_method",
 ]  # fmt: skip
+  # fmt: skip

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
+from bench.config.choices import EXACT, IMAGES, PlainMLP, Points, UNet
 from bench.config.errors import shown, unknown
 from bench.config.experiment import TRUTH, Experiment
-from bench.config.sources import EXACT, IMAGES, PlainMLP, Points, UNet
 
 HELD_OUT = 2**17
 """Points of an exact target that are held out."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from bench.config import combinations
 from bench.config.arguments import Given, parse
-from bench.config.backends import BACKENDS, Backend
+from bench.config.choices import BACKENDS, Backend
 from bench.config.compose import GROUPS, Compositions, composed, defaults, folders, keys, names, section
 from bench.config.errors import ConfigError, nearest, no_key, shown, unknown
 from bench.config.experiment import Asked, Config, Experiment, has, put

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
-from bench.config import backends, schema, sources
+from bench.config import choices, schema
 from bench.config.errors import ConfigError, unknown
 from bench.config.parse import Faults, section
 from bench.config.registry import make_interpolant, make_method, use_plugins, velocity_models
@@ -43,11 +43,11 @@ class Surroundings:
     """
 
     plain: Config = field(repr=False, compare=False)
-    data: sources.Data
+    data: choices.Data
     interpolant: Interpolant
     train: schema.Train
     evaluation: schema.Evaluation
-    backend: backends.Backend
+    backend: choices.Backend
     validation: float | None = None
 
     def filled(self, **known: Any) -> Self:
@@ -85,7 +85,7 @@ class Experiment(Surroundings):
     label: str
     name: str
     method: Method
-    backbone: sources.Network
+    backbone: choices.Network
     budget: schema.Budget
     teacher: schema.Teacher
     plugins: str | None = None
@@ -127,7 +127,7 @@ def parse(config: Mapping[str, Any], asked: Asked | None = None, lenient: bool =
     faults = Faults()
     use_plugins(config.get("plugins"))
     shared = _shared(config, faults, lenient)
-    backbone = faults.named(sources.BACKBONES, config.get("backbone"), "backbone", lenient)
+    backbone = faults.named(choices.BACKBONES, config.get("backbone"), "backbone", lenient)
     budget = faults.section(schema.Budget, config.get("budget"), "budget", lenient)
     teacher = faults.section(schema.Teacher, config.get("teacher"), "teacher", lenient)
     if teacher and not lenient and teacher.method not in (models := [*velocity_models(config.get("plugins")), TRUTH]):
@@ -171,11 +171,11 @@ def _shared(config: Mapping[str, Any], faults: Faults, lenient: bool) -> dict[st
     scored = isinstance(raw, Mapping) and "features" in raw  # as planning fills it in
     path = faults.section(schema.Path, config.get("interpolant"), "interpolant", lenient)
     return {
-        "data": faults.named(sources.DATA, config.get("data"), "data", lenient),
+        "data": faults.named(choices.DATA, config.get("data"), "data", lenient),
         "interpolant": make_interpolant(path.name, path.base_scale) if path else None,
         "train": faults.section(schema.Train, config.get("train"), "train", lenient),
         "evaluation": faults.section(schema.Scoring if scored else schema.Evaluation, raw, "evaluation", lenient),
-        "backend": faults.named(backends.BACKENDS, config.get("backend"), "backend", lenient),
+        "backend": faults.named(choices.BACKENDS, config.get("backend"), "backend", lenient),
     }
 
 

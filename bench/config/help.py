@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.config import backends, schema, sources
+from bench.config import choices, schema
 from bench.config.compose import CONF, GROUPS, folders, names, section
 from bench.config.errors import ConfigError, nearest, shown
 from bench.config.types import fields, words
@@ -134,7 +134,7 @@ def _option(group: str, name: str, plugins: str | None) -> Iterator[str]:
     if group == "method":
         yield from _method(values, file)
         return
-    kinds: dict[str, Mapping[str, type]] = {"data": sources.DATA, "backbone": sources.BACKBONES, "backend": backends.BACKENDS}
+    kinds: dict[str, Mapping[str, type]] = {"data": choices.DATA, "backbone": choices.BACKBONES, "backend": choices.BACKENDS}
     inner = values.get(group, values)  # a file that also sets other sections
     for key, hint in fields(kinds[group][inner["name"]]).items():
         if key in inner and key != "name":

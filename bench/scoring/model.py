@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from bench.config import Experiment, recorded_experiment, records
 from bench.nets import factory
 from bench.scoring.sample import Sampler
-from bench.training import Teacher, checkpoint
+from bench.teaching import Teacher
+from bench.training import checkpoint
 from methods.base import Method, Models
 from results.records import read_run
 

@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.accounts import Bill, Log, Progress
+from bench.processes import Ranks
 from bench.training import checkpoint
-from bench.training.bill import Bill
-from bench.training.dist import Ranks
-from bench.training.log import Log
-from bench.training.progress import Progress
 from bench.training.state import TrainState
 
 

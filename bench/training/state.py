@@ -1,10 +1,12 @@
 """What training changes: the networks, and what moves with them (optimizers, averages, the slow copy)."""
 
 import copy
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
 
+from bench.nets import Weight
 from bench.training.ema import Averages
 from bench.training.recipe import Recipe
 from bench.training.slow import SlowCopy
@@ -65,6 +67,13 @@ class TrainState:
         self.average.update()
         if self.slow is not None:
             self.slow.update(self.method.target_decay(share))
+
+
+def billed(state: TrainState) -> Iterator[nn.Module]:
+    """The networks of a training whose evaluations are billed: all but learned weights of the loss."""
+    yield from (module for module in state.models.values() if not isinstance(module, Weight))
+    if state.slow is not None:
+        yield state.slow.net
 
 
 def _set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:

@@ -8,17 +8,15 @@ from dataclasses import dataclass, field
 
 import torch
 
-from bench.nets.count import Count
+from bench.accounts import LossMeter, Progress
+from bench.nets import Count
+from bench.processes import Ranks
 from bench.training.balance import Aside, last_layers
 from bench.training.batches import Batches
-from bench.training.dist import Ranks
-from bench.training.meter import LossMeter
-from bench.training.progress import Progress
 from bench.training.rng import StepDraws
 from bench.training.schedule import factor
 from bench.training.state import TrainState
-from bench.training.teacher import Velocity
-from methods.base import Context, Draws, Loss, Stage
+from methods.base import Context, Draws, Loss, Stage, TeacherVelocity
 
 
 @dataclass
@@ -30,8 +28,8 @@ class Step:
     seed: int
     device: torch.device
     ranks: Ranks
-    teacher: Velocity | None
-    weak_teacher: Velocity | None
+    teacher: TeacherVelocity | None
+    weak_teacher: TeacherVelocity | None
     meter: LossMeter
     count: Count
     _aside: Aside = field(default_factory=Aside)

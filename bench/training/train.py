@@ -12,21 +12,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from bench.accounts import Bill, Log, LossMeter, Progress, Stopwatch, stage_ends
 from bench.data import Dataset
-from bench.nets.count import counting
+from bench.nets import counting
+from bench.processes import Pulse, Ranks
 from bench.training.batches import batches
-from bench.training.bill import Bill, billed
-from bench.training.dist import Pulse, Ranks
-from bench.training.log import Log
-from bench.training.meter import LossMeter
-from bench.training.progress import Progress, stage_ends
 from bench.training.recipe import Recipe
 from bench.training.restart import Checkpoints
-from bench.training.state import TrainState
+from bench.training.state import TrainState, billed
 from bench.training.step import Step
-from bench.training.stopwatch import Stopwatch
-from bench.training.teacher import Velocity
-from methods.base import Method, Models
+from methods.base import Method, Models, TeacherVelocity
 
 __all__ = ["Outcome", "Recipe", "Trainer"]
 
@@ -55,11 +50,11 @@ class Trainer:
     seed: int
     device: torch.device
     folder: Path | None = None
-    teacher: Velocity | None = None
+    teacher: TeacherVelocity | None = None
     teacher_models: Models = field(default_factory=dict)
     report: Report = lambda message: False
     conditional: bool = False  # whether the networks take class labels
-    weak_teacher: Velocity | None = None
+    weak_teacher: TeacherVelocity | None = None
     trajectories: Tensor | None = None  # (count, 1 + times, ...) for a method with needs.trajectories
     frozen: Sequence[nn.Module] = ()  # the teachers' networks: what the losses call of them is on the bill
     ranks: Ranks = field(default_factory=Ranks)

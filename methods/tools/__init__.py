@@ -17,3 +17,5 @@ __all__ = [
   # fmt: skip
   # fmt: skip
   # fmt: skip
+  # fmt: skip
+  # fmt: skip

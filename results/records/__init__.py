@@ -37,3 +37,5 @@ __all__ = [
   # fmt: skip
   # fmt: skip
   # fmt: skip
+  # fmt: skip
+  # fmt: skip

@@ -38,3 +38,5 @@ __all__ = [
   # fmt: skip
   # fmt: skip
   # fmt: skip
+  # fmt: skip
+  # fmt: skip

@@ -13,3 +13,5 @@ __all__ = [
   # fmt: skip
   # fmt: skip
   # fmt: skip
+  # fmt: skip
+  # fmt: skip

@@ -11,3 +11,5 @@ __all__ = [
   # fmt: skip
   # fmt: skip
   # fmt: skip
+  # fmt: skip
+  # fmt: skip

@@ -15,9 +15,10 @@ from bench.config import compose as config
 from bench.config import request
 from bench.metrics.frechet import frechet_distance
 from bench.nets import counting, factory
-from bench.training import Recipe, device
+from bench.processes import device
+from bench.teaching.teacher import Teacher
+from bench.training import Recipe
 from bench.training.rng import StepDraws
-from bench.training.teacher import Teacher
 from bench.training.train import Trainer
 from methods.base import Batch, Context
 

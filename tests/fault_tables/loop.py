@@ -2,7 +2,7 @@
 
 from fault_tables.base import of
 
-RANKS, BILL = "tests/bench/training/test_ranks.py::", "tests/bench/training/test_bill.py::"
+RANKS, BILL = "tests/bench/processes/test_ranks.py::", "tests/bench/accounts/test_bill.py::"
 SHARES = RANKS + "test_shares_cover_the_batch_and_cut_no_group"
 
 FAULTS = [
@@ -19,7 +19,7 @@ FAULTS = [
         ci="backward through forward mode not seen",
     ),
     *of(
-        "bill in the loop", "bench/training/bill.py",
+        "bill in the loop", "bench/accounts/bill.py",
         ("repeated steps billed anew", "if self.ranks.leads and saved is not None:", "if False:",
          BILL + "test_a_repeated_step_is_billed_once[ctm]"),
     ),
@@ -29,7 +29,7 @@ FAULTS = [
          BILL + "test_the_bill_is_what_the_method_is_known_to_use[cd]"),
     ),
     *of(
-        "ranks", "bench/training/dist.py",
+        "ranks", "bench/processes/dist.py",
         ("gradients not synchronised", "dist.all_reduce(flat)", "pass",
          RANKS + "test_two_processes_train_the_network_of_one[flow_matching]"),
         ("groups cut", "(groups * k // self.size * group for k", "(batch * k // self.size for k", SHARES),

@@ -5,7 +5,7 @@ from fault_tables.base import of
 COEFFICIENTS = "edm::test_the_velocity_is_that_of_the_papers_denoiser[two_times-trigonometric_half]"
 PAPER = "edm::test_the_loss_is_the_papers"
 SAMPLER = "edm::test_the_sampler_is_the_papers[trigonometric_half]"
-TEACHERS = "tests/bench/training/test_teachers.py::test_"
+TEACHERS = "tests/bench/teaching/test_teachers.py::test_"
 
 FAULTS = [
     *of(

@@ -12,8 +12,8 @@ from specs import network
 
 from bench.data import Dataset
 from bench.nets import Backbone
-from bench.training import dist, launch
-from bench.training.teacher import Teacher
+from bench.processes import dist, launch
+from bench.teaching.teacher import Teacher
 from bench.training.train import Recipe, Trainer
 from bench.truth import target
 from methods.base import Method

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from places import ROOT
 
-from bench.config import schema, sources
-from bench.config.backends import BACKENDS
+from bench.config import choices, schema
+from bench.config.choices import BACKENDS
 
 SECTIONS = {"data", "backbone", "method", "interpolant", "budget", "train", "teacher", "evaluation", "backend", "sweep"}
 CLASSES = [schema.Budget, schema.Train, schema.Teacher, schema.Scoring, schema.Path, schema.Proxy, schema.Tuning, schema.Sweep,
-           *sources.DATA.values(), *sources.BACKBONES.values(), *BACKENDS.values()]  # fmt: skip
+           *choices.DATA.values(), *choices.BACKBONES.values(), *BACKENDS.values()]  # fmt: skip
 KEYS = {name for cls in CLASSES for name in cls.model_fields} | SECTIONS | {"seed", "label", "kind", "cost", "shape"}
 CONFIGURATIONS = {"config", "plain", "configuration", "experiment", "settings", "evaluation", "backend"}
 

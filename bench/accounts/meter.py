@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from bench.training.dist import Ranks
+from bench.processes import Ranks
 
 BLOWN_UP = 1e6  # a loss so many times the first one is divergence, though it is a number
 

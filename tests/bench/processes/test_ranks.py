@@ -11,8 +11,9 @@ import torch
 from fake_ranks import BATCH, METHODS, STEPS, result, trainer
 
 from bench.config.errors import ConfigError
-from bench.training import checkpoint, launch
-from bench.training.dist import Pulse, Ranks
+from bench.processes import launch
+from bench.processes.dist import Pulse, Ranks
+from bench.training import checkpoint
 
 RUNS = [(name, name, False, {"micro_batch": 8} if name == "lsd" else {}) for name in METHODS]
 APART = [(f"{name} apart", name, True, {"clip": 0.0}) for name in ("flow_matching", "meanflow")]

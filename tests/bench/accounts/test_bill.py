@@ -12,10 +12,11 @@ from oracle import data, teacher_of
 from small_runs import planned, run
 from torch import Tensor, nn
 
+from bench.accounts import bill
 from bench.data import Dataset
 from bench.nets import counting
 from bench.scoring.model import load
-from bench.training import bill, checkpoint
+from bench.training import checkpoint
 from bench.training.train import Recipe, Trainer
 from methods.base import Method
 from results.records.record import RunRecord

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.training.progress import Progress
-from bench.training.stopwatch import Stopwatch
+from bench.accounts.progress import Progress
+from bench.accounts.stopwatch import Stopwatch
 from results.records import append_jsonl, read_jsonl
 
 FILE = "progress.jsonl"

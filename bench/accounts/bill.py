@@ -1,14 +1,10 @@
 """What a training costs in network evaluations. It goes into the checkpoints, so that a repeated step is billed once."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from torch import nn
-
-from bench.nets.count import Count
-from bench.nets.weight import Weight
-from bench.training.dist import Ranks
-from bench.training.state import TrainState
+from bench.nets import Count
+from bench.processes import Ranks
 
 NAMES = ("forward_calls", "forward_rows", "backward_rows", "jvp_calls", "jvp_rows")  # as in `RunRecord`
 
@@ -31,10 +27,3 @@ class Bill:
         self.known = saved is not None
         if self.ranks.leads and saved is not None:  # the others' counts are added to its own
             self.count.restore(saved[name] for name in NAMES)
-
-
-def billed(state: TrainState) -> Iterator[nn.Module]:
-    """The networks of a training whose evaluations are billed: all but learned weights of the loss."""
-    yield from (module for module in state.models.values() if not isinstance(module, Weight))
-    if state.slow is not None:
-        yield state.slow.net
