@@ -79,7 +79,7 @@ FAULTS = [
     ),
     *of(
         "trajectories", "bench/job.py",
-        ("not on the bill", "self.record.teacher_seconds + solved.seconds", "self.record.teacher_seconds",
+        ("not on the bill", "teacher_seconds=record.teacher_seconds + solved.seconds", "teacher_seconds=record.teacher_seconds",
          f"{STORE}a_run_stores_them_with_its_teacher_and_pays_for_them"),
     ),
 ]  # fmt: skip
