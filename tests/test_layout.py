@@ -75,3 +75,8 @@ def test_torch_is_not_loaded_by(floor: str) -> None:
     modules = [name for name in House(ROOT).modules if name.split(".")[0] == floor]
     code = f"import sys\nfor m in {modules!r}: __import__(m)\nassert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+def test_near_names_are_found_in_one_place() -> None:
+    house = House(ROOT)
+    assert [name for name, found in house.imports.items() if ("difflib", "") in found] == ["results.records.names"]
