@@ -16,11 +16,10 @@ from torch import Tensor
 from tqdm import tqdm
 
 from bench.config import ConfigError, Points, request
-from bench.data import Dataset, dataset
-from bench.data.images import given
+from bench.data import Dataset, dataset, given
+from bench.processes import device
 from bench.protocols import Protocol, levels, planned, protocol_of
 from bench.scoring import ImageScorer, Scores, files
-from bench.training import device
 
 KEY = "SAMPLES"
 

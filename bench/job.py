@@ -1,6 +1,6 @@
 """One experiment in one folder: load, train, evaluate, record. The same call continues an interrupted one.
 
-Where several processes share a training (bench/training/dist.py), each makes this call; rank 0 writes the folder and
+Where several processes share a training (bench/processes/dist.py), each makes this call; rank 0 writes the folder and
 evaluates, and the others are done with the training.
 """
 
@@ -19,12 +19,15 @@ from typing import Any
 import torch
 from torch import nn
 
+from bench.accounts import logbook
 from bench.config import Experiment, References, recorded
 from bench.data import dataset
 from bench.nets import factory
+from bench.processes import Ranks, device, dist, launch, memory
 from bench.protocols import protocol_of
 from bench.scoring import Proxy, baselines, load_teacher, rows
-from bench.training import Outcome, Ranks, Recipe, Teaching, Trainer, device, dist, launch, logbook, memory
+from bench.teaching import Teaching
+from bench.training import Outcome, Recipe, Trainer
 from results.records import RunRecord, append_rows, read_run, write_run
 from sweeps.backends import sole_writer
 
@@ -56,7 +59,8 @@ class _Run:
         teachers = (load_teacher(folder.parent / run, self.device) if run else None
                     for run in (experiment.teacher.run, experiment.teacher.weak_run))
         self.teaching = Teaching(experiment, self.data, folder.parent, self.device, *teachers)
-        self.log = logbook.opened(folder, experiment, dataclasses.asdict(self.protocol), self.data, self.teaching, self.device)
+        self.log = logbook.opened(folder, experiment, dataclasses.asdict(self.protocol), self.data, self.device,
+                                  self.teaching.paid, self.teaching.parents)
 
     def execute(self) -> str:
         try:

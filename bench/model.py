@@ -1,5 +1,5 @@
 """A finished run folder as a model: `load(folder).sample(n, steps, seed)`, `load(folder).export(path)`."""
 
-from bench.scoring.model import Model, load
+from bench.scoring import Model, load
 
 __all__ = ["Model", "load"]

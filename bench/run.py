@@ -49,9 +49,9 @@ def _told(do: Callable[[], int]) -> int:
 
 
 def _help(about: Sequence[str]) -> int:
-    from bench.config.help import page
+    from bench.config import help as pages
 
-    print(page(about))
+    print(pages.page(about))
     return 0
 
 

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from methods.tools import Interpolant, Linear, Mask, Solver, conditioned
 
 Models = Mapping[str, nn.Module]
+TeacherVelocity = Callable[[Tensor, Tensor, Tensor | None], Tensor]  # (x, t, condition) -> b_t(x)
 
 
 class Backbone(Protocol):
@@ -103,8 +104,8 @@ class Context:
     draws: Draws
     progress: float  # share of the whole budget done before this step, in [0, 1)
     stage: Stage
-    teacher: Callable[[Tensor, Tensor, Tensor | None], Tensor] | None = None  # (x, t, condition) -> b_t(x), frozen
-    weak_teacher: Callable[[Tensor, Tensor, Tensor | None], Tensor] | None = None  # likewise (needs.weak_teacher)
+    teacher: TeacherVelocity | None = None  # (x, t, condition) -> b_t(x), frozen
+    weak_teacher: TeacherVelocity | None = None  # likewise (needs.weak_teacher)
     target: Models | None = None  # slow copies of the networks (needs.target_ema)
 
     def noise(self, like: Tensor) -> Tensor:

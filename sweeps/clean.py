@@ -16,7 +16,6 @@ import warnings
 from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from results.records import StoreError, read_json
 from sweeps.engine import Ended, Event, Progress, RequestError, find_sweep, planned
@@ -73,9 +72,8 @@ def _older(folder: Path) -> list[Path]:
 def _teachers(folder: Path) -> list[str]:
     for name in ("job.json", "run.json"):
         try:
-            config: dict[str, Any] = read_json(folder / name)["config"]
-            teacher = config.get("teacher") or {}
-            return [str(teacher[key]) for key in ("run", "weak_run") if teacher.get(key)]
+            parents = read_json(folder / name)["parents"]  # of a record by role
+            return list(parents.values() if isinstance(parents, dict) else parents)
         except (StoreError, KeyError, AttributeError, TypeError):
             continue
     return []

@@ -45,7 +45,7 @@ NOT_HERE = {
     "tests/install.sh": "installs system packages, as root, from the network",
     "python tests/cluster/slurmbox.py": "needs Slurm and root; tests/sweeps/backends/test_slurm_sweep.py uses it",
     "export SLURM_CONF": "the same",
-    "torchrun": "eight processes; tests/bench/training/test_ranks.py starts two",
+    "torchrun": "eight processes; tests/bench/processes/test_ranks.py starts two",
     "python -m bench.evaluate samples.npy data=cifar10": "needs CIFAR-10 and Inception's weights; its options are planned",
 }
 DIFFER = 1  # what results.diff answers of two runs that differ

@@ -1,20 +1,32 @@
 """From a command line to typed experiments: Hydra composes, pydantic parses, once. Nothing that trains, scores or reads."""
 
-from bench.config.backends import Backend, Local, Slurm
-from bench.config.combinations import HELD_OUT, POINTS, TRUTH
-from bench.config.command import Request, request, whole, with_method
+from bench.config.choices import (
+    BACKBONES,
+    FEWEST,
+    Arrays,
+    Backend,
+    Cifar10,
+    Data,
+    Digits,
+    Folder,
+    Local,
+    Network,
+    Points,
+    Slurm,
+)
+from bench.config.combinations import HELD_OUT, POINTS
+from bench.config.command import Request, options, request, whole, with_method
 from bench.config.errors import ConfigError, nearest, shown, unknown
-from bench.config.experiment import Experiment, References, Surroundings, recorded, recorded_experiment
+from bench.config.experiment import TRUTH, Experiment, References, Surroundings, recorded, recorded_experiment
 from bench.config.parse import section
+from bench.config.records import smaller
 from bench.config.schema import Budget, Evaluation, Proxy, Scoring, Train, Tuning
-from bench.config.sources import BACKBONES, FEWEST, Arrays, Cifar10, Data, Digits, Folder, Network, Points
 from bench.config.types import Section
 
 __all__ = [
     "BACKBONES", "FEWEST", "HELD_OUT", "POINTS", "TRUTH", "Arrays", "Backend", "Budget", "Cifar10", "ConfigError", "Data",
     "Digits", "Evaluation", "Experiment", "Folder", "Local", "Network", "Points", "Proxy", "References", "Request",
-    "Scoring", "Section", "Slurm", "Surroundings", "Train", "Tuning", "nearest", "recorded", "recorded_experiment",
-    "request", "section", "shown", "unknown", "whole", "with_method",
+    "Scoring", "Section", "Slurm", "Surroundings", "Train", "Tuning", "nearest", "options", "recorded",
+    "recorded_experiment", "request", "section", "shown", "smaller", "unknown", "whole", "with_method",
 ]  # fmt: skip
-  # fmt: skip
   # fmt: skip

@@ -33,19 +33,14 @@ class Given:
         return list(only) if not self.is_axis and isinstance(only, list) else list(self.values)
 
 
-def parse(arguments: Sequence[str]) -> list[Given]:
-    """The command line's overrides. Of a key that is given twice the last one counts.
-
-    Raises ConfigError with every argument that is not `key=value`.
-    """
-    given, faults = [], []
+def parse(arguments: Sequence[str], faults: list[str]) -> list[Given]:
+    """The command line's overrides; what is not `key=value` is noted. Of a key that is given twice the last one counts."""
+    given = []
     for text in arguments:
         try:
             given.append(_one(text))
         except ConfigError as error:
             faults += error.faults
-    if faults:
-        raise ConfigError(*faults)
     last = {g.key: n for n, g in enumerate(given)}
     return [g for n, g in enumerate(given) if last[g.key] == n or g.text.startswith("+")]
 
@@ -62,6 +57,8 @@ def _one(text: str) -> Given:
     try:
         override: Override = OverridesParser.create().parse_override(text)
         values = tuple(override.sweep_iterator()) if override.is_sweep_override() else (override.value(),)
+        if override.is_sweep_override() and len(values) == 1:  # choice(3)
+            text = f"{key}={values[0]}"
     except Exception as error:  # ANTLR's, Hydra's and Python's own, by the kind of mistake
         why = str(error).split("\n")[0]
         raise ConfigError(f"{text!r} cannot be read ({why}); put a text with spaces, umlauts or signs into quotes of its own: "

@@ -1,16 +1,11 @@
 """What only holds of several values together, as far as it is known without data, network or device: a line for each fault."""
 
 from collections.abc import Iterator
-from functools import lru_cache
 
-from bench.config.compose import names, section
-from bench.config.errors import ConfigError, shown, unknown
-from bench.config.experiment import Experiment
-from bench.config.registry import method_class, use_plugins
-from bench.config.sources import EXACT, Points, UNet
+from bench.config.choices import EXACT, IMAGES, PlainMLP, Points, UNet
+from bench.config.errors import shown, unknown
+from bench.config.experiment import TRUTH, Experiment
 
-TRUTH = "exact"
-"""teacher.method: the known velocity of an exact target in place of a trained one."""
 HELD_OUT = 2**17
 """Points of an exact target that are held out."""
 POINTS = 2**20
@@ -19,7 +14,7 @@ POINTS = 2**20
 
 def faults(experiment: Experiment) -> list[str]:
     """Everything that cannot be."""
-    rules = (_budget, _networks, _evaluation, _points, _teacher)
+    rules = (_budget, _networks, _evaluation, _counts, _teacher)
     return [fault for rule in rules for fault in rule(experiment)]
 
 
@@ -45,10 +40,15 @@ def _budget(e: Experiment) -> Iterator[str]:
 def _networks(e: Experiment) -> Iterator[str]:
     if e.method.needs.trajectories is not None and e.backbone.name == "mlp_plain":
         yield (f"backbone={e.backbone.name} has no blocks for the neural operator of {e.label} to mix between: use mlp or unet")
-    if getattr(e.backbone, "classes", 0):
-        yield "backbone.classes: class-conditional models are not evaluated yet; leave it 0"
+    if not isinstance(e.backbone, PlainMLP) and e.backbone.classes:
+        yield f"backbone.classes={e.backbone.classes}: class-conditional models are not evaluated yet; leave it 0"
     if isinstance(e.backbone, UNet) and isinstance(e.data, Points):
         yield f"backbone=unet is for images, and data={e.data.name} are points in the plane: use backbone=mlp"
+    if isinstance(e.backbone, UNet) and (known := IMAGES.get(e.data.name)):
+        levels, side = len(e.backbone.multipliers), known.side
+        if side % 2 ** (levels - 1) or side < 2 ** (levels - 1):
+            yield (f"backbone.multipliers={shown(list(e.backbone.multipliers))} halves the side {levels - 1} times, and images "
+                   f"of data={e.data.name} have a side of {side}: give fewer multipliers")
 
 
 def _evaluation(e: Experiment) -> Iterator[str]:
@@ -56,16 +56,20 @@ def _evaluation(e: Experiment) -> Iterator[str]:
     if ema is not None and ema not in decays:
         yield unknown("evaluation.ema", ema, decays) + " (train.ema)"
     elif ema not in (None, decays[0]) and len(e.method.stages(e.budget.images)) > 1:
-        yield (f"evaluation.ema: {e.label} hands its first average ({decays[0]}) from stage to stage and must be evaluated "
-               "with it; put the wanted decay first in train.ema")
+        yield (f"evaluation.ema={ema}: {e.label} hands its first average ({decays[0]}) from stage to stage and must be "
+               "evaluated with it; put the wanted decay first in train.ema")
     if not any(e.method.supports(n) for n in e.evaluation.steps):
         yield (f"evaluation.steps={shown(list(e.evaluation.steps))}: {e.label} defines no sample of so many steps, and "
                "would have no row in the table")
 
 
-def _points(e: Experiment) -> Iterator[str]:
+def _counts(e: Experiment) -> Iterator[str]:
     evaluation, name = e.evaluation, e.data.name
     if not isinstance(e.data, Points):
+        known, size = IMAGES.get(name), evaluation.reference_count
+        if known and size is not None and size > known.train:
+            yield (f"evaluation.reference_count={size}: data={name} has {known.train} training images to compare with; lower "
+                   "it or leave it null for all")
         return
     for key in ("protocol", "rounding", "statistics", "reference_count"):
         if (value := getattr(evaluation, key)) is not None:
@@ -87,8 +91,6 @@ def _teacher(e: Experiment) -> Iterator[str]:
     teacher, needs = e.teacher, e.method.needs
     if teacher.method == TRUTH:
         yield from _exact_teacher(e)
-    elif teacher.method not in (models := velocity_models(e.plugins)):
-        yield unknown("teacher.method", teacher.method, [*models, TRUTH])
     images, batch = e.budget.images, e.budget.batch
     if needs.weak_teacher and round(teacher.weak_share * images) < batch <= images:
         yield (f"teacher.weak_share={teacher.weak_share} of budget.images={images} is less than one batch; it must be at least "
@@ -105,17 +107,3 @@ def _exact_teacher(e: Experiment) -> Iterator[str]:
     elif needs.teacher and e.method.stages(e.budget.images)[0].prepare is not None:
         yield (f"teacher.method={TRUTH}: {e.label} starts from its teacher's weights, and an exact velocity has none; set "
                "method.initialise=false where it has that knob")
-
-
-@lru_cache
-def velocity_models(plugins: str | None) -> list[str]:
-    """The methods that can teach. A broken method of the user's is an error where it is asked for, not here."""
-    found = []
-    use_plugins(plugins)
-    for name in names("method", plugins):
-        try:
-            if method_class(section("method", name, plugins).get("target")).velocity_model:
-                found.append(name)
-        except ConfigError:
-            continue
-    return found

@@ -4,27 +4,24 @@ included: `method=lsd seed=0,1` narrows the sweep to that. Every fault of a comm
 
 import copy
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.config import combinations
 from bench.config.arguments import Given, parse
-from bench.config.backends import BACKENDS, Backend
+from bench.config.choices import BACKENDS, Backend
 from bench.config.compose import GROUPS, Compositions, composed, defaults, folders, keys, names, section
-from bench.config.errors import ConfigError, nearest, shown, unknown
-from bench.config.experiment import Asked, Config, Experiment, has, put
+from bench.config.errors import ConfigError, no_key, shown, unknown
+from bench.config.experiment import Config, Experiment, has, put
 from bench.config.experiment import parse as parse_experiment
 from bench.config.parse import Faults
-from bench.config.points import axes_of, points
+from bench.config.points import EXPERIMENT, Maker, axes_of, points
 from bench.config.schema import Command, Sweep
-from results.records import near
 from sweeps.plan import SpecError
 
 WHOLE = ("sweep", "backend", "out", "plan", "detach", "plugins")  # hold for a whole command: no axes
 KINDS = ("data", "backbone", "method", "backend")  # groups whose options carry their name
-EXPERIMENT = ("plugins", "interpolant", "budget", "train", "teacher", "evaluation", "data", "backbone", "method", "backend")
 TOLD = 12  # faults that are told before the rest is counted
 
 
@@ -53,22 +50,30 @@ def request(arguments: Sequence[str], check: bool = True) -> Request:
     check: also what only holds of several values together (`combinations`).
     """
     faults = Faults()
-    given = parse(arguments)
+    given = parse(arguments, faults)
     plugins = _plugins(given)
+    noted = len(faults)
     _check_groups(given, plugins, faults)
-    faults.tell()
-    groups = [f"{g.key}={_single(g)}" for g in given if g.key in GROUPS]
-    given = _known(given, composed(groups, plugins), plugins, faults)
+    _check_file(given, plugins, faults)
+    if len(faults) > noted:  # nothing can be composed of these
+        faults.tell()
+    settings, given = _composed(given, plugins, faults)
     knobs = [g for g in given if g.key.startswith("method.")]
     plain = [g for g in given if g not in knobs]
-    settings = composed([g.text for g in plain if not g.is_axis], plugins)
     command = faults.section(Command, {key: settings[key] for key in Command.model_fields}, "")
     backend = faults.named(BACKENDS, settings["backend"], "backend")
-    if (sweep := _sweep(settings["sweep"], faults)) is None or command is None or backend is None:
+    faults += [no_key("", key, ALL) for key in settings if key not in ALL]
+    if command and backend and command.detach and backend.name != "slurm":
+        faults.append(f"detach=true needs a cluster (backend=slurm), and backend={backend.name} ends with this command; "
+                      "leave it out")
+    if (sweep := _sweep(settings["sweep"], plugins, faults)) is None or command is None or backend is None:
         raise ConfigError(*faults)
     axes = axes_of(sweep, given)
     fixed = [g.text for g in plain if g.key not in axes]
-    made = _Maker(Compositions(fixed, plugins), axes, knobs, sweep, plugins, faults, check)
+    compositions = Compositions(fixed, plugins)
+    if fixed == [g.text for g in plain if not g.is_axis]:
+        compositions.keep(settings)
+    made = Maker(compositions, axes, knobs, sweep, plugins, faults, check)
     try:
         experiments = list(made.experiments(points(axes, sweep, given, plugins)))
     except SpecError as error:
@@ -83,7 +88,7 @@ def whole(arguments: Sequence[str]) -> list[Experiment]:
     """The experiments of the sweep that a command line narrows (`method=lsd`), on the same data; [] where it does not."""
     narrow = request(arguments)
     varied = set(narrow.sweep.axes).union(*narrow.sweep.also)
-    rest = [g.text for g in parse(arguments) if g.key not in varied]
+    rest = [g.text for g in parse(arguments, []) if g.key not in varied]
     if len(rest) == len(arguments):
         return []
     try:
@@ -104,103 +109,6 @@ def with_method(experiment: Experiment, name: str, **about: Any) -> Experiment:
     plain["label"] = name
     made = parse_experiment({**plain, "seed": experiment.seed}, experiment.asked)
     return dataclasses.replace(made, **about) if about else made
-
-
-class _Maker:
-    """From points to experiments: composed once per choice of groups, parsed once per set of values but the seed."""
-
-    def __init__(self, compositions: Compositions, axes: Mapping[str, list[Any]], knobs: Sequence[Given], sweep: Sweep,
-                 plugins: str | None, faults: Faults, check: bool) -> None:
-        self.compositions, self.axes, self.knobs, self.sweep = compositions, axes, knobs, sweep
-        self.plugins, self.faults, self.check = plugins, faults, check
-        single = {g.key.removeprefix("method."): g.values[0] for g in knobs if not g.is_axis}
-        self.asked = Asked(sweep.knobs, single)
-        self.used: set[str] = set()
-        self.methods: set[str] = set()
-
-    def experiments(self, points: Sequence[dict[str, Any]]) -> Iterator[Experiment]:
-        alike: dict[str, Experiment | None] = {}
-        for point in points:
-            seed = point.pop("seed", None)
-            if (key := repr(point)) not in alike:
-                alike[key] = self._guarded(lambda p=point, s=seed: self._first(p, s))  # type: ignore[misc]
-            if (first := alike[key]) is not None and (own := self._seeded(first, seed)) is not None:
-                yield own
-
-    def check_knobs(self) -> None:
-        """Note every knob of the command line that none of the methods has."""
-        for g in self.knobs:
-            if g.key not in self.used and self.methods:
-                chosen = sorted(self.methods)
-                known = {key for name in chosen for key in keys(section("method", name, self.plugins))}
-                close = near(g.key.removeprefix("method."), known - {"name", "target"}, 3, 0.4)
-                hint = f"; nearest: {', '.join(f'method.{name}' for name in close)}" if close else ""
-                which = f"method={chosen[0]}" if len(chosen) == 1 else f"none of the {len(chosen)} methods"
-                self.faults.append(f"{g.text}: {which} has {'no' if len(chosen) == 1 else 'a'} knob {g.key}{hint}; "
-                                   f"python -m bench.run --help method={chosen[0]} shows all")
-
-    def _guarded(self, make: Callable[[], Experiment | None]) -> Experiment | None:
-        try:
-            return make()
-        except ConfigError as error:
-            self.faults += [fault for fault in error.faults if fault not in self.faults]
-            return None
-
-    def _seeded(self, first: Experiment, seed: Any) -> Experiment | None:
-        """Every seed is checked as the first one was."""
-        if seed is None or (seed == first.seed and type(seed) is int):
-            return first
-        if type(seed) is int and 0 <= seed < 2**63:
-            return first.with_seed(seed)
-        return self._guarded(lambda: first.changed({}, seed=_checked_seed(seed)))
-
-    def _first(self, point: Mapping[str, Any], seed: Any) -> Experiment | None:
-        """The experiment of one point; None if a knob that its method lacks makes it a repetition of another."""
-        config = self._base(tuple((k, v) for k, v in point.items() if k in GROUPS))
-        varied = {k: v for k, v in point.items() if k not in GROUPS}
-        for key, value in varied.items():
-            if has(config, key):
-                self.used.add(key)
-                put(config, key, value)
-            elif key.startswith("method.") and key in self.sweep.one_at_a_time:
-                return None
-            elif not (key.startswith("method.") and key in self.axes):  # else its one run stands without it
-                where = "axes" if key in self.axes else "one_at_a_time" if key in self.sweep.one_at_a_time else "also"
-                raise nearest(f"sweep.{where}", key, keys(config))
-            elif value != self.axes[key][0]:
-                return None
-        shown_ = [f"{k.removeprefix('method.')}={v}" for k, v in varied.items() if has(config, k)]
-        plain = {key: config[key] for key in EXPERIMENT}
-        plain["label"] = " ".join([config["method"]["name"], *shown_])
-        made = parse_experiment({**plain, "seed": config["seed"] if seed is None else seed}, self.asked)
-        if self.check:
-            self.faults += [fault for fault in combinations.faults(made) if fault not in self.faults]
-        return made
-
-    def _base(self, groups: tuple[tuple[str, Any], ...]) -> Config:
-        config = self.compositions.base(groups)
-        name = config["method"]["name"]
-        self.methods.add(name)
-        for knob, value in self.sweep.knobs.get(name, {}).items():
-            if not has(config, f"method.{knob}"):
-                raise nearest(f"sweep.knobs.{name}", knob, config["method"])
-            put(config, f"method.{knob}", copy.deepcopy(value))
-        for g in self.knobs:
-            if has(config, g.key):
-                self.used.add(g.key)
-                if not g.is_axis:
-                    put(config, g.key, copy.deepcopy(g.values[0]))
-        return config
-
-
-def _checked_seed(seed: Any) -> int:
-    faults = Faults()
-    from bench.config.schema import Seeded
-
-    made = faults.section(Seeded, {"seed": seed}, "")
-    faults.tell()
-    assert made is not None
-    return made.seed
 
 
 def _single(g: Given) -> str:
@@ -228,12 +136,45 @@ def _check_groups(given: Sequence[Given], plugins: str | None, faults: Faults) -
             known = names(g.key, plugins)
             wrong = [value for value in g.listed or [None] if str(value) not in known]
             faults += [unknown(g.key, value, known) for value in wrong]
-            if g.key != "method" and isinstance(g.values[0], list) and not wrong and len(g.listed) != 1:
+            if isinstance(g.values[0], list) and not wrong and not _listed(g, given, plugins):
                 faults.append(f"{g.text}: one {g.key} for a run; write {g.key}={','.join(map(str, g.listed))} for several")
             for value in [] if wrong else g.listed:
                 section(g.key, str(value), plugins)  # a file that cannot be read is told by its name
         elif g.key.endswith(".name") and (group := g.key.removesuffix(".name")) in KINDS:
             faults.append(f"{unknown(g.key, g.values[0], names(group, plugins))} A {group} is chosen by {group}=NAME")
+
+
+def _composed(given: list[Given], plugins: str | None, faults: Faults) -> tuple[Config, list[Given]]:
+    """What holds for all of the command, and the overrides whose keys there are; the others are noted."""
+
+    def whole(kept: Sequence[Given]) -> Config:
+        return composed([g.text for g in kept if not g.is_axis and not g.key.startswith("method.")], plugins)
+
+    try:
+        settings = whole(given)
+    except ConfigError as error:  # a key that there is not, most of all: Hydra tells the first of them, and not its neighbours
+        base = composed([f"{g.key}={_single(g)}" for g in given if g.key in GROUPS], plugins)
+        kept = _known(given, base, plugins, faults)
+        if len(kept) == len(given):
+            raise error from None
+        return whole(kept), kept
+    return settings, _known(given, settings, plugins, faults)
+
+
+def _listed(g: Given, given: Sequence[Given], plugins: str | None) -> bool:
+    """Whether a list is the values of an axis of the sweep's file."""
+    sweep = next((str(_single(each)) for each in given if each.key == "sweep"), None)
+    raw = section("sweep", sweep, plugins) if sweep in names("sweep", plugins) else composed([], plugins)
+    axes = (raw.get("sweep") or {}).get("axes") or {}
+    return g.key in axes
+
+
+def _check_file(given: Sequence[Given], plugins: str | None, faults: Faults) -> None:
+    """What is wrong with the sweep's own file, before Hydra meets it."""
+    for name in (str(_single(g)) for g in given if g.key == "sweep"):
+        if name in names("sweep", plugins):
+            raw = section("sweep", name, plugins)
+            _sweep(raw.get("sweep") if isinstance(raw, Mapping) else None, plugins, faults, f"sweep={name}: ")
 
 
 def _known(given: Sequence[Given], config: Config, plugins: str | None, faults: Faults) -> list[Given]:
@@ -242,6 +183,10 @@ def _known(given: Sequence[Given], config: Config, plugins: str | None, faults: 
     kept = []
     for g in given:
         group, _, key = g.key.partition(".")
+        deeper = [f"{g.key}.{key}" for value in g.values if isinstance(value, dict) for key in keys(value)]
+        if wrong := [key for key in deeper if key not in valid and not key.startswith(("sweep.", "method."))]:
+            faults += [unknown("command line: key", key, [k for k in valid if k.startswith(f"{group}.")]) for key in wrong]
+            continue
         if (g.key in valid and g.key not in KEPT) or g.text.startswith("+"):
             kept.append(g)
             continue
@@ -250,10 +195,18 @@ def _known(given: Sequence[Given], config: Config, plugins: str | None, faults: 
             faults.append(f"{g.key} belongs to backend={' or backend='.join(owners)}, and this is "
                           f"backend={config['backend']['name']}")
         elif not g.key.endswith(".name") or group not in KINDS:
-            faults.append(unknown("command line: key", g.key, [k for k in valid if k.startswith(f"{group}.")] or valid))
+            faults.append(_misspelt(g.key, [k for k in valid if k.startswith(f"{group}.")] or list(valid)))
     return kept
 
 
+def _misspelt(key: str, valid: Sequence[str]) -> str:
+    """A key that there is not, perhaps the last part of one."""
+    lower = key.lower()
+    whole = [name for name in valid if name == lower] or [name for name in valid if name.endswith(f".{lower}")]
+    return unknown("command line: key", key, whole if 0 < len(whole) <= 12 else valid)
+
+
+ALL = (*EXPERIMENT, *Command.model_fields, "seed", "sweep")
 KEPT = tuple(f"{group}.name" for group in KINDS)
 
 
@@ -263,10 +216,10 @@ def options(config: Config, plugins: str | None) -> list[str]:
     return list(dict.fromkeys(keys(config)) | own)
 
 
-def _sweep(raw: Any, faults: Faults) -> Sweep | None:
+def _sweep(raw: Any, plugins: str | None, faults: Faults, of: str = "") -> Sweep | None:
     before = len(faults)
-    if isinstance(raw, Mapping) and not raw.get("name"):
-        faults.append("sweep.name is missing: the sweep file says what it is called, for example sweep: {name: mine}")
+    if not raw or (isinstance(raw, Mapping) and not raw.get("name")):
+        faults.append(f"{of}sweep.name is missing: the sweep file says what it is called, for example sweep: {{name: mine}}")
         return None
     if isinstance(raw, Mapping):
         known = [f"sweep.{name}" for name in Sweep.model_fields]
@@ -277,9 +230,24 @@ def _sweep(raw: Any, faults: Faults) -> Sweep | None:
         if listed := [key for key, value in point.items() if isinstance(value, list) and key in GROUPS]:
             faults.append(f"sweep.also[{number}].{listed[0]}={shown(point[listed[0]])}: a listed point has one value; write a "
                           "point for each, or an axis")
+    if sweep is not None:
+        faults += [f"sweep.axes.{key} holds for a whole command; leave it to the command line" for key in sweep.axes
+                   if key.split(".")[0] in WHOLE]
+        faults += _methods_of(sweep, names("method", plugins))
     if sweep is not None and sweep.published is not None and sweep.published not in (tables := _published()):
         faults.append(unknown("sweep.published", sweep.published, tables))
     return sweep if len(faults) == before else None
+
+
+def _methods_of(sweep: Sweep, known: Sequence[str]) -> Iterator[str]:
+    """Where a sweep speaks of a method that there is not."""
+    spoken: dict[str, Any] = {"sweep.knobs": sweep.knobs}
+    if sweep.search is not None:
+        spoken |= {"sweep.search.spaces": sweep.search.spaces, "sweep.search.prunable_from": sweep.search.prunable_from}
+    for where, methods in spoken.items():
+        for name in methods:
+            if name not in known:
+                yield no_key(where, name, known)
 
 
 def _published() -> list[str]:

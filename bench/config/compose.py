@@ -41,6 +41,8 @@ def composed(overrides: Sequence[str], plugins: str | None = None) -> Config:
         raise ConfigError(unreadable(Path(getattr(getattr(error, "problem_mark", None), "name", "a file")), error)) from error
     except (HydraException, OmegaConfBaseException) as error:
         said = str(error).split("\n")
+        if (key := getattr(error, "full_key", None)) and key not in said[0]:
+            said[0] = f"{key}: {said[0]}"
         raise ConfigError(" ".join(said[: 2 if said[0].endswith(":") else 1])) from error
 
 
@@ -61,6 +63,15 @@ class Compositions:
     def __init__(self, fixed: Sequence[str], plugins: str | None) -> None:
         self.fixed, self.plugins = list(fixed), plugins
         self._made: dict[tuple[tuple[str, Any], ...], Config] = {}
+        self._kept: Config | None = None
+
+    def fixed_method(self) -> str | None:
+        """The method that all of the command has, if it has one."""
+        return next((text.removeprefix("method=") for text in self.fixed if text.startswith("method=")), None)
+
+    def keep(self, made: Config) -> None:
+        """What was composed of the fixed overrides already."""
+        self._kept = made
 
     def base(self, groups: tuple[tuple[str, Any], ...]) -> Config:
         """The composed dictionary of one choice. Raises ConfigError."""
@@ -68,6 +79,8 @@ class Compositions:
         rest = tuple((k, v) for k, v in groups if k != "method")
         if rest in self._made and method is not None and alone(method, self.plugins):
             return {**copy.deepcopy(self._made[rest]), "method": section("method", method, self.plugins)}
+        if not groups and self._kept is not None:
+            return copy.deepcopy(self._kept)
         made = composed([*self.fixed, *(f"{k}={v}" for k, v in groups)], self.plugins)
         own = made["method"]
         if method is not None and alone(method, self.plugins) and own == section("method", method, self.plugins):

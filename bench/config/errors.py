@@ -33,6 +33,17 @@ def unknown(key: str, value: object, valid: Iterable[object], also: str = HELP) 
     return f"{key}={shown(value)} is not valid{hint}. " + (f"Valid: {listed}" if listed else f"All {len(names)}: {also}")
 
 
+def no_key(section: str, key: str, valid: Iterable[str], also: str = HELP) -> str:
+    """What is said of a key that a section has not."""
+    names = sorted(valid)
+    at = f"{section}." if section else ""
+    close = [f"{at}{name}" for name in near(key, names, 3, 0.4)]
+    hint = f"; nearest: {', '.join(close)}" if close else ""
+    listed = ", ".join(names)
+    valid_ones = f"Valid: {listed}" if len(listed) <= LONG else f"All {len(names)}: {also}"
+    return f"{at}{key} is not valid{hint}. {valid_ones}"
+
+
 def nearest(key: str, value: object, valid: Iterable[object], also: str = HELP) -> ConfigError:
     """The error of `unknown`."""
     return ConfigError(unknown(key, value, valid, also))

@@ -13,16 +13,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
-from bench.config import backends, schema, sources
-from bench.config.errors import ConfigError
-from bench.config.parse import Faults
-from bench.config.registry import make_interpolant, make_method, use_plugins
+from bench.config import choices, schema
+from bench.config.errors import ConfigError, unknown
+from bench.config.parse import Faults, section
+from bench.config.registry import make_interpolant, make_method, use_plugins, velocity_models
 
 if TYPE_CHECKING:
     from methods.base import Method
     from methods.tools import Interpolant
 
 Config = dict[str, Any]
+TRUTH = "exact"
+"""teacher.method: the known velocity of an exact target in place of a trained one."""
 
 
 @dataclass(frozen=True)
@@ -41,18 +43,24 @@ class Surroundings:
     """
 
     plain: Config = field(repr=False, compare=False)
-    data: sources.Data
+    data: choices.Data
     interpolant: Interpolant
     train: schema.Train
     evaluation: schema.Evaluation
-    backend: backends.Backend
+    backend: choices.Backend
     validation: float | None = None
+
+    def filled(self, **known: Any) -> Self:
+        """The same with more in its evaluation, as planning knows it (`bench.protocols.planned`). Raises ConfigError."""
+        evaluation = {**self.plain["evaluation"], **known}
+        parsed = section(schema.Scoring, evaluation, "evaluation")
+        return dataclasses.replace(self, plain={**self.plain, "evaluation": evaluation}, evaluation=parsed)
 
     @property
     def scoring(self) -> schema.Scoring:
         """The evaluation as planning filled it in. Raises TypeError for one that was only asked for."""
         if not isinstance(self.evaluation, schema.Scoring):
-            raise TypeError("this evaluation was not planned: see bench.protocols.settings")
+            raise TypeError("this evaluation was not planned: see bench.protocols.planned")
         return self.evaluation
 
     @property
@@ -77,7 +85,7 @@ class Experiment(Surroundings):
     label: str
     name: str
     method: Method
-    backbone: sources.Network
+    backbone: choices.Network
     budget: schema.Budget
     teacher: schema.Teacher
     plugins: str | None = None
@@ -119,9 +127,11 @@ def parse(config: Mapping[str, Any], asked: Asked | None = None, lenient: bool =
     faults = Faults()
     use_plugins(config.get("plugins"))
     shared = _shared(config, faults, lenient)
-    backbone = faults.named(sources.BACKBONES, config.get("backbone"), "backbone", lenient)
+    backbone = faults.named(choices.BACKBONES, config.get("backbone"), "backbone", lenient)
     budget = faults.section(schema.Budget, config.get("budget"), "budget", lenient)
     teacher = faults.section(schema.Teacher, config.get("teacher"), "teacher", lenient)
+    if teacher and not lenient and teacher.method not in (models := [*velocity_models(config.get("plugins")), TRUTH]):
+        faults.append(unknown("teacher.method", teacher.method, models))
     proxy = faults.section(schema.Proxy, config["proxy"], "proxy", lenient) if config.get("proxy") else None
     seeded = faults.section(schema.Seeded, {"seed": config.get("seed")}, "")
     path = shared["interpolant"] or make_interpolant("linear", 1.0)
@@ -161,11 +171,11 @@ def _shared(config: Mapping[str, Any], faults: Faults, lenient: bool) -> dict[st
     scored = isinstance(raw, Mapping) and "features" in raw  # as planning fills it in
     path = faults.section(schema.Path, config.get("interpolant"), "interpolant", lenient)
     return {
-        "data": faults.named(sources.DATA, config.get("data"), "data", lenient),
+        "data": faults.named(choices.DATA, config.get("data"), "data", lenient),
         "interpolant": make_interpolant(path.name, path.base_scale) if path else None,
         "train": faults.section(schema.Train, config.get("train"), "train", lenient),
         "evaluation": faults.section(schema.Scoring if scored else schema.Evaluation, raw, "evaluation", lenient),
-        "backend": faults.named(backends.BACKENDS, config.get("backend"), "backend", lenient),
+        "backend": faults.named(choices.BACKENDS, config.get("backend"), "backend", lenient),
     }
 
 

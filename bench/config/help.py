@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.config import backends, schema, sources
+from bench.config import choices, schema
 from bench.config.compose import CONF, GROUPS, folders, names, section
 from bench.config.errors import ConfigError, nearest, shown
 from bench.config.registry import knobs_of, method_class, use_plugins
@@ -140,7 +140,7 @@ def _option(group: str, name: str, plugins: str | None) -> Iterator[str]:
 
 def _keys(group: str, values: Mapping[str, Any], file: File) -> Iterator[str]:
     """The keys of a data set, a network or a backend, and what else its file sets."""
-    kinds: dict[str, Mapping[str, type]] = {"data": sources.DATA, "backbone": sources.BACKBONES, "backend": backends.BACKENDS}
+    kinds: dict[str, Mapping[str, type]] = {"data": choices.DATA, "backbone": choices.BACKBONES, "backend": choices.BACKENDS}
     inner = values.get(group, values)
     for key, hint in fields(kinds[group][inner["name"]]).items():
         if key in inner and key != "name":

@@ -1,12 +1,12 @@
 """From plain data to a section, once: every fault of it is told, each in one line, and nothing is converted in silence."""
 
-from collections.abc import Mapping
-from typing import Any, TypeVar
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar, get_args
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from bench.config.errors import ConfigError, shown, unknown
+from bench.config.errors import ConfigError, no_key, shown, unknown
 from bench.config.types import Section, fields, options, words
 
 S = TypeVar("S", bound=Section)
@@ -32,7 +32,7 @@ class Faults(list[str]):
         """One of several kinds of section, by its name."""
         name = raw.get("name") if isinstance(raw, Mapping) else None
         if not isinstance(name, str) or name not in kinds:
-            self.append(unknown(f"{key}.name", name, kinds) if isinstance(raw, Mapping) else _mapping(key, raw))
+            self.append(unknown(f"{key}.name", name, kinds) if isinstance(raw, Mapping) else _mapping(key, raw, {}))
             return None
         return self.section(kinds[name], raw, key, lenient)
 
@@ -43,29 +43,35 @@ def section(cls: type[S], raw: Any, key: str, lenient: bool = False) -> S:
     lenient: what a version of before or after has besides is passed over (records of runs).
     """
     if not isinstance(raw, Mapping):
-        raise ConfigError(_mapping(key, raw))
+        raise ConfigError(_mapping(key, raw, cls.model_fields))
     if lenient:
         raw = {name: value for name, value in raw.items() if name in cls.model_fields}
     try:
-        return cls.model_validate(dict(raw))
+        return cls.model_validate({name: value for name, value in raw.items() if value != "???"})
     except ValidationError as error:
         raise ConfigError(*(said(cls, raw, key, each) for each in error.errors(include_url=False))) from None
 
 
 def said(cls: type, raw: Mapping[str, Any], key: str, error: ErrorDetails) -> str:
     """One of pydantic's errors in our words: the key as it is written, its value, and what is valid."""
-    known = fields(cls)
-    name = str(error["loc"][0]) if error["loc"] else ""
+    known, (first, *deeper) = fields(cls), error["loc"]
+    name = str(first)
     where = f"{key}.{name}" if key else name
-    if error["type"] == "extra_forbidden":
-        return unknown(key, name, known, f"python -m bench.run --help {key}")
+    if name not in known:
+        return no_key(key, name, known, f"python -m bench.run --help {key}")
     if name not in raw or raw[name] == "???":
-        return f"{where} is missing: {words(known[name])}"
+        needs = f"{key}={raw['name']} needs {where}" if "name" in raw and name != "name" else f"{where} has to be given"
+        return f"{needs}: {words(known[name])}"
     hint, value = known[name], raw[name]
-    if isinstance(hint, type) and issubclass(hint, Section) and isinstance(value, Mapping):
-        return said(hint, value, where, {**error, "loc": error["loc"][1:]})
-    if _nested(hint) and isinstance(value, Mapping) and len(error["loc"]) > 1:
-        return said(_nested(hint), value, where, {**error, "loc": error["loc"][1:]})
+    if deeper and isinstance(value, Mapping):
+        if inner := _nested(hint):
+            return said(inner, value, where, {**error, "loc": tuple(deeper)})
+        if str(deeper[0]) in value:  # of a mapping whose keys are the user's
+            return _must(f"{where}.{deeper[0]}", value[str(deeper[0])], get_args(hint)[1])
+    return _must(where, value, hint)
+
+
+def _must(where: str, value: Any, hint: Any) -> str:
     if (names := options(hint)) and not isinstance(value, bool | int | float | list | Mapping) and value is not None:
         return unknown(where, value, names)
     wanted = words(hint)
@@ -74,8 +80,10 @@ def said(cls: type, raw: Mapping[str, Any], key: str, error: ErrorDetails) -> st
 
 
 def _nested(hint: Any) -> Any:
-    return next((each for each in getattr(hint, "__args__", ()) if isinstance(each, type) and issubclass(each, Section)), None)
+    """The section that a key holds, if it holds one."""
+    return next((each for each in (hint, *get_args(hint)) if isinstance(each, type) and issubclass(each, Section)), None)
 
 
-def _mapping(key: str, raw: Any) -> str:
-    return f"{key}={shown(raw)} must be a mapping, or left out; python -m bench.run --help shows its keys"
+def _mapping(key: str, raw: Any, known: Iterable[str]) -> str:
+    example = next((f": set its keys, for example {key}.{name}=..." for name in known), "")
+    return f"{key}={shown(raw)} must be a mapping, or left out{example}"

@@ -1,15 +1,23 @@
-"""From a sweep's axes, lists and ablations to points: which values each run has that others have not."""
+"""From a sweep's axes, lists and ablations to points (which values each run has that others have not), and to experiments."""
 
-from collections.abc import Mapping, Sequence
+import copy
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from bench.config import combinations
 from bench.config.arguments import Given
-from bench.config.compose import names
+from bench.config.compose import GROUPS, Compositions, keys, names, section
 from bench.config.errors import ConfigError, nearest
-from bench.config.schema import Sweep
+from bench.config.experiment import Asked, Config, Experiment, has, put
+from bench.config.experiment import parse as parse_experiment
+from bench.config.parse import Faults
+from bench.config.schema import Seeded, Sweep
+from results.records import near
 from sweeps.plan import expand, one_at_a_time
 
 Point = dict[str, Any]
+EXPERIMENT = ("plugins", "interpolant", "budget", "train", "teacher", "evaluation", "data", "backbone", "method", "backend")
+"""The sections of an experiment; what a composition holds besides is the command's."""
 
 
 def axes_of(sweep: Sweep, given: Sequence[Given]) -> dict[str, list[Any]]:
@@ -54,3 +62,101 @@ def _conditional(found: list[Point], axes: Mapping[str, list[Any]], only: Mappin
         found = [point if point.get("method") in methods else {k: v for k, v in point.items() if k != key}
                  for point in found if point.get("method") in methods or point[key] == axes[key][0]]
     return found
+
+
+class Maker:
+    """From points to experiments: composed once per choice of groups, parsed once per set of values but the seed."""
+
+    def __init__(self, compositions: Compositions, axes: Mapping[str, list[Any]], knobs: Sequence[Given], sweep: Sweep,
+                 plugins: str | None, faults: Faults, check: bool) -> None:
+        self.compositions, self.axes, self.knobs, self.sweep = compositions, axes, knobs, sweep
+        self.plugins, self.faults, self.check = plugins, faults, check
+        single = {g.key.removeprefix("method."): g.values[0] for g in knobs if not g.is_axis}
+        self.asked = Asked(sweep.knobs, single)
+        self.used: set[str] = set()
+        self.methods: set[str] = set()
+
+    def experiments(self, points: Sequence[dict[str, Any]]) -> Iterator[Experiment]:
+        alike: dict[str, Experiment | None] = {}
+        for point in points:
+            seed = point.pop("seed", None)
+            if (key := repr(point)) not in alike:
+                alike[key] = self._guarded(lambda p=point, s=seed: self._first(p, s))  # type: ignore[misc]
+            if (first := alike[key]) is not None and (own := self._seeded(first, seed)) is not None:
+                yield own
+
+    def check_knobs(self) -> None:
+        """Note every knob of the command line that none of the methods has."""
+        for g in self.knobs:
+            if g.key not in self.used and self.methods:
+                chosen = sorted(self.methods)
+                known = {key for name in chosen for key in keys(section("method", name, self.plugins))}
+                close = near(g.key.removeprefix("method."), known - {"name", "target"}, 3, 0.4)
+                hint = f"; nearest: {', '.join(f'method.{name}' for name in close)}" if close else ""
+                which = f"method={chosen[0]}" if len(chosen) == 1 else f"none of the {len(chosen)} methods"
+                self.faults.append(f"{g.text}: {which} has {'no' if len(chosen) == 1 else 'a'} knob {g.key}{hint}; "
+                                   f"python -m bench.run --help method={chosen[0]} shows all")
+
+    def _guarded(self, make: Callable[[], Experiment | None]) -> Experiment | None:
+        try:
+            return make()
+        except ConfigError as error:
+            self.faults += [fault for fault in error.faults if fault not in self.faults]
+            return None
+
+    def _seeded(self, first: Experiment, seed: Any) -> Experiment | None:
+        """Every seed is checked as the first one was."""
+        if seed is None or (seed == first.seed and type(seed) is int):
+            return first
+        if type(seed) is int and 0 <= seed < 2**63:
+            return first.with_seed(seed)
+        return self._guarded(lambda: first.changed({}, seed=_checked_seed(seed)))
+
+    def _first(self, point: Mapping[str, Any], seed: Any) -> Experiment | None:
+        """The experiment of one point; None if a knob that its method lacks makes it a repetition of another."""
+        config = self._base(tuple((k, v) for k, v in point.items() if k in GROUPS))
+        varied = {k: v for k, v in point.items() if k not in GROUPS}
+        for key, value in varied.items():
+            if has(config, key):
+                self.used.add(key)
+                put(config, key, value)
+            elif key.startswith("method.") and key in self.sweep.one_at_a_time:
+                return None
+            elif not (key.startswith("method.") and key in self.axes):  # else its one run stands without it
+                where = "axes" if key in self.axes else "one_at_a_time" if key in self.sweep.one_at_a_time else "also"
+                raise nearest(f"sweep.{where}", key, keys(config))
+            elif value != self.axes[key][0]:
+                return None
+        shown_ = [f"{k.removeprefix('method.')}={v}" for k, v in varied.items() if has(config, k)]
+        plain = {key: config[key] for key in EXPERIMENT}
+        plain["label"] = " ".join([config["method"]["name"], *shown_])
+        made = parse_experiment({**plain, "seed": config["seed"] if seed is None else seed}, self.asked)
+        if self.check:
+            self.faults += [fault for fault in combinations.faults(made) if fault not in self.faults]
+        return made
+
+    def _base(self, groups: tuple[tuple[str, Any], ...]) -> Config:
+        config = self.compositions.base(groups)
+        name = config["method"].get("name")
+        if not isinstance(name, str):
+            chosen = dict(groups).get("method") or self.compositions.fixed_method()
+            raise ConfigError(f"method={chosen}: its file has no name; it begins with name: NAME")
+        self.methods.add(name)
+        for knob, value in self.sweep.knobs.get(name, {}).items():
+            if not has(config, f"method.{knob}"):
+                raise nearest(f"sweep.knobs.{name}", knob, config["method"])
+            put(config, f"method.{knob}", copy.deepcopy(value))
+        for g in self.knobs:
+            if has(config, g.key):
+                self.used.add(g.key)
+                if not g.is_axis:
+                    put(config, g.key, copy.deepcopy(g.values[0]))
+        return config
+
+
+def _checked_seed(seed: Any) -> int:
+    faults = Faults()
+    made = faults.section(Seeded, {"seed": seed}, "")
+    faults.tell()
+    assert made is not None
+    return made.seed

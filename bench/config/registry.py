@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Annotated, Any, get_origin
 
 from pydantic import ConfigDict, Strict, TypeAdapter, ValidationError
 
-from bench.config.errors import ConfigError, shown, unknown
+from bench.config.compose import names, section
+from bench.config.errors import ConfigError, no_key, shown, unknown
 from bench.config.types import fields, options, words
 
 if TYPE_CHECKING:  # the mathematics brings PyTorch, which --help does without
@@ -43,7 +44,9 @@ def make_interpolant(name: str, base_scale: float) -> Interpolant:
 
 def make_method(config: Mapping[str, Any], interpolant: Interpolant) -> Method:
     """{"name": ..., "target": "module:Class", **knobs} -> the method. Raises ConfigError with every fault."""
-    cls = method_class(config.get("target"))
+    if config.get("target") is None:
+        raise ConfigError(f"method={config.get('name')}: its file has no target, the place of its class (module:Class)")
+    cls = method_class(config["target"])
     knobs = {k: v for k, v in config.items() if k not in ("name", "target")}
     made: Method = _make(cls, knobs, "method", interpolant=interpolant)
     return made
@@ -59,6 +62,20 @@ def method_class(target: Any) -> type[Method]:
     return cls
 
 
+@lru_cache
+def velocity_models(plugins: str | None) -> list[str]:
+    """The methods that can teach. A broken method of the user's is an error where it is asked for, not here."""
+    found = []
+    use_plugins(plugins)
+    for name in names("method", plugins):
+        try:
+            if method_class(section("method", name, plugins).get("target")).velocity_model:
+                found.append(name)
+        except ConfigError:
+            continue
+    return found
+
+
 def knobs_of(cls: type) -> dict[str, Any]:
     """The knobs of a method, or of a part of one, with their types."""
     made = {f.name for f in dataclasses.fields(cls) if f.init}
@@ -69,7 +86,7 @@ def _make(cls: type, knobs: Mapping[str, Any], key: str, **given: Any) -> Any:
     known, values, faults = knobs_of(cls), {}, []
     for name, value in knobs.items():
         if name not in known:
-            faults.append(unknown(key, name, known, "python -m bench.run --help method=NAME"))
+            faults.append(no_key(key, name, known, "python -m bench.run --help method=NAME"))
             continue
         try:
             values[name] = _resolve(cls, name, value, f"{key}.{name}")
@@ -87,6 +104,8 @@ def _make(cls: type, knobs: Mapping[str, Any], key: str, **given: Any) -> Any:
 def _resolve(cls: type, name: str, value: Any, key: str) -> Any:
     if isinstance(value, Mapping) and "target" in value:
         part = _load(value["target"], key)
+        if not _fits(part, knobs_of(cls)[name]):
+            raise ConfigError(f"{key}.target={value['target']} is of another kind than {name} is of {cls.__name__}")
         return _make(part, {k: v for k, v in value.items() if k != "target"}, key)
     hint = knobs_of(cls)[name]
     if _is_part(hint):
@@ -111,6 +130,21 @@ def _is_part(hint: Any) -> bool:
     """Whether a knob holds an object with knobs of its own."""
     plain = (int, float, bool, str)
     return inspect.isclass(hint) and get_origin(hint) is None and not issubclass(hint, (*plain, Enum))
+
+
+def _fits(part: type, hint: Any) -> bool:
+    """Whether a part can stand where the hint says: a class of its kind, or one that is called with the same arguments."""
+    if not inspect.isclass(hint) or not _is_part(hint):
+        return True
+    if getattr(hint, "_is_protocol", False):
+        return _arguments(part) == _arguments(hint)
+    return issubclass(part, hint)
+
+
+def _arguments(cls: type) -> list[str] | None:
+    """The names of what an object of the class is called with."""
+    call = next((vars(each)["__call__"] for each in cls.__mro__ if "__call__" in vars(each)), None)
+    return None if call is None else list(inspect.signature(call).parameters)
 
 
 def _load(target: Any, key: str) -> type:

@@ -1,5 +1,6 @@
 """What an experiment is made of, section by section: names, types and ranges. What a key means, its YAML file says."""
 
+import re
 from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Le, Lt, MinLen
@@ -11,11 +12,13 @@ from bench.config.types import (
     Decay,
     Decays,
     Positive,
+    Says,
     Section,
     Seed,
     Seeds,
     Text,
     Whole,
+    checked,
     distinct,
 )
 
@@ -24,6 +27,10 @@ Features = Literal["inception", "digits8", "cifar32"]
 Rounding = Literal["round", "edm", "floor", "levels"]
 FIRST_PROXY_SEED = 1000
 """Evaluation seeds from here on belong to tuning; smaller ones to reported numbers."""
+
+
+def _names_a_folder(value: str) -> bool:
+    return re.fullmatch(r"[\w-][\w.-]*", value) is not None
 
 
 class Seeded(Section):
@@ -151,7 +158,7 @@ class Tuning(Section):
 class Sweep(Section):
     """A sweep file: what is varied, how, and under which name."""
 
-    name: Text
+    name: Annotated[str, checked(_names_a_folder), Says("a name for a folder, of letters, digits, _, - and .")]
     axes: dict[str, list[Any]] = {}
     also: list[dict[str, Any]] = []
     only: dict[str, list[str]] = {}

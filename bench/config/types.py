@@ -105,8 +105,8 @@ def _optional(base: Any) -> bool:
 def _one(base: Any) -> str:
     if names := options(base):
         return f"one of {', '.join(names)}"
-    plain = {int: "a whole number", float: "a number", bool: "true or false", str: "a string"}
-    return plain.get(base, "a mapping")
+    plain = {int: "a whole number", float: "a number", bool: "true or false", str: "a string", list: "a list"}
+    return plain.get(get_origin(base) or base, "a mapping")
 
 
 def options(hint: Any) -> list[str]:

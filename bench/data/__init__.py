@@ -1,9 +1,9 @@
-"""Data sources behind one type: `load(data)` gives a Dataset, `fingerprint(data)` its content hash where cheap.
+"""Data sources behind one type: `dataset` loads, `fingerprint` says what is cheap to know of the content. No pixels are
+judged."""
 
-One file per kind of source. Every source has a content hash and a held-out part.
-"""
-
-from bench.data.dataset import Dataset, hold_back
+from bench.data.dataset import Dataset, content_hash, hold_back
+from bench.data.files import existing, file_hash
+from bench.data.images import given
 from bench.data.sources import dataset, fingerprint, load
 
-__all__ = ["Dataset", "dataset", "fingerprint", "hold_back", "load"]
+__all__ = ["Dataset", "content_hash", "dataset", "existing", "file_hash", "fingerprint", "given", "hold_back", "load"]

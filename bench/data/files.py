@@ -3,7 +3,7 @@
 import hashlib
 from pathlib import Path
 
-from bench.config.errors import ConfigError
+from bench.config import ConfigError
 from results.records import near
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")

@@ -8,7 +8,6 @@ from zipfile import BadZipFile
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from bench.config import FEWEST, ConfigError
@@ -150,6 +149,8 @@ def _channels_first(key: str, file: Path, stored: np.ndarray) -> Tensor:
 
 def _picture(file: Path, size: int | None) -> np.ndarray:
     """(H, W, 1) if the file is grey, else (H, W, 3)."""
+    from PIL import Image  # here: planning does without
+
     try:
         with Image.open(file) as opened:
             mode = opened.mode

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from bench.config.errors import ConfigError, nearest
+from bench.config import ConfigError, nearest
 from bench.features import classifier, inception, inception_weights
 from bench.features.resize import RULES, normalised
 

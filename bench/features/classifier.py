@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.config.errors import ConfigError, nearest
+from bench.config import ConfigError, nearest
 
 WEIGHTS = Path(__file__).parent / "weights"
 HASHES = "SHA256"  # the file beside them

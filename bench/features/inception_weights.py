@@ -15,10 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from cleanfid.downloads_helper import inception_url
 from torch import Tensor
 
-from bench.config.errors import ConfigError
+from bench.config import ConfigError
 from bench.features import cache
 from bench.features.inception import Convolution
 from bench.features.inception_layout import canonical, digest
@@ -66,6 +65,8 @@ def read(path: Path, what: str = "") -> list[Convolution]:
 
 def download() -> Path:
     """clean-fid's weights into the cache folder; checked before they take their name there, so never half a file."""
+    from cleanfid.downloads_helper import inception_url  # here: it brings an HTTP library that planning does without
+
     path = cache.folder() / CLEAN_FID
     aside = path.with_name(f".{path.name}.{os.getpid()}")
     try:

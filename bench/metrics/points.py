@@ -18,7 +18,6 @@ from functools import lru_cache
 from typing import Any
 
 import torch
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from bench.truth import Checkerboard, Truth
@@ -74,6 +73,8 @@ def projected(x: Tensor) -> Tensor:
 
 def exact_w2(a: Tensor, b: Tensor) -> float:
     """W2 between the first ASSIGNED points of each side."""
+    from scipy.optimize import linear_sum_assignment  # here: planning does without SciPy
+
     n = min(ASSIGNED, len(a), len(b))
     cost = torch.cdist(a[:n].double(), b[:n].double()).square().numpy()
     rows, columns = linear_sum_assignment(cost)

@@ -1,6 +1,7 @@
-"""The networks that methods train. `Backbone` makes them from a configuration."""
+"""The networks that methods train, and the count of their calls. Nothing that knows a method."""
 
 from bench.nets.backbone import Backbone, factory
 from bench.nets.count import Count, counting
+from bench.nets.weight import Weight
 
-__all__ = ["Backbone", "Count", "counting", "factory"]
+__all__ = ["Backbone", "Count", "Weight", "counting", "factory"]

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench import config
-from bench.config import Backend, ConfigError, Experiment
-from bench.config.records import smaller
+from bench.config import Backend, ConfigError, Experiment, smaller
 from sweeps.clean import Quota
 from sweeps.engine import Outcome, Progress, Rules, Source, reconcile, snapshot
 from sweeps.plan import Plan

@@ -4,15 +4,17 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench.config import ConfigError, Experiment, Request
 from bench.planning import price
 from bench.planning.jobs import jobs
 from bench.planning.price import SUSTAINED, Prices
-from bench.planning.tune import Tuned, tuned
 from results.records import RUN_FILE
 from sweeps.plan import Plan, describe, read_states, todo
+
+if TYPE_CHECKING:
+    from bench.planning.tune import Tuned
 
 
 @dataclass(frozen=True)
@@ -22,12 +24,14 @@ class Campaign:
     request: Request
     plan: Plan
     name: str
-    search: Tuned | None = None
+    search: "Tuned | None" = None
 
     @classmethod
     def of(cls, request: Request, preview: bool = False) -> "Campaign":
         """A preview writes nothing. Raises ConfigError or PlanError for what cannot run."""
         if request.sweep.search is not None:
+            from bench.planning.tune import tuned  # here: it brings Optuna
+
             search = tuned(request, preview)
             return cls(request, Plan(search.preview() if preview else search.references), request.sweep.name, search)
         plan = Plan(jobs(request.experiments))

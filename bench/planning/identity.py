@@ -8,6 +8,7 @@ from typing import Any
 from bench.config import Experiment, Surroundings
 
 TRAINING = ("data", "backbone", "method", "interpolant", "budget", "train")
+SCORED = ("data", "evaluation")
 TRIAL = ("validation", "proxy")  # what a trial of a search has besides: it is never the run that is reported
 HARMLESS = {
     "budget": ("micro_batch",), "train": ("checkpoints", "milestones", "logs"), "backbone": ("gflops",),
@@ -50,10 +51,10 @@ def _telling(section: str, values: Mapping[str, Any]) -> dict[str, Any]:
 
 def reference_id(scored: Surroundings, fingerprint: str | None) -> str:
     """The run id of the reference rows (noise, Gaussian fit, held-out data) of one data set and evaluation."""
-    plain = {key: scored.plain[key] for key in ("data", "evaluation")}
-    evaluation = {k: v for k, v in plain.pop("evaluation").items() if k not in ("batch", "steps", "milestones", *FILES)}
+    data, evaluation = (scored.plain[key] for key in SCORED)
+    evaluation = {k: v for k, v in evaluation.items() if k not in ("batch", "steps", "milestones", *FILES)}
     evaluation = {k: v for k, v in evaluation.items() if k not in LATER or v not in (None, [])}
-    content = {**plain, "evaluation": evaluation, "fingerprint": fingerprint, "base_scale": scored.interpolant.base_scale}
+    content = {"data": data, "evaluation": evaluation, "fingerprint": fingerprint, "base_scale": scored.interpolant.base_scale}
     return f"reference-{scored.data.name}-{hashlib.sha256(_text(content).encode()).hexdigest()[:10]}"
 
 

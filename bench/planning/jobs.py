@@ -71,7 +71,8 @@ class _Shape:
         teachers = [shape.job(theirs)[0] for shape in self.teachers]
         parents = tuple(teacher.id for teacher in teachers)
         plain = {"seed": seed, **records.taught(self.plain, parents, self.teachers[0].plain if self.teachers else None)}
-        return Job(self.name(seed, parents), self.label, plain, parents, cost=self.cost, listed=self.listed), teachers
+        own = Job(self.name(seed, parents), self.label, plain, parents, cost=self.cost, listed=self.listed, seed=seed)
+        return own, teachers
 
 
 def _teacher(experiment: Experiment, share: float = 1.0) -> Experiment:
@@ -119,7 +120,8 @@ def references(experiments: Sequence[Experiment]) -> Iterator[Job]:
         if name not in seen:
             seen.add(name)
             plain = {**{key: scored.plain[key] for key in REFERENCE}, "seed": experiment.seed, "kind": "reference"}
-            yield Job(name, "references", plain, kind="reference", cost=0.0, listed=False)
+            yield Job(name, "references", plain, kind="reference", cost=0.0, listed=False,
+                      seed=experiment.seed)
 
 
 def gflops(experiment: Experiment) -> float:

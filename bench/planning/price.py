@@ -7,7 +7,7 @@ from statistics import median
 from typing import NamedTuple
 
 from bench.config import Experiment, Slurm, records
-from bench.training import device as devices
+from bench.processes import device as devices
 from results.records import RecordError, StoreError, read_run
 from sweeps.plan import Job, count
 

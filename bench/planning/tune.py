@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.config import ConfigError, Experiment, Request, Tuning, nearest, records
-from bench.config.command import options
+from bench.config import ConfigError, Experiment, Request, Tuning, nearest, options, records
 from bench.planning import identity
 from bench.planning.jobs import chain, jobs, references, reopen
 from bench.planning.price import Prices

@@ -3,12 +3,10 @@
 from bench.protocols.named import CHUNKS, FEATURES, SHIPPED, metric_of, named
 from bench.protocols.protocol import Protocol
 from bench.protocols.rounding import LEVELS, RULES, levels, shown, stored, to_pixels
-from bench.protocols.settings import feature_set, planned
-from bench.protocols.settings import protocol as protocol_of
+from bench.protocols.settings import feature_set, planned, protocol_of
 
 __all__ = [
     "CHUNKS", "FEATURES", "LEVELS", "RULES", "SHIPPED", "Protocol", "feature_set", "levels", "metric_of", "named",
     "planned", "protocol_of", "shown", "stored", "to_pixels",
 ]  # fmt: skip
-  # fmt: skip
   # fmt: skip

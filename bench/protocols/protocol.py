@@ -8,7 +8,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 
-from bench.config.errors import ConfigError
+from bench.config import ConfigError
 
 # Fields that came after the first records: one that says nothing leaves the id of those records as it was.
 _LATER = {"resize": "", "feature_chunk": 0, "neighbours": 0, "also": (), "grid": "", "reference_count": 0}

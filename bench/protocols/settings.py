@@ -1,11 +1,9 @@
 """How an experiment's evaluation is filled in while planning, and how it meets its data to become a protocol."""
 
-import dataclasses
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from bench.config import ConfigError, Points, Scoring, Surroundings, section, unknown
-from bench.data import Dataset
-from bench.data.files import file_hash
+from bench.config import ConfigError, Points, Scoring, Surroundings, unknown
+from bench.data import Dataset, existing, file_hash
 from bench.features import base as features
 from bench.metrics import fid_infinity, precision_recall
 from bench.protocols.named import FEATURES, Named, metric_of, named
@@ -20,27 +18,21 @@ FEW = 10_000
 
 def planned(scored: S) -> S:
     """With names and hashes filled in: what a run is scored by, known before any data is read. Raises ConfigError."""
-    filled = _filled(scored)
-    evaluation = section(Scoring, filled, "evaluation")
-    return dataclasses.replace(scored, plain={**scored.plain, "evaluation": filled}, evaluation=evaluation)
-
-
-def _filled(scored: Surroundings) -> dict[str, Any]:
     rule, asked = named(scored), scored.evaluation
-    plain = dict(scored.plain["evaluation"])
     if rule is None:
-        return {**plain, "features": "none", "ema": scored.ema}
+        return scored.filled(features="none", ema=scored.ema)
+    if asked.weights is not None:
+        existing("evaluation.weights", asked.weights)
     if rule.features in asked.also:
         raise ConfigError(unknown("evaluation.also", rule.features, [name for name in FEATURES if name != rule.features]))
-    return {
-        **plain, "protocol": rule.name, "features": _hashed(rule.features), "also": [_hashed(name) for name in asked.also],
-        "rounding": asked.rounding or rule.rounding,
-        "statistics_hash": file_hash("evaluation.statistics", asked.statistics) if asked.statistics else None,
-        "ema": scored.ema,
-    }
+    return scored.filled(
+        protocol=rule.name, features=_hashed(rule.features), also=[_hashed(name) for name in asked.also],
+        rounding=asked.rounding or rule.rounding, ema=scored.ema,
+        statistics_hash=file_hash("evaluation.statistics", asked.statistics) if asked.statistics else None,
+    )
 
 
-def protocol(scored: Surroundings, data: Dataset) -> Protocol:
+def protocol_of(scored: Surroundings, data: Dataset) -> Protocol:
     """The protocol under which samples of `data` are scored, of an experiment as `planned` made it.
 
     Raises ConfigError where there is less data than asked for.

@@ -5,10 +5,10 @@ from torch import Tensor
 
 from bench.config import Surroundings
 from bench.data import Dataset
-from bench.protocols.protocol import Protocol
+from bench.protocols import Protocol
 from bench.scoring.score import Score, scorer
 from bench.scoring.score_images import Progress, Scores
-from bench.training.rng import generator
+from bench.training import generator
 from results.records import EvalRow
 
 HELD_OUT = "held-out data"

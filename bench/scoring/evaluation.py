@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from bench.config import Experiment
 from bench.data import Dataset
-from bench.nets.count import counting
-from bench.protocols.protocol import Protocol
+from bench.nets import counting
+from bench.protocols import Protocol
 from bench.scoring.sample import Sampler
 from bench.scoring.score import Score, map_errors
 from methods.base import Method

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from bench.config import Experiment, recorded_experiment, records
 from bench.nets import factory
 from bench.scoring.sample import Sampler
+from bench.teaching import Teacher
 from bench.training import checkpoint
-from bench.training.teacher import Teacher
 from methods.base import Method, Models
 from results.records import read_run
 

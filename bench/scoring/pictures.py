@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.processes import device
 from bench.scoring import model
-from bench.training import device
 from results.records import RUN_FILE, StoreError, read_rows, read_run
 
 IMAGES, POINTS = 9, 2000

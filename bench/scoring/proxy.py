@@ -18,11 +18,10 @@ from torch import Tensor, nn
 from bench.config import Experiment
 from bench.data import Dataset
 from bench.features import base as features
-from bench.metrics import points
-from bench.metrics.frechet import Gaussian
-from bench.protocols.protocol import Protocol
+from bench.metrics import Gaussian, points
+from bench.protocols import Protocol
 from bench.scoring.sample import Sampler
-from bench.training.rng import generator
+from bench.training import generator
 from results.records import PROXY_FILE, append_jsonl, proxy_scores
 
 CHUNK = 500

@@ -20,11 +20,10 @@ import torch
 from filelock import FileLock
 from torch import Tensor
 
-from bench.config.errors import ConfigError
+from bench.config import ConfigError
+from bench.features import FeatureNet, cache
 from bench.features import base as features
-from bench.features import cache
-from bench.features.base import FeatureNet
-from bench.metrics.frechet import Gaussian
+from bench.metrics import Gaussian
 
 VERSION = 1  # bump when the features or statistics of the same images change
 UNREADABLE = (OSError, ValueError, EOFError, KeyError, BadZipFile, zlib.error)

@@ -15,8 +15,7 @@ from bench.scoring.evaluation import Evaluation
 from bench.scoring.model import complete
 from bench.scoring.score import scorer
 from bench.scoring.score_images import Progress
-from bench.training import checkpoint
-from bench.training.train import Trainer
+from bench.training import Trainer, checkpoint
 from results.records import append_rows, read_rows
 
 Report = Callable[[dict[str, Any]], bool]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from bench.training.rng import generator
+from bench.training import generator
 from methods.base import Method, Models
 
 

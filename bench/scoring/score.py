@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from bench.config import Evaluation
 from bench.data import Dataset
 from bench.metrics import points
-from bench.protocols.protocol import Protocol
+from bench.protocols import Protocol
 from bench.scoring.score_images import ImageScorer, Progress, Scores
-from bench.training.rng import generator
+from bench.training import generator
 from bench.truth import Checkerboard, map_pairs
 from methods.base import Method
 from methods.tools import Linear, convert_point

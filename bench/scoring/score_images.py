@@ -11,17 +11,22 @@ import torch
 from torch import Tensor
 
 from bench.data import Dataset
+from bench.features import FeatureNet
 from bench.features import base as features
-from bench.features.base import FeatureNet
-from bench.metrics import fid_infinity
-from bench.metrics.frechet import Gaussian
-from bench.metrics.kid import kid, polynomial_mmd
-from bench.metrics.neighbours import nearest, share_closer
-from bench.metrics.precision_recall import K_DENSITY, precision_recall_density_coverage
+from bench.metrics import (
+    K_DENSITY,
+    Gaussian,
+    fid_infinity,
+    kid,
+    nearest,
+    polynomial_mmd,
+    precision_recall_density_coverage,
+    share_closer,
+)
 from bench.protocols import CHUNKS, Protocol, feature_set, levels, metric_of, shown, stored, to_pixels
 from bench.scoring import reference
 from bench.scoring.reference import Part, Reference
-from bench.training.rng import generator
+from bench.training import generator
 
 Scores = dict[str, tuple[float, dict[str, Any]]]
 Progress = Callable[[int, int], None]

@@ -1,9 +1,8 @@
-"""How a method is trained: the loop, its recipe, averages, checkpoints, teachers, processes. Nothing that scores."""
+"""How a method is trained: the loop, its recipe, averages, checkpoints, teachers. Nothing that scores."""
 
-from bench.training.dist import Ranks
+from bench.training.checkpoint import CheckpointWarning
 from bench.training.recipe import Recipe
 from bench.training.rng import generator
-from bench.training.teaching import Teaching
 from bench.training.train import Outcome, Trainer
 
-__all__ = ["Outcome", "Ranks", "Recipe", "Teaching", "Trainer", "generator"]
+__all__ = ["CheckpointWarning", "Outcome", "Recipe", "Trainer", "generator"]

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor
 
-from bench.config.errors import ConfigError
+from bench.config import ConfigError
 from methods.base import Models
 
 LARGEST = 1e4  # scale: a loss that has converged is not blown up

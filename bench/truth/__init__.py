@@ -1,7 +1,4 @@
-"""Targets whose velocity is known in closed form and whose flow map is exact, or solved far below any network's error.
-
-Clock t=0 noise, t=1 data; linear interpolant I_t = (1-t) x_0 + t x_1 with x_0 ~ N(0, s_0^2 I).
-"""
+"""Targets whose flow map is known exactly, with the pairs it makes. No networks, nothing of the harness."""
 
 from bench.truth.base import Truth
 from bench.truth.checkerboard import Checkerboard

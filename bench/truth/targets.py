@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from math import cos, pi, sin
 
-from bench.config.errors import nearest
+from bench.config import nearest
 from bench.truth.base import Truth
 from bench.truth.checkerboard import Checkerboard
 from bench.truth.gaussian import Gaussian

@@ -16,3 +16,6 @@ __all__ = [
 ]  # fmt: skip
   # fmt: skip
   # fmt: skip
+  # fmt: skip
+  # fmt: skip
+  # fmt: skip

@@ -36,3 +36,6 @@ __all__ = [
 ]  # fmt: skip
   # fmt: skip
   # fmt: skip
+  # fmt: skip
+  # fmt: skip
+  # fmt: skip

@@ -51,7 +51,7 @@ class Active:
         return min(1.0, max(0.0, self.images / self.budget)) if self.budget > 0 else 0.0
 
     def text(self) -> str:
-        seed = self.job.config.get("seed")
+        seed = self.job.seed
         words = [self.job.label if seed is None else f"{self.job.label} seed {seed}", self.stage]
         if self.budget:
             words.append(f"{self.images:,}/{self.budget:,} images")

@@ -37,3 +37,6 @@ __all__ = [
 ]  # fmt: skip
   # fmt: skip
   # fmt: skip
+  # fmt: skip
+  # fmt: skip
+  # fmt: skip

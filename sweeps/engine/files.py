@@ -126,7 +126,7 @@ class Disk:
         try:
             attempt.folder.mkdir(parents=True, exist_ok=True)
             aside.write_text(json.dumps({"id": attempt.job.id, "attempt": attempt.number, "tag": attempt.tag,
-                                         "config": attempt.config}), encoding="utf-8")
+                                         "parents": attempt.job.parents, "config": attempt.config}), encoding="utf-8")
             os.replace(aside, attempt.folder / "job.json")
         except OSError as error:
             raise _unwritable(aside.with_name("job.json"), error) from error

@@ -12,3 +12,6 @@ __all__ = [
 ]  # fmt: skip
   # fmt: skip
   # fmt: skip
+  # fmt: skip
+  # fmt: skip
+  # fmt: skip

@@ -23,7 +23,7 @@ def describe(plan: Plan, states: Mapping[str, str], seconds: float | None = None
     skipped = decide(plan, at_start(states)).skipped
     shown = {job.id: "skipped" if job.id in skipped else _state(states.get(job.id)) for job in plan}
     rows = [("run", "label", "seed", "waits for", "state", "cost")]
-    rows += [(job.id, job.label, str(job.config.get("seed", "-")), _parents(job), shown[job.id],
+    rows += [(job.id, job.label, "-" if job.seed is None else str(job.seed), _parents(job), shown[job.id],
               amount(job.cost, seconds)) for job in plan]
     counts = Counter(word.split(" (")[0] for word in shown.values())
     chain = longest_chain(plan, left)

@@ -20,7 +20,7 @@ class Job:
 
     `id` names its folder and is its identity: two jobs of one id are one run. `parents` are the ids of the jobs that
     must be done before it starts. `cost` is relative; only ratios matter unless the reader is told the seconds of one
-    unit. `listed` is False for a run that only serves others (a teacher outside the table).
+    unit. `listed` is False for a run that only serves others (a teacher outside the table). `seed` is for people.
     """
 
     id: str
@@ -30,6 +30,7 @@ class Job:
     kind: str = "method"
     cost: float = 1.0
     listed: bool = True
+    seed: int | None = None
 
 
 class Plan:

@@ -10,3 +10,6 @@ __all__ = [
 ]  # fmt: skip
   # fmt: skip
   # fmt: skip
+  # fmt: skip
+  # fmt: skip
+  # fmt: skip

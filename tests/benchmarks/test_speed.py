@@ -15,9 +15,10 @@ from bench.config import compose as config
 from bench.config import request
 from bench.metrics.frechet import frechet_distance
 from bench.nets import counting, factory
-from bench.training import Recipe, device
+from bench.processes import device
+from bench.teaching.teacher import Teacher
+from bench.training import Recipe
 from bench.training.rng import StepDraws
-from bench.training.teacher import Teacher
 from bench.training.train import Trainer
 from methods.base import Batch, Context
 
@@ -47,14 +48,13 @@ def loop(method: str, steps: int) -> Any:
 def test_the_loop_over_a_bare_step(ratio: Any) -> None:
     """Goal: at most 1.03 of loss + backward + optimizer step, on the small U-Net (EMA, clipping, draws, the bill included)."""
     subject = trainer("flow_matching", 10_000)
-    subject._begin_stage(0)
-    subject._sum, subject._count = torch.zeros((), device=subject.device), 0
+    subject.begin_stage(0)
     bare = trainer("flow_matching", 10_000)
     net, method = bare.models["net"], bare.method
     optimizer = torch.optim.Adam(net.parameters(), lr=1e-3, fused=True)
-    x_1 = bare.data.decode(bare.train_data[:64])
+    x_1 = bare.data.decode(bare.step.batches.train[:64])
     draws = StepDraws(0, 0, range(64), 64, bare.device)
-    fixed = Context(draws, 0.0, bare.stages[0])
+    fixed = Context(draws, 0.0, bare.progress.stages[0])
     draws.uniform("t"), draws.normal("x_0", *x_1.shape[1:])
 
     def bare_step() -> None:
@@ -62,8 +62,8 @@ def test_the_loop_over_a_bare_step(ratio: Any) -> None:
         method.losses(bare.models, Batch(x_1), fixed)["net"].per_sample.mean().backward()
         optimizer.step()
 
-    with counting(subject.models["net"], into=subject.count):
-        ratio("training loop / bare step", lambda: subject._train_step(subject.stage), bare_step, rounds=101)
+    with counting(subject.models["net"], into=subject.step.count):
+        ratio("training loop / bare step", lambda: subject.step(subject.progress), bare_step, rounds=101)
 
 
 @pytest.mark.parametrize("method", [m for m in METHODS if m != "flow_matching"])
@@ -71,10 +71,9 @@ def test_a_methods_step_over_flow_matchings(method: str, ratio: Any) -> None:
     subjects = []
     for name in (method, "flow_matching"):
         one = trainer(name, 10_000)
-        one._begin_stage(0)
-        one._sum, one._count = torch.zeros((), device=one.device), 0
+        one.begin_stage(0)
         subjects.append(one)
-    ratio(f"{method} step / flow matching step", *(lambda t=t: t._train_step(t.stage) for t in subjects), rounds=15)
+    ratio(f"{method} step / flow matching step", *(lambda t=t: t.step(t.progress) for t in subjects), rounds=15)
 
 
 PEAK = """
@@ -83,16 +82,16 @@ sys.path[:0] = {path!r}
 from test_speed import trainer
 torch.set_num_threads(1)
 made = trainer({method!r}, 10_000, "budget.batch=512")
-made._begin_stage(0); made._sum, made._count = torch.zeros((), device=made.device), 0
+made.begin_stage(0)
 if made.device.type == "cuda":
     torch.cuda.reset_peak_memory_stats(); base = torch.cuda.memory_allocated()
-    made._train_step(made.stage); made._train_step(made.stage)
+    made.step(made.progress); made.step(made.progress)
     print(torch.cuda.max_memory_allocated() - base)
 else:
     status = lambda key: next(int(l.split()[1]) for l in open("/proc/self/status") if l.startswith(key))
     open("/proc/self/clear_refs", "w").write("5")  # the high-water mark starts again from here
     base = status("VmRSS")
-    made._train_step(made.stage); made._train_step(made.stage)
+    made.step(made.progress); made.step(made.progress)
     print(1024 * (status("VmHWM") - base))
 """
 

@@ -21,9 +21,9 @@ FAULTS = [
          f"{DEFINITION}[ct-linear]"),
     ),
     *of(
-        "ct", "bench/training/train.py",
-        ("constant slow target", "self.target.update(self.method.target_decay(self.step / recipe.steps))",
-         "self.target.update()", f"{OF_CT}_the_loop_lets_the_slow_target_decay_as_the_method_says"),
+        "ct", "bench/training/slow.py",
+        ("constant slow target", "self._average.update(decay)", "self._average.update()",
+         f"{OF_CT}_the_loop_lets_the_slow_target_decay_as_the_method_says"),
     ),
     *of(
         "ict", PAIRS,

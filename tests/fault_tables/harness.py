@@ -12,13 +12,19 @@ FAULTS = [
         ci="wrong decay",
     ),
     *of(
-        "training loop", "bench/training/train.py",
+        "training loop", "bench/training/state.py",
         ("last network instead of the average",
          "return self.average.copy_to(net, self.recipe.ema[0] if decay is None else decay)", "return net",
          "training::test_the_evaluated_network_is_the_average_and_not_the_last_one"),
-        ("slow target that stands still", "self.target.update(self.method.target_decay(self.step / recipe.steps))", "pass",
+    ),
+    *of(
+        "training loop", "bench/training/slow.py",
+        ("slow target that stands still", "self._average.update(decay)", "pass",
          "training::test_the_loop_hands_out_progress_and_the_slow_target"),
-        ("progress forgotten", "self.step / self.recipe.steps, stage", "0.0, stage",
+    ),
+    *of(
+        "training loop", "bench/training/step.py",
+        ("progress forgotten", "progress.share, progress.stage, ", "0.0, progress.stage, ",
          "training::test_the_loop_hands_out_progress_and_the_slow_target"),
         ("micro-batches that weigh too much", "loss.per_sample.sum() / self.recipe.batch", "loss.per_sample.mean()",
          ("training::test_micro_batches_train_the_same_network[lsd]",

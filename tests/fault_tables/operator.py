@@ -4,7 +4,7 @@ from fault_tables.base import of
 
 TRUTH = "operator::test_"
 NETS = "tests/bench/nets/test_nets_operator.py::test_"
-STORE = "tests/bench/training/test_trajectories.py::test_"
+STORE = "tests/bench/teaching/test_trajectories.py::test_"
 METHOD = "methods/operator.py"
 
 FAULTS = [
@@ -64,7 +64,7 @@ FAULTS = [
          f"{NETS}every_block_is_followed_by_a_mixing[unet]"),
     ),
     *of(
-        "trajectories", "bench/training/trajectories.py",
+        "trajectories", "bench/teaching/trajectories.py",
         ("hash not looked at", ".hexdigest().encode() == content[:DIGEST]", ".hexdigest()",
          f"{STORE}a_damaged_file_is_told_and_solved_again[flipped]"),
         ("settings left out of the key", "teacher.run_id, wanted, tuple(shape)", "teacher.run_id, wanted.count, tuple(shape)",
@@ -79,7 +79,7 @@ FAULTS = [
     ),
     *of(
         "trajectories", "bench/job.py",
-        ("not on the bill", "self.record.teacher_seconds + solved.seconds", "self.record.teacher_seconds",
+        ("not on the bill", "teacher_seconds=record.teacher_seconds + solved.seconds", "teacher_seconds=record.teacher_seconds",
          f"{STORE}a_run_stores_them_with_its_teacher_and_pays_for_them"),
     ),
 ]  # fmt: skip

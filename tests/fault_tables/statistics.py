@@ -23,14 +23,17 @@ FAULTS = [
         ci="evaluation seeds counted as training seeds",
     ),
     *of(
-        "ranks", "results/statistics/intervals.py",
+        "ranks", "results/statistics/ranks.py",
         ("no correction for many methods", "level = (1 - LEVEL) / 2 / max(1, count - 1)", "level = (1 - LEVEL) * 2",
          f"{S}methods_of_equal_truth_are_ranked_apart_in_at_most_5_percent[False-2]"),
         ("direction ignored", 'sign = -1.0 if better == "higher" else 1.0', "sign = 1.0",
          f"{S}what_lies_apart_is_ranked_apart_and_what_overlaps_is_not"),
+        ci="no correction for many methods",
+    ),
+    *of(
+        "ranks", "results/statistics/intervals.py",
         ("power forgotten", "nctdtrinc(freedom, 1 - POWER,", "nctdtrinc(freedom, 0.5,",
          f"{S}a_difference_is_found_as_often_as_the_table_says"),
-        ci="no correction for many methods",
     ),
     *of(
         "leagues", "results/tables/table.py",

@@ -5,7 +5,7 @@ from fault_tables.base import of
 COEFFICIENTS = "edm::test_the_velocity_is_that_of_the_papers_denoiser[two_times-trigonometric_half]"
 PAPER = "edm::test_the_loss_is_the_papers"
 SAMPLER = "edm::test_the_sampler_is_the_papers[trigonometric_half]"
-TEACHERS = "tests/bench/training/test_teachers.py::test_"
+TEACHERS = "tests/bench/teaching/test_teachers.py::test_"
 
 FAULTS = [
     *of(
@@ -44,22 +44,31 @@ FAULTS = [
     ),
     *of(
         "teachers", "bench/planning/jobs.py",
-        ("always flow matching", 'composition.with_method(config, config["teacher"]["method"], config["plugins"])',
-         'composition.with_method(config, "flow_matching", config["plugins"])',
+        ("always flow matching", "with_method(experiment, experiment.teacher.method)",
+         'with_method(experiment, "flow_matching")',
          f"{TEACHERS}flow_matching_teaches_unless_another_is_chosen"),
-        ("weak teacher of the whole budget", 'round(share * other["budget"]["images"])', 'other["budget"]["images"]',
+        ("weak teacher of the whole budget", "round(share * other.budget.images)", "other.budget.images",
          f"{TEACHERS}a_weak_teacher_is_the_same_method_on_a_share_of_the_budget"),
-        ("any method may teach", 'teacher["method"] not in known or not _is_velocity_model(teacher["method"], plugins)',
-         'teacher["method"] not in known', f"{TEACHERS}an_impossible_teacher_is_named_before_anything_starts"),
-        ("student of its own parametrisation", 'made_by = teachers[0].config["method"] if teachers else None', "made_by = None",
-         f"{TEACHERS}a_student_begins_as_its_teacher"),
         ci="always flow matching",
     ),
     *of(
-        "teachers", "bench/job.py",
+        "teachers", "bench/config/registry.py",
+        ("any method may teach", 'method_class(section("method", name, plugins).get("target")).velocity_model', "True",
+         f"{TEACHERS}an_impossible_teacher_is_named_before_anything_starts"),
+    ),
+    *of(
+        "teachers", "bench/config/records.py",
+        ("student of its own parametrisation", 'made_by = teacher["method"] if teacher else None', "made_by = None",
+         f"{TEACHERS}a_student_begins_as_its_teacher"),
+    ),
+    *of(
+        "teachers", "bench/accounts/logbook.py",
         ("weak teacher free of charge", "sum(t.images for t in paid)", "paid[0].images if paid else 0",
          f"{TEACHERS}both_teachers_are_handed_in_and_on_the_bill"),
-        ("strong teacher twice", "weak_teacher=weak.velocity if weak", "weak_teacher=teacher.velocity if weak",
+    ),
+    *of(
+        "teachers", "bench/job.py",
+        ("strong teacher twice", "weak_teacher=teaching.weak.velocity", "weak_teacher=teaching.teacher.velocity",
          f"{TEACHERS}both_teachers_are_handed_in_and_on_the_bill"),
     ),
 ]  # fmt: skip

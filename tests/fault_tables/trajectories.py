@@ -7,8 +7,8 @@ DEFINED = "trajectories::test_the_loss_and_its_gradient_are_those_of_their_defin
 DENOISING = "trajectories::test_the_denoising_loss_is_its_definition"
 ADDED = "trajectories::test_the_loop_adds_the_denoising_gradient_at_the_consistency_gradients_length"
 LEVELS = "trajectories::test_levels_are_uniform_on_what_the_substeps_leave[3]"
-JOIN = """for name, other in stage.balanced.items():
-            self._aside.join(name, self._parameters(other), last_layers(self.models, stage.trained[other]))"""
+SUMMED = "        self._synchronise(progress.stage)\n"
+JOIN = "        self._join(progress.stage)\n"
 GAP = "quotients::test_the_gap_falls_exponentially_with_progress_to_its_least"
 QUOTIENT = "quotients::test_the_loss_and_its_gradient_are_those_of_their_definition[0.5-linear]"
 
@@ -67,9 +67,8 @@ FAULTS = [
         ci="scale upside down",
     ),
     *of(
-        "ctm, balance", "bench/training/train.py",
-        ("joined after every slice", f"        {JOIN}", "            " + JOIN.replace("    self", "        self"),
-         f"{ADDED}[96]"),
+        "ctm, balance", "bench/training/step.py",
+        ("joined after every slice", f"{SUMMED}{JOIN}", f"    {JOIN}{SUMMED}", f"{ADDED}[96]"),
         ("log of the last loss alone", "for loss in losses.values() for", "for loss in list(losses.values())[-1:] for",
          "trajectories::test_the_parts_of_both_losses_are_logged"),
     ),

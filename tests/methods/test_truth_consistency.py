@@ -17,6 +17,7 @@ import torch
 from clocks import BOTH, CLEAR, ZERO, gaussian, measure, skewed
 from noise_levels import LATE, masses, neighbours
 from oracle import Oracle, context, data, features, one_loss, orders, squared
+from specs import network
 from torch import Tensor, nn
 from trainings import BATCH, NET, live, live_of, map_error, one_jump, points, trained
 
@@ -196,7 +197,7 @@ def test_the_robust_distance_moves_the_fixed_point_of_a_skewed_target(method: IC
 
 def begun(method: Method, folder: Path) -> Trainer:
     """A training of 40 steps that keeps its last two checkpoints, at steps 36 and 40."""
-    models = method.build(Backbone(NET, (2,), seed=0))
+    models = method.build(Backbone(network(NET), (2,), seed=0))
     recipe = Recipe(40 * BATCH, BATCH, lr=2e-3, ema=(0.9,), checkpoints=10)
     return Trainer(method, models, points("gaussian"), recipe, 0, CPU, folder)
 
@@ -209,12 +210,12 @@ def test_a_restart_is_exact_late_in_training(method: Method, tmp_path: Path) -> 
     newest.unlink()
     again = begun(method, tmp_path)
     assert again.run().status == "done"
-    assert again.stage_index == calm.stage_index == len(method.stages(100)) - 1
+    assert again.progress.index == calm.progress.index == len(method.stages(100)) - 1
     for role, module in calm.models.items():
         assert torch.equal(live_of(again.models[role]), live_of(module))
-    if calm.target_net is not None and again.target_net is not None:
-        assert torch.equal(live_of(again.target_net), live_of(calm.target_net))
-        assert not torch.equal(live_of(calm.target_net), live(calm))
+    if calm.state.slow is not None and again.state.slow is not None:
+        assert torch.equal(live_of(again.state.slow.net), live_of(calm.state.slow.net))
+        assert not torch.equal(live_of(calm.state.slow.net), live(calm))
 
 
 SHORT: dict[str, tuple[Method, int]] = {  # a short budget wants a faster target and a coarser end than the papers'

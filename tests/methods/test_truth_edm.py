@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 import torch
 from oracle import CPU, Oracle, context, data, loss_and_gradient, on_clock, one_loss, orders, teacher_of
+from specs import network
 from torch import Tensor, nn
 from trainings import BATCH, NET, map_error, one_jump, points
 
@@ -329,7 +330,7 @@ def test_impossible_noise_levels_are_refused_by_name(knobs: dict[str, float]) ->
 
 
 def trained(method: Method, steps: int, parametrise: Callable[[nn.Module], nn.Module], start: nn.Module | None) -> Trainer:
-    models = method.build(Backbone(NET, (2,), 0, parametrise))
+    models = method.build(Backbone(network(NET), (2,), 0, parametrise))
     trainer = Trainer(method, models, points("gaussian"), Recipe(steps * BATCH, BATCH, lr=2e-3, ema=(0.99,), clip=10.0), 0, CPU,
                       teacher=teacher_of(target("gaussian")), teacher_models={"net": start} if start else {})
     assert trainer.run().status == "done"
@@ -351,7 +352,7 @@ def test_a_short_training_learns_the_velocity() -> None:
 @pytest.mark.parametrize("method", [CD(), LMD(initialise=True), PFMM(doublings=2), Progressive(start=4)],
                          ids=lambda m: type(m).__name__.lower())
 def test_a_student_of_the_same_parametrisation_starts_as_its_teacher(method: Method) -> None:
-    student = method.build(Backbone(NET, (2,), 0, EDM().parametrise))
+    student = method.build(Backbone(network(NET), (2,), 0, EDM().parametrise))
     first = method.stages(1000)[0]
     assert first.prepare is not None
     x, t = samples(33).float(), INNER.float()
@@ -370,4 +371,4 @@ def test_such_a_student_learns_the_map(method: Method) -> None:
 
 def test_a_student_of_another_parametrisation_cannot_take_the_weights() -> None:
     with pytest.raises(RuntimeError, match="state_dict"):
-        start_from_teacher(CD().build(Backbone(NET, (2,), 0)), {"net": teacher()})
+        start_from_teacher(CD().build(Backbone(network(NET), (2,), 0)), {"net": teacher()})

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 from oracle import CPU, Oracle, context, data, on_clock, orders, teacher_of
+from specs import network
 from torch import Tensor, nn
 
 from bench.data import Dataset
@@ -243,7 +244,8 @@ def test_every_row_has_a_dropout_mask_of_its_own_whatever_the_slice() -> None:
 
 def test_slices_with_dropout_have_the_losses_of_the_whole() -> None:
     method, truth = DSNO(), target("gaussian")
-    net = Backbone({"name": "mlp", "width": 16, "depth": 1, "embedding": 8, "dropout": 0.5}, (2,), 0).operator(4, 2).double()
+    own = network({"name": "mlp", "width": 16, "depth": 1, "embedding": 8, "dropout": 0.5})
+    net = Backbone(network(own), (2,), 0).operator(4, 2).double()
     with torch.no_grad():
         for p in net.parameters():
             p.add_(0.1 * torch.randn(p.shape, generator=torch.Generator().manual_seed(p.numel())))
@@ -267,7 +269,7 @@ def test_one_call_of_an_exact_operator_samples_the_target(path: Interpolant) -> 
 
 def test_a_sample_is_one_call_of_as_many_rows_as_states() -> None:
     method = DSNO(slots=5, teacher_steps=25)
-    models = method.build(Backbone({"name": "mlp", "width": 8, "depth": 1}, (2,), 0))
+    models = method.build(Backbone(network({"name": "mlp", "width": 8, "depth": 1}), (2,), 0))
     sampler = Sampler(method, models, (2,), 0, 7, CPU)
     with counting(models["net"]) as count:
         assert sampler.draw(0, 1).shape == (7, 2)
@@ -297,8 +299,9 @@ def points(name: str) -> Dataset:
 def trained(method: DSNO | FlowMatching, name: str, steps: int, previous: nn.Module | None = None, **recipe: Any) -> Trainer:
     settings = {"lr": 2e-3, "ema": (0.99,), "clip": 10.0, **recipe}
     states = exact_states(method, target(name), 4096, step=1).float() if isinstance(method, DSNO) else None
-    trainer = Trainer(method, method.build(Backbone(NET, (2,), seed=0)), points(name), Recipe(steps * BATCH, BATCH, **settings),
-                      0, CPU, teacher_models={"net": previous} if previous else {}, trajectories=states)
+    models = method.build(Backbone(network(NET), (2,), seed=0))
+    trainer = Trainer(method, models, points(name), Recipe(steps * BATCH, BATCH, **settings), 0, CPU,
+                      teacher_models={"net": previous} if previous else {}, trajectories=states)
     assert trainer.run().status == "done"
     return trainer
 
@@ -339,7 +342,7 @@ def test_without_weights_all_states_are_learned() -> None:
 
 
 def test_it_starts_from_the_weights_of_its_teacher_where_it_says_so() -> None:
-    teacher, backbone = teacher_net("gaussian"), Backbone(NET, (2,), seed=0)
+    teacher, backbone = teacher_net("gaussian"), Backbone(network(NET), (2,), seed=0)
     for initialise in (True, False):
         method = DSNO(initialise=initialise)
         net, prepare = method.build(backbone)["net"], method.stages(100)[0].prepare
@@ -353,7 +356,7 @@ def test_it_starts_from_the_weights_of_its_teacher_where_it_says_so() -> None:
 def test_micro_batches_train_the_same_network() -> None:
     """RAdam's first steps follow the gradient itself; see test_truth_training."""
     plain = {"optimizer": "radam", "clip": 0.0, "lr": 1e-5}
-    nets = [DSNO().build(Backbone(NET, (2,), seed=0))["net"]]
+    nets = [DSNO().build(Backbone(network(NET), (2,), seed=0))["net"]]
     nets += [trained(DSNO(initialise=False), "gaussian", 4, micro_batch=k, **plain).models["net"] for k in (None, 96)]
     start, whole, sliced = (torch.cat([p.detach().flatten() for p in net.parameters()]) for net in nets)
     assert (whole - start).norm() > 1e-3

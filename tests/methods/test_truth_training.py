@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import pytest
 import torch
 from oracle import Oracle
+from specs import network
 from torch import Tensor, nn
 from trainings import NET, flow, learned, live, live_of, map_error, one_jump, trained
 
@@ -137,14 +138,14 @@ def test_the_loop_hands_out_progress_and_the_slow_target() -> None:
 def test_the_evaluated_network_is_the_average_and_not_the_last_one() -> None:
     trainer = trained(FlowMatching(), "gaussian", 20)
     average = live_of(trainer.averaged())
-    assert torch.equal(average, flat(trainer.average.weights[0.99]))
+    assert torch.equal(average, flat(trainer.state.average.weights[0.99]))
     assert not torch.allclose(average, live(trainer), atol=1e-4)
 
 
 @pytest.mark.parametrize("method", [LSD(), IMM()], ids=["lsd", "imm"])
 def test_micro_batches_train_the_same_network(method: Method) -> None:
     """RAdam's first steps follow the gradient itself, its size included; Adam's would follow its sign."""
-    start = live_of(method.build(Backbone(NET, (2,), seed=0))["net"])
+    start = live_of(method.build(Backbone(network(NET), (2,), seed=0))["net"])
     plain = {"optimizer": "radam", "clip": 0.0, "warmup": 0.0}
     whole, sliced = (live(trained(method, "gaussian", 4, micro_batch=size, **plain)) for size in (None, 96))
     assert (whole - start).norm() > 1e-3

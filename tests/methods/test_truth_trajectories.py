@@ -8,6 +8,7 @@ import pytest
 import torch
 from oracle import Oracle, context, data, features, loss_and_gradient, on_clock, one_loss, orders, squared, teacher_of
 from small_runs import bits, planned, run
+from specs import network
 from torch import Tensor, nn
 from trainings import BATCH, NET, live, live_of, map_error, one_jump, points, trained
 
@@ -256,7 +257,7 @@ def test_the_cost_counts_the_teachers_calls(solver: Solver) -> None:
         calls += 1
         return 0 * x
 
-    x_1, net = data(target("gaussian"), 4), FlowMatching().build(Backbone({**NET, "width": 4, "depth": 1}, (2,), 0))
+    x_1, net = data(target("gaussian"), 4), FlowMatching().build(Backbone(network({**NET, "width": 4, "depth": 1}), (2,), 0))
     net["net"].double()
     for k in range(300):
         method.losses(net, Batch(x_1), context(method, 4, step=k, teacher=teacher))
@@ -290,29 +291,29 @@ def test_a_gradient_that_vanishes_at_the_last_layer_is_not_scaled_without_bound(
 
 def trainer(method: Method, **recipe: Any) -> Trainer:
     settings = {"lr": 2e-3, "ema": (0.99,), "clip": 0.0, "optimizer": "radam", **recipe}
-    models = method.build(Backbone(NET, (2,), seed=0))
+    models = method.build(Backbone(network(NET), (2,), seed=0))
     with torch.no_grad():
         for p in models["net"].parameters():  # off its zero start, so that the two losses differ everywhere
             p.add_(0.1 * torch.randn(p.shape, generator=torch.Generator().manual_seed(1)))
     made = Trainer(method, models, points("gaussian"), Recipe(4 * BATCH, BATCH, **settings), 0, torch.device("cpu"),
                    teacher=teacher_of(target("gaussian")))
-    made._begin_stage(0)
+    made.begin_stage(0)
     return made
 
 
 @pytest.mark.parametrize("size", [None, 96])
 def test_the_loop_adds_the_denoising_gradient_at_the_consistency_gradients_length(size: int | None) -> None:
     made = trainer(CTM(initialise=False), micro_batch=size)
-    net, stage = made.models["net"], made.stage
+    net = made.models["net"]
     draws = StepDraws(0, 0, range(BATCH), BATCH, torch.device("cpu"))
-    found = made._losses(stage, draws)
+    found = made.step.losses(draws, made.progress)
     parameters = list(net.parameters())
     one, two = (torch.autograd.grad(found[k].per_sample.mean(), parameters, retain_graph=True, materialize_grads=True)
                 for k in ("net", "denoising"))
     last = [i for i, (name, _) in enumerate(net.named_parameters()) if name.startswith("head")]
     long, own = (torch.cat([g[i].flatten() for i in last]).norm() for g in (one, two))
     assert (long / own - 1).abs() > 0.1
-    made._train_step(stage)
+    made.step(made.progress)
     for p, g, more in zip(parameters, one, two, strict=True):
         assert p.grad is not None
         torch.testing.assert_close(p.grad, g + long / own * more, rtol=1e-3, atol=1e-5 * float(g.norm() + 1))
@@ -324,7 +325,7 @@ def test_micro_batches_train_the_same_network() -> None:
     for size in (None, 96):
         made = trainer(CTM(initialise=False), micro_batch=size, clip=1.0)
         for _ in range(4):
-            made._train_step(made.stage)
+            made.step(made.progress)
         ends.append(live(made))
     assert (ends[0] - start).norm() > 1e-3
     assert (ends[0] - ends[1]).norm() < 1e-3 * (ends[0] - start).norm()
@@ -332,8 +333,8 @@ def test_micro_batches_train_the_same_network() -> None:
 
 def test_the_parts_of_both_losses_are_logged() -> None:
     made = trainer(CTM(initialise=False))
-    made._train_step(made.stage)
-    assert made._parts.keys() == {"matched", "denoised"}
+    made.step(made.progress)
+    assert made.meter.parts.keys() == {"matched", "denoised"}
 
 
 def test_a_fixed_weight_takes_the_place_of_the_balance() -> None:
@@ -353,7 +354,7 @@ def test_a_network_without_a_head_is_named_with_the_way_out() -> None:
     made.models["net"].forward = lambda x, s, t, condition=None, dropout=None: made.models["net"].tail(  # type: ignore
         made.models["net"].stem(x))
     with pytest.raises(ConfigError, match=r"'net' has no module `head`; method\.balance=false"):
-        made._train_step(made.stage)
+        made.step(made.progress)
 
 
 # Training.

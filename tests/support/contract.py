@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from omegaconf import OmegaConf
 from oracle import context, teacher_of
+from specs import network
 from torch import Tensor, nn
 
 from bench.config.compose import CONF, names
@@ -30,7 +31,7 @@ def made(name: str, path: Interpolant | None = None) -> Method:
 
 def built(method: Method, shape: tuple[int, ...] = (2,), dtype: torch.dtype = torch.float64) -> dict[str, nn.Module]:
     """Small networks of every role, moved off their zero start so that every gradient is alive."""
-    models = method.build(Backbone({"name": "mlp", "width": 16, "depth": 1, "embedding": 8}, shape, seed=0))
+    models = method.build(Backbone(network({"name": "mlp", "width": 16, "depth": 1, "embedding": 8}), shape, seed=0))
     with torch.no_grad():
         for k, module in enumerate(models.values()):
             for i, p in enumerate(module.parameters()):

@@ -12,8 +12,8 @@ from specs import network
 
 from bench.data import Dataset
 from bench.nets import Backbone
-from bench.training import dist, launch
-from bench.training.teacher import Teacher
+from bench.processes import dist, launch
+from bench.teaching.teacher import Teacher
 from bench.training.train import Recipe, Trainer
 from bench.truth import target
 from methods.base import Method
@@ -70,7 +70,7 @@ def train(config: dict[str, Any], folder: str, report: Callable[[Any], bool]) ->
                 torch.save(found, Path(folder) / f"{name}.pt")
         stopped = trainer("lsd", ranks, Path(folder), report)
         assert stopped.run().status == "interrupted"
-        assert ranks.totals([stopped.step]) == [stopped.step * ranks.size], "all stop after the same step"
+        assert ranks.totals([stopped.progress.step]) == [stopped.progress.step * ranks.size], "all stop after the same step"
     return "done"
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from bench.config import compose as config
+from bench.config import request
 from bench.job import execute
 from bench.planning.jobs import jobs
 from bench.training import checkpoint
@@ -14,7 +14,7 @@ KNOBS = {"progressive": ["method.start=4"]}
 
 
 def planned(method: str, *more: str) -> list[Any]:
-    return jobs(config.request([*SMALL, f"method={method}", *KNOBS.get(method, []), *more]).experiments)
+    return jobs(request([*SMALL, f"method={method}", *KNOBS.get(method, []), *more]).experiments)
 
 
 def run(out: Path, made: list[Any], stop_after: int | None = None) -> str:

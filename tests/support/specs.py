@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bench.config import BACKBONES, Data, Network, nearest, section
-from bench.config.sources import DATA
+from bench.config.choices import DATA
 
 FEATURES = {"digits": "digits8", "cifar10": "inception", "arrays": "cifar32", "folder": "cifar32"}
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from oracle import data, teacher_of
+from specs import network
 from torch import Tensor, nn
 
 from bench.data import Dataset
@@ -35,7 +36,7 @@ def points(name: str) -> Dataset:
 def trained(method: Method, name: str, steps: int, previous: nn.Module | None = None, **recipe: Any) -> Trainer:
     """A finished training. The teacher's velocity is exact."""
     settings = {"lr": 2e-3, "ema": (0.99,), "clip": 10.0, **recipe}
-    models = method.build(Backbone(NET, (2,), seed=0))
+    models = method.build(Backbone(network(NET), (2,), seed=0))
     trainer = Trainer(method, models, points(name), Recipe(steps * BATCH, BATCH, **settings), 0, CPU,
                       teacher=teacher_of(target(name)), teacher_models={"net": previous} if previous else {})
     assert trainer.run().status == "done"

@@ -6,7 +6,7 @@ from pathlib import Path
 import fake_jobs
 import pytest
 
-from bench.config.errors import ConfigError
+from bench.config import ConfigError, request
 from bench.planning import backends
 from sweeps.clean import Quota, clean, main, waste
 from sweeps.engine.seam import Ended, Tick
@@ -17,7 +17,7 @@ from sweeps.plan.states import State
 def run(out, id, status, steps=(1, 2), teacher=None, trajectories=0):
     folder = out / "runs" / id
     fake_jobs.write_status(folder, status)
-    (folder / "run.json").write_text(json.dumps({"status": status, "config": {"teacher": {"run": teacher}}}))
+    (folder / "run.json").write_text(json.dumps({"status": status, "parents": {"teacher": teacher} if teacher else {}}))
     (folder / "checkpoints").mkdir()
     for step in steps:
         (folder / "checkpoints" / f"step-{step:08d}-abc.pt").write_bytes(b"x" * 100 * step)
@@ -112,9 +112,9 @@ def test_files_that_go_while_they_are_counted_take_nothing(tmp_path, monkeypatch
 def test_the_key_of_the_backend_cleans_before_and_during_a_sweep(tmp_path, monkeypatch):
     run(tmp_path, "old", "done", (5, 6))
     monkeypatch.setattr(backends, "EXECUTE", "fake_jobs:execute")
-    settings = {"name": "debug", "attempts": 1, "threads": 1, "quota_gb": 1e-9}
+    settings = request(["sweep=none", "backend=debug", "backend.quota_gb=1e-9"]).backend
     with pytest.warns(UserWarning, match="quota_gb"):
         found = backends.execute(Plan([Job("new", "new", {"act": "done"})]), settings, tmp_path, "night")
     assert found.done == ("new",) and waste(tmp_path) == []
     with pytest.raises(ConfigError, match=r"backend\.quota_gb"):
-        backends.execute(Plan([]), {**settings, "quota_gb": "5GB"}, tmp_path, "night")
+        request(["sweep=none", "backend.quota_gb=5GB"])

@@ -2,11 +2,14 @@
 
 import dataclasses
 import importlib
+import subprocess
+import sys
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
 import pytest
+from places import ROOT
 
 from bench.config import Experiment, Local, Slurm, command, request
 from bench.config import compose as config
@@ -232,7 +235,7 @@ def test_a_sweep_file_need_not_say_what_it_does_not_use(tmp_path: Path) -> None:
     ("sweep: {name: mine, axes: {seed: [0]}, knobs: null}", r"sweep\.knobs=null must be a mapping"),
     ("sweep: {name: mine, axes: {seed: [0]}, onlly: {}}", r"sweep\.onlly is not valid; nearest: sweep\.only"),
     ("sweep: {name: mine, also: [{method: ect}, {method: [lsd, ect]}]}", r"sweep\.also\[1\]\.method=.*one value"),
-    ("sweep: {name: mine, axes: [lsd]}", "sweep/mine.*ListConfig"),
+    ("sweep: {name: mine, axes: [lsd]}", r"sweep\.axes=\[lsd\] must be a mapping"),
 ])  # fmt: skip
 def test_a_sweep_file_without_what_it_needs_is_told(tmp_path: Path, text: str, named: str) -> None:
     with pytest.raises(ConfigError, match=named):
@@ -293,3 +296,51 @@ def test_a_key_of_a_backend_is_looked_for_among_those_of_backends(arguments: lis
     with pytest.raises(ConfigError, match=says) as error:
         request(arguments)
     assert "method." not in str(error.value)
+
+
+def test_a_method_whose_file_also_sets_something_else_is_composed_whole(tmp_path: Path) -> None:
+    """Others are read from their files, beside the first of them: this one would lose what it says of the recipe."""
+    (tmp_path / "method").mkdir()
+    mine = "method: {name: mine, target: 'methods.self_distillation:LSD', eta: 0.5}"
+    (tmp_path / "method" / "mine.yaml").write_text(f"# @package _global_\n{mine}\ntrain: {{lr: 0.125}}\n")
+    found = request(["sweep=none", "method=ect,mine,lsd", f"plugins={tmp_path}"]).experiments
+    assert [(each.name, each.train.lr) for each in found] == [("ect", 0.002), ("mine", 0.125), ("lsd", 0.002)]
+
+
+def test_experiments_are_frozen_and_share_what_differs_in_nothing_but_the_seed() -> None:
+    first, second = request(["sweep=none", "method=lsd", "seed=0,1"]).experiments
+    assert first.plain is second.plain and first.method is second.method and (first.seed, second.seed) == (0, 1)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        first.seed = 3  # type: ignore[misc]
+    with pytest.raises(ValueError, match="frozen"):
+        first.train.lr = 1.0  # type: ignore[misc]
+
+
+def test_all_faults_of_a_command_are_told_together() -> None:
+    with pytest.raises(ConfigError) as error:
+        wrong = ["train.lr=-1", "budget.batch=0", "method.etaa=1", "evaluation.steps=[0]", "seed=a"]
+        request(["sweep=none", "method=lsd", *wrong])
+    told = error.value.faults
+    assert len(told) == 5
+    for key in ("train.lr=-1", "budget.batch=0", "method.etaa", "evaluation.steps=[0]", "seed=a"):
+        assert any(key in fault for fault in told), key
+
+
+def test_many_faults_are_counted() -> None:
+    of = ("steps", "seeds", "count", "reference_count", "chunk", "batch", "ema", "milestones")
+    wrong = [f"evaluation.{key}=x" for key in of]
+    wrong += [f"train.{key}=x" for key in ("lr", "betas", "weight_decay", "warmup", "clip", "ema", "dropout", "checkpoints")]
+    with pytest.raises(ConfigError, match=r"and 4 faults more, once these are mended"):
+        request(["sweep=none", *wrong])
+
+
+@pytest.mark.parametrize("arguments", [["sweep=cifar_all_methods", "plan=true"], ["--help"], ["--help", "train"],
+                                       ["--help", "method"]])
+def test_planning_and_help_load_nothing_heavy(arguments: list[str], tmp_path: Path) -> None:
+    """PyTorch is what methods are written in: a plan needs it, and help does not."""
+    heavy = {"pandas", "matplotlib", "scipy", "sklearn", "optuna", "submitit", "torchvision", "cleanfid", "requests", "PIL"}
+    heavy |= set() if "plan=true" in arguments else {"torch", "numpy"}
+    given = [*arguments, f"out={tmp_path}"] if "plan=true" in arguments else arguments
+    code = f"import sys; from bench import run; assert run.main({given!r}) == 0; "
+    code += f"found = {heavy!r} & set(sys.modules); assert not found, found"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True)

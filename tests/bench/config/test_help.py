@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 from places import ROOT
 
 from bench import run
-from bench.config import backends, schema, sources
+from bench.config import choices, schema
 from bench.config.compose import CONF, names, section
 from bench.config.errors import ConfigError
 from bench.config.help import SECTIONS, page
@@ -22,7 +22,7 @@ from bench.config.types import fields, words
 
 GROUPS = ("method", "data", "backbone", "backend")
 OPTIONS = [(group, name) for group in GROUPS for name in names(group)]
-KINDS: dict[str, Mapping[str, type]] = {"data": sources.DATA, "backbone": sources.BACKBONES, "backend": backends.BACKENDS}
+KINDS: dict[str, Mapping[str, type]] = {"data": choices.DATA, "backbone": choices.BACKBONES, "backend": choices.BACKENDS}
 EXAMPLE = "  python -m bench.run"
 
 

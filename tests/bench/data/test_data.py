@@ -100,7 +100,7 @@ def test_size_crops_the_centre_and_resizes(tmp_path: Path) -> None:
 
 def refused(config: dict[str, object]) -> str:
     with pytest.raises(ConfigError) as caught:
-        data.load(config)
+        data.load(source(config))
     return str(caught.value)
 
 

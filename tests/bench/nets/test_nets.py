@@ -10,7 +10,8 @@ import torch
 from specs import network
 from torch import Tensor, nn
 
-from bench.nets import Backbone, BackboneError, counting
+from bench.config import ConfigError
+from bench.nets import Backbone, counting
 from bench.nets.layers import Attention, GroupNorm, exact_attention, math_attention
 
 MLP_ = {"name": "mlp", "width": 32, "depth": 2, "embedding": 16}
@@ -198,11 +199,11 @@ def test_the_unet_takes_the_usual_sides(side: int) -> None:
 @pytest.mark.parametrize(
     ("config", "said"),
     [
-        ({"name": "unett"}, "'unet'"),
+        ({"name": "unett"}, "nearest: unet"),
         ({"width": 3}, "backbone.name"),
-        ({"name": "mlp", "widht": 3}, "'width'"),
-        ({"name": "unet", "atention": [8]}, "'attention'"),
-        ({"name": "unet", "attention_kernel": "exakt"}, "'exact'"),
+        ({"name": "mlp", "widht": 3}, "backbone.widht.*nearest: backbone.width"),
+        ({"name": "unet", "atention": [8]}, "backbone.atention.*nearest: backbone.attention"),
+        ({"name": "unet", "attention_kernel": "exakt"}, "nearest: exact"),
         ({"name": "mlp", "width": "many"}, "backbone.width"),
         ({"name": "mlp", "dropout": 1.0}, "backbone.dropout"),
         ({"name": "mlp", "time_scale": 0}, "backbone.time_scale"),
@@ -212,12 +213,12 @@ def test_the_unet_takes_the_usual_sides(side: int) -> None:
     ],
 )
 def test_a_wrong_configuration_names_the_key_and_the_nearest_value(config: dict[str, object], said: str) -> None:
-    with pytest.raises(BackboneError, match=said):
+    with pytest.raises(ConfigError, match=said):
         Backbone(network(config), (1, 8, 8), 0).net()
 
 
 def test_the_unet_refuses_points() -> None:
-    with pytest.raises(BackboneError, match="use mlp"):
+    with pytest.raises(ConfigError, match="use mlp"):
         Backbone(network(UNET), (2,), 0).net()
 
 

@@ -29,7 +29,7 @@ CLOCKS = [Linear(), Linear(0.5), Trigonometric(), Trigonometric(0.5)]
 
 def exact(path: Interpolant, perturbed: float = 0.0) -> tuple[data.Dataset, dict[str, torch.nn.Module]]:
     """The Gaussian data set on the noise of `path`, and its exact map on that clock as a network."""
-    found = data.load(source({"name": "gaussian", "base_scale": path.base_scale}))
+    found = data.load(source({"name": "gaussian"}), path.base_scale)
     assert isinstance(found.truth, Gaussian)
     return found, {"net": Oracle(on_clock(found.truth, path), perturbed)}
 

@@ -11,18 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from fake_reference import CHUNK, compute, part
 
 from bench.config.errors import ConfigError
 from bench.features import base as features
 from bench.scoring import reference
 from bench.scoring.reference import Part, ReferenceWarning, obtain, of_file
-
-CHUNK = 50
-
-
-def part(n: int = 120, source: str = "train:x") -> Part:
-    g = torch.Generator().manual_seed(n)
-    return Part(source, torch.randint(0, 17, (n, 1, 8, 8), generator=g, dtype=torch.uint8), 16)
 
 
 @pytest.fixture()
@@ -88,20 +82,6 @@ def test_a_folder_that_cannot_be_written_costs_time_and_not_the_result(
     with pytest.warns(ReferenceWarning, match="FEWSTEP_CACHE"):
         found = obtain(part(), features.load("digits8"), CHUNK)
     assert found.features is not None and found.features.shape == (120, 32)
-
-
-def compute(log: str, pause: float) -> None:
-    """In a process of its own: obtain the reference, slowly, and note that it was computed."""
-    original = features.extract
-
-    def slow(*arguments: object) -> torch.Tensor:
-        with open(log, "a") as file:
-            file.write(f"{os.getpid()}\n")
-        time.sleep(pause)
-        return original(*arguments)  # type: ignore[arg-type]
-
-    features.extract = slow  # type: ignore[assignment]
-    obtain(part(), features.load("digits8"), CHUNK)
 
 
 def until(condition: Callable[[], bool]) -> None:

@@ -16,8 +16,8 @@ class Terminal(io.StringIO):
 
 
 def plan():
-    return Plan([Job("t", "flow matching", {"seed": 0}, cost=4.0), Job("s", "lsd", {"seed": 0}, ("t",), cost=4.0),
-                 Job("old", "ect", {"seed": 1}, cost=2.0)])
+    return Plan([Job("t", "flow matching", {}, cost=4.0, seed=0), Job("s", "lsd", {}, ("t",), cost=4.0, seed=0),
+                 Job("old", "ect", {}, cost=2.0, seed=1)])
 
 
 def test_the_bar_moves_by_cost_and_within_a_run():

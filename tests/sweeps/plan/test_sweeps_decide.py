@@ -1,8 +1,8 @@
 """Claims about the pure rule that decides what may start, on random graphs and random accidents."""
 
+from graphs import graphs, job
 from hypothesis import given
 from hypothesis import strategies as st
-from test_sweeps_plan import graphs, job
 
 from sweeps.plan.frontier import Frontier
 from sweeps.plan.jobs import Plan

@@ -3,16 +3,13 @@
 import random
 
 import pytest
+from graphs import graphs, job
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sweeps.plan.describe import describe, duration, longest_chain, makespan
 from sweeps.plan.jobs import Job, Plan, PlanError
 from sweeps.plan.states import todo
-
-
-def job(id, *parents, cost=1.0, **more):
-    return Job(id, f"label of {id}", {"seed": 0}, parents, cost=cost, **more)
 
 
 def test_jobs_of_one_id_are_one_run():
@@ -104,15 +101,6 @@ def test_an_empty_plan_can_be_described():
                                                (200, "3 min 20 s"), (18120, "5 h 02 min"), (273600, "3 d 04 h")])
 def test_durations_read_well(seconds, text):
     assert duration(seconds) == text
-
-
-@st.composite
-def graphs(draw, most=12):
-    size = draw(st.integers(1, most))
-    parents = [draw(st.sets(st.integers(0, i - 1), max_size=3)) if i else set() for i in range(size)]
-    order = draw(st.permutations(range(size)))
-    costs = draw(st.lists(st.integers(0, 9), min_size=size, max_size=size))
-    return [job(f"j{i}", *(f"j{p}" for p in sorted(parents[i])), cost=float(costs[i])) for i in order]
 
 
 @given(graphs())

@@ -15,9 +15,11 @@ from bench.config import ConfigError, request
 from bench.job import execute
 from bench.nets import Backbone
 from bench.planning.jobs import gflops, jobs
-from bench.training import checkpoint, teaching, trajectories
-from bench.training.teacher import Teacher
-from bench.training.trajectories import CHUNK, Solved, key, obtain
+from bench.teaching import lessons as teaching
+from bench.teaching import trajectories
+from bench.teaching.teacher import Teacher
+from bench.teaching.trajectories import CHUNK, Solved, key, obtain
+from bench.training import checkpoint
 from methods.base import Trajectories
 from methods.tools.solvers import Solver, solve
 from results.records.record import RunRecord

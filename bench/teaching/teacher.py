@@ -1,14 +1,12 @@
 """What teaches: a finished velocity model, as a frozen function b_t(x) and as weights to start from, or the exact velocity."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from torch import Tensor, nn
 
 from bench.truth import Truth
+from methods.base import TeacherVelocity
 from methods.tools import Interpolant, Linear, convert_point, convert_velocity
-
-Velocity = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 
 
 @dataclass(frozen=True)
@@ -29,7 +27,7 @@ class Teacher:
         self.net.requires_grad_(False)
 
     @property
-    def velocity(self) -> Velocity:
+    def velocity(self) -> TeacherVelocity:
         def b(x: Tensor, t: Tensor, condition: Tensor | None = None) -> Tensor:
             out: Tensor = self.net(x, t, t, condition=condition)
             return out
@@ -37,7 +35,7 @@ class Teacher:
         return b
 
 
-def exact_velocity(truth: Truth, path: Interpolant) -> Velocity:
+def exact_velocity(truth: Truth, path: Interpolant) -> TeacherVelocity:
     """b_t(x) of a target whose velocity is known, on the clock of `path`."""
     linear = Linear(path.base_scale)
 

@@ -21,7 +21,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from bench.config.errors import ConfigError
+from bench.config import ConfigError
 
 BUCKET = 2**24  # elements that are summed at once: bounds the memory of the flat copies
 PATIENCE = timedelta(days=7)  # of a rank that waits for rank 0's word

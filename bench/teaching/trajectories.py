@@ -17,11 +17,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from bench.data.dataset import content_hash
-from bench.nets.count import counting
-from bench.training.checkpoint import CheckpointWarning
-from bench.training.rng import generator
-from bench.training.teacher import Teacher
+from bench.data import content_hash
+from bench.nets import counting
+from bench.teaching.teacher import Teacher
+from bench.training import CheckpointWarning, generator
 from methods.base import Trajectories
 from methods.tools import solve
 

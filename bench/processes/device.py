@@ -3,7 +3,7 @@
 import torch
 
 from bench.config import ConfigError
-from bench.training import dist
+from bench.processes import dist
 
 
 def of(name: str) -> torch.device:

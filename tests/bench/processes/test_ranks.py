@@ -11,9 +11,9 @@ import torch
 from fake_ranks import BATCH, METHODS, STEPS, result, trainer
 
 from bench.config.errors import ConfigError
-from bench.training import checkpoint, launch
-from bench.training.dist import Pulse, Ranks
-from bench.training.train import Trainer
+from bench.processes import launch
+from bench.processes.dist import Pulse, Ranks
+from bench.training import checkpoint
 
 RUNS = [(name, name, False, {"micro_batch": 8} if name == "lsd" else {}) for name in METHODS]
 APART = [(f"{name} apart", name, True, {"clip": 0.0}) for name in ("flow_matching", "meanflow")]
@@ -128,7 +128,8 @@ def test_while_rank_0_scores_a_trial_the_others_wait_without_the_time_limit_of_a
 
     made, steps = trainer("flow_matching", Follower(1, 2)), []
     made.rungs = {3: lambda: pytest.fail("only rank 0 scores")}
-    made._train_step = lambda stage: (steps.append(len(heard)), Trainer._train_step(made, stage))[1]  # type: ignore[method-assign]
+    step = made.step
+    made.step = lambda progress: (steps.append(len(heard)), step(progress))[1]  # type: ignore[assignment, func-returns-value]
     assert made.run().status == "done"
     assert heard.count(None) == 1 and steps[2] <= heard.index(None) < steps[3], "after the third step, before the fourth"
 

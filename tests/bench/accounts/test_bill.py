@@ -12,11 +12,12 @@ from oracle import data, teacher_of
 from small_runs import planned, run
 from torch import Tensor, nn
 
+from bench.accounts import bill
 from bench.data import Dataset
 from bench.nets import counting
 from bench.scoring.model import load
 from bench.training import checkpoint
-from bench.training.train import BILL, Recipe, Trainer
+from bench.training.train import Recipe, Trainer
 from methods.base import Method
 from results.records.record import RunRecord
 from results.records.store import read_run
@@ -57,7 +58,7 @@ def short(name: str) -> Method:
 
 def billed(made: Trainer) -> tuple[int, ...]:
     made.run()
-    return tuple(made.bill()[name] for name in BILL)
+    return tuple(made.bill()[name] for name in bill.NAMES)
 
 
 @pytest.mark.parametrize("name", KNOWN)
@@ -111,7 +112,7 @@ def test_a_training_that_began_before_evaluations_were_counted_is_billed_nothing
         if state["step"] < STEPS:
             del state["bill"]
             checkpoint.save(tmp_path / "checkpoints", state["step"], state)
-    assert billed(trainer(made("ect"), tmp_path, checkpoints=2)) == (0,) * len(BILL)
+    assert billed(trainer(made("ect"), tmp_path, checkpoints=2)) == (0,) * len(bill.NAMES)
 
 
 def recorded(tmp_path: Path, method: str, *more: str) -> list[RunRecord]:

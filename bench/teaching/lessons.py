@@ -10,9 +10,10 @@ from torch import nn
 
 from bench.config import ConfigError, Experiment
 from bench.data import Dataset
-from bench.training.dist import Ranks
-from bench.training.teacher import Teacher, Velocity, exact_velocity
-from bench.training.trajectories import Solved, obtain
+from bench.processes import Ranks
+from bench.teaching.teacher import Teacher, exact_velocity
+from bench.teaching.trajectories import Solved, obtain
+from methods.base import TeacherVelocity
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Teaching:
         roles = {"teacher": self.teacher, "weak_teacher": self.weak, "trajectories": solved}
         return {role: teacher.run_id for role, teacher in roles.items() if teacher}
 
-    def velocity(self) -> Velocity | None:
+    def velocity(self) -> TeacherVelocity | None:
         """What the method learns from: its teacher's velocity, or the exact one, or neither."""
         method = self.experiment.method
         if self.teacher is not None or not method.needs.teacher:

@@ -3,18 +3,31 @@
 import dataclasses
 import importlib.metadata
 import sys
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
 from bench.config import ConfigError, Experiment
 from bench.data import Dataset
-from bench.training import device as devices
-from bench.training import dist
-from bench.training.teaching import Teaching
+from bench.processes import device as devices
+from bench.processes import dist
 from results.records import RunRecord, StoreError, read_run, write_run
+
+
+class Paid(Protocol):
+    """A teacher as the bill knows it."""
+
+    @property
+    def images(self) -> int: ...
+    @property
+    def seconds(self) -> float: ...
+    @property
+    def forward_rows(self) -> int: ...
+    @property
+    def backward_rows(self) -> int: ...
 
 
 class Logbook:
@@ -30,9 +43,12 @@ class Logbook:
             write_run(self.folder, self.record)
 
 
-def opened(folder: Path, experiment: Experiment, protocol: dict[str, Any], data: Dataset, teaching: Teaching,
-           device: torch.device) -> Logbook:
-    """The record to continue, or a new one. Raises ConfigError if the data are not those it was begun with."""
+def opened(folder: Path, experiment: Experiment, protocol: dict[str, Any], data: Dataset, device: torch.device,
+           paid: Sequence[Paid], parents: Mapping[str, str]) -> Logbook:
+    """The record to continue, or a new one. paid: the teachers on its bill; parents: role -> run.
+
+    Raises ConfigError if the data are not those it was begun with.
+    """
     attempts, peak = 1, 0
     try:
         old = read_run(folder)
@@ -44,16 +60,15 @@ def opened(folder: Path, experiment: Experiment, protocol: dict[str, Any], data:
             )
     except StoreError:
         pass
-    paid = teaching.paid
     record = RunRecord(
         run_id=folder.name, label=experiment.label, method=experiment.name, data=experiment.data.name,
         backbone=experiment.backbone.name, seed=experiment.seed,
         config={**experiment.record(), "shape": list(data.shape), "protocol": protocol},
-        images_budget=experiment.budget.images, teacher=teaching.teacher.run_id if teaching.teacher else None,
+        images_budget=experiment.budget.images, teacher=parents.get("teacher"),
         teacher_images=sum(t.images for t in paid), teacher_seconds=sum(t.seconds for t in paid),
         teacher_forward_rows=sum(t.forward_rows for t in paid), teacher_backward_rows=sum(t.backward_rows for t in paid),
         peak_memory=peak, gpus=dist.size() if device.type == "cuda" else 0, league=experiment.method.league,
-        parents=teaching.parents, data_hash=data.hash, versions=versions(), device=devices.name(device), started=now(),
+        parents=dict(parents), data_hash=data.hash, versions=versions(), device=devices.name(device), started=now(),
         attempts=attempts,
     )
     return Logbook(folder, record)

@@ -1,0 +1,9 @@
+"""What a training tells of itself: its log, loss, clock, bill and record. Nothing that trains."""
+
+from bench.accounts.bill import Bill
+from bench.accounts.log import Log
+from bench.accounts.meter import LossMeter
+from bench.accounts.progress import Progress, stage_ends
+from bench.accounts.stopwatch import Stopwatch
+
+__all__ = ["Bill", "Log", "LossMeter", "Progress", "Stopwatch", "stage_ends"]

@@ -1,0 +1,59 @@
+"""How far a training has come: its step, its stage, and the shares of both budgets that are done."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+from methods.base import Stage
+
+
+@dataclass
+class Progress:
+    """`step` optimizer steps are done; the next one belongs to stage number `index`, which ends after step ends[index]."""
+
+    stages: Sequence[Stage]
+    ends: Sequence[int]
+    step: int = 0
+    index: int = 0
+
+    @property
+    def stage(self) -> Stage:
+        return self.stages[self.index]
+
+    @property
+    def steps(self) -> int:
+        """Those of the whole run."""
+        return self.ends[-1]
+
+    @property
+    def start(self) -> int:
+        """The step before this stage's first."""
+        return self.ends[self.index - 1] if self.index else 0
+
+    @property
+    def share(self) -> float:
+        """Of the whole run."""
+        return self.step / self.steps
+
+    @property
+    def stage_share(self) -> float:
+        """Of this stage."""
+        return (self.step - self.start) / (self.ends[self.index] - self.start)
+
+    @property
+    def over(self) -> bool:
+        return self.step >= self.steps
+
+    @property
+    def stage_over(self) -> bool:
+        return self.step >= self.ends[self.index]
+
+    def due(self, times: int) -> bool:
+        """Whether something that happens so many times a run, evenly, happens after this step."""
+        return times > 0 and self.step % max(1, self.steps // times) == 0
+
+
+def stage_ends(stages: Sequence[Stage], batch: int, steps: int) -> list[int]:
+    """The step at which each stage ends; the last one has what rounding leaves."""
+    ends = [images // batch for images in accumulate(stage.images for stage in stages)]
+    return [*ends[:-1], steps]

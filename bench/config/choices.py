@@ -1,0 +1,209 @@
+"""What the options of a choice may say: data sets, networks and backends by name."""
+
+import re
+from typing import Annotated, Literal, NamedTuple
+
+from annotated_types import Ge, Gt, Lt, MinLen
+from pydantic import Strict
+
+from bench.config.schema import Features
+from bench.config.types import (
+    Count,
+    Minutes,
+    Positive,
+    Says,
+    Seconds,
+    Section,
+    Sizes,
+    Text,
+    Texts,
+    Unit,
+    Whole,
+    checked,
+)
+
+FEWEST = 16
+"""Images that a data set must have."""
+
+
+class Digits(Section):
+    """scikit-learn's digits."""
+
+    name: Literal["digits"]
+    features: Features
+
+
+class Points(Section):
+    """Points in the plane with an exact flow map; they have metrics of their own."""
+
+    name: Literal["gaussian", "skewed", "mixture", "checkerboard"]
+    count: Count | None = None
+
+
+class Cifar10(Section):
+    """torchvision's CIFAR-10."""
+
+    name: Literal["cifar10"]
+    root: Text
+    download: bool = False
+    features: Features
+
+
+class Arrays(Section):
+    """A file of the user's."""
+
+    name: Literal["arrays"]
+    path: Text
+    heldout: Text | None = None
+    limit: Annotated[int, Ge(FEWEST)] | None = None
+    flip: bool = False
+    features: Features
+
+
+class Folder(Section):
+    """A folder of the user's."""
+
+    name: Literal["folder"]
+    path: Text
+    size: Count | None = None
+    flip: bool = False
+    features: Features
+
+
+Data = Digits | Points | Cifar10 | Arrays | Folder
+DATA: dict[str, type[Data]] = {
+    "digits": Digits, **dict.fromkeys(("gaussian", "skewed", "mixture", "checkerboard"), Points), "cifar10": Cifar10,
+    "arrays": Arrays, "folder": Folder,
+}  # fmt: skip
+
+
+class Known(NamedTuple):
+    """What is known of an image data set before it is read."""
+
+    train: int
+    side: int
+
+
+IMAGES = {"digits": Known(1200, 8), "cifar10": Known(50_000, 32)}
+EXACT = tuple(name for name, cls in DATA.items() if cls is Points)
+
+
+class MLP(Section):
+    """A residual MLP."""
+
+    name: Literal["mlp"]
+    width: Count | None = None
+    depth: Count | None = None
+    embedding: Count = 64
+    time_scale: Positive = 4.0
+    dropout: Annotated[float, Ge(0), Lt(1)] = 0.0
+    classes: Whole = 0
+    gflops: Positive = 1.0
+
+
+class PlainMLP(Section):
+    """A plain MLP."""
+
+    name: Literal["mlp_plain"]
+    width: Count = 512
+    depth: Count = 5
+    scale: Positive = 0.577
+    gflops: Positive = 1.0
+
+
+class UNet(Section):
+    """A U-Net for images."""
+
+    name: Literal["unet"]
+    channels: Count = 32
+    multipliers: Annotated[tuple[Count, ...], Strict(False), MinLen(1)] = (1, 2, 2)
+    blocks: Count = 2
+    attention: Sizes = (8,)
+    attention_kernel: Literal["exact", "math"] = "exact"
+    dropout: Annotated[float, Ge(0), Lt(1)] = 0.0
+    time_scale: Positive = 4.0
+    embedding: Count | None = None
+    classes: Whole = 0
+    gflops: Positive = 1.0
+
+
+Network = MLP | PlainMLP | UNet
+BACKBONES: dict[str, type[Network]] = {"mlp": MLP, "mlp_plain": PlainMLP, "unet": UNet}
+
+_DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
+_MEMORY = re.compile(r"\d+[KMGT]?")
+
+
+def _is_device(value: str) -> bool:
+    return _DEVICE.fullmatch(value) is not None
+
+
+def _is_memory(value: str) -> bool:
+    return _MEMORY.fullmatch(value) is not None
+
+
+def _are_options(values: tuple[str, ...]) -> bool:
+    return all(value.startswith("-") for value in values)
+
+
+class Common(Section):
+    """What every backend has. quota_gb and patience_minutes: null is without."""
+
+    threads: Count = 1
+    device: Annotated[str, checked(_is_device), Says("auto, cpu, cuda or cuda:N")] = "auto"
+    attempts: Count = 1
+    max_gpu_hours: Annotated[float, Ge(0), Unit("GPU-hours")] | None = None
+    quota_gb: Annotated[float, Gt(0), Unit("GB")] | None = None
+    patience_minutes: Annotated[float, Gt(0), Unit("minutes")] | None = None
+
+    @property
+    def sharing(self) -> int:
+        """Processes of this machine that share one training."""
+        return 1
+
+
+class Debug(Common):
+    """Runs one after another in this process."""
+
+    name: Literal["debug"]
+
+
+class Local(Common):
+    """Worker processes on this machine."""
+
+    name: Literal["local"]
+    workers: Whole | None = None
+    processes: Count = 1
+
+    @property
+    def sharing(self) -> int:
+        return self.processes
+
+
+class Slurm(Common):
+    """Job arrays on a Slurm cluster; null leaves a choice to the site."""
+
+    name: Literal["slurm"]
+    partition: Text | None = None
+    account: Text | None = None
+    constraint: Text | None = None
+    qos: Text | None = None
+    time: Minutes = 240
+    memory: Annotated[str, checked(_is_memory), Says("memory as sbatch writes it, for example 16G")] | None = None
+    gpus: Whole | None = None
+    nodes: Count = 1
+    tasks: Count = 1
+    cpus: Count | None = None
+    signal: Annotated[int, Ge(1), Unit("seconds")] = 120
+    sbatch: Annotated[tuple[Text, ...], Strict(False), checked(_are_options),
+                      Says("a list of options of sbatch, each with its dashes: ['--exclusive']")] = ()
+    setup: Texts = ()
+    array: Count = 1000
+    parallel: Count | None = None
+    jobs: Count | None = None
+    requeue: bool = True
+    interval: Seconds = 5.0
+
+
+Backend = Debug | Local | Slurm
+BACKENDS: dict[str, type[Backend]] = {"local": Local, "slurm": Slurm, "debug": Debug}

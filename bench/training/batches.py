@@ -1,0 +1,46 @@
+"""The batch of a step: a pure function of the step's draws and of data that lie on the device."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from bench.data import Dataset
+from methods.base import Batch, Draws
+
+
+@dataclass(frozen=True)
+class Batches:
+    """The training samples as they are stored, their labels for conditional networks, and a teacher's trajectories."""
+
+    train: Tensor
+    labels: Tensor | None
+    paths: Tensor | None
+    decode: Callable[[Tensor], Tensor] | None  # from stored values to those that networks see
+    flip: bool
+
+    def batch(self, draws: Draws) -> Batch:
+        """The slice of the batch that `draws` belongs to."""
+        i = _indices(draws, "data", len(self.train))
+        x_1 = self.train[i] if self.decode is None else self.decode(self.train[i])
+        states = None if self.paths is None else self.paths[_indices(draws, "trajectories", len(self.paths))]
+        labels = None if self.labels is None else self.labels[i]
+        return Batch(_mirrored(x_1, draws) if self.flip else x_1, labels, states)
+
+
+def batches(data: Dataset, device: torch.device, conditional: bool, paths: Tensor | None) -> Batches:
+    """Those of a data set, moved to the device."""
+    labels = data.labels.to(device) if conditional and data.labels is not None else None
+    decode = data.decode if data.kind == "images" else None
+    return Batches(data.train.to(device), labels, None if paths is None else paths.to(device), decode, data.flip)
+
+
+def _indices(draws: Draws, purpose: str, n: int) -> Tensor:
+    return (draws.uniform(purpose) * n).long()
+
+
+def _mirrored(x: Tensor, draws: Draws) -> Tensor:
+    """Each image with probability a half."""
+    flips = draws.uniform("flip") < 0.5
+    return torch.where(flips.reshape(-1, *[1] * (x.ndim - 1)), x.flip(-1), x)

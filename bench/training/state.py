@@ -1,0 +1,81 @@
+"""What training changes: the networks, and what moves with them (optimizers, averages, the slow copy)."""
+
+import copy
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from bench.nets import Weight
+from bench.training.ema import Averages
+from bench.training.recipe import Recipe
+from bench.training.slow import SlowCopy
+from methods.base import Method, Models, Stage
+
+
+class TrainState:
+    """The networks by role with what moves along. It has no optimizers before its first stage has begun."""
+
+    def __init__(self, method: Method, models: Models, recipe: Recipe) -> None:
+        self.method, self.models, self.recipe = method, models, recipe
+        decay = method.needs.target_ema
+        self.average = Averages(models["net"], recipe.ema)
+        self.slow = SlowCopy(models["net"], decay) if decay else None
+        self.optimizers: dict[str, torch.optim.Optimizer] = {}
+
+    def averaged(self, decay: float | None = None) -> nn.Module:
+        """A copy of "net" with the average of that decay (default: the first configured)."""
+        net = copy.deepcopy(self.models["net"])
+        return self.average.copy_to(net, self.recipe.ema[0] if decay is None else decay)
+
+    def begin(self, stage: Stage, previous: Models) -> None:
+        """Make the networks, optimizers and averages those of a new stage. previous: see `Stage`."""
+        if stage.prepare is not None:
+            with torch.no_grad():
+                stage.prepare(self.models, previous)
+        self.make_optimizers(stage)
+        self.average.restart()
+        if self.slow is not None:
+            self.slow.restart()
+
+    def make_optimizers(self, stage: Stage) -> None:
+        """New ones, of the networks that the stage trains; the others are frozen."""
+        trained = {role for roles in stage.trained.values() for role in roles}
+        for role, module in self.models.items():
+            module.requires_grad_(role in trained)
+        self.optimizers = {
+            name: self.recipe.optimizer_of([p for role in roles for p in self.models[role].parameters()])
+            for name, roles in stage.trained.items()
+        }
+
+    def parameters(self, loss: str) -> list[Tensor]:
+        """Those that the loss of that name moves."""
+        return [p for group in self.optimizers[loss].param_groups for p in group["params"]]
+
+    def zero_grad(self) -> None:
+        """Forget all gradients."""
+        for optimizer in self.optimizers.values():
+            optimizer.zero_grad(set_to_none=True)
+
+    def update(self, rate: float, share: float) -> None:
+        """Move by the gradients. rate: the learning rate; share: of the whole budget that was done before this step."""
+        for name, optimizer in self.optimizers.items():
+            if self.recipe.clip:
+                torch.nn.utils.clip_grad_norm_(self.parameters(name), self.recipe.clip, foreach=True)
+            _set_rate(optimizer, rate)
+            optimizer.step()
+        self.average.update()
+        if self.slow is not None:
+            self.slow.update(self.method.target_decay(share))
+
+
+def billed(state: TrainState) -> Iterator[nn.Module]:
+    """The networks of a training whose evaluations are billed: all but learned weights of the loss."""
+    yield from (module for module in state.models.values() if not isinstance(module, Weight))
+    if state.slow is not None:
+        yield state.slow.net
+
+
+def _set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = rate

@@ -1,0 +1,88 @@
+"""One optimizer step: gradients of the whole batch, by slices on each rank and summed over the ranks, and the update.
+
+It draws nothing globally, synchronises nothing with the device and logs nothing.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import torch
+
+from bench.accounts import LossMeter, Progress
+from bench.nets import Count
+from bench.processes import Ranks
+from bench.training.balance import Aside, last_layers
+from bench.training.batches import Batches
+from bench.training.rng import StepDraws
+from bench.training.schedule import factor
+from bench.training.state import TrainState
+from methods.base import Context, Draws, Loss, Stage, TeacherVelocity
+
+
+@dataclass
+class Step:
+    """Call it to take a step. The loss goes to `meter`, and whether a pass is the batch's first slice to `count`."""
+
+    state: TrainState
+    batches: Batches
+    seed: int
+    device: torch.device
+    ranks: Ranks
+    teacher: TeacherVelocity | None
+    weak_teacher: TeacherVelocity | None
+    meter: LossMeter
+    count: Count
+    _aside: Aside = field(default_factory=Aside)
+
+    def __post_init__(self) -> None:
+        self.recipe = self.state.recipe
+        self.rows = self.ranks.share(self.recipe.batch, self.state.method.needs.group)
+
+    def __call__(self, progress: Progress) -> None:
+        self.state.zero_grad()
+        for draws in self._slices(progress.step):
+            self.count.whole = draws.rows.start == 0
+            self._backward(self.losses(draws, progress), progress.stage)
+        self._synchronise(progress.stage)
+        self._join(progress.stage)
+        rate = self.recipe.lr * factor(self.recipe.schedule, self.recipe.warmup, progress.stage_share)
+        self.state.update(rate, progress.share)
+        self.meter.steps += 1
+        progress.step += 1
+
+    def losses(self, draws: Draws, progress: Progress) -> Mapping[str, Loss]:
+        """The method's, of one slice of the batch."""
+        target = None if self.state.slow is None else {"net": self.state.slow.net}
+        context = Context(draws, progress.share, progress.stage, self.teacher, self.weak_teacher, target)
+        return self.state.method.losses(self.state.models, self.batches.batch(draws), context)
+
+    def _slices(self, step: int) -> Iterator[StepDraws]:
+        batch, rows = self.recipe.batch, self.rows
+        size = self.recipe.micro_batch or batch
+        whole = StepDraws(self.seed, step, range(batch), batch, self.device, training=self.recipe.dropout)
+        for begin in range(0, len(rows), size):
+            yield whole.slice(rows[begin : begin + size])
+
+    def _backward(self, losses: Mapping[str, Loss], stage: Stage) -> None:
+        several = len(losses) > 1
+        for name, loss in losses.items():
+            value = loss.per_sample.sum() / self.recipe.batch
+            if name in stage.balanced:
+                self._aside.add(name, value, self.state.parameters(stage.balanced[name]), retain_graph=several)
+            else:
+                torch.autograd.backward(value, inputs=self.state.parameters(name), retain_graph=several)
+            self.meter.add(value.detach())
+        self.meter.parts = {name: part for loss in losses.values() for name, part in loss.parts.items()}
+
+    def _synchronise(self, stage: Stage) -> None:
+        """Make this rank's gradients those of the whole batch."""
+        if self.ranks.size > 1:
+            moved = [p for name in self.state.optimizers for p in self.state.parameters(name)]
+            self.ranks.sum_gradients(list(dict.fromkeys(moved)))
+            for name in stage.balanced:
+                self._aside.gradients[name] = self.ranks.sums(self._aside.gradients[name])
+
+    def _join(self, stage: Stage) -> None:
+        """Add the gradients of the balanced losses to those that they are balanced with."""
+        for name, other in stage.balanced.items():
+            self._aside.join(name, self.state.parameters(other), last_layers(self.state.models, stage.trained[other]))

@@ -1,0 +1,63 @@
+"""Runs are the same runs: ids, protocols and folders of the version before the rooms (commit 324a7bd) are this version's.
+
+tests/golden/ids.json: what that version planned for these commands, with the digests of its searches (long lists as count
+and hash). tests/golden/earlier.tar.gz: its outputs folder after a small sweep, one run of which was killed half-way.
+"""
+
+import hashlib
+import json
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from places import TESTS
+
+from bench import run
+from bench.config import request
+from bench.planning import jobs
+from bench.planning.tune import tuned
+
+IDS: dict[str, Any] = json.loads((TESTS / "golden" / "ids.json").read_text())
+SWEEP = [
+    "sweep=digits_quickstart", "method=flow_matching,lmd,ect,psd_m", "seed=0", "budget.images=1280", "budget.batch=64",
+    "backbone.width=8", "backbone.depth=1", "backbone.embedding=8", "train.checkpoints=4", "train.logs=4",
+    "evaluation.steps=[1,2]", "evaluation.seeds=[0]", "evaluation.count=64", "evaluation.chunk=64", "backend=debug",
+]  # fmt: skip
+
+
+def planned(command: str) -> list[str]:
+    wanted = request(command.split())
+    if wanted.sweep.search is None:
+        return [job.id for job in jobs(wanted.experiments)]
+    search = tuned(wanted, preview=True)
+    digests = [f"contender {each.contender.name} {each.contender.digest}" for each in search.methods]
+    return [*(job.id for job in search.preview()), *digests]
+
+
+@pytest.mark.parametrize("command", IDS)
+def test_run_ids_are_those_of_before(command: str) -> None:
+    found: list[Any] = planned(command)
+    if isinstance(IDS[command][0], int):
+        found = [len(found), hashlib.sha256("\n".join(found).encode()).hexdigest()[:16]]
+    assert found == IDS[command]
+
+
+def test_an_outputs_folder_of_before_is_continued_and_not_repeated(tmp_path: Path) -> None:
+    with tarfile.open(TESTS / "golden" / "earlier.tar.gz") as archive:
+        archive.extractall(tmp_path, filter="data")
+    out = tmp_path / "earlier"
+    before = {path: path.read_bytes() for path in (out / "runs").rglob("*") if path.is_file()}
+    (killed,) = (path for path in (out / "runs").glob("psd_m-*"))
+    assert json.loads((killed / "run.json").read_text())["status"] == "running"
+    assert run.main([*SWEEP, f"out={out}"]) == 0
+    for path, content in before.items():
+        if killed not in path.parents and path.name != ".lock":
+            assert path.read_bytes() == content, f"{path.relative_to(out)} was touched"
+    record = json.loads((killed / "run.json").read_text())
+    assert (record["status"], record["attempts"], record["images_seen"]) == ("done", 2, 1280)
+    steps = [json.loads(line) for line in (killed / "progress.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in steps if "loss" in line] == [5, 10, 15, 20], "it went on at step 10"
+    assert len(list((out / "runs").iterdir())) == 5
+    table = (out / "sweeps" / "digits_quickstart" / "leaderboard.csv").read_text()
+    assert all(f"\n{name}," in table for name in ("flow_matching", "lmd", "ect", "psd_m"))
