@@ -28,6 +28,7 @@ import torch
 from torch import Tensor
 
 from methods.base import Batch, Context, Loss, Method, Models, Needs, Stage, start_from_teacher
+from methods.knobs import NotNegative, Positive, Share
 from methods.times import LogitNormal, strip
 from methods.tools import Derivative, Velocity, align, check, conditioned, derivative, normalised, pull, squared, warm_up
 
@@ -44,13 +45,13 @@ class AYF(Method):
     """
 
     mean: float = -0.8
-    std: float = 1.0
-    warmup: float = 0.025
-    warmup_end: float = 0.99
+    std: Positive = 1.0
+    warmup: Share = 0.025
+    warmup_end: Share = 0.99
     normalise: bool = True
-    c: float = 0.1
-    guidance_low: float = 1.0
-    guidance_high: float = 1.0
+    c: Positive = 0.1
+    guidance_low: NotNegative = 1.0
+    guidance_high: NotNegative = 1.0
     initialise: bool = True
     paper: ClassVar[str] = "Sabour et al. 2025, arXiv 2506.14603"
 

@@ -29,6 +29,7 @@ import torch
 from torch import Tensor
 
 from methods.base import Batch, Context, Loss, Method, Models, Needs, Stage, start_from_teacher
+from methods.knobs import Decay, Inner, Noisiest, NotNegative
 from methods.pairs import DoublingPairs, EasyPairs, GrowingPairs, KarrasPairs, Pairs
 from methods.times import karras_sigmas, to_data
 from methods.tools import Mask, Solver, conditioned, jump, squared, step
@@ -52,14 +53,10 @@ class Consistency(Method):
     c: the pseudo-Huber constant of Distance.NORM; None is the rule .00054 sqrt(entries of a sample) (arXiv 2310.14189).
     """
 
-    sigma_max: float = 80.0
-    c: float | None = 1e-6
+    sigma_max: Noisiest = 80.0
+    c: NotNegative | None = 1e-6
     pairs: Pairs = field(default_factory=KarrasPairs)
     distance: Distance = Distance.SQUARED
-
-    def __post_init__(self) -> None:
-        if self.c is not None and not (isinstance(self.c, int | float) and self.c >= 0):
-            raise ValueError(f"method.c must be a number >= 0, or null for the rule .00054 sqrt(D), got {self.c!r}")
 
     @abstractmethod
     def partner(
@@ -107,7 +104,7 @@ class CD(Consistency):
     """
 
     solver: Solver = Solver.HEUN
-    target_ema: float = 0.0
+    target_ema: Decay = 0.0
     initialise: bool = True
     paper: ClassVar[str] = "Song et al. 2023, arXiv 2303.01469"
 
@@ -147,13 +144,8 @@ class CT(ConsistencyTraining):
     """
 
     pairs: GrowingPairs = field(default_factory=GrowingPairs)
-    mu_0: float = 0.9
+    mu_0: Inner = 0.9
     paper: ClassVar[str] = "Song et al. 2023, arXiv 2303.01469"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not 0 < self.mu_0 < 1:
-            raise ValueError(f"method.mu_0 is a decay per step and must lie between 0 and 1, got {self.mu_0}")
 
     @property
     def needs(self) -> Needs:
@@ -167,7 +159,7 @@ class CT(ConsistencyTraining):
 class ICT(ConsistencyTraining):
     """Improved consistency training: no slow target, a robust distance, small intervals weighed up."""
 
-    c: float | None = None
+    c: NotNegative | None = None
     pairs: Pairs = field(default_factory=DoublingPairs)
     distance: Distance = Distance.NORM
     paper: ClassVar[str] = "Song & Dhariwal 2023, arXiv 2310.14189"

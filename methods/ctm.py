@@ -32,6 +32,7 @@ from torch.func import functional_call
 
 from methods.base import Batch, Context, Loss, Method, Models, Needs, Stage, start_from_teacher
 from methods.flow_matching import velocity_loss
+from methods.knobs import Decay, Levels, NotNegative, Part, Positive
 from methods.times import karras_sigmas, normal_quantile, to_data
 from methods.tools import Mask, Solver, Velocity, conditioned, jump, squared, step
 
@@ -45,28 +46,24 @@ class CTM(Method):
     half. sigma_data: sigma_d. initialise: the student starts from the teacher's weights, as the authors'.
     """
 
-    n: int = 18
-    sigma_min: float = 0.002
-    sigma_max: float = 80.0
-    rho: float = 7.0
+    n: Levels = 18
+    sigma_min: Positive = 0.002
+    sigma_max: Positive = 80.0
+    rho: Positive = 7.0
     teacher_solver: Solver = Solver.HEUN
-    target_ema: float = 0.999
+    target_ema: Decay = 0.999
     balance: bool = True
-    denoising: float = 1.0
+    denoising: NotNegative = 1.0
     mean: float = -1.2
-    std: float = 1.2
-    reach: float = 0.7
-    sigma_data: float = 0.5
+    std: Positive = 1.2
+    reach: Part = 0.7
+    sigma_data: Positive = 0.5
     initialise: bool = True
     paper: ClassVar[str] = "Kim et al. 2023, arXiv 2310.02279"
 
     def __post_init__(self) -> None:
-        if self.n < 2:
-            raise ValueError(f"method.n={self.n} levels leave no interval: at least 2")
-        if not self.sigma_data > 0:
-            raise ValueError(f"method.sigma_data must be positive, got {self.sigma_data}")
-        if self.denoising < 0:
-            raise ValueError(f"method.denoising is a weight and cannot be negative, got {self.denoising}")
+        if not self.sigma_min < self.sigma_max:
+            raise ValueError(f"method.sigma_min={self.sigma_min} must be below method.sigma_max={self.sigma_max}")
         if self.balance and self.denoising != 1:
             raise ValueError(f"method.denoising={self.denoising} is a fixed weight, and method.balance=true sets its own; set "
                              "method.balance=false (with method.denoising=0 the term is left out)")

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from methods.base import Batch, Context, Loss, Method, Models, Needs
 from methods.flow_matching import velocity_loss
+from methods.knobs import Positive
 from methods.times import karras_sigmas, normal_quantile
 from methods.tools import Preconditioned, Solver, Velocity, align, coefficients, conditioned, step
 
@@ -33,7 +34,7 @@ class LogNormal:
     """ln sigma ~ N(mean, std^2)."""
 
     mean: float = -1.2
-    std: float = 1.2
+    std: Positive = 1.2
 
     def __call__(self, u: Tensor) -> Tensor:
         """Uniforms (B,) -> noise levels (B,)."""
@@ -49,10 +50,10 @@ class EDM(Method):
 
     solver: Solver = Solver.HEUN
     levels: LogNormal = field(default_factory=LogNormal)
-    sigma_data: float = 0.5
-    sigma_min: float = 0.002
-    sigma_max: float = 80.0
-    rho: float = 7.0
+    sigma_data: Positive = 0.5
+    sigma_min: Positive = 0.002
+    sigma_max: Positive = 80.0
+    rho: Positive = 7.0
     velocity_model: ClassVar[bool] = True
     paper: ClassVar[str] = "Karras et al. 2022, arXiv 2206.00364"
 

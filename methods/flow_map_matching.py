@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from methods.base import Batch, Context, Loss, Method, Models, Needs, Stage, start_from_teacher
+from methods.knobs import NotNegative
 from methods.times import ordered
 from methods.tools import Velocity, conditioned, eulerian, jump, lagrangian, squared
 
@@ -85,7 +86,7 @@ class EMD(MapDistillation):
 class FMM(Method):
     """Direct flow map matching, both terms. inversion: weight of the second one."""
 
-    inversion: float = 1.0
+    inversion: NotNegative = 1.0
     paper: ClassVar[str] = PAPER
 
     @property

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from methods.base import Batch, Context, Loss, Method, Models, Needs
+from methods.knobs import Count, Edge, NotNegative, Positive, Whole
 from methods.tools import conditioned, jump
 
 
@@ -39,18 +40,14 @@ class IMM(Method):
     gap: r lies (eta_max - eta_min) / 2^gap below t in eta = noise / data. b, power: the weight's constants.
     """
 
-    particles: int = 4
-    edge: float = 0.006
-    gap: int = 15
+    particles: Count = 4
+    edge: Edge = 0.006
+    gap: Whole = 15
     b: float = 5.0
-    power: float = 1.0
+    power: NotNegative = 1.0
     kernel: Kernel = Kernel.LAPLACE
-    eps: float = 1e-8
+    eps: Positive = 1e-8
     paper: ClassVar[str] = "Zhou et al. 2025, arXiv 2503.07565"
-
-    def __post_init__(self) -> None:
-        if self.particles < 1:
-            raise ValueError(f"method.particles={self.particles} must be at least 1")
 
     @property
     def needs(self) -> Needs:

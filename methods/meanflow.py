@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from methods.base import Batch, Context, Loss, Method, Models, Needs
+from methods.knobs import NotNegative, Positive, Share
 from methods.times import LogitNormal, TimeLaw, ordered
 from methods.tools import Derivative, align, conditioned, derivative, squared
 
@@ -26,9 +27,9 @@ from methods.tools import Derivative, align, conditioned, derivative, squared
 class MeanFlow(Method):
     """eta: share of the batch at s = t; power, floor: p and c of the adaptive weight; derivative: how d/ds is taken."""
 
-    eta: float = 0.25
-    power: float = 0.75
-    floor: float = 1e-3
+    eta: Share = 0.25
+    power: NotNegative = 0.75
+    floor: Positive = 1e-3
     time_law: TimeLaw = field(default_factory=lambda: LogitNormal(2.0, 2.0))
     derivative: Derivative = Derivative.SPLIT
     paper: ClassVar[str] = "Geng et al. 2025, arXiv 2505.13447"

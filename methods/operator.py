@@ -26,6 +26,7 @@ import torch
 from torch import Tensor, nn
 
 from methods.base import Backbone, Batch, Context, Loss, Method, Models, Needs, Stage, Trajectories
+from methods.knobs import Cap, Count
 from methods.tools import Mask, Solver, align, conditioned
 
 
@@ -51,15 +52,15 @@ class DSNO(Method):
     initialise: the network starts from the teacher's weights, its temporal blocks as the identity.
     """
 
-    slots: int = 4
-    modes: int = 2
+    slots: Count = 4
+    modes: Count = 2
     spacing: Spacing = Spacing.QUADRATIC
     distance: Distance = Distance.ABSOLUTE
-    weight_cap: float = 1e4
+    weight_cap: Cap = 1e4
     initialise: bool = True
-    trajectories: int = 16384
+    trajectories: Count = 16384
     teacher_solver: Solver = Solver.HEUN
-    teacher_steps: int = 32
+    teacher_steps: Count = 32
     paper: ClassVar[str] = "Zheng et al. 2022, arXiv 2211.13449"
 
     def __post_init__(self) -> None:

@@ -19,6 +19,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from methods.knobs import Base, Count, Levels, NotNegative, Positive
 from methods.times import karras_sigmas, normal_quantile, to_data
 from methods.tools import Interpolant
 
@@ -40,16 +41,11 @@ class EasyPairs:
     """
 
     mean: float = -1.1
-    std: float = 2.0
-    q: float = 2.0
-    k: float = 8.0
-    b: float = 1.0
-    doublings: int = 8
-
-    def __post_init__(self) -> None:
-        if not (self.q > 1 and self.k >= 0 and self.doublings >= 1 and self.std > 0):
-            raise ValueError(f"method.pairs: q={self.q} must exceed 1, k={self.k} must not be negative, std={self.std} and "
-                             f"doublings={self.doublings} must be positive")
+    std: Positive = 2.0
+    q: Base = 2.0
+    k: NotNegative = 8.0
+    b: NotNegative = 1.0
+    doublings: Count = 8
 
     def __call__(self, u: Tensor, progress: float, path: Interpolant) -> tuple[Tensor, Tensor, Tensor]:
         sigma = torch.exp(self.mean + self.std * normal_quantile(u))
@@ -69,14 +65,13 @@ class EasyPairs:
 class KarrasPairs:
     """Neighbours on EDM's grid of n noise levels, index uniform, w = 1."""
 
-    n: int = 18
-    sigma_min: float = 0.002
-    sigma_max: float = 80.0
-    rho: float = 7.0
+    n: Levels = 18
+    sigma_min: Positive = 0.002
+    sigma_max: Positive = 80.0
+    rho: Positive = 7.0
 
     def __post_init__(self) -> None:
-        if self.n < 2:
-            raise ValueError(f"method.pairs.n={self.n} levels leave no interval: at least 2")
+        _check_levels(self.sigma_min, self.sigma_max)
 
     def __call__(self, u: Tensor, progress: float, path: Interpolant) -> tuple[Tensor, Tensor, Tensor]:
         sigmas = to_data(karras_sigmas(self.n, self.sigma_min, self.sigma_max, self.rho))
@@ -91,14 +86,15 @@ class GrowingPairs:
     paper's N counts the levels: N = n + 1.
     """
 
-    start: int = 2
-    end: int = 150
-    sigma_min: float = 0.002
-    sigma_max: float = 80.0
-    rho: float = 7.0
+    start: Count = 2
+    end: Count = 150
+    sigma_min: Positive = 0.002
+    sigma_max: Positive = 80.0
+    rho: Positive = 7.0
 
     def __post_init__(self) -> None:
         _check_growth(self.start, self.end)
+        _check_levels(self.sigma_min, self.sigma_max)
 
     def intervals(self, progress: float) -> int:
         """n at this share of the training."""
@@ -117,16 +113,17 @@ class DoublingPairs:
     for data), as a share of the grid's. w = 1 / (sigma_s - sigma_r).
     """
 
-    start: int = 10
-    end: int = 1280
+    start: Count = 10
+    end: Count = 1280
     mean: float = -1.1
-    std: float = 2.0
-    sigma_min: float = 0.002
-    sigma_max: float = 80.0
-    rho: float = 7.0
+    std: Positive = 2.0
+    sigma_min: Positive = 0.002
+    sigma_max: Positive = 80.0
+    rho: Positive = 7.0
 
     def __post_init__(self) -> None:
         _check_growth(self.start, self.end)
+        _check_levels(self.sigma_min, self.sigma_max)
 
     def intervals(self, progress: float) -> int:
         """n at this share of the training."""
@@ -147,7 +144,7 @@ class DoublingPairs:
 class UniformPairs:
     """Neighbours on n equal intervals of [0, 1], index uniform, w = 1."""
 
-    n: int = 18
+    n: Count = 18
 
     def __call__(self, u: Tensor, progress: float, path: Interpolant) -> tuple[Tensor, Tensor, Tensor]:
         return _any_neighbours(torch.linspace(0, 1, self.n + 1, dtype=torch.float64), u)
@@ -160,5 +157,10 @@ def _any_neighbours(times: Tensor, u: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _check_growth(start: int, end: int) -> None:
-    if not 1 <= start <= end:
-        raise ValueError(f"method.pairs.start={start} and method.pairs.end={end} must satisfy 1 <= start <= end")
+    if start > end:
+        raise ValueError(f"method.pairs.start={start} must not exceed method.pairs.end={end}: the number of intervals grows")
+
+
+def _check_levels(sigma_min: float, sigma_max: float) -> None:
+    if not sigma_min < sigma_max:
+        raise ValueError(f"method.pairs.sigma_min={sigma_min} must be below method.pairs.sigma_max={sigma_max}")

@@ -20,6 +20,7 @@ import torch
 from torch import nn
 
 from methods.base import Backbone, Batch, Context, Loss, Method, Models, Needs, Stage
+from methods.knobs import Whole
 from methods.times import strip
 from methods.tools import Velocity, align, conditioned, squared
 
@@ -28,12 +29,8 @@ from methods.tools import Velocity, align, conditioned, squared
 class PFMM(Method):
     """doublings: stages after the first; the first reaches 2^-doublings, the last 1."""
 
-    doublings: int = 5
+    doublings: Whole = 5
     paper: ClassVar[str] = "Boffi et al. 2024, arXiv 2406.07507"
-
-    def __post_init__(self) -> None:
-        if self.doublings < 0:
-            raise ValueError(f"method.doublings counts stages after the first and cannot be negative, got {self.doublings}")
 
     @property
     def needs(self) -> Needs:

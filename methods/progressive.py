@@ -23,6 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from methods.base import Backbone, Batch, Context, Loss, Method, Models, Needs, Stage
+from methods.knobs import Count, Positive
 from methods.tools import align, conditioned, jump, squared
 
 
@@ -47,16 +48,16 @@ class Progressive(Method):
     last_rounds_weight: share of images of each of the last two rounds relative to the others (OpenAI's code doubles).
     """
 
-    start: int = 4096
-    keep: int = 16
-    last_rounds_weight: float = 1.0
+    start: Count = 4096
+    keep: Count = 16
+    last_rounds_weight: Positive = 1.0
     weighting: Weighting = Weighting.TRUNCATED_SNR
     spacing: Spacing = Spacing.COSINE
     paper: ClassVar[str] = "Salimans & Ho 2022, arXiv 2202.00512"
 
     def __post_init__(self) -> None:
-        if self.start < 1 or self.start & (self.start - 1):
-            raise ValueError(f"method.start counts halvings and must be a power of two, got {self.start}")
+        if self.start & (self.start - 1):
+            raise ValueError(f"method.start={self.start} is halved until 1 is left and must be a power of two")
 
     @property
     def needs(self) -> Needs:

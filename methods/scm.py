@@ -30,6 +30,7 @@ import torch
 from torch import Tensor, nn
 
 from methods.base import Backbone, Batch, Context, Loss, Method, Models, Needs, Stage, start_from_teacher
+from methods.knobs import Noisiest, Positive, Share
 from methods.times import karras_sigmas, normal_quantile, to_data
 from methods.tools import (
     Interpolant,
@@ -55,20 +56,19 @@ class SCM(Method):
     """
 
     mean: float = -1.0
-    std: float = 1.4
-    warmup: float = 0.025
+    std: Positive = 1.4
+    warmup: Share = 0.025
     normalise: bool = True
-    c: float = 0.1
+    c: Positive = 0.1
     learned_weight: bool = True
-    sigma_max: float = 80.0
-    middle: float = 0.98
+    sigma_max: Noisiest = 80.0
+    middle: Positive = 0.98
     paper: ClassVar[str] = "Lu & Song 2024, arXiv 2410.11081"
 
     def __post_init__(self) -> None:
         check(self.warmup, self.c)
-        if not 0 < self.middle < self.sigma_max:
-            raise ValueError(f"method.middle={self.middle} is a noise level and must lie between 0 and "
-                             f"method.sigma_max={self.sigma_max}")
+        if not self.middle < self.sigma_max:
+            raise ValueError(f"method.middle={self.middle} must be below method.sigma_max={self.sigma_max}")
 
     @abstractmethod
     def speed(self, batch: Batch, context: Context, z: Tensor, x: Tensor, a: Tensor) -> Tensor:

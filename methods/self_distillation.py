@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from methods.base import Backbone, Batch, Context, Loss, Method, Models, Needs, Stage
 from methods.flow_matching import velocity_loss
+from methods.knobs import Share
 from methods.times import ordered
 from methods.tools import Derivative, Velocity, align, conditioned, derivative, eulerian, lagrangian, squared
 
@@ -45,9 +46,9 @@ class SelfDistillation(Method):
     anneal: share of training over which |t-s| widens linearly from 0 to 1; 0 is off, as in the paper's runs.
     """
 
-    eta: float = 0.75
+    eta: Share = 0.75
     learned_weight: bool = True
-    anneal: float = 0.0
+    anneal: Share = 0.0
     stop_gradient: StopGradient = StopGradient.CONVEX
     relative_cost: ClassVar[float] = 2.4
     placements: ClassVar[tuple[StopGradient, ...]] = tuple(StopGradient)
@@ -57,8 +58,6 @@ class SelfDistillation(Method):
         if self.stop_gradient not in self.placements:
             valid = ", ".join(p.value for p in self.placements)
             raise ValueError(f"method.stop_gradient={self.stop_gradient.value} means nothing here. Valid: {valid}")
-        if not 0 <= self.eta <= 1:
-            raise ValueError(f"method.eta is a share of the batch and must lie in [0, 1], got {self.eta}")
 
     @property
     def needs(self) -> Needs:

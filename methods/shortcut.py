@@ -17,6 +17,7 @@ from typing import ClassVar
 import torch
 
 from methods.base import Batch, Context, Loss, Method, Models, Needs
+from methods.knobs import Count, Decay, Share
 from methods.tools import align, conditioned, squared
 
 
@@ -24,16 +25,10 @@ from methods.tools import align, conditioned, squared
 class Shortcut(Method):
     """bootstrap: share of the batch on d > d_0. levels: log2 of the finest grid. target_ema: decay of v'."""
 
-    bootstrap: float = 0.125
-    levels: int = 7
-    target_ema: float = 0.999
+    bootstrap: Share = 0.125
+    levels: Count = 7
+    target_ema: Decay = 0.999
     paper: ClassVar[str] = "Frans et al. 2024, arXiv 2410.12557"
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.bootstrap <= 1:
-            raise ValueError(f"method.bootstrap is a share of the batch and must lie in [0, 1], got {self.bootstrap}")
-        if self.levels < 1:
-            raise ValueError(f"method.levels counts halvings of the unit interval and must be at least 1, got {self.levels}")
 
     @property
     def needs(self) -> Needs:

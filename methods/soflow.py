@@ -29,6 +29,7 @@ import torch
 from torch import Tensor
 
 from methods.base import Batch, Context, Loss, Method, Models, Needs
+from methods.knobs import Inner, NotNegative, Part, Positive, Share
 from methods.times import LogitNormal, TimeLaw
 from methods.tools import align, conditioned
 
@@ -40,14 +41,14 @@ class SoFlow(Method):
     min_gap: the least l - s, and the least t - s. velocity_share: share of the batch at s = t, with times of start_law.
     """
 
-    power: float = 0.75
-    floor: float = 1e-3
+    power: NotNegative = 0.75
+    floor: Positive = 1e-3
     start_law: TimeLaw = field(default_factory=lambda: LogitNormal(0.9, 1.6))
     end_law: TimeLaw = field(default_factory=lambda: LogitNormal(4.0, 1.6))
-    r_init: float = 1.0
-    r_end: float = 1 / 3200
-    min_gap: float = 1e-4
-    velocity_share: float = 0.0
+    r_init: Part = 1.0
+    r_end: Part = 1 / 3200
+    min_gap: Inner = 1e-4
+    velocity_share: Share = 0.0
     paper: ClassVar[str] = "Luo et al. 2025, arXiv 2512.15657"
 
     def __post_init__(self) -> None:

@@ -10,6 +10,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from methods.knobs import LEAST_SIGMA, Positive, Share
+
 
 class TimeLaw(Protocol):
     """One time per uniform number."""
@@ -30,8 +32,12 @@ def normal_quantile(u: Tensor) -> Tensor:
 class Uniform:
     """t ~ U[low, high]."""
 
-    low: float = 0.0
-    high: float = 1.0
+    low: Share = 0.0
+    high: Share = 1.0
+
+    def __post_init__(self) -> None:
+        if not self.low < self.high:
+            raise ValueError(f"low={self.low} must be below high={self.high}")
 
     def __call__(self, u: Tensor) -> Tensor:
         return self.low + (self.high - self.low) * u
@@ -42,7 +48,7 @@ class LogitNormal:
     """logit(t) ~ N(mean, std^2). A paper whose clock has noise at t=1 states -mean."""
 
     mean: float = 0.0
-    std: float = 1.0
+    std: Positive = 1.0
 
     def __call__(self, u: Tensor) -> Tensor:
         return torch.sigmoid(self.mean + self.std * normal_quantile(u))
@@ -60,7 +66,7 @@ def strip(u: Tensor, w: Tensor, reach: float) -> tuple[Tensor, Tensor]:
     return s, s + gap
 
 
-def karras_sigmas(n: int, sigma_min: float = 0.002, sigma_max: float = 80.0, rho: float = 7.0) -> Tensor:
+def karras_sigmas(n: int, sigma_min: float = LEAST_SIGMA, sigma_max: float = 80.0, rho: float = 7.0) -> Tensor:
     """The EDM grid of n noise levels, falling from sigma_max to sigma_min, float64 (arXiv 2206.00364, eq. 5)."""
     ramp = torch.linspace(0, 1, n, dtype=torch.float64) if n > 1 else torch.zeros(1, dtype=torch.float64)
     sigmas: Tensor = (sigma_max ** (1 / rho) + ramp * (sigma_min ** (1 / rho) - sigma_max ** (1 / rho))) ** rho

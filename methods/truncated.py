@@ -27,6 +27,7 @@ from torch import Tensor, nn
 
 from methods.base import Backbone, Context, Models, Needs, Stage
 from methods.consistency import ECT
+from methods.knobs import Count, Inner, NotNegative, Positive, Share
 from methods.pairs import EasyPairs
 from methods.tools import Mask, align, conditioned, jump
 
@@ -35,8 +36,8 @@ from methods.tools import Mask, align, conditioned, jump
 class LimitedPairs(EasyPairs):
     """ECT's, with d_a = max(q^-(a+1), 1 - limit)."""
 
-    doublings: int = 10
-    limit: float = 0.999
+    doublings: Count = 10
+    limit: Share = 0.999
 
     def step(self, a: int) -> float:
         return max(super().step(a), 1 - self.limit)
@@ -44,17 +45,17 @@ class LimitedPairs(EasyPairs):
 
 @dataclass(frozen=True)
 class TruncatedStudent:
-    """sigma = exp(mean + scale T) in [low, high], T Student's t with df degrees of freedom (positive).
+    """sigma = exp(mean + scale T) in [low, high], T Student's t with df degrees of freedom.
 
     With T = sqrt(df) sinh(y) the density of y is proportional to cosh(y)^-df, smooth and bounded, so a table of its
     integral inverts to 1e-7.
     """
 
     mean: float = 0.0
-    scale: float = 0.2
-    df: float = 0.01
-    low: float = 1.0
-    high: float = 80.0
+    scale: Positive = 0.2
+    df: Positive = 0.01
+    low: Positive = 1.0
+    high: Positive = 80.0
 
     def __call__(self, u: Tensor) -> Tensor:
         """Noise levels from uniforms in [0, 1), same shape."""
@@ -80,27 +81,20 @@ class TCM(ECT):
     mean, scale, df: of the second stage's law. boundary_share: share of the batch at the boundary.
     """
 
-    c: float | None = 1e-8
+    c: NotNegative | None = 1e-8
     pairs: EasyPairs = field(default_factory=LimitedPairs)
-    boundary: float = 1.0
-    first_share: float = 0.5
+    boundary: Positive = 1.0
+    first_share: Inner = 0.5
     mean: float = 0.0
-    scale: float = 0.2
-    df: float = 0.01
-    boundary_share: float = 0.25
-    boundary_weight: float = 0.1
+    scale: Positive = 0.2
+    df: Positive = 0.01
+    boundary_share: Inner = 0.25
+    boundary_weight: NotNegative = 0.1
     paper: ClassVar[str] = "Lee et al. 2024, arXiv 2410.14895"
 
     def __post_init__(self) -> None:
-        super().__post_init__()
-        if not 0 < self.boundary < self.sigma_max:
-            raise ValueError(f"method.boundary={self.boundary} must lie between 0 and method.sigma_max={self.sigma_max}")
-        if not 0 < self.first_share < 1:
-            raise ValueError(f"method.first_share={self.first_share} must lie between 0 and 1; method=ect is the first stage")
-        if not 0 < self.boundary_share < 1:
-            raise ValueError(f"method.boundary_share is a share of the batch between 0 and 1, got {self.boundary_share}")
-        if not (self.scale > 0 and self.df > 0):
-            raise ValueError(f"method.scale={self.scale} and method.df={self.df} must be positive")
+        if not self.boundary < self.sigma_max:
+            raise ValueError(f"method.boundary={self.boundary} must be below method.sigma_max={self.sigma_max}")
 
     @property
     def needs(self) -> Needs:

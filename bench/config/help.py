@@ -19,6 +19,7 @@ from typing import Any
 from bench.config import choices, schema
 from bench.config.compose import CONF, GROUPS, folders, names, section
 from bench.config.errors import ConfigError, nearest, shown
+from bench.config.registry import knobs_of, method_class, use_plugins
 from bench.config.types import fields, words
 
 SECTIONS: dict[str, type] = {
@@ -28,11 +29,10 @@ SECTIONS: dict[str, type] = {
 TOP = {"seed": schema.Seeded, **dict.fromkeys(schema.Command.model_fields, schema.Command)}
 CHOICES = {"data": "what is learned", "backbone": "the network, the same for every method", "method": "how it is learned",
            "sweep": "which runs are compared", "backend": "what executes them"}
-USAGE = """python -m bench.run [key=value ...]
-
-A choice (data=, backbone=, method=, sweep=, backend=) names a file of bench/conf; every key in it, and those below, can be
-set. key=a,b runs both; what the command line says wins over the sweep. The same command again continues where it stopped.
-
+ABOUT = """A choice (data=, backbone=, method=, sweep=, backend=) names a file of bench/conf; every key in it, and those below,
+can be set. key=a,b runs both; what the command line says wins over the sweep. The same command again continues where it
+stopped."""
+EXAMPLES = """
   python -m bench.run                                           the quickstart
   python -m bench.run sweep=NAME plan=true                      what would run, and what it would cost
   python -m bench.run sweep=none method=lsd data=checkerboard   one experiment
@@ -55,7 +55,7 @@ class File:
         found, opening = cls(), []
         above: list[tuple[int, str]] = []
         for line in path.read_text(encoding="utf-8").splitlines():
-            if (said := re.match(r"# ?(?!@)(.*)", line)) and not found.values:
+            if (said := re.match(r"#(?! ?@) ?(.*)", line)) and not found.values:
                 opening.append(said[1])
             if entry := re.match(r"( *)([\w.]+):(.*)", line):
                 above = [(indent, key) for indent, key in above if indent < len(entry[1])] + [(len(entry[1]), entry[2])]
@@ -70,6 +70,9 @@ def page(about: Sequence[str] = ()) -> str:
     """The help of the whole command, or of what `about` names. Raises ConfigError for what is not there."""
     plugins = next((a.partition("=")[2] for a in about if a.startswith("plugins=")), None)
     about = [a for a in about if not a.startswith("plugins=")]
+    if plugins is not None and not Path(plugins).expanduser().is_dir():
+        raise ConfigError(f"plugins={plugins} is not a folder")
+    use_plugins(plugins)
     return "\n".join(line.rstrip() for topic in about or [""] for line in _topic(topic, plugins))
 
 
@@ -89,7 +92,7 @@ def _topic(topic: str, plugins: str | None) -> Iterator[str]:
 
 def _everything(plugins: str | None) -> Iterator[str]:
     main = File.read(CONF / "config.yaml")
-    yield from USAGE.splitlines()
+    yield from ("python -m bench.run [key=value ...]", "", *_wrapped(ABOUT), *EXAMPLES.splitlines())
     yield from ("", "Choices (--help GROUP tells them apart):", "")
     for group in GROUPS:
         yield from _entry(f"{group}={_default(group)}", f"{CHOICES[group]}: {', '.join(names(group, plugins))}", "")
@@ -111,7 +114,7 @@ def _top(main: File) -> Iterator[str]:
 
 def _section(name: str, main: File) -> Iterator[str]:
     cls = SECTIONS[name]
-    yield from ("", f"{name}: {(cls.__doc__ or '').splitlines()[0]}", "")
+    yield from ("", *_wrapped(f"{name}: {(cls.__doc__ or '').partition('. ')[0].rstrip('.')}."), "")
     for key, hint in fields(cls).items():
         if (dotted := f"{name}.{key}") in main.values:  # what planning fills in is not asked for
             yield from _entry(f"{dotted}={main.values[dotted]}", words(hint), main.comments[dotted])
@@ -124,53 +127,58 @@ def _options(group: str, plugins: str | None) -> Iterator[str]:
 
 
 def _option(group: str, name: str, plugins: str | None) -> Iterator[str]:
-    values = section(group, name, plugins)
-    file = File.read(_path(group, name, plugins))
-    yield from textwrap.wrap(f"{group}={name}: {file.about or _line(group, name, plugins)}", _width())
-    yield ""
+    path = _path(group, name, plugins)
+    values, file = section(group, name, plugins), File.read(path)
+    yield from (*_wrapped(f"{group}={name}: {_line(group, name, plugins)}"), "")
     if group == "sweep":
-        yield from _path(group, name, plugins).read_text(encoding="utf-8").splitlines()
-        return
-    if group == "method":
+        yield from path.read_text(encoding="utf-8").splitlines()
+    elif group == "method":
         yield from _method(values, file)
-        return
+    else:
+        yield from _keys(group, values, file)
+
+
+def _keys(group: str, values: Mapping[str, Any], file: File) -> Iterator[str]:
+    """The keys of a data set, a network or a backend, and what else its file sets."""
     kinds: dict[str, Mapping[str, type]] = {"data": choices.DATA, "backbone": choices.BACKBONES, "backend": choices.BACKENDS}
-    inner = values.get(group, values)  # a file that also sets other sections
+    inner = values.get(group, values)
     for key, hint in fields(kinds[group][inner["name"]]).items():
         if key in inner and key != "name":
             written = next((at for at in (key, f"{group}.{key}") if at in file.values), key)
             yield from _entry(f"{group}.{key}={file.values.get(written, shown(inner[key]))}", words(hint),
                               file.comments.get(written, ""))
+    for key in values if group in values else ():
+        if key != group:
+            yield from _entry(f"{key}={file.values[key] or shown(values[key])}", "", file.comments[key])
 
 
 def _method(values: Mapping[str, Any], file: File) -> Iterator[str]:
-    from bench.config.registry import knobs_of, method_class
-
     cls = method_class(values.get("target"))
     for paragraph in (inspect.getdoc(cls) or "").split("\n\n")[1:]:
-        yield from (*textwrap.wrap(paragraph, _width()), "")
-    yield from (cls.paper, "")
-    yield from _knobs(cls, {k: v for k, v in values.items() if k not in ("name", "target")}, "method", file, knobs_of)
+        yield from (*_wrapped(paragraph), "")
+    yield from (*_wrapped(cls.paper), "") if cls.paper else ()
+    yield from _knobs(cls, {k: v for k, v in values.items() if k not in ("name", "target")}, "method", file)
 
 
-def _knobs(cls: type, values: Mapping[str, Any], at: str, file: File, knobs_of: Any) -> Iterator[str]:
+def _knobs(cls: type, values: Mapping[str, Any], at: str, file: File) -> Iterator[str]:
     known = knobs_of(cls)
-    for key, value in values.items():
+    for knob, value in values.items():
+        key = f"{at}.{knob}"
+        written, comment = (told.get(key.removeprefix("method."), "") for told in (file.values, file.comments))
         if isinstance(value, Mapping) and "target" in value:
             module, _, name = value["target"].partition(":")
             part = getattr(importlib.import_module(module), name)
-            summary = (part.__doc__ or "").split("\n\n")[0]
-            yield from _entry(f"{at}.{key}.target={value['target']}", " ".join(summary.split()), "")
-            yield from _knobs(part, {k: v for k, v in value.items() if k != "target"}, f"{at}.{key}", file, knobs_of)
+            yield from _entry(f"{key}.target={value['target']}", f"{comment}. {part.__doc__}".removeprefix(". "), "")
+            yield from _knobs(part, {k: v for k, v in value.items() if k != "target"}, key, file)
         else:
-            written = file.values.get(key) if at == "method" else None
-            yield from _entry(f"{at}.{key}={written or shown(value)}", words(known[key]), file.comments.get(key, ""))
+            yield from _entry(f"{key}={written or shown(value)}", words(known[knob]), comment)
 
 
 def _line(group: str, name: str, plugins: str | None) -> str:
-    """What an option is, in a sentence: its file's opening comment, of a method the first line of its class."""
-    if group != "method":
-        return File.read(_path(group, name, plugins)).about
+    """What an option is, in a sentence: its file's opening comment, else of a method the first line of its class."""
+    about = File.read(_path(group, name, plugins)).about
+    if about or group != "method":
+        return about
     module, _, cls = str(section(group, name, plugins).get("target")).partition(":")
     paths = [Path(plugins).expanduser() / f"{module.replace('.', '/')}.py"] if plugins else []
     if module.startswith("methods.") and (spec := importlib.util.find_spec(module)) and spec.origin:
@@ -185,19 +193,20 @@ def _path(group: str, name: str, plugins: str | None) -> Path:
     for folder in folders(group, plugins):
         if (path := folder / f"{name}.yaml").exists():
             return path
-    raise ConfigError(str(nearest(group, name, names(group, plugins), f"python -m bench.run --help {group}")))
+    raise nearest(group, name, names(group, plugins), f"python -m bench.run --help {group}")
 
 
 def _entry(key: str, allowed: str, comment: str) -> Iterator[str]:
     """A key and its default, then what it may be and what it means, within the terminal's width."""
-    text = f"{allowed}; {comment}" if comment else allowed
     head = f"  {key:<34} "
-    lines = textwrap.wrap(text, max(30, _width() - len(head) if len(head) <= 37 else _width() - 37)) or [""]
+    lines = _wrapped("; ".join(filter(None, (allowed, comment))), 37)
     if len(head) > 37:
-        yield head
-        head = " " * 37
-    yield head + lines[0]
-    yield from (" " * 37 + line for line in lines[1:])
+        lines.insert(0, "")
+    yield from (f"{start}{line}" for start, line in zip([head, *[" " * 37] * len(lines)], lines, strict=False))
+
+
+def _wrapped(text: str, indent: int = 0) -> list[str]:
+    return textwrap.wrap(" ".join(text.split()), max(30, _width() - indent), break_on_hyphens=False) or [""]
 
 
 def _width() -> int:

@@ -97,7 +97,8 @@ def _make(cls: type, knobs: Mapping[str, Any], key: str, **given: Any) -> Any:
     try:
         return cls(**values, **given)
     except (ValueError, ZeroDivisionError) as error:
-        raise ConfigError(*str(error).split("\n")) from error
+        lines = str(error).split("\n")
+        raise ConfigError(*(line if f"{key}." in line else f"{key}: {line}" for line in lines)) from error
 
 
 def _resolve(cls: type, name: str, value: Any, key: str) -> Any:

@@ -116,7 +116,7 @@ class Scoring(Evaluation):
 
 
 class Path(Section):
-    """The interpolant: the pair of schedules and the standard deviation of the noise."""
+    """The pair of schedules and the standard deviation of the noise."""
 
     name: Literal["linear", "trigonometric"]
     base_scale: Positive = 1.0

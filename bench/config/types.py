@@ -57,7 +57,7 @@ def _filled(text: str) -> bool:
     return bool(text.strip())
 
 
-Text = Annotated[str, checked(_filled), Says("a text")]
+Text = Annotated[str, checked(_filled), Says("a string")]
 Seed = Annotated[int, Ge(0), Lt(2**63)]
 Counts = Annotated[tuple[Count, ...], Strict(False), MinLen(1), AfterValidator(distinct)]
 Seeds = Annotated[tuple[Seed, ...], Strict(False), MinLen(1), AfterValidator(distinct)]
@@ -105,7 +105,7 @@ def _optional(base: Any) -> bool:
 def _one(base: Any) -> str:
     if names := options(base):
         return f"one of {', '.join(names)}"
-    plain = {int: "a whole number", float: "a number", bool: "true or false", str: "a text", list: "a list"}
+    plain = {int: "a whole number", float: "a number", bool: "true or false", str: "a string", list: "a list"}
     return plain.get(get_origin(base) or base, "a mapping")
 
 
@@ -144,11 +144,11 @@ def _range(base: Any, beside: tuple[Any, ...]) -> str:
 def _list(base: Any, beside: tuple[Any, ...]) -> str:
     items = get_args(base)
     inner, about = _unwrapped(items[0])
-    many = {int: "whole numbers", float: "numbers", str: "texts"}.get(inner, "names")
-    said = f" ({', '.join(options(inner))})" if options(inner) else f"{_of(about)}{_range(inner, about)}"
+    many = {int: "whole numbers", float: "numbers", str: "strings"}.get(inner, "names")
+    range_ = _range(inner, about).replace(", at", ", each at")
+    said = f" ({', '.join(options(inner))})" if options(inner) else f"{_of(about)}{range_}"
     if Ellipsis not in items:
         return f"a list of {len(items)} {many}{said}"
-    some = "" if any(isinstance(each, MinLen) for each in beside) else ", which may be empty"
-    once = ", each once" if any(isinstance(each, AfterValidator) and each.func is distinct for each in beside) else ""
-    return f"a list of {many}{said}{once}{some}"
+    unlike = "different " if any(isinstance(each, AfterValidator) and each.func is distinct for each in beside) else ""
+    return f"a list of {unlike}{many}{said}" + ("" if any(isinstance(each, MinLen) for each in beside) else ", or []")
 

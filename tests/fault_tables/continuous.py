@@ -60,7 +60,7 @@ FAULTS = [
         ("wrong clock of the teacher", "velocity = b(x, s)", "velocity = b(x, t)", f"{POINT}[ayf_emd-linear]"),
         ("dropped J.v", "dx=velocity, ds=1.0", "ds=1.0", f"{POINT}[ayf_emd-linear]"),
         ("flipped sign", "value.detach() + r * align(", "value.detach() - r * align(", f"{POINT}[ayf_emd-linear]"),
-        ("nothing held back", "warmup_end: float = 0.99", "warmup_end: float = 1.0",
+        ("nothing held back", "warmup_end: Share = 0.99", "warmup_end: Share = 1.0",
          OF_AYF + "the_hundredth_that_align_your_flow_holds_back_pulls_towards_the_teachers_velocity[emd]"),
         ("interval's clock turned around", "LogitNormal(self.mean,", "LogitNormal(-self.mean,",
          OF_AYF + "intervals_are_logit_normal_and_start_uniformly_on_what_they_leave[emd]"),
