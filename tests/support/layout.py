@@ -40,7 +40,7 @@ class House:
         for floor in FLOORS:
             for path in sorted((self.root / floor).rglob("*.py")):
                 parts = path.relative_to(self.root).with_suffix("").parts
-                if not NO_ROOM & set(parts):
+                if not NO_ROOM & set(parts[:-1]):
                     found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
         return found
 
