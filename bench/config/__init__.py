@@ -29,4 +29,3 @@ __all__ = [
     "Scoring", "Section", "Slurm", "Surroundings", "Train", "Tuning", "nearest", "options", "recorded",
     "recorded_experiment", "request", "section", "shown", "smaller", "unknown", "whole", "with_method",
 ]  # fmt: skip
-  # fmt: skip

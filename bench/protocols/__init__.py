@@ -9,4 +9,3 @@ __all__ = [
     "CHUNKS", "FEATURES", "LEVELS", "RULES", "SHIPPED", "Protocol", "feature_set", "levels", "metric_of", "named",
     "planned", "protocol_of", "shown", "stored", "to_pixels",
 ]  # fmt: skip
-  # fmt: skip

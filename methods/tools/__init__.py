@@ -14,8 +14,3 @@ __all__ = [
     "check", "coefficients", "conditioned", "convert_point", "convert_velocity", "derivative", "eulerian", "jump",
     "lagrangian", "normalised", "pull", "solve", "squared", "step", "warm_up",
 ]  # fmt: skip
-  # fmt: skip
-  # fmt: skip
-  # fmt: skip
-  # fmt: skip
-  # fmt: skip

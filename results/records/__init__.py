@@ -34,8 +34,3 @@ __all__ = [
     "read_rows", "read_run", "relabelled", "sharers", "teacher_compute", "teacher_key", "write_bytes", "write_json",
     "write_run", "write_text",
 ]  # fmt: skip
-  # fmt: skip
-  # fmt: skip
-  # fmt: skip
-  # fmt: skip
-  # fmt: skip

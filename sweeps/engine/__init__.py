@@ -35,8 +35,3 @@ __all__ = [
     "Smaller", "Source", "Started", "SweepError", "Where", "classify", "command", "find_sweep", "planned", "read_record",
     "reconcile",
 ]  # fmt: skip
-  # fmt: skip
-  # fmt: skip
-  # fmt: skip
-  # fmt: skip
-  # fmt: skip

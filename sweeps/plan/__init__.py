@@ -10,8 +10,3 @@ __all__ = [
     "DEAD_ENDS", "FINAL", "Decision", "Frontier", "Job", "Plan", "PlanError", "SpecError", "State", "aligned", "at_start",
     "count", "decide", "describe", "duration", "expand", "one_at_a_time", "read_states", "read_status", "todo",
 ]  # fmt: skip
-  # fmt: skip
-  # fmt: skip
-  # fmt: skip
-  # fmt: skip
-  # fmt: skip

@@ -8,8 +8,3 @@ from sweeps.search.study import SAMPLERS, digest, open_storage
 __all__ = [
     "SAMPLERS", "Contender", "Params", "Search", "Settings", "check_default", "digest", "open_storage", "rungs", "space",
 ]  # fmt: skip
-  # fmt: skip
-  # fmt: skip
-  # fmt: skip
-  # fmt: skip
-  # fmt: skip

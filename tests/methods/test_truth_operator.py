@@ -245,7 +245,7 @@ def test_every_row_has_a_dropout_mask_of_its_own_whatever_the_slice() -> None:
 def test_slices_with_dropout_have_the_losses_of_the_whole() -> None:
     method, truth = DSNO(), target("gaussian")
     own = network({"name": "mlp", "width": 16, "depth": 1, "embedding": 8, "dropout": 0.5})
-    net = Backbone(network(own), (2,), 0).operator(4, 2).double()
+    net = Backbone(own, (2,), 0).operator(4, 2).double()
     with torch.no_grad():
         for p in net.parameters():
             p.add_(0.1 * torch.randn(p.shape, generator=torch.Generator().manual_seed(p.numel())))

@@ -88,7 +88,7 @@ def test_a_command_that_is_given_again_otherwise_goes_on_with_its_study_and_one_
         (contender,) = made("method=psd_m", "seed=0", *arguments).search.contenders
         return str(contender.digest)
 
-    for same in ("detach=true", "backend.threads=2", "budget.micro_batch=16", "train.logs=7"):
+    for same in ("out=elsewhere", "backend.threads=2", "budget.micro_batch=16", "train.logs=7"):
         assert digest(same) == digest(), same
     averages = "train.ema=[0.999,0.99]"
     assert digest(averages, "evaluation.ema=0.99") != digest(averages)

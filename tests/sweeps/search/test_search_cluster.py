@@ -71,5 +71,5 @@ def test_trials_are_asked_as_others_end_pruned_ones_are_stopped_and_a_second_con
 @pytest.mark.parametrize(("arguments", "parallel"), [(["backend=slurm"], 3 * 4), (["backend=local"], None),
                                                      (["backend=slurm", "sweep.search.parallel=5"], 5)])
 def test_on_a_cluster_as_many_trials_go_on_at_a_time_as_could_not_learn_from_each_other_anyway(tmp_path, arguments, parallel):
-    made = tuned(request(["sweep=digits_tuned", *arguments]), tmp_path, preview=True)
+    made = tuned(request(["sweep=digits_tuned", *arguments]), preview=True)
     assert made.search.settings.parallel == parallel
