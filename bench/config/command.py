@@ -44,11 +44,8 @@ class Request:
         return Path(self.command.out).expanduser()
 
 
-def request(arguments: Sequence[str], check: bool = True) -> Request:
-    """The experiments of a command line, parsed and checked. Raises ConfigError with every fault.
-
-    check: also what only holds of several values together (`combinations`).
-    """
+def request(arguments: Sequence[str]) -> Request:
+    """The experiments of a command line, parsed and checked. Raises ConfigError with every fault."""
     faults = Faults()
     given = parse(arguments, faults)
     plugins = _plugins(given)
@@ -73,7 +70,7 @@ def request(arguments: Sequence[str], check: bool = True) -> Request:
     compositions = Compositions(fixed, plugins)
     if fixed == [g.text for g in plain if not g.is_axis]:
         compositions.keep(settings)
-    made = Maker(compositions, axes, knobs, sweep, plugins, faults, check)
+    made = Maker(compositions, axes, knobs, sweep, plugins, faults)
     try:
         experiments = list(made.experiments(points(axes, sweep, given, plugins)))
     except SpecError as error:
@@ -98,7 +95,7 @@ def whole(arguments: Sequence[str]) -> list[Experiment]:
     return [each for each in found if each.data == narrow.experiments[0].data]
 
 
-def with_method(experiment: Experiment, name: str, **about: Any) -> Experiment:
+def with_method(experiment: Experiment, name: str) -> Experiment:
     """The same experiment with another method at its defaults, or as the sweep and the command line set it (a teacher)."""
     plain = {**copy.deepcopy(experiment.plain), **copy.deepcopy(experiment.untuned or {})}
     plain.pop("proxy", None)
@@ -107,8 +104,7 @@ def with_method(experiment: Experiment, name: str, **about: Any) -> Experiment:
         if has(plain, f"method.{knob}"):
             put(plain, f"method.{knob}", copy.deepcopy(value))
     plain["label"] = name
-    made = parse_experiment({**plain, "seed": experiment.seed}, experiment.asked)
-    return dataclasses.replace(made, **about) if about else made
+    return parse_experiment({**plain, "seed": experiment.seed}, experiment.asked)
 
 
 def _single(g: Given) -> str:

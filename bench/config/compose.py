@@ -88,7 +88,6 @@ class Compositions:
         return copy.deepcopy(made)
 
 
-@lru_cache
 def alone(method: str, plugins: str | None) -> bool:
     """Whether a method's file says nothing but its own section."""
     text = _file("method", method, plugins).read_text(encoding="utf-8")
@@ -97,15 +96,16 @@ def alone(method: str, plugins: str | None) -> bool:
 
 def section(group: str, name: str, plugins: str | None = None) -> Config:
     """One option's own YAML file, uncomposed. Raises ConfigError naming the nearest."""
-    return copy.deepcopy(_section(group, name, plugins))
+    file = _file(group, name, plugins)
+    return copy.deepcopy(_read(file, file.stat().st_mtime_ns))
 
 
-@lru_cache
-def _section(group: str, name: str, plugins: str | None) -> Config:
+@lru_cache(maxsize=256)
+def _read(file: Path, changed: int) -> Config:
     try:
-        return OmegaConf.to_container(OmegaConf.load(_file(group, name, plugins)))  # type: ignore[return-value]
+        return OmegaConf.to_container(OmegaConf.load(file))  # type: ignore[return-value]
     except (yaml.YAMLError, OmegaConfBaseException, UnicodeDecodeError) as error:
-        raise ConfigError(unreadable(_file(group, name, plugins), error)) from error
+        raise ConfigError(unreadable(file, error)) from error
 
 
 def defaults(method: str, plugins: str | None = None) -> Config:

@@ -68,9 +68,9 @@ class Maker:
     """From points to experiments: composed once per choice of groups, parsed once per set of values but the seed."""
 
     def __init__(self, compositions: Compositions, axes: Mapping[str, list[Any]], knobs: Sequence[Given], sweep: Sweep,
-                 plugins: str | None, faults: Faults, check: bool) -> None:
+                 plugins: str | None, faults: Faults) -> None:
         self.compositions, self.axes, self.knobs, self.sweep = compositions, axes, knobs, sweep
-        self.plugins, self.faults, self.check = plugins, faults, check
+        self.plugins, self.faults = plugins, faults
         single = {g.key.removeprefix("method."): g.values[0] for g in knobs if not g.is_axis}
         self.asked = Asked(sweep.knobs, single)
         self.used: set[str] = set()
@@ -131,8 +131,7 @@ class Maker:
         plain = {key: config[key] for key in EXPERIMENT}
         plain["label"] = " ".join([config["method"]["name"], *shown_])
         made = parse_experiment({**plain, "seed": config["seed"] if seed is None else seed}, self.asked)
-        if self.check:
-            self.faults += [fault for fault in combinations.faults(made) if fault not in self.faults]
+        self.faults += [fault for fault in combinations.faults(made) if fault not in self.faults]
         return made
 
     def _base(self, groups: tuple[tuple[str, Any], ...]) -> Config:

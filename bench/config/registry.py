@@ -62,9 +62,17 @@ def method_class(target: Any) -> type[Method]:
     return cls
 
 
-@lru_cache
 def velocity_models(plugins: str | None) -> list[str]:
     """The methods that can teach. A broken method of the user's is an error where it is asked for, not here."""
+    return _packaged_velocity_models() if plugins is None else _velocity_models(plugins)
+
+
+@lru_cache
+def _packaged_velocity_models() -> list[str]:
+    return _velocity_models(None)
+
+
+def _velocity_models(plugins: str | None) -> list[str]:
     found = []
     use_plugins(plugins)
     for name in names("method", plugins):

@@ -24,7 +24,7 @@ FAULTS = [
          f"{COMMANDS}[sweep=none method=ect method.eta=.5]"),
         ("the seed of an axis unchecked", "if type(seed) is int and 0 <= seed < 2**63:", "if True:",
          f"{COMMANDS}[sweep=none seed=0,,1]"),
-        ("only what Hydra knows is checked", "if self.check:", "if False:",
+        ("only what Hydra knows is checked", "for fault in combinations.faults(made) if", "for fault in [] if",
          f"{COMMANDS}[sweep=none method=dsno backbone=mlp_plain]"),
         ("a method without its sweep's knobs", "put(config, f\"method.{knob}\", copy.deepcopy(value))", "pass",
          f"{SAME}run_ids_are_those_of_before[sweep=digits_quickstart]"),
