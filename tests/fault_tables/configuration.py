@@ -23,7 +23,7 @@ FAULTS = [
         ("a knob that nobody has", "if g.key not in self.used and self.methods:", "if False:",
          f"{COMMANDS}[sweep=none method=ect method.eta=.5]"),
         ("the seed of an axis unchecked", "if type(seed) is int and 0 <= seed < 2**63:", "if True:",
-         f"{COMMANDS}[sweep=none seed=0,,1]"),
+         f"{COMMANDS}[sweep=none seed=0,0.5,0.9]"),
         ("only what Hydra knows is checked", "for fault in combinations.faults(made) if", "for fault in [] if",
          f"{COMMANDS}[sweep=none method=dsno backbone=mlp_plain]"),
         ("a method without its sweep's knobs", "put(config, f\"method.{knob}\", copy.deepcopy(value))", "pass",

@@ -467,6 +467,7 @@ WRONG_ONE: list[Wrong] = [
     ("backend=slurm backend.requeue=null", ("backend.requeue", "null|None")),
     # seeds
     ("seed=0.5", ("seed", "0.5")),
+    ("seed=0,0.5,0.9", ("seed", "0.5")),
     ("seed=-1", ("seed", "-1")),
     ("seed=abc", ("seed", "abc")),
     ("seed=null", ("seed", "null|None")),
