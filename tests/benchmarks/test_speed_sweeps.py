@@ -1,6 +1,8 @@
 """Ten thousand runs: seconds to plan them beyond Hydra's compositions, and seconds of one pass of the controller."""
 
 import resource
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -42,6 +44,16 @@ def test_planning_ten_thousand_runs(benchmark, capsys):
     benchmark.extra_info.update(runs=len(plan), seconds=seconds, hydra=hydra, megabytes=memory() - before)
     told(capsys, f"planning {len(plan):,} runs: {seconds:.2f} s, of which the {hydra:.2f} s of a plan of one seed are Hydra's; "
          f"{memory() - before:.0f} MB more")
+
+
+@pytest.mark.parametrize(("command", "goal"), [(["sweep=cifar_all_methods", "plan=true"], 3.0), (["--help"], 1.0)])
+def test_seconds_until_a_person_reads(command, goal, benchmark, capsys, tmp_path: Path):
+    """In a process of its own, imports included. Goal: on an idle core."""
+    own = [*command, f"out={tmp_path}"] if "plan=true" in command else command
+    call = [sys.executable, "-m", "bench.run", *own]
+    benchmark.pedantic(lambda: subprocess.run(call, check=True, capture_output=True), rounds=5)
+    told(capsys, f"{' '.join(command)}: {benchmark.stats.stats.median:.2f} s, at best {benchmark.stats.stats.min:.2f} s "
+                 f"(goal {goal:.0f} s)")
 
 
 class Busy(Detached):
