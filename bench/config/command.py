@@ -131,7 +131,8 @@ def _check_groups(given: Sequence[Given], plugins: str | None, faults: Faults) -
         if g.key in GROUPS:
             known = names(g.key, plugins)
             wrong = [value for value in g.listed or [None] if str(value) not in known]
-            faults += [unknown(g.key, value, known) for value in wrong]
+            own = "" if plugins or g.key != "method" else "; one of your own needs plugins=FOLDER"
+            faults += [unknown(g.key, value, known) + own for value in wrong]
             if isinstance(g.values[0], list) and not wrong and not _listed(g, given, plugins):
                 faults.append(f"{g.text}: one {g.key} for a run; write {g.key}={','.join(map(str, g.listed))} for several")
             for value in [] if wrong else g.listed:

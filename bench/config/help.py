@@ -84,6 +84,8 @@ def _topic(topic: str, plugins: str | None) -> Iterator[str]:
         yield from _option(name, option, plugins) if option else _options(name, plugins)
     elif name.partition(".")[0] in SECTIONS:
         yield from _section(name.partition(".")[0], File.read(CONF / "config.yaml"))
+    elif name.startswith("method."):
+        raise ConfigError(f"--help {topic}: knobs are a method's own; write --help method=NAME, for example --help method=lsd")
     elif name in TOP:
         yield from _top(File.read(CONF / "config.yaml"))
     else:
@@ -210,4 +212,4 @@ def _wrapped(text: str, indent: int = 0) -> list[str]:
 
 
 def _width() -> int:
-    return min(120, shutil.get_terminal_size((100, 24)).columns)
+    return min(120, shutil.get_terminal_size((80, 24)).columns)

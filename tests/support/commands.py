@@ -468,6 +468,7 @@ WRONG_ONE: list[Wrong] = [
     # seeds
     ("seed=0.5", ("seed", "0.5")),
     ("seed=0,0.5,0.9", ("seed", "0.5")),
+    ("method=cut", ("method", "cut", "plugins")),
     ("seed=-1", ("seed", "-1")),
     ("seed=abc", ("seed", "abc")),
     ("seed=null", ("seed", "null|None")),

@@ -204,3 +204,8 @@ def test_a_method_of_the_users_is_listed_and_shown(opening: str, plugins: str) -
     assert "method.time_law.low=0.0 a number in [0, 1]; the least of its times" in text
     with pytest.raises(ConfigError, match=r"nearest: helped_late"):
         page([plugins, "method=helped_lat"])
+
+
+def test_a_knob_is_looked_for_among_those_of_its_method(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run.main(["--help", "method.eta"]) == 2
+    assert "--help method=NAME" in capsys.readouterr().err
