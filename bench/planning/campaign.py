@@ -29,6 +29,7 @@ class Campaign:
     @classmethod
     def of(cls, request: Request, preview: bool = False) -> "Campaign":
         """A preview writes nothing. Raises ConfigError or PlanError for what cannot run."""
+        price.device(request.experiments[0])  # one that is not there is told before anything starts
         if request.sweep.search is not None:
             from bench.planning.tune import tuned  # here: it brings Optuna
 

@@ -171,3 +171,12 @@ def test_a_cancelled_run_is_told_of_and_is_no_success(capsys: pytest.CaptureFixt
     ended = Outcome(("a",), (), {}, {}, (), False, cancelled={"b": "cancelled on request"})
     assert run._tell(ended, []) == 1 and "cancelled: b: cancelled on request" in capsys.readouterr().err
     assert run._tell(Outcome(("a",), (), {}, {}, (), False), []) == 0
+
+
+def test_a_device_that_is_not_there_is_told_before_anything_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert run.main(["sweep=none", "method=psd_m", "backend.device=cuda", *SMALL, f"out={tmp_path}"]) == 2
+    assert capsys.readouterr().err == "error: backend.device=cuda: PyTorch sees no GPU here; use auto or cpu\n"
+    assert not (tmp_path / "sweeps").exists()
