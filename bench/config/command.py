@@ -12,7 +12,7 @@ from typing import Any
 from bench.config.arguments import Given, parse
 from bench.config.choices import BACKENDS, Backend
 from bench.config.compose import GROUPS, Compositions, composed, defaults, folders, keys, names, section
-from bench.config.errors import ConfigError, no_key, shown, unknown
+from bench.config.errors import HELP, ConfigError, no_key, shown, unknown
 from bench.config.experiment import Config, Experiment, has, put
 from bench.config.experiment import parse as parse_experiment
 from bench.config.parse import Faults
@@ -200,7 +200,8 @@ def _misspelt(key: str, valid: Sequence[str]) -> str:
     """A key that there is not, perhaps the last part of one."""
     lower = key.lower()
     whole = [name for name in valid if name == lower] or [name for name in valid if name.endswith(f".{lower}")]
-    return unknown("command line: key", key, whole if 0 < len(whole) <= 12 else valid)
+    also = f"{HELP} method=NAME" if key.startswith("method.") else HELP
+    return unknown("command line: key", key, whole if 0 < len(whole) <= 12 else valid, also)
 
 
 ALL = (*EXPERIMENT, *Command.model_fields, "seed", "sweep")
