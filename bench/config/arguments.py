@@ -7,7 +7,7 @@ from typing import Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, QuotedString
 
-from bench.config.errors import ConfigError
+from bench.config.errors import HELP, ConfigError
 
 OPEN = ("+sweep.search.space", "+sweep.search.prunable_from", "+sweep.knobs", "+sweep.axes", "+sweep.only")
 """Mappings of a sweep file whose keys are the user's own: to these one may add."""
@@ -48,7 +48,7 @@ def parse(arguments: Sequence[str], faults: list[str]) -> list[Given]:
 def _one(text: str) -> Given:
     if text.startswith(("+", "~")) and not text.startswith(OPEN):
         raise ConfigError(f"{text}: keys are neither added (+) nor removed (~): write key=value for one that there is; "
-                          "python -m bench.run --help shows them all")
+                          f"{HELP} shows them all")
     key, equals, value = text.removeprefix("+").partition("=")
     if not equals or not key:
         raise ConfigError(f"{text!r} is not of the form key=value, for example method=lsd or budget.images=100000")

@@ -28,13 +28,20 @@ def _budget(e: Experiment) -> Iterator[str]:
     for key, size in (("budget.batch", budget.batch), ("budget.micro_batch", budget.micro_batch)):
         if size is not None and size % group:
             yield f"{key}={size} must be a multiple of {group}, the particles that {e.label} groups"
-    if budget.batch // group < sharing:
-        yield (f"budget.batch={budget.batch} holds {budget.batch // group} groups of samples and cannot be shared by {sharing} "
-               f"processes; raise it to {sharing * group} or use fewer (backend.processes)")
+    if (fault := unshared(budget.batch, group, sharing)) is not None:
+        yield fault
     stages = list(e.method.stages(budget.images))
     if min(stage.images for stage in stages) < budget.batch:
         yield (f"budget.images={budget.images} leaves no step for one of the {len(stages)} stages of {e.label}; raise it or "
                "lower the number of stages")
+
+
+def unshared(batch: int, group: int, processes: int) -> str | None:
+    """Why so many processes cannot share a batch whose groups stay whole; None if they can."""
+    if (groups := batch // group) >= processes:
+        return None
+    return (f"budget.batch={batch} holds {groups} groups of samples and cannot be shared by {processes} processes; raise it to "
+            f"{processes * group} or use fewer (backend.processes)")
 
 
 def _networks(e: Experiment) -> Iterator[str]:
@@ -46,7 +53,7 @@ def _networks(e: Experiment) -> Iterator[str]:
         yield f"backbone=unet is for images, and data={e.data.name} are points in the plane: use backbone=mlp"
     if isinstance(e.backbone, UNet) and (known := IMAGES.get(e.data.name)):
         levels, side = len(e.backbone.multipliers), known.side
-        if side % 2 ** (levels - 1) or side < 2 ** (levels - 1):
+        if side % 2 ** (levels - 1):
             yield (f"backbone.multipliers={shown(list(e.backbone.multipliers))} halves the side {levels - 1} times, and images "
                    f"of data={e.data.name} have a side of {side}: give fewer multipliers")
 

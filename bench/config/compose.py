@@ -13,7 +13,7 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from bench.config.errors import ConfigError, nearest
+from bench.config.errors import HELP, ConfigError, nearest
 
 CONF = Path(__file__).parents[1] / "conf"
 GROUPS = ("data", "backbone", "method", "sweep", "backend")
@@ -36,7 +36,7 @@ def composed(overrides: Sequence[str], plugins: str | None = None) -> Config:
     try:
         with initialize_config_module("bench.conf", version_base=None):
             config = compose("config", overrides=[*overrides, *_search(plugins)])
-            return OmegaConf.to_container(config, resolve=True)  # type: ignore[return-value]
+            return OmegaConf.to_container(config, resolve=True)  # type: ignore[return-value]  # a mapping
     except yaml.YAMLError as error:
         raise ConfigError(unreadable(Path(getattr(getattr(error, "problem_mark", None), "name", "a file")), error)) from error
     except (HydraException, OmegaConfBaseException) as error:
@@ -90,20 +90,20 @@ class Compositions:
 
 def alone(method: str, plugins: str | None) -> bool:
     """Whether a method's file says nothing but its own section."""
-    text = _file("method", method, plugins).read_text(encoding="utf-8")
+    text = file_of("method", method, plugins).read_text(encoding="utf-8")
     return not any(word in text for word in ("${", "@package", "defaults:"))
 
 
 def section(group: str, name: str, plugins: str | None = None) -> Config:
     """One option's own YAML file, uncomposed. Raises ConfigError naming the nearest."""
-    file = _file(group, name, plugins)
+    file = file_of(group, name, plugins)
     return copy.deepcopy(_read(file, file.stat().st_mtime_ns))
 
 
 @lru_cache(maxsize=256)
 def _read(file: Path, changed: int) -> Config:
     try:
-        return OmegaConf.to_container(OmegaConf.load(file))  # type: ignore[return-value]
+        return OmegaConf.to_container(OmegaConf.load(file))  # type: ignore[return-value]  # likewise
     except (yaml.YAMLError, OmegaConfBaseException, UnicodeDecodeError) as error:
         raise ConfigError(unreadable(file, error)) from error
 
@@ -124,11 +124,12 @@ def unreadable(file: Path, error: Exception) -> str:
     return f"{file}{place} cannot be read as YAML: {why}; indent with spaces, close every bracket, say every key once"
 
 
-def _file(group: str, name: str, plugins: str | None) -> Path:
+def file_of(group: str, name: str, plugins: str | None = None) -> Path:
+    """The YAML file of an option. Raises ConfigError naming the nearest."""
     for folder in folders(group, plugins):
         if (path := folder / f"{name}.yaml").exists():
             return path
-    raise nearest(group, name, names(group, plugins))
+    raise nearest(group, name, names(group, plugins), f"{HELP} {group}")
 
 
 def keys(config: Mapping[str, Any], prefix: str = "") -> Iterator[str]:

@@ -23,25 +23,24 @@ class ConfigError(ValueError):
 
 def unknown(key: str, value: object, valid: Iterable[object], also: str = HELP) -> str:
     """What is said of `value` at `key` when only `valid` names are allowed; `also`: the command that lists many."""
-    names = sorted(str(v) for v in valid)
-    close = near(value, names, 3, 0.4)
-    listed = ", ".join(names)
-    if len(listed) > LONG:
-        close = close or near(value, names, 3, 0)
-        listed = ""
-    hint = f"; nearest: {', '.join(close)}" if close else ""
-    return f"{key}={shown(value)} is not valid{hint}. " + (f"Valid: {listed}" if listed else f"All {len(names)}: {also}")
+    return _not_valid(f"{key}={shown(value)}", value, valid, also)
 
 
 def no_key(section: str, key: str, valid: Iterable[str], also: str = HELP) -> str:
     """What is said of a key that a section has not."""
-    names = sorted(valid)
     at = f"{section}." if section else ""
-    close = [f"{at}{name}" for name in near(key, names, 3, 0.4)]
-    hint = f"; nearest: {', '.join(close)}" if close else ""
+    return _not_valid(f"{at}{key}", key, valid, also, at)
+
+
+def _not_valid(what: str, name: object, valid: Iterable[object], also: str, at: str = "") -> str:
+    """`at` stands before what was perhaps meant."""
+    names = sorted(str(v) for v in valid)
     listed = ", ".join(names)
-    valid_ones = f"Valid: {listed}" if len(listed) <= LONG else f"All {len(names)}: {also}"
-    return f"{at}{key} is not valid{hint}. {valid_ones}"
+    close = near(name, names, 3, 0.4)
+    if len(listed) > LONG:
+        close, listed = close or near(name, names, 3, 0), ""
+    hint = f"; nearest: {', '.join(f'{at}{each}' for each in close)}" if close else ""
+    return f"{what} is not valid{hint}. " + (f"Valid: {listed}" if listed else f"All {len(names)}: {also}")
 
 
 def nearest(key: str, value: object, valid: Iterable[object], also: str = HELP) -> ConfigError:

@@ -102,13 +102,13 @@ class Experiment(Surroundings):
         """The same with another training seed; everything else is shared."""
         return dataclasses.replace(self, seed=seed)
 
-    def changed(self, values: Mapping[str, Any], **about: Any) -> Self:
-        """The same with other values at dotted keys, parsed again; about: fields that no key has. Raises ConfigError."""
+    def changed(self, values: Mapping[str, Any]) -> Self:
+        """The same with other values at dotted keys, parsed again. Raises ConfigError."""
         plain = copy.deepcopy(self.plain)
         for key, value in values.items():
             put(plain, key, value)
         made = parse({**plain, "seed": self.seed}, self.asked)
-        return dataclasses.replace(made, untuned=self.untuned, **about)  # type: ignore[return-value]
+        return dataclasses.replace(made, untuned=self.untuned)  # type: ignore[return-value]  # nothing inherits from an experiment
 
     def has(self, key: str) -> bool:
         """Whether there is a plain value at a dotted key."""

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.config import choices, schema
-from bench.config.compose import CONF, GROUPS, folders, names, section
-from bench.config.errors import ConfigError, nearest, shown
+from bench.config.compose import CONF, GROUPS, file_of, names, section
+from bench.config.errors import HELP, ConfigError, nearest, shown
 from bench.config.registry import knobs_of, method_class, use_plugins
 from bench.config.types import fields, words
 
@@ -89,7 +89,7 @@ def _topic(topic: str, plugins: str | None) -> Iterator[str]:
     elif name in TOP:
         yield from _top(File.read(CONF / "config.yaml"))
     else:
-        raise nearest("--help", topic, [*GROUPS, *SECTIONS, *TOP], "python -m bench.run --help")
+        raise nearest("--help", topic, [*GROUPS, *SECTIONS, *TOP], HELP)
 
 
 def _everything(plugins: str | None) -> Iterator[str]:
@@ -129,7 +129,7 @@ def _options(group: str, plugins: str | None) -> Iterator[str]:
 
 
 def _option(group: str, name: str, plugins: str | None) -> Iterator[str]:
-    path = _path(group, name, plugins)
+    path = file_of(group, name, plugins)
     values, file = section(group, name, plugins), File.read(path)
     yield from (*_wrapped(f"{group}={name}: {_line(group, name, plugins)}"), "")
     if group == "sweep":
@@ -178,7 +178,7 @@ def _knobs(cls: type, values: Mapping[str, Any], at: str, file: File) -> Iterato
 
 def _line(group: str, name: str, plugins: str | None) -> str:
     """What an option is, in a sentence: its file's opening comment, else of a method the first line of its class."""
-    about = File.read(_path(group, name, plugins)).about
+    about = File.read(file_of(group, name, plugins)).about
     if about or group != "method":
         return about
     module, _, cls = str(section(group, name, plugins).get("target")).partition(":")
@@ -189,13 +189,6 @@ def _line(group: str, name: str, plugins: str | None) -> str:
     found = [node for node in (tree.body if tree else []) if isinstance(node, ast.ClassDef) and node.name == cls]
     said = (ast.get_docstring(found[0]) if found else None) or (ast.get_docstring(tree) if tree else None) or ""
     return " ".join(said.split("\n\n")[0].split())
-
-
-def _path(group: str, name: str, plugins: str | None) -> Path:
-    for folder in folders(group, plugins):
-        if (path := folder / f"{name}.yaml").exists():
-            return path
-    raise nearest(group, name, names(group, plugins), f"python -m bench.run --help {group}")
 
 
 def _entry(key: str, allowed: str, comment: str) -> Iterator[str]:

@@ -6,7 +6,7 @@ from typing import Any, TypeVar, get_args
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from bench.config.errors import ConfigError, no_key, shown, unknown
+from bench.config.errors import HELP, ConfigError, no_key, shown, unknown
 from bench.config.types import Section, fields, options, words
 
 S = TypeVar("S", bound=Section)
@@ -58,7 +58,7 @@ def said(cls: type, raw: Mapping[str, Any], key: str, error: ErrorDetails) -> st
     name = str(first)
     where = f"{key}.{name}" if key else name
     if name not in known:
-        return no_key(key, name, known, f"python -m bench.run --help {key}")
+        return no_key(key, name, known, f"{HELP} {key}")
     if name not in raw or raw[name] == "???":
         needs = f"{key}={raw['name']} needs {where}" if "name" in raw and name != "name" else f"{where} has to be given"
         return f"{needs}: {words(known[name])}"

@@ -1,13 +1,13 @@
 """From a sweep's axes, lists and ablations to points (which values each run has that others have not), and to experiments."""
 
 import copy
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from bench.config import combinations
 from bench.config.arguments import Given
 from bench.config.compose import GROUPS, Compositions, keys, names, section
-from bench.config.errors import ConfigError, nearest
+from bench.config.errors import HELP, ConfigError, nearest
 from bench.config.experiment import Asked, Config, Experiment, has, put
 from bench.config.experiment import parse as parse_experiment
 from bench.config.parse import Faults
@@ -81,7 +81,7 @@ class Maker:
         for point in points:
             seed = point.pop("seed", None)
             if (key := repr(point)) not in alike:
-                alike[key] = self._guarded(lambda p=point, s=seed: self._first(p, s))  # type: ignore[misc]
+                alike[key] = self._guarded(point, seed)
             if (first := alike[key]) is not None and (own := self._seeded(first, seed)) is not None:
                 yield own
 
@@ -95,22 +95,21 @@ class Maker:
                 hint = f"; nearest: {', '.join(f'method.{name}' for name in close)}" if close else ""
                 which = f"method={chosen[0]}" if len(chosen) == 1 else f"none of the {len(chosen)} methods"
                 self.faults.append(f"{g.text}: {which} has {'no' if len(chosen) == 1 else 'a'} knob {g.key}{hint}; "
-                                   f"python -m bench.run --help method={chosen[0]} shows all")
+                                   f"{HELP} method={chosen[0]} shows all")
 
-    def _guarded(self, make: Callable[[], Experiment | None]) -> Experiment | None:
+    def _guarded(self, point: Mapping[str, Any], seed: Any) -> Experiment | None:
         try:
-            return make()
+            return self._first(point, seed)
         except ConfigError as error:
             self.faults += [fault for fault in error.faults if fault not in self.faults]
             return None
 
     def _seeded(self, first: Experiment, seed: Any) -> Experiment | None:
         """Every seed is checked as the first one was."""
-        if seed is None or (seed == first.seed and type(seed) is int):
+        if seed is None:
             return first
-        if type(seed) is int and 0 <= seed < 2**63:
-            return first.with_seed(seed)
-        return self._guarded(lambda: first.changed({}, seed=_checked_seed(seed)))
+        seeded = self.faults.section(Seeded, {"seed": seed}, "")
+        return first.with_seed(seeded.seed) if seeded else None
 
     def _first(self, point: Mapping[str, Any], seed: Any) -> Experiment | None:
         """The experiment of one point; None if a knob that its method lacks makes it a repetition of another."""
@@ -151,11 +150,3 @@ class Maker:
                 if not g.is_axis:
                     put(config, g.key, copy.deepcopy(g.values[0]))
         return config
-
-
-def _checked_seed(seed: Any) -> int:
-    faults = Faults()
-    made = faults.section(Seeded, {"seed": seed}, "")
-    faults.tell()
-    assert made is not None
-    return made.seed

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_origin
 from pydantic import ConfigDict, Strict, TypeAdapter, ValidationError
 
 from bench.config.compose import names, section
-from bench.config.errors import ConfigError, no_key, shown, unknown
+from bench.config.errors import HELP, ConfigError, no_key, shown, unknown
 from bench.config.types import fields, options, words
 
 if TYPE_CHECKING:  # the mathematics brings PyTorch, which --help does without
@@ -94,7 +94,7 @@ def _make(cls: type, knobs: Mapping[str, Any], key: str, **given: Any) -> Any:
     known, values, faults = knobs_of(cls), {}, []
     for name, value in knobs.items():
         if name not in known:
-            faults.append(no_key(key, name, known, "python -m bench.run --help method=NAME"))
+            faults.append(no_key(key, name, known, f"{HELP} method=NAME"))
             continue
         try:
             values[name] = _resolve(cls, name, value, f"{key}.{name}")

@@ -21,7 +21,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from bench.config import ConfigError
+from bench.config import ConfigError, unshared
 
 BUCKET = 2**24  # elements that are summed at once: bounds the memory of the flat copies
 PATIENCE = timedelta(days=7)  # of a rank that waits for rank 0's word
@@ -47,9 +47,8 @@ class Ranks:
         Raises ConfigError when there is no group for every rank.
         """
         groups = batch // group
-        if groups < self.size:
-            raise ConfigError(f"budget.batch={batch} holds {groups} groups of samples and cannot be shared by {self.size} "
-                              f"processes; raise it to {self.size * group} or use fewer (backend.processes)")
+        if (fault := unshared(batch, group, self.size)) is not None:
+            raise ConfigError(fault)
         begin, end = (groups * k // self.size * group for k in (self.rank, self.rank + 1))
         return range(begin, end)
 
