@@ -200,6 +200,7 @@ class Method(ABC):
     version: ClassVar[int] = 1  # bump when a loss is mended: results of the old code are then never served for it
     paper: ClassVar[str] = ""  # where the objective is from, for tables: "Song et al. 2023, arXiv 2303.01469"
     league: ClassVar[str] = "plain"  # "perceptual" where a loss shares features with the metric, or plays against a critic
+    two_step_sigma: ClassVar[float | None] = None  # noise level of the stop in two steps that its paper tuned, if it did
     velocity_model: ClassVar[bool] = False  # learns v_{t,t} = b_t and integrates it in `jump`: it can be a teacher
     interpolant: Interpolant = field(default_factory=Linear, kw_only=True)
 
@@ -247,6 +248,16 @@ class Method(ABC):
     def grid(self, steps: int) -> Tensor:
         """The steps + 1 increasing times that `steps` jumps visit, float64, ending at 1 (data)."""
         return torch.linspace(0, 1, steps + 1, dtype=torch.float64)
+
+    def sampling_times(self, steps: int, papers: bool = False) -> Tensor:
+        """`grid`, or with `papers` the same with the stop of two steps where this method's paper tuned it on its metric.
+
+        A comparison takes one of the two for all methods: a tuned stop is worth more at two steps than many a method.
+        """
+        times = self.grid(steps)
+        if papers and steps == 2 and self.two_step_sigma is not None:
+            times[1] = self.interpolant.time_of_sigma(torch.tensor(self.two_step_sigma, dtype=times.dtype))
+        return times
 
     def supports(self, steps: int) -> bool:
         """Whether the method defines a sample with this many jumps."""

@@ -57,6 +57,7 @@ class Consistency(Method):
     c: NotNegative | None = 1e-6
     pairs: Pairs = field(default_factory=KarrasPairs)
     distance: Distance = Distance.SQUARED
+    two_step_sigma: ClassVar[float | None] = 0.821  # of iCT's and ECT's code; CM's own is searched for each data set
 
     @abstractmethod
     def partner(
@@ -90,7 +91,7 @@ class Consistency(Method):
         return {"net": Loss(w * self.distance.of(raw, c), {"raw": raw.detach()})}
 
     def grid(self, steps: int) -> Tensor:
-        """EDM-spaced noise levels from sigma_max, then data. Untuned: the papers search theirs on FID."""
+        """EDM-spaced noise levels from sigma_max, then data."""
         return self.interpolant.time_of_sigma(to_data(karras_sigmas(steps + 1, sigma_max=self.sigma_max)))
 
 

@@ -52,7 +52,6 @@ class SCM(Method):
     """mean, std: of ln sigma. warmup: share of the budget over which r rises to 1 (the paper: 10k of 400k steps).
 
     normalise, c: divide g by |g| + c. learned_weight: train w. sigma_max: the noise level from which sampling starts.
-    middle: the noise level of the one time in between when there are two steps; the paper's angle 1.1 at sigma_d = .5.
     """
 
     mean: float = -1.0
@@ -62,13 +61,11 @@ class SCM(Method):
     c: Positive = 0.1
     learned_weight: bool = True
     sigma_max: Noisiest = 80.0
-    middle: Positive = 0.98
     paper: ClassVar[str] = "Lu & Song 2024, arXiv 2410.11081"
+    two_step_sigma: ClassVar[float | None] = 0.98  # the angle 1.1 at sigma_d = .5
 
     def __post_init__(self) -> None:
         check(self.warmup, self.c)
-        if not self.middle < self.sigma_max:
-            raise ValueError(f"method.middle={self.middle} must be below method.sigma_max={self.sigma_max}")
 
     @abstractmethod
     def speed(self, batch: Batch, context: Context, z: Tensor, x: Tensor, a: Tensor) -> Tensor:
@@ -110,11 +107,8 @@ class SCM(Method):
         return -(cos**2) * (value - dx) - r * (cos * sin * x + J)
 
     def grid(self, steps: int) -> Tensor:
-        """From sigma_max to data; by `middle` for two steps, EDM-spaced noise levels for more (the paper states none)."""
-        sigmas = to_data(karras_sigmas(steps + 1, sigma_max=self.sigma_max))
-        if steps == 2:
-            sigmas[1] = self.middle
-        return self.interpolant.time_of_sigma(sigmas)
+        """EDM-spaced noise levels from sigma_max, then data (the paper states none for more than two steps)."""
+        return self.interpolant.time_of_sigma(to_data(karras_sigmas(steps + 1, sigma_max=self.sigma_max)))
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """What only holds of several values together, as far as it is known without data, network or device: a line for each fault."""
 
 from collections.abc import Iterator
+from math import inf
 
 from bench.config.choices import EXACT, IMAGES, PlainMLP, Points, UNet
 from bench.config.errors import shown, unknown
@@ -65,6 +66,10 @@ def _evaluation(e: Experiment) -> Iterator[str]:
     elif ema not in (None, decays[0]) and len(e.method.stages(e.budget.images)) > 1:
         yield (f"evaluation.ema={ema}: {e.label} hands its first average ({decays[0]}) from stage to stage and must be "
                "evaluated with it; put the wanted decay first in train.ema")
+    stop, start = e.method.two_step_sigma, getattr(e.method, "sigma_max", inf)
+    if e.evaluation.grid == "papers" and stop is not None and stop >= start:
+        yield (f"evaluation.grid=papers: in two steps {e.label} stops at the noise level {stop}, and method.sigma_max={start} "
+               "starts below it; raise that or leave evaluation.grid=untuned")
     if not any(e.method.supports(n) for n in e.evaluation.steps):
         yield (f"evaluation.steps={shown(list(e.evaluation.steps))}: {e.label} defines no sample of so many steps, and "
                "would have no row in the table")

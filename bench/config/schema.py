@@ -98,6 +98,7 @@ class Evaluation(Section):
     statistics: Text | None = None
     weights: Text | None = None
     milestones: bool = False
+    grid: Literal["untuned", "papers"] = "untuned"
     chunk: Count
     batch: Count = 4096
     ema: Decay | None = None

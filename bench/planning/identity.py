@@ -52,7 +52,7 @@ def _telling(section: str, values: Mapping[str, Any]) -> dict[str, Any]:
 def reference_id(scored: Surroundings, fingerprint: str | None) -> str:
     """The run id of the reference rows (noise, Gaussian fit, held-out data) of one data set and evaluation."""
     data, evaluation = (scored.plain[key] for key in SCORED)
-    evaluation = {k: v for k, v in evaluation.items() if k not in ("batch", "steps", "milestones", *FILES)}
+    evaluation = {k: v for k, v in evaluation.items() if k not in ("batch", "steps", "grid", "milestones", *FILES)}
     evaluation = {k: v for k, v in evaluation.items() if k not in LATER or v not in (None, [])}
     content = {"data": data, "evaluation": evaluation, "fingerprint": fingerprint, "base_scale": scored.interpolant.base_scale}
     return f"reference-{scored.data.name}-{hashlib.sha256(_text(content).encode()).hexdigest()[:10]}"

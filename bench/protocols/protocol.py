@@ -23,8 +23,8 @@ class Protocol:
     with, after "file:HASH" where a statistics file stands in for them in the leading distance (other metrics still look at
     the data); reference_count: how many of them, a fixed random part (0: all). count: samples per evaluation seed; seeds:
     the evaluation seeds; chunk: rows per call of the model; neighbours: samples of either side that metrics of
-    neighbourhoods look at. ema: which average is evaluated; checkpoint: the rule (only "last"); grid: the rule of the times
-    ("method": the one that a method declares). rounding: how samples become data values (a rule of bench.protocols.rounding;
+    neighbourhoods look at. ema: which average is evaluated; checkpoint: the rule (only "last"); grid: the rule of the times at
+    which samples stop ("untuned" or "papers", see `Method.sampling_times`). rounding: how samples become data values (a rule of bench.protocols.rounding;
     "levels": the data's own grid; "none").
     """
 
@@ -51,6 +51,11 @@ class Protocol:
             raise ConfigError(f"evaluation.count={self.count} is too few samples to compare distributions")
         if not self.seeds:
             raise ConfigError("evaluation.seeds needs at least one evaluation seed, for example [0]")
+
+    @property
+    def papers(self) -> bool:
+        """Whether two steps stop where the papers tuned it."""
+        return self.grid == "papers"
 
     @property
     def id(self) -> str:

@@ -54,7 +54,7 @@ def _of_images(rule: Named, scoring: Scoring, data: Dataset) -> Protocol:
         reference=f"file:{statistics} train:{data.hash}" if statistics else f"train:{data.hash}",
         reference_count=0 if size is None or size == len(data.train) else size,
         count=count, seeds=scoring.seeds, chunk=scoring.chunk, neighbours=NEIGHBOURS,
-        ema=scoring.ema, rounding=scoring.rounding or rule.rounding, grid="method",
+        ema=scoring.ema, rounding=scoring.rounding or rule.rounding, grid=scoring.grid,
     )
 
 
@@ -79,7 +79,7 @@ def _of_points(scored: Surroundings, data: Dataset) -> Protocol:
         name=f"{scored.data.name}-points",
         metrics=POINT_METRICS + (("kl_50",) if data.name == "checkerboard" else ()),
         features="none", reference=f"train:{data.hash[:12]}", count=evaluation.count or min(len(data.heldout), FEW),
-        seeds=evaluation.seeds, chunk=evaluation.chunk, ema=scored.ema, rounding="none",
+        seeds=evaluation.seeds, chunk=evaluation.chunk, ema=scored.ema, rounding="none", grid=evaluation.grid,
     )
 
 

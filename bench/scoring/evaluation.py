@@ -67,7 +67,7 @@ class Evaluation:
 
     def _sample(self, method: Method, steps: int, seed: int) -> tuple[Tensor, int, int]:
         protocol = self.protocol
-        sampler = Sampler(method, self.models, self.data.shape, seed, protocol.chunk, self.device)
+        sampler = Sampler(method, self.models, self.data.shape, seed, protocol.chunk, self.device, papers=protocol.papers)
         batches = sampler.batches(protocol.count, steps, self.experiment.evaluation.batch)
         with ExitStack() as stack:
             counts = [stack.enter_context(counting(module)) for module in self.models.values()]

@@ -41,7 +41,8 @@ class Model:
 
     def sampler(self, seed: int, chunk: int, condition: int | None = None) -> Sampler:
         """A sampler with network calls of `chunk` rows; the noise depends on the chunk."""
-        return Sampler(self.method, self.models, self.shape, seed, chunk, self.device, condition)
+        papers = self.experiment.evaluation.grid == "papers"
+        return Sampler(self.method, self.models, self.shape, seed, chunk, self.device, condition, papers)
 
     def to(self, device: str | torch.device) -> Self:
         """The same on another device."""

@@ -16,7 +16,10 @@ from methods.base import Method, Models
 
 @dataclass(frozen=True)
 class Sampler:
-    """Draws samples of one model. chunk: rows per network call; shape: of one sample; seed: the evaluation seed."""
+    """Draws samples of one model. chunk: rows per network call; shape: of one sample; seed: the evaluation seed.
+
+    papers: two steps stop where the method's paper tuned it (`Method.sampling_times`).
+    """
 
     method: Method
     models: Models
@@ -25,6 +28,7 @@ class Sampler:
     chunk: int
     device: torch.device
     condition: int | None = None
+    papers: bool = False
 
     def noise(self, index: int, purpose: str = "x_0") -> Tensor:
         """Standard normal (chunk, *shape) of chunk number `index`, on the device."""
@@ -35,7 +39,7 @@ class Sampler:
     def draw(self, index: int, steps: int) -> Tensor:
         """The samples of chunk number `index` after `steps` jumps, float (chunk, *shape)."""
         method, path = self.method, self.method.interpolant
-        times = method.grid(steps).to(torch.float32)
+        times = method.sampling_times(steps, self.papers).to(torch.float32)
         at = [torch.full((self.chunk,), t.item(), device=self.device) for t in times]
         c = None if self.condition is None else torch.full((self.chunk,), self.condition, device=self.device)
         # A clock that does not reach t = 0 starts from the noise part alone, as its papers do.

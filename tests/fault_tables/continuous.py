@@ -34,8 +34,8 @@ FAULTS = [
         ("weight of the sum over dimensions", "torch.exp(w) / x_1[0].numel() * raw", "torch.exp(w) * raw", WEIGHT),
         ("normalised twice", "raw = pull(value, step)", "raw = pull(value, normalised(step, self.c))",
          f"{SCM_LOSS}[sct-warm-normalised-linear]"),
-        ("two-step grid with its middle at twice the noise", "sigmas[1] = self.middle", "sigmas[1] = 2 * self.middle",
-         OF_SCM + "two_steps_stop_over_at_the_papers_noise_level[linear]"),
+        ("two steps that stop at twice the noise", "= 0.98  # the angle", "= 1.96  # the angle",
+         OF_SCM + "two_steps_stop_over_at_the_papers_noise_level_where_asked[linear]"),
         ci="wrong conditional velocity",
     ),
     *of(

@@ -1,6 +1,6 @@
 """What every method of the configuration folder owes the harness. A new YAML is tested here the day it is born."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import pytest
 import torch
@@ -11,6 +11,8 @@ from oracle import Oracle, context, data, teacher_of
 from bench.config.compose import CONF
 from methods.tools.interpolant import Interpolant, Linear, Trigonometric
 
+# The noise level at which two steps stop by evaluation.grid=papers; no other method's times differ from its even ones.
+TUNED = {"cd": 0.821, "ct": 0.821, "ict": 0.821, "ect": 0.821, "tcm": 0.821, "sct": 0.98, "scd": 0.98, "imm": 0.7}
 B, BUDGET = 16, 2**20
 EACH = pytest.mark.parametrize("name", METHODS)
 # Network calls of one jump, where it is not one.
@@ -160,3 +162,17 @@ def test_one_exact_jump_reaches_data(name: str) -> None:
 @EACH
 def test_one_step_is_always_supported_and_none_never(name: str) -> None:
     assert made(name).supports(1) and not made(name).supports(0)
+
+
+@EACH
+@pytest.mark.parametrize("path", [Linear(), Trigonometric(), Linear(0.5)], ids=["linear", "trigonometric", "half_base"])
+def test_one_rule_says_for_all_methods_where_samples_stop(name: str, path: Interpolant) -> None:
+    method = replace(made(name), interpolant=path)
+    for steps in (n for n in (1, 2, 4, 16) if method.supports(n)):
+        even, papers = method.sampling_times(steps), method.sampling_times(steps, papers=True)
+        assert torch.equal(even, method.grid(steps))
+        if steps == 2 and name in TUNED:
+            assert path.sigma(papers[1]).item() == pytest.approx(TUNED[name]) and (papers.diff() > 0).all()
+            assert torch.equal(papers[::2], even[::2])
+        else:
+            assert torch.equal(papers, even)

@@ -278,12 +278,12 @@ def test_noise_levels_are_lognormal_and_the_map_goes_to_data(kind: type[SCM], pa
 
 
 @BOTH
-def test_two_steps_stop_over_at_the_papers_noise_level(path: Interpolant) -> None:
+def test_two_steps_stop_over_at_the_papers_noise_level_where_asked(path: Interpolant) -> None:
     method = SCD(interpolant=path)
-    start, middle, end = pi / 2 - path.theta(method.grid(2))
+    start, middle, end = pi / 2 - path.theta(method.sampling_times(2, papers=True))
     expected = [atan(sigma / path.base_scale) for sigma in (80, 0.98, 0)]
     assert [start.item(), middle.item(), end.item()] == pytest.approx(expected)
-    for steps in (1, 3, 4, 16):
+    for steps in (1, 2, 3, 4, 16):
         grid = method.grid(steps)
         assert grid.dtype == torch.float64 and len(grid) == steps + 1 and (grid.diff() > 0).all()
         assert path.sigma(grid)[0].item() == pytest.approx(80) and grid[-1] == 1

@@ -116,7 +116,6 @@ def test_a_student_starts_as_its_teacher_unless_told_otherwise(kind: type[SCD] |
 @pytest.mark.parametrize(("make", "words"), [
     (lambda: SCT(warmup=2.0), ["method.warmup", "share"]),
     (lambda: AYFEMD(c=0.0), ["method.c", "method.normalise=false"]),
-    (lambda: SCD(middle=80.0), ["method.middle", "method.sigma_max=80.0"]),
     (lambda: AYFLMD(warmup_end=1.5), ["method.warmup_end"]),
     (lambda: AYFEMD(guidance_low=2.0), ["method.guidance_low=2.0", "guidance_high=1.0"]),
 ])  # fmt: skip

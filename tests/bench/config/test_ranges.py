@@ -134,7 +134,7 @@ def test_an_end_that_meets_another_value_is_refused_by_what_they_are_together(na
     ("method=ict method.pairs.sigma_min=90", ["method.pairs.sigma_min=90", "method.pairs.sigma_max=80"]),
     ("method=ct method.pairs.end=1", ["method.pairs.start=2", "method.pairs.end=1"]),
     ("method=ict method.pairs.start=2000", ["method.pairs.start=2000", "method.pairs.end=1280"]),
-    ("method=sct method.middle=80", ["method.middle=80", "method.sigma_max=80"]),
+    ("method=sct method.sigma_max=0.9 evaluation.grid=papers", ["evaluation.grid=papers", "0.98", "method.sigma_max=0.9"]),
     ("method=tcm method.boundary=80", ["method.boundary=80", "method.sigma_max=80"]),
     ("method=ayf_lmd method.guidance_low=1.5", ["method.guidance_low=1.5", "method.guidance_high=1"]),
     ("method=flow_matching method.time_law.low=0.9 method.time_law.high=0.1", ["method.time_law", "low=0.9", "high=0.1"]),

@@ -48,11 +48,11 @@ def test_protocols_of_points_keep_the_ids_of_the_committed_tables(sweep: str) ->
 
 def test_everything_that_a_protocol_fixes_is_in_its_id() -> None:
     base = Protocol("p", ("fid",), "a:1", "train:1", 10, (0,), 5, 0.9, "round", resize="clean", feature_chunk=5, neighbours=9,
-                    also=("b:2",), grid="method", reference_count=4)
+                    also=("b:2",), grid="untuned", reference_count=4)
     other: dict[str, Any] = {
         "name": "q", "metrics": ("fid", "kid"), "features": "a:2", "reference": "train:2", "count": 11, "seeds": (1,),
         "chunk": 6, "ema": 0.8, "rounding": "floor", "checkpoint": "best", "version": 2, "resize": "tensorflow",
-        "feature_chunk": 6, "neighbours": 8, "also": (), "grid": "tuned", "reference_count": 5,
+        "feature_chunk": 6, "neighbours": 8, "also": (), "grid": "papers", "reference_count": 5,
     }  # fmt: skip
     assert set(other) == {f.name for f in dataclasses.fields(Protocol)}
     ids = {dataclasses.replace(base, **{key: value}).id for key, value in other.items()}
