@@ -45,13 +45,14 @@ class Standing(NamedTuple):
 def standings(entries: Sequence[Entry], better: str = "lower") -> list[Standing]:
     """One Standing per entry; empty ones where no method has three independent trainings, and for what is no number.
 
-    The best mean is BEST. TIED are those that none is significantly better than, and with them every method whose mean is better
-    than one of theirs: what is marked comes first in the order by mean, so noise alone lifts no method over another. The ranks
-    of a method begin after those that are significantly better and end before those that are significantly worse. Then
+    The best mean is BEST. TIED are those that follow it in the order by mean, up to the first that some other is significantly
+    better than, which is left out with all behind it: that a method scatters too much to be told from the best earns it no mark
+    where a better mean has none. The ranks of a method begin after those that are significantly better and end before those that
+    are significantly worse. Then, as far as the noise is what noise.py says,
 
     * a method's true rank lies outside its range in at most 5 % of tables;
     * two methods of equal truth are ranked apart (their ranges share no rank) in at most 5 %;
-    * a truly best method has no mark in at most 2.5 %.
+    * a truly best method has no mark in at most 2.5 %, unless it scatters so much more than others that a worse one comes before.
 
     Each holds for one method or one pair, not for the whole table at once. `better` is "lower", "higher" or "" (no ranks).
     """
@@ -62,9 +63,9 @@ def standings(entries: Sequence[Entry], better: str = "lower") -> list[Standing]
     column = _Column([entries[i] for i in known], -1.0 if better == "higher" else 1.0)
     beats, cost = column.beats(), column.cost
     low, high, shown = 1 + beats.sum(0), len(known) - beats.sum(1), column.detectable()
-    last = cost[low == 1].max()
+    first = cost[low > 1].min(initial=math.inf)
     for place, i in enumerate(known):
-        mark = BEST if cost[place] == cost.min() else TIED if cost[place] <= last else ""
+        mark = BEST if cost[place] == cost.min() else TIED if cost[place] < first else ""
         found[i] = Standing(mark, int(low[place]), int(high[place]), shown[place]) if better else Standing(detectable=shown[place])
     return found
 

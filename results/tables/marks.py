@@ -14,11 +14,10 @@ Row = Mapping[str, Any]
 TIED, SAMPLING, TEACHER, DOUBT = "≈", "†", "‡", "§"
 GAUSSIAN = "gaussian fit"
 FEW = 100  # optimizer steps
-BEST_WORDS, TIED_WORDS = "best mean of its column", "not told apart from it"
+BEST_WORDS, TIED_WORDS = "best mean of its column", "cannot be told from it, nor can any mean between"
 TEST = (
-    "one-sided t tests, of logarithms where all values are positive, at 2.5 % over the number of other methods; noise pooled over "
-    "the methods, or a method's own where it is larger; by pairs where training seeds and evaluation noise are the same; a better "
-    "mean than one with ≈ has it too"
+    "one-sided t tests at 2.5 % over the number of other methods, of logarithms where all values are positive; noise pooled over "
+    "the methods, or a method's own where it is larger; paired where training seeds and evaluation noise are the same"
 )
 
 
