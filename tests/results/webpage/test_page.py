@@ -113,8 +113,10 @@ def test_the_runs_behind_a_number_give_that_number(path):
     for cell, expected in zip(cells, frame.to_dict("records"), strict=True):
         values = cell[12]
         assert len(values) == expected["seeds"]
-        assert cell[4] == pytest.approx(expected["value"], rel=1e-5, nan_ok=True)
-        assert np.mean(values) == pytest.approx(expected["value"], rel=1e-5), expected
+        if not values:  # a method that lacks this metric has its line all the same
+            assert cell[4] is None and math.isnan(expected["value"]) and cell[11] is not None
+            continue
+        assert cell[4] == pytest.approx(np.mean(values), rel=1e-5) == pytest.approx(expected["value"], rel=1e-5), expected
         for source in data["groups"][cell[11]]:
             run, seed, checkpoint, images, count, seeds = data["sources"][source]
             record, rows = runs[run]
