@@ -111,7 +111,7 @@ class _Column:
         variance, freedom = self.apart.variance.copy(), self.apart.freedom.copy()
         if self.paired is not None:
             variance[self.pairs], freedom[self.pairs] = self.paired.variance, self.paired.freedom
-        usual = float(np.nanmean(variance[self.size >= FEWEST]))
+        usual = mean([v for v, size in zip(variance, self.size, strict=True) if size >= FEWEST])
         error = np.sqrt((np.maximum(variance, usual) + usual) / self.size)
         shown = np.array([_noncentrality(float(f), self.level) for f in freedom]) * error
         size = 2 * np.abs(self.means) * np.sinh(shown / 2) if self.logarithmic else shown

@@ -89,6 +89,16 @@ def step_counts(part: pd.DataFrame) -> list[int]:
     return sorted({int(step) for step in part.loc[part["sampler"] != "reference", "steps"]}) or [0]
 
 
+def numberless(frame: pd.DataFrame) -> str:
+    """One line that says how the methods ended, if none of them has a number anywhere; else empty."""
+    own = frame[frame["sampler"] != "reference"]
+    if own.empty or own["value"].notna().any():
+        return ""
+    ends = [(label, status(rows)) for label, rows in grouped(own)]
+    said = [f"{', '.join(label for label, end in ends if end == each)} {each}" for each in dict.fromkeys(end for _, end in ends)]
+    return f"no method has a number: {'; '.join(said)}"
+
+
 def across(rows: Sequence[Row], steps: Sequence[int]) -> list[Row | None]:
     """A method's row at each step count, None where it has none."""
     by_steps = {row["steps"]: row for row in rows}

@@ -2,6 +2,7 @@
 
 import math
 import random
+import re
 from dataclasses import replace
 
 import pandas as pd
@@ -20,7 +21,7 @@ from results.tables.table import leaderboard, write
 FIRST = "method,steps,nfe,metric,value,low,high,seeds,images_seen,train_seconds,params,protocol,status"
 THEN = "nfe_rows,teacher_images,teacher_seconds,ema,sampler,evaluation_seeds,count,floor,excess,seeds_failed"
 THEN += ",interval,training_sd,sampling_sd,rank_low,rank_high,detectable,league,forward_rows,backward_rows,jvp_rows,compute"
-THEN += ",teacher_compute,teacher_compute_share,total_compute,teacher_seconds_share,gpu_hours,peak_memory"
+THEN += ",teacher_compute,teacher_compute_share,total_compute,teacher_seconds_share,gpu_hours,peak_memory,optimizer_steps,mark"
 
 
 def finished(label="lsd", seeds=3, values=(1.0, 2.0, 3.0), **changes):
@@ -182,14 +183,14 @@ def test_floor_and_excess_are_carried():
     assert "Floor: 0.250." in markdown(leaderboard(runs))
 
 
-def test_ties_are_bold_and_losers_are_not():
+def test_the_best_is_bold_ties_are_marked_and_losers_are_not():
     runs = (
-        finished("near", values=(1.0, 1.1, 1.2))
+        finished("near", values=(1.0, 1.2, 1.1))
         + finished("best", values=(0.9, 1.0, 1.1))
         + finished("far", values=(7.0, 7.1, 7.2))
     )
     page = markdown(leaderboard(runs))
-    assert "| near | **1.10 [0.85, 1.35]** |" in page and "| best | **1.00 [0.75, 1.25]** |" in page
+    assert "| near | 1.10 [0.85, 1.35] ≈ |" in page and "| best | **1.00 [0.75, 1.25]** |" in page
     assert "| far | 7.10 [6.85, 7.35] |" in page
 
 
@@ -209,9 +210,9 @@ def test_the_compact_table_has_the_means_of_the_whole_one_and_a_part_of_its_bill
     places = [whole.head.index(name) for name in small.head]
     lines = [line for line in whole.body if line[0].text != "smallest difference detectable"]
     for full, line in zip(lines, small.body, strict=True):
-        assert [full[i].text.split(" [")[0] for i in places] == [cell.text for cell in line]
+        assert [re.sub(r" \[.*\]", "", full[i].text) for i in places] == [cell.text for cell in line]
         assert [full[i].bold for i in places] == [cell.bold for cell in line]
-    assert small.caption.count(". ") == 1 and "`d3adb33f`" in small.caption and "Bold = best" in small.caption
+    assert small.caption.count(". ") == 2 and small.caption.endswith("fitted to the training data.") and "`d3adb33f`" in small.caption and "Bold = best" in small.caption
 
 
 def test_a_compact_table_of_one_seed_promises_no_bold():
