@@ -116,7 +116,9 @@ def _agree(hours: float, limit: float) -> None:
     """Ask before a sweep that costs more than backend.max_gpu_hours; raise ConfigError on a no, or if nobody can answer."""
     if hours <= limit:
         return
-    text = f"this would take about {hours:,.1f} GPU-hours, more than backend.max_gpu_hours={limit:g}"
+    from sweeps.plan import gpu_time
+
+    text = f"this would take about {gpu_time(hours)}, more than backend.max_gpu_hours={limit:g}"
     if sys.stdin is not None and sys.stdin.isatty():
         if input(f"{text}. Go on? [y/N] ").strip().lower() in ("y", "yes"):
             return
