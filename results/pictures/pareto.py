@@ -89,7 +89,8 @@ def _view(axes: Axes, points: pd.DataFrame, cost: str) -> None:
     for league, steps, edge in edges:
         words = [steps_title(steps) if steps else "frontier", *([f"{league} losses"] if league != "plain" else [])]
         axes.plot(edge["price"], edge["value"], "o-" if league == "plain" else "s--", drawstyle="steps-post",
-                  color=colours[steps], linewidth=1.5, markersize=5.5, markeredgecolor="white", label=", ".join(words), zorder=3)  # fmt: skip
+                  color=colours[steps], linewidth=1.5, markersize=5.5, markeredgecolor="white",
+                  label=", ".join(words), zorder=3)  # fmt: skip
     _scales(axes, points, cost)
     _names(axes, edges)
     axes.set_xlabel(COSTS[cost])

@@ -44,7 +44,7 @@ class Interval:
 
     @property
     def detectable_from_zero(self) -> float:
-        """Smallest true mean that a t test at the 5 % level tells from zero with 80 % power: for means of paired differences."""
+        """Smallest true mean that a t test at the 5 % level tells from zero with 80 % power: for paired differences."""
         return _noncentrality(self.seeds - 1) * self.error if self.kind == "training" else math.nan
 
 

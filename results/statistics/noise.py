@@ -2,10 +2,10 @@
 
     y_ms = mu_m + b_s + e_ms        method m, training seed s; y: the logarithm of the value, where all are positive
 
-Distances scatter in proportion to their size, so it is logarithms that have a variance in common: it is pooled over the methods,
-and a method that scatters more has its own instead. One that scatters far more (Cochran's test of the largest variance, at 5 %,
-repeated while it finds one) is left out of the pool and has its own few degrees of freedom. Where methods share their training
-seeds and their evaluation noise, b_s (what a seed does to all alike) is taken out: a comparison of two is then one of pairs.
+Distances scatter in proportion to their size, so it is logarithms that have a variance in common: it is pooled over the
+methods, and a method that scatters more has its own instead. One that scatters far more (Cochran's test of the largest variance,
+at 5 %, repeated while it finds one) is left out of the pool and has its own few degrees of freedom. Where methods share their
+training seeds and their evaluation noise, b_s (what a seed does to all alike) is taken out: a comparison is then one of pairs.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def paired(values: Floats) -> Noise:
 
 
 def pooled(own: Floats, freedom: Floats) -> Noise:
-    """Of methods with these variances. Freedom 0: a method alone tells nothing, it has the pooled noise (NaN without a pool)."""
+    """Of methods with these variances. Freedom 0: it tells nothing by itself and has the pooled noise (NaN without a pool)."""
     kept = freedom > 0
     while kept.sum() > 1 and own[kept].any():
         at = int(np.argmax(np.where(kept, own, -1.0)))

@@ -26,8 +26,9 @@ def paired(runs: Runs, against: str, protocols: Collection[str] | None = None, a
     """Every method minus the one called `against`, at each metric and step count that both have, with COLUMNS.
 
     `draws`: the fewest common evaluation seeds. `interval` as in intervals.py: "sampling" compares two trained networks,
-    "teacher" students of one teacher, neither two methods. `p` is two-sided and for one comparison. `detectable` is the smallest
-    true difference that such pairs show with 80 % power at the 5 % level. Only finished runs count. Raises ValueError for an unknown method.
+    "teacher" students of one teacher, neither two methods. `p` is two-sided and for one comparison. `detectable` is the
+    smallest true difference that such pairs show with 80 % power at the 5 % level. Only finished runs count. Raises ValueError
+    for an unknown method.
     """
     found = [s for s in scores([r for r in runs if r[0].status == "done"], protocols, at) if not s.reference]
     known = list(dict.fromkeys(score.label for score in found))

@@ -24,11 +24,11 @@ BEST, TIED = "best", "tied"
 
 
 class Entry(NamedTuple):
-    """A method in a column: the value of each training seed, the evaluation seeds behind each, and how many of the trainings are
-    independent, which is fewer than their seeds where students share a teacher."""
+    """A method in a column: the value of each training seed, the evaluation seeds behind them, and how many of the trainings
+    are independent, which is fewer than their seeds where students share a teacher."""
 
     seeds: Mapping[int, float]
-    draws: tuple[int, ...]
+    draws: tuple[tuple[int, ...], ...]
     independent: int
 
 
@@ -46,13 +46,13 @@ def standings(entries: Sequence[Entry], better: str = "lower") -> list[Standing]
     """One Standing per entry; empty ones where no method has three independent trainings, and for what is no number.
 
     The best mean is BEST. TIED are those that follow it in the order by mean, up to the first that some other is significantly
-    better than, which is left out with all behind it: that a method scatters too much to be told from the best earns it no mark
-    where a better mean has none. The ranks of a method begin after those that are significantly better and end before those that
-    are significantly worse. Then, as far as the noise is what noise.py says,
+    better than, which is left out with all behind it: scattering too much to be told from the best earns a method no mark where
+    a better mean has none. The ranks of a method begin after those that are significantly better and end before those that are
+    significantly worse. Then, as far as the noise is what noise.py says,
 
     * a method's true rank lies outside its range in at most 5 % of tables;
     * two methods of equal truth are ranked apart (their ranges share no rank) in at most 5 %;
-    * a truly best method has no mark in at most 2.5 %, unless it scatters so much more than others that a worse one comes before.
+    * a truly best method has no mark in at most 2.5 %, unless it scatters so much more than others that a worse one precedes.
 
     Each holds for one method or one pair, not for the whole table at once. `better` is "lower", "higher" or "" (no ranks).
     """
@@ -66,7 +66,8 @@ def standings(entries: Sequence[Entry], better: str = "lower") -> list[Standing]
     first = cost[low > 1].min(initial=math.inf)
     for place, i in enumerate(known):
         mark = BEST if cost[place] == cost.min() else TIED if cost[place] < first else ""
-        found[i] = Standing(mark, int(low[place]), int(high[place]), shown[place]) if better else Standing(detectable=shown[place])
+        rank = (mark, int(low[place]), int(high[place])) if better else ("", math.nan, math.nan)
+        found[i] = Standing(*rank, shown[place])
     return found
 
 
@@ -123,7 +124,8 @@ def _pairs(entries: Sequence[Entry], groups: Sequence[Floats]) -> tuple[Places, 
 
     One of quite another noise is no part of it; nor is a method whose trainings are not independent.
     """
-    designs = [(tuple(entry.seeds), entry.draws) if entry.independent == len(entry.seeds) >= FEWEST else None for entry in entries]
+    designs = [(tuple(entry.seeds), entry.draws) if entry.independent == len(entry.seeds) >= FEWEST else None
+               for entry in entries]  # fmt: skip
     shared = Counter(design for design in designs if design)
     common = max(shared, key=lambda design: (shared[design], design), default=None)
     at = np.array([i for i, design in enumerate(designs) if design and design == common], int)

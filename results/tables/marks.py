@@ -1,4 +1,4 @@
-"""The marks in a table, and the words that explain them: the best, what ties with it, intervals of less, numbers that say little."""
+"""The marks in a table and the words that explain them: the best, what ties, intervals of less, numbers that say little."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ GAUSSIAN = "gaussian fit"
 FEW = 100  # optimizer steps
 BEST_WORDS, TIED_WORDS = "best mean of its column", "cannot be told from it, nor can any mean between"
 TEST = (
-    "one-sided t tests at 2.5 % over the number of other methods, of logarithms where all values are positive; noise pooled over "
-    "the methods, or a method's own where it is larger; paired where training seeds and evaluation noise are the same"
+    "one-sided t tests at 2.5 % over the number of other methods, of logarithms where all values are positive; noise pooled "
+    "over the methods, or a method's own where it is larger; paired where training seeds and evaluation noise are the same"
 )
 
 
@@ -41,7 +41,8 @@ def doubts(row: Row, gaussian: float, metric: Metric) -> list[str]:
     if not metric.better or row["value"] != row["value"] or row["sampler"] == "reference":
         return []
     steps = row.get("optimizer_steps", 0)  # 0: not counted
-    return [*(["gaussian"] if metric.better == "lower" and row["value"] >= gaussian else []), *(["few"] if 0 < steps < FEW else [])]
+    found = {"gaussian": metric.better == "lower" and row["value"] >= gaussian, "few": 0 < steps < FEW}
+    return [why for why, holds in found.items() if holds]
 
 
 def doubt_words(rows: Sequence[Row], gaussian: float, metric: Metric) -> str:
@@ -59,8 +60,8 @@ def teacher_words(part: pd.DataFrame) -> str:
     """One sentence on all that bear ‡; empty where none does."""
     if not (part["interval"] == "teacher").any():
         return ""
-    return (f"{TEACHER} students of one teacher: the interval says nothing of another teacher, and in comparisons they count as "
-            "one training.")
+    return (f"{TEACHER} students of one teacher: the interval says nothing of another teacher, and in comparisons they count "
+            "as one training.")
 
 
 def sampling_words(part: pd.DataFrame) -> str:

@@ -25,7 +25,7 @@ def markdown(
 
 
 def plain(frame: pd.DataFrame, metric: str | None = None) -> str:
-    """One metric (default: the first) as an aligned table for the terminal: mean +- half interval and marks, explained below."""
+    """One metric (default: the first) as an aligned table for the terminal: mean +- half interval and marks, told below."""
     name = metric or (str(frame["metric"].iloc[0]) if len(frame) else "")
     part = frame[frame["metric"] == name]
     if part.empty:

@@ -95,7 +95,7 @@ def numberless(frame: pd.DataFrame) -> str:
     if own.empty or own["value"].notna().any():
         return ""
     ends = [(label, status(rows)) for label, rows in grouped(own)]
-    said = [f"{', '.join(label for label, end in ends if end == each)} {each}" for each in dict.fromkeys(end for _, end in ends)]
+    said = [f"{', '.join(label for label, own in ends if own == end)} {end}" for end in dict.fromkeys(end for _, end in ends)]
     return f"no method has a number: {'; '.join(said)}"
 
 
@@ -126,7 +126,8 @@ def _table(part: pd.DataFrame, references: pd.DataFrame, metric: Metric, league:
     body = []
     gaussian = marks.gaussian_fit(references)
     for label, rows in methods:
-        line = [Cell(label if full else _with_status(label, rows)), *(_cell(row, full, gaussian, metric) for row in across(rows, steps))]
+        line = [Cell(label if full else _with_status(label, rows))]
+        line += [_cell(row, full, gaussian, metric) for row in across(rows, steps)]
         line += [Cell(write(rows[0])) for _, write in costs]
         body.append([*line, Cell(_nfe(rows)), Cell(status(rows))] if full else line)
     if full and part["detectable"].notna().any():
@@ -223,8 +224,8 @@ def _caption(part: pd.DataFrame, references: pd.DataFrame, metric: Metric, leagu
         f"italic = {ITALIC}." if full else "Means; intervals stand in leaderboard.csv.",
         "Two training seeds give no interval worth the name." if full and (part["seeds"] == 2).any() else "",
         *notes(part, references, metric, intervals=full),
-        "Detectable: the smallest true difference between two methods of the usual noise that such a test shows with 80 % power "
-        "(median over methods)." if full and part["detectable"].notna().any() else "",
+        "Detectable: the smallest true difference between two methods of the usual noise that such a test shows with 80 % "
+        "power (median over methods)." if full and part["detectable"].notna().any() else "",
         f"League: {LEAGUES.get(league, league)}; ranked by itself." if league != "plain" else "",
         f"Protocol `{protocol(part, references)}`; {seeds(part)}; {_evaluations(part)}.",
         metric.note,

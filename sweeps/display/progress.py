@@ -161,7 +161,7 @@ class _Bar(tqdm):  # type: ignore[type-arg]
 
     @property
     def format_dict(self) -> dict[str, Any]:
-        found: dict[str, Any] = super().format_dict
+        found = dict(super().format_dict)
         gained, passed = found["n"] - found["initial"], found["elapsed"]
         rate = found["rate"] or (gained / passed if passed else 0)
         return found | {"left": _clock((found["total"] - found["n"]) / rate) if rate > 0 else "?"}

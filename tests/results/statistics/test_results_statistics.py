@@ -57,7 +57,7 @@ def test_order_of_seeds_is_irrelevant(x, random):
     assert interval(shuffled).value == interval(x).value
 
 
-def entries(groups, draws=(0,), independent=None):
+def entries(groups, draws=((0,),), independent=None):
     """Methods as lists of one value per training seed, all on the same evaluation noise."""
     return [Entry(dict(enumerate(map(float, group))), draws, independent or len(group)) for group in groups]
 
@@ -104,7 +104,7 @@ def test_a_method_of_few_trainings_stands_where_its_mean_does():
 def test_students_of_one_teacher_count_as_one_training():
     """Three students that agree to the last digit say nothing of another teacher."""
     apart = [(10.0, 10.3, 9.8), (12.0, 12.2, 11.7), (20.0, 20.5, 19.6)]
-    alone = Entry({0: 10.51, 1: 10.52, 2: 10.53}, (0,), 1)
+    alone = Entry({0: 10.51, 1: 10.52, 2: 10.53}, ((0,),), 1)
     found = standings([*entries(apart), alone])
     assert [each.mark for each in found] == ["best", "", "", "tied"] and math.isnan(found[-1].detectable)
     assert [each.mark for each in standings([*entries(apart), alone._replace(independent=3)])] == ["best", "", "", "tied"]
@@ -158,8 +158,8 @@ def test_seeds_that_all_methods_share_cancel_and_seeds_of_their_own_do_not():
     values = [100 + k + luck + 0.1 * rng.normal(size=5) for k in range(3)]
     together = standings(entries(values))
     assert [found.mark for found in together] == ["best", "", ""]
-    apart = [Entry(dict(enumerate(map(float, v), 10 * k)), (0,), 5) for k, v in enumerate(values)]
-    noise = [Entry(dict(enumerate(map(float, v))), (k,), 5) for k, v in enumerate(values)]
+    apart = [Entry(dict(enumerate(map(float, v), 10 * k)), ((0,),), 5) for k, v in enumerate(values)]
+    noise = [Entry(dict(enumerate(map(float, v))), ((k,),), 5) for k, v in enumerate(values)]
     assert [found.mark for found in standings(apart)] == [found.mark for found in standings(noise)] == ["best", "tied", "tied"]
 
 

@@ -14,9 +14,12 @@ import scipy.stats
 from fake_results import record, row, sweep, write
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.figure import Figure
 
 from results import diff, report
+from results.pictures import pareto as pareto_module
 from results.pictures.pareto import pareto
+from results.pictures.scales import readable
 from results.records import archive
 from results.records.store import EVALS_FILE, RUN_FILE, load_runs
 from results.statistics.paired import paired
@@ -90,6 +93,35 @@ def test_training_cost_is_compute_where_every_run_counted_it():
     runs = runs_of({0: [1.0]}, "a", forward_rows=10) + runs_of({0: [2.0]}, "b", forward_rows=5)
     points = pareto(leaderboard(runs))
     assert points.query("cost == 'total_compute'")["price"].tolist() == [10, 5]
+
+
+@given(st.floats(-6, 6), st.floats(0.02, 5))
+def test_a_logarithmic_axis_has_numbers_however_short_it_is(start, decades):
+    low, high = 10**start, 10 ** (start + decades)
+    axes = Figure().add_subplot()
+    axes.set_yscale("log")
+    axes.set_ylim(low, high)
+    readable(axes.yaxis, low, high)
+    inside = [value for value in axes.yaxis.get_majorticklocs() if low <= value <= high]
+    assert 2 <= len(inside) <= 14 or decades > 2.7
+
+
+def test_the_front_steps_and_its_names_stay_inside(tmp_path):
+    runs = [(r, [row(r, n, v / n) for n in (1, 4)]) for r, v in ((record(f"quite_a_long_name_{k}", forward_rows=10 * 4**k), 5 - k)
+                                                                 for k in range(4))]  # fmt: skip
+    figures = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pareto_module, "save_figure", lambda figure, path: figures.append(figure))
+        pareto_module.draw(pareto(leaderboard(runs)), tmp_path / "p.png")
+    figures[0].canvas.draw()
+    for axes in figures[0].axes:
+        box = axes.get_window_extent()
+        assert {line.get_drawstyle() for line in axes.lines if len(line.get_xdata()) > 1 and line.get_linestyle() != "None"} \
+            <= {"steps-post"}
+        assert axes.texts
+        for text in axes.texts:
+            name = text.get_window_extent()
+            assert box.x0 <= name.x0 and name.x1 <= box.x1 and box.y0 <= name.y0 and name.y1 <= box.y1
 
 
 # Paired
