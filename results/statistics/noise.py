@@ -3,9 +3,10 @@
     y_ms = mu_m + b_s + e_ms        method m, training seed s; y: the logarithm of the value, where all are positive
 
 Distances scatter in proportion to their size, so it is logarithms that have a variance in common: it is pooled over the
-methods, and a method that scatters more has its own instead. One that scatters far more (Cochran's test of the largest variance,
-at 5 %, repeated while it finds one) is left out of the pool and has its own few degrees of freedom. Where methods share their
-training seeds and their evaluation noise, b_s (what a seed does to all alike) is taken out: a comparison is then one of pairs.
+methods, and a method that scatters more has its own instead. One that scatters far more (Cochran's test of the largest
+variance, at 5 %, repeated while it finds one) is left out of the pool and has its own few degrees of freedom. Where methods
+share their training seeds and their evaluation noise, b_s (what a seed does to all alike) is taken out: a comparison is then
+one of pairs.
 """
 
 from __future__ import annotations

@@ -107,8 +107,8 @@ def test_a_logarithmic_axis_has_numbers_however_short_it_is(start, decades):
 
 
 def test_the_front_steps_and_its_names_stay_inside(tmp_path):
-    runs = [(r, [row(r, n, v / n) for n in (1, 4)]) for r, v in ((record(f"quite_a_long_name_{k}", forward_rows=10 * 4**k), 5 - k)
-                                                                 for k in range(4))]  # fmt: skip
+    made = [(record(f"quite_a_long_name_{k}", forward_rows=10 * 4**k), 5 - k) for k in range(4)]
+    runs = [(run, [row(run, n, value / n) for n in (1, 4)]) for run, value in made]
     figures = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pareto_module, "save_figure", lambda figure, path: figures.append(figure))
