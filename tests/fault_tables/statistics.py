@@ -34,7 +34,7 @@ FAULTS = [
          "self.size = np.array([len(entry.seeds) for", f"{S}students_of_one_teacher_count_as_one_training"),
         ("seeds paired whose noise is another", "(tuple(entry.seeds), entry.draws) if", "tuple(entry.seeds) if",
          f"{S}seeds_that_all_methods_share_cancel_and_seeds_of_their_own_do_not"),
-        ("marks where no three trainings are independent", "entry.independent < FEWEST", "len(entry.seeds) < FEWEST",
+        ("marks where no three trainings are independent", "entries[i].independent < FEWEST", "len(entries[i].seeds) < FEWEST",
          f"{S}without_three_independent_trainings_nothing_is_marked"),
         ci="no correction for many methods",
     ),
