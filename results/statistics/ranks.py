@@ -66,8 +66,8 @@ def standings(entries: Sequence[Entry], better: str = "lower") -> list[Standing]
     first = cost[low > 1].min(initial=math.inf)
     for place, i in enumerate(known):
         mark = BEST if cost[place] == cost.min() else TIED if cost[place] < first else ""
-        rank = (mark, int(low[place]), int(high[place])) if better else ("", math.nan, math.nan)
-        found[i] = Standing(*rank, shown[place])
+        ranked = Standing(mark, int(low[place]), int(high[place])) if better else Standing()
+        found[i] = ranked._replace(detectable=float(shown[place]))
     return found
 
 
