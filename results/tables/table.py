@@ -41,7 +41,8 @@ def leaderboard(
     """The tidy leaderboard with COLUMNS; methods in `order` (then by name), references last, primary metric first.
 
     Every method has its line at every metric, without a value where it has none; a label in `order` without any run is shown
-    as missing. `protocols` keeps rows of these protocol ids only. `at` scores each run at its newest checkpoint within a budget. `compatible` appends the columns COMPATIBLE.
+    as missing. `protocols` keeps rows of these protocol ids only. `at` scores each run at its newest checkpoint within a
+    budget. `compatible` appends the columns COMPATIBLE.
     Raises ProtocolError if one metric mixes two protocols.
     """
     # The same run given twice (a copied folder) is not a second seed.
