@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status.
 
-    0 done, 1 some runs failed or were cancelled, 2 a wrong command, 130 interrupted.
+    0 done, 1 some runs failed or were cancelled, or no method has a number, 2 a wrong command, 130 interrupted.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     warnings.formatwarning = lambda message, *rest, **more: f"warning: {message}\n"
@@ -101,8 +101,9 @@ def _run(campaign: "Campaign", arguments: Sequence[str]) -> int:
         tuned.write(folder, search.search.trials(), search.about())
     from bench.scoring import leaderboard
 
-    print(leaderboard.draw(out, campaign.name, shown, wanted.sweep.published))
-    return _tell(outcome, arguments)
+    text, nothing = leaderboard.draw(out, campaign.name, shown, wanted.sweep.published)
+    print(text)
+    return _tell(outcome, arguments, nothing)
 
 
 def _noted(folder: Path, note: str, published: str | None, shown: dict[str, Any]) -> dict[str, Any]:
@@ -115,7 +116,9 @@ def _agree(hours: float, limit: float) -> None:
     """Ask before a sweep that costs more than backend.max_gpu_hours; raise ConfigError on a no, or if nobody can answer."""
     if hours <= limit:
         return
-    text = f"this would take about {hours:,.1f} GPU-hours, more than backend.max_gpu_hours={limit:g}"
+    from sweeps.plan import gpu_time
+
+    text = f"this would take about {gpu_time(hours)}, more than backend.max_gpu_hours={limit:g}"
     if sys.stdin is not None and sys.stdin.isatty():
         if input(f"{text}. Go on? [y/N] ").strip().lower() in ("y", "yes"):
             return
@@ -124,7 +127,8 @@ def _agree(hours: float, limit: float) -> None:
                       f"backend.max_gpu_hours={math.ceil(hours)}")
 
 
-def _tell(outcome: "Outcome", arguments: Sequence[str]) -> int:
+def _tell(outcome: "Outcome", arguments: Sequence[str], nothing: str) -> int:
+    """What did not end well, in a line each; `nothing`: the line for a table without a number. Returns the exit status."""
     for kind, reasons in (("failed", outcome.failed), ("skipped", outcome.skipped), ("cancelled", outcome.cancelled)):
         for run, reason in reasons.items():
             print(f"{kind}: {run}: {reason}", file=sys.stderr)
@@ -132,7 +136,9 @@ def _tell(outcome: "Outcome", arguments: Sequence[str]) -> int:
         command = shlex.join(["python", "-m", "bench.run", *arguments])
         print(f"interrupted; nothing is lost. Continue with: {command}", file=sys.stderr)
         return 130
-    return 1 if outcome.failed or outcome.skipped or outcome.cancelled else 0
+    if nothing:
+        print(nothing, file=sys.stderr)
+    return 1 if nothing or outcome.failed or outcome.skipped or outcome.cancelled else 0
 
 
 def _check_writable(out: Path) -> None:

@@ -38,7 +38,7 @@ from results.records import (
 )
 from results.statistics import paired
 from results.tables import against as comparison
-from results.tables import beside, plain, table
+from results.tables import beside, numberless, plain, table
 from results.webpage import page
 
 SWEEP_FILE = "runs.json"
@@ -144,7 +144,7 @@ def find_runs(folder: Path) -> list[Path]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line; returns the exit status and prints one clear line on an error."""
+    """The command line; returns the exit status (0, 1 where no method has a number, 2 for an error, told in one clear line)."""
     options = _parser().parse_args(arguments)
     collecting = gc.isenabled()
     gc.disable()  # a hundred thousand rows and nothing that refers to itself: looking for it takes a fifth of the time
@@ -180,7 +180,9 @@ def _report(options: argparse.Namespace) -> int:
         print(f"Drawn at {at.words}; the newest checkpoint within it.")
     also = [*(["published.md"] if published else []), *(["paired.md"] if options.against else [])]
     print("\n".join(str(out / name) for name in (*FILES, *also)))
-    return 0
+    if nothing := numberless(frame):
+        print(nothing, file=sys.stderr)
+    return 1 if nothing else 0
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -11,7 +11,7 @@ from bench.planning import price
 from bench.planning.jobs import jobs
 from bench.planning.price import SUSTAINED, Prices
 from results.records import RUN_FILE
-from sweeps.plan import Plan, describe, read_states, todo
+from sweeps.plan import Plan, describe, gpu_time, read_states, todo
 
 if TYPE_CHECKING:
     from bench.planning.tune import Tuned
@@ -48,7 +48,7 @@ class Campaign:
         on = f"On GPUs that sustain {SUSTAINED['cuda'] / 1000:.0f} TFLOP/s: about" if prices.device == "cpu" else "About"
         return "\n".join([
             *([self.search.outlook(prices)] if self.search else []), describe(timed, states, 1.0, workers),
-            f"Cost: {prices.source(left)}. {on} {hours:,.1f} GPU-hours.",
+            f"Cost: {prices.source(left)}. {on} {gpu_time(hours)}.",
         ])
 
     def gpu_hours(self) -> float:

@@ -18,7 +18,7 @@ from bench.planning import identity
 from bench.planning.jobs import chain, jobs, references, reopen
 from bench.planning.price import Prices
 from results.records import proxy_scores, write_text
-from sweeps.plan import Job
+from sweeps.plan import Job, gpu_time
 from sweeps.search import Contender, Params, Search, Settings, check_default, digest, open_storage, rungs, space
 
 ELSEWHERE = ("backend", "evaluation")  # of an experiment: what changes no trial
@@ -63,7 +63,7 @@ class Tuned:
         """How much of a plan's cost the search is, at most: a line for people."""
         each = [one.contender for one in self.methods]
         return (f"A search over {', '.join(f'{c.name} ({c.trials} trials)' for c in each)}. Below are the first trial of each, "
-                f"its untuned setting, and the runs of the table. The others: up to {self.further(prices):,.1f} GPU-hours.")
+                f"its untuned setting, and the runs of the table. The others: up to {gpu_time(self.further(prices))}.")
 
     def about(self) -> str:
         """One paragraph on how settings were chosen, for tables."""

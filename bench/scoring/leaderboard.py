@@ -7,13 +7,16 @@ from typing import Any
 from bench.scoring.pictures import samples
 from results import report
 from results.records import archive, load_runs, read_rows, relabelled
-from results.tables import plain
+from results.tables import numberless, plain
 
 FILES = (*report.FILES, "published.md", "tuned.md", "trials.csv", "samples.png")
 
 
-def draw(out: Path, name: str, listing: Mapping[str, Any], published: str | None = None) -> str:
-    """Write the leaderboard and the pictures of one sweep; `listing` as in its runs.json. Returns what to print."""
+def draw(out: Path, name: str, listing: Mapping[str, Any], published: str | None = None) -> tuple[str, str]:
+    """Write the leaderboard and the pictures of one sweep; `listing` as in its runs.json.
+
+    Returns what to print, and a line that says so if no method has a number.
+    """
     folder, labels = out / "sweeps" / name, listing["labels"]
     folders = [path for run in listing["runs"] if (path := out / "runs" / run).exists()]
     records, protocols = relabelled(load_runs(folders), labels), _protocols(folders)
@@ -23,7 +26,7 @@ def draw(out: Path, name: str, listing: Mapping[str, Any], published: str | None
     archive.write(folder / archive.FILE, records, about)
     frame = report.write(records, folder, listing["order"], samples(folders, labels), protocols=protocols, published=published,
                          tuned=listing.get("tuned", ""))
-    return "\n".join([plain(frame), *(str(folder / file) for file in FILES if (folder / file).exists())])
+    return "\n".join([plain(frame), *(str(folder / file) for file in FILES if (folder / file).exists())]), numberless(frame)
 
 
 def _protocols(folders: Sequence[Path]) -> set[str] | None:

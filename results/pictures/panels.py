@@ -13,8 +13,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
+from results.pictures.scales import readable
 from results.records import metric_info
 from results.tables import number
 
@@ -87,6 +88,6 @@ def _scales(axes: Axes, lines: pd.DataFrame, references: pd.DataFrame, top: floa
     axes.xaxis.set_minor_locator(NullLocator())
     if min(values, default=1.0) > 0:
         axes.set_yscale("log")
-        axes.set_ylim(min(values, default=1.0) / 1.15, max(top, *map(float, references["value"]), 1e-12) * 1.15)
-        axes.yaxis.set_minor_formatter(NullFormatter())
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        low, high = min(values, default=1.0) / 1.15, max(top, *map(float, references["value"]), 1e-12) * 1.15
+        axes.set_ylim(low, high)
+        readable(axes.yaxis, low, high)

@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.patheffects import withStroke
 
 from results.pictures.plots import COLOURS, save_figure
+from results.pictures.scales import at_values, readable
 from results.records import metric_info
 from results.tables import count, steps_title
 
@@ -22,6 +23,8 @@ COSTS = {
     "seconds": "training seconds, teacher included",
 }
 APART = (0.14, 0.045)  # of a view's width and height: two names that are nearer would overlap
+ROOM = 0.07  # of the axes, beyond the outermost points
+HALO = [withStroke(linewidth=2.5, foreground="white")]
 COLUMNS = ("method", "steps", "metric", "value", "low", "high", "league", "cost", "price", "frontier")
 
 
@@ -85,8 +88,9 @@ def _view(axes: Axes, points: pd.DataFrame, cost: str) -> None:
     colours = dict(zip(sorted({steps for _, steps, _ in edges}), itertools.cycle(COLOURS), strict=False))
     for league, steps, edge in edges:
         words = [steps_title(steps) if steps else "frontier", *([f"{league} losses"] if league != "plain" else [])]
-        axes.plot(edge["price"], edge["value"], "o-" if league == "plain" else "s--", color=colours[steps], linewidth=1.5,
-                  markersize=5.5, markeredgecolor="white", label=", ".join(words), zorder=3)  # fmt: skip
+        axes.plot(edge["price"], edge["value"], "o-" if league == "plain" else "s--", drawstyle="steps-post",
+                  color=colours[steps], linewidth=1.5, markersize=5.5, markeredgecolor="white",
+                  label=", ".join(words), zorder=3)  # fmt: skip
     _scales(axes, points, cost)
     _names(axes, edges)
     axes.set_xlabel(COSTS[cost])
@@ -104,18 +108,21 @@ def _names(axes: Axes, edges: list[tuple[str, int, pd.DataFrame]]) -> None:
             at = axes.transAxes.inverted().transform(axes.transData.transform((row["price"], row["value"])))
             if all(abs(at[0] - x) > APART[0] or abs(at[1] - y) > APART[1] for x, y in taken):
                 taken.append((float(at[0]), float(at[1])))
-                axes.annotate(str(row["method"]), (row["price"], row["value"]), (4, 4), textcoords="offset points", fontsize=7)
+                left = at[0] > 0.75  # where a name to the right would cross the edge; the step comes from above
+                below = at[1] > 0.9 or (left and at[1] > 0.1)
+                axes.annotate(str(row["method"]), (row["price"], row["value"]), (-5 if left else 5, -5 if below else 4),
+                              textcoords="offset points", fontsize=7, ha="right" if left else "left",
+                              va="top" if below else "bottom", path_effects=HALO, zorder=4)  # fmt: skip
 
 
 def _scales(axes: Axes, points: pd.DataFrame, cost: str) -> None:
-    if len(points) and (points["price"] > 0).all():
+    axes.margins(ROOM)
+    if (points["price"] > 0).all():
         axes.set_xscale("log", base=2 if cost == "nfe_rows" else 10)
-        if cost != "nfe_rows":
-            wide = points["price"].max() > 50 * points["price"].min()
-            axes.xaxis.set_major_locator(LogLocator(subs=(1,) if wide else (1, 2, 5)))
-        axes.xaxis.set_minor_formatter(NullFormatter())
-    if len(points) and (points["value"] > 0).all():
+        if cost == "nfe_rows":
+            at_values(axes.xaxis, points["price"].tolist())
+        else:
+            readable(axes.xaxis, *axes.get_xlim(), count)
+    if (points["value"] > 0).all():
         axes.set_yscale("log")
-        axes.yaxis.set_minor_formatter(NullFormatter())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}" if cost == "nfe_rows" else count(value)))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        readable(axes.yaxis, *axes.get_ylim())

@@ -8,8 +8,6 @@ Drawn with matplotlib's object interface (Agg by file type), so no global pyplot
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +16,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
+from matplotlib.ticker import FuncFormatter
 
 from results.pictures import panels
+from results.pictures.scales import at_values, readable
 from results.records import metric_info
 from results.tables import number
 
@@ -99,9 +98,7 @@ def _scales(axes: Axes, lines: pd.DataFrame, references: pd.DataFrame) -> None:
     calls = [float(nfe) for nfe in lines["nfe"] if nfe > 0] or [1.0]
     axes.set_xscale("log", base=2)
     axes.set_xlim(min(calls) / 1.15, max(calls) * 1.15)
-    axes.xaxis.set_major_locator(FixedLocator(_apart(calls)))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.xaxis.set_minor_locator(NullLocator())
+    at_values(axes.xaxis, calls)
     values = [float(v) for v in [*lines["value"], *references["value"]] if math.isfinite(v)]
     positive = [value for value in values if value > 0]
     if min(values, default=1.0) > 0:
@@ -111,20 +108,10 @@ def _scales(axes: Axes, lines: pd.DataFrame, references: pd.DataFrame) -> None:
         margin = max((top / bottom) ** 0.07, 1.05)
         bottom, top = bottom / margin, top * margin
         axes.set_ylim(bottom, top)
-        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if top / bottom < 500 else (1,)))
-        axes.yaxis.set_minor_formatter(NullFormatter())
+        readable(axes.yaxis, bottom, top)
     else:
         axes.set_yscale("symlog", linthresh=min(positive, default=1.0))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-
-
-def _apart(calls: Sequence[float]) -> list[float]:
-    """Tick positions, the most frequent calls first, none closer than a factor 1.25 to another (7 and 8 calls)."""
-    kept: list[float] = []
-    for value, _ in Counter(sorted(calls)).most_common():
-        if all(max(value / other, other / value) >= 1.25 for other in kept):
-            kept.append(value)
-    return sorted(kept)
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
 def _references(axes: Axes, references: pd.DataFrame) -> None:

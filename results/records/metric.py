@@ -17,6 +17,7 @@ class Metric:
 
 
 _KNOWN = (
+    Metric("unscored", "nothing has been scored", better=""),
     Metric("fid", "Fréchet Inception distance",
            note="FID on the protocol's Inception features; biased upwards by few samples, so the count is part of it."),
     Metric("fd_digits8", "Fréchet distance on digits-classifier features (not FID)",

@@ -2,9 +2,10 @@
 
 from results.statistics.intervals import Interval, estimate, mean
 from results.statistics.provenance import Source, Trace, trace
-from results.statistics.ranks import ranks
-from results.statistics.scores import Score, primary_metric, scores
+from results.statistics.ranks import Entry, standings
+from results.statistics.scores import Score, independent, primary_metric, scores
 
-__all__ = ["Interval", "Score", "Source", "Trace", "estimate", "mean", "primary_metric", "ranks", "scores", "trace",]
-  # fmt: skip
-  # fmt: skip
+__all__ = [
+    "Entry", "Interval", "Score", "Source", "Trace", "estimate", "independent", "mean", "primary_metric", "scores",
+    "standings", "trace",
+]  # fmt: skip

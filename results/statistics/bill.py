@@ -16,7 +16,7 @@ from results.statistics.scores import Score
 
 COLUMNS = (
     "league", "forward_rows", "backward_rows", "jvp_rows", "compute", "teacher_compute", "teacher_compute_share",
-    "total_compute", "teacher_seconds_share", "gpu_hours", "peak_memory",
+    "total_compute", "teacher_seconds_share", "gpu_hours", "peak_memory", "optimizer_steps",
 )  # fmt: skip
 
 
@@ -52,6 +52,7 @@ def bill(paying: Sequence[RunRecord], done: Sequence[Score], shared: Mapping[str
         "total_compute": compute + mean(teachers or [0.0]),
         "gpu_hours": own([r.train_seconds * r.gpus / 3600 for r in paying]),
         "peak_memory": max((r.peak_memory for r in paying), default=0),
+        "optimizer_steps": whole(own([r.optimizer_steps for r in paying])),
     }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Means, intervals, noise in two parts, and the smallest difference that could have been seen.
+"""Means, intervals, and noise in two parts.
 
 Value j of training seed i is  y_ij = mu + a_i + e_ij,  a: the luck of a training, e: the luck of a draw of samples
 (evaluation seed). The interval of mu is Student's over the means of the training seeds,
@@ -27,8 +27,9 @@ FEWEST = 3  # with two seeds the t interval is 12.7 standard errors wide: no inf
 class Interval:
     """Mean over `seeds` training seeds and its 95 % interval; low and high are NaN where none can be stated.
 
-    `kind` says of what: "training" (training seeds, sampling noise included), "sampling" (one training seed, evaluation
-    seeds only: how well this one network is measured, not what the method does), or "none". `training_sd` and
+    `kind` says of what: "training" (training seeds, sampling noise included), "teacher" (the same, but students that share a
+    teacher: it says nothing about another teacher), "sampling" (one training seed, evaluation seeds only: how well this one
+    network is measured, not what the method does), or "none". `training_sd` and
     `sampling_sd` are the two standard deviations, NaN where the design cannot tell; `error` is the mean's standard error.
     """
 
@@ -42,18 +43,8 @@ class Interval:
     error: float = math.nan
 
     @property
-    def detectable(self) -> float:
-        """Smallest difference from a method of equal noise and seeds that a t test finds with 80 % power at the 5 % level.
-
-        For one comparison; NaN without an interval over training seeds.
-        """
-        if self.kind != "training":
-            return math.nan
-        return _noncentrality(2 * (self.seeds - 1)) * math.sqrt(2) * self.error
-
-    @property
     def detectable_from_zero(self) -> float:
-        """Smallest true mean that a t test tells from zero, with the same power: for means of paired differences."""
+        """Smallest true mean that a t test at the 5 % level tells from zero with 80 % power: for paired differences."""
         return _noncentrality(self.seeds - 1) * self.error if self.kind == "training" else math.nan
 
 
@@ -72,11 +63,12 @@ def interval(values: Sequence[float]) -> Interval:
     return estimate([[value] for value in values])
 
 
-def estimate(groups: Sequence[Sequence[float]]) -> Interval:
+def estimate(groups: Sequence[Sequence[float]], independent: int | None = None) -> Interval:
     """Mean, interval and noise of values grouped by training seed, one value for each evaluation seed.
 
     The interval is over training seeds from three of them on; one training seed with three evaluation seeds or more has an
-    interval of kind "sampling". A value that is not finite leaves no interval (a NaN also makes the mean NaN).
+    interval of kind "sampling". A value that is not finite leaves no interval (a NaN also makes the mean NaN). `independent`
+    is the number of independent trainings, where it is not that of the seeds (students that share a teacher).
     """
     means = [mean(group) for group in groups]
     centre, seeds = mean(means), len(means)
@@ -88,7 +80,8 @@ def estimate(groups: Sequence[Sequence[float]]) -> Interval:
         return Interval(centre, math.nan, math.nan, seeds, "none", training_sd, sampling_sd)
     error = math.sqrt(_squares(over) / (len(over) - 1) / len(over))
     half = _quantile(len(over) - 1) * error
-    kind = "training" if seeds >= FEWEST else "sampling"
+    whole = independent is None or independent >= seeds
+    kind = "sampling" if seeds < FEWEST else "training" if whole else "teacher"
     return Interval(centre, centre - half, centre + half, seeds, kind, training_sd, sampling_sd, error)
 
 

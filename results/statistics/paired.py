@@ -17,7 +17,7 @@ from scipy.special import stdtr
 
 from results.records import At, Runs, near
 from results.statistics.intervals import Interval, estimate
-from results.statistics.scores import Score, scores
+from results.statistics.scores import Score, independent, scores
 
 COLUMNS = ("method", "against", "metric", "steps", "difference", "low", "high", "p", "seeds", "draws", "interval", "detectable")
 
@@ -25,9 +25,10 @@ COLUMNS = ("method", "against", "metric", "steps", "difference", "low", "high", 
 def paired(runs: Runs, against: str, protocols: Collection[str] | None = None, at: At | None = None) -> pd.DataFrame:
     """Every method minus the one called `against`, at each metric and step count that both have, with COLUMNS.
 
-    `draws`: the fewest common evaluation seeds. `interval` as in intervals.py: "sampling" compares two trained
-    networks, not two methods. `p` is two-sided and for one comparison. `detectable` is the smallest true difference that such
-    pairs show with 80 % power at the 5 % level. Only finished runs count. Raises ValueError for an unknown method.
+    `draws`: the fewest common evaluation seeds. `interval` as in intervals.py: "sampling" compares two trained networks,
+    "teacher" students of one teacher, neither two methods. `p` is two-sided and for one comparison. `detectable` is the
+    smallest true difference that such pairs show with 80 % power at the 5 % level. Only finished runs count. Raises ValueError
+    for an unknown method.
     """
     found = [s for s in scores([r for r in runs if r[0].status == "done"], protocols, at) if not s.reference]
     known = list(dict.fromkeys(score.label for score in found))
@@ -41,7 +42,7 @@ def paired(runs: Runs, against: str, protocols: Collection[str] | None = None, a
     for (metric, steps), methods in cells.items():
         for label, own in methods.items():
             if label != against and (pairs := _differences(own, methods.get(against, {}))):
-                cell = estimate(pairs)
+                cell = estimate(pairs, _independent(own, methods[against]))
                 rows.append((label, against, metric, steps, cell.value, cell.low, cell.high, _p(cell, pairs), cell.seeds,
                              min(map(len, pairs)), cell.kind, cell.detectable_from_zero))  # fmt: skip
     return pd.DataFrame(rows, columns=list(COLUMNS))
@@ -58,10 +59,15 @@ def _differences(own: dict[int, Score], other: dict[int, Score]) -> list[list[fl
     return found
 
 
+def _independent(own: dict[int, Score], other: dict[int, Score]) -> int:
+    common = own.keys() & other.keys()
+    return min(independent([side[seed] for seed in common]) for side in (own, other))
+
+
 def _p(cell: Interval, pairs: Sequence[Sequence[float]]) -> float:
     if cell.kind == "none":
         return math.nan
     if cell.error == 0:
         return 1.0 if cell.value == 0 else 0.0
-    freedom = (cell.seeds if cell.kind == "training" else len(pairs[0])) - 1
+    freedom = (len(pairs[0]) if cell.kind == "sampling" else cell.seeds) - 1
     return 2 * float(stdtr(freedom, -abs(cell.value) / cell.error))

@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-from results.records import At, EvalRow, ProtocolError, RunRecord, Runs, distinct_labels, metric_info, near
+from results.records import At, EvalRow, ProtocolError, RunRecord, Runs, distinct_labels, metric_info, near, teacher_key
 from results.statistics.intervals import mean
 
 Variant = tuple[str, str, str]  # sampler, ema, grid
@@ -55,6 +55,7 @@ class Score(NamedTuple):
     reference: bool
     values: tuple[float, ...]
     draws: tuple[int, ...]
+    teacher: str  # what names the run's teachers, empty without one
     part: float
     compatible: Compatible | None  # where it was asked for
 
@@ -114,6 +115,12 @@ def primary_metric(runs: Runs) -> str | None:
     return next(marked, rows[0].metric if rows else None)
 
 
+def independent(group: Sequence[Score]) -> int:
+    """How many independent trainings stand behind scores of one method: students of one teacher count as one."""
+    taught = [score.teacher for score in group if score.teacher]
+    return len(group) - len(taught) + len(set(taught))
+
+
 def _variants(group: Sequence[EvalRow]) -> dict[Variant, list[EvalRow]]:
     """Variant -> its rows of every checkpoint."""
     first = group[0]
@@ -165,7 +172,7 @@ def _score(label: str, seed: int, record: RunRecord, every: Sequence[EvalRow], c
         protocol=row.protocol, reference=reference, images_seen=row.images_seen,
         evaluation_seeds=len(rows), samples=min([row.count for row in rows]),
         nfe=mean([row.nfe for row in rows]), nfe_rows=mean([row.nfe_rows for row in rows]),
-        value=mean(values), values=values, draws=tuple(row.evaluation_seed for row in rows),
+        value=mean(values), values=values, draws=tuple(row.evaluation_seed for row in rows), teacher=teacher_key(record),
         part=min(1.0, row.images_seen / record.images_seen) if record.images_seen else 1.0,
         compatible=_compatible(every, rows) if compatible else None,
         floor=_mean_extra(rows, "floor"), excess=_mean_extra(rows, "excess"),

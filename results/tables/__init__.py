@@ -2,5 +2,6 @@
 
 from results.tables.numbers import count, steps_title
 from results.tables.render import number, plain
+from results.tables.wide import numberless
 
-__all__ = ["count", "number", "plain", "steps_title"]
+__all__ = ["count", "number", "numberless", "plain", "steps_title"]

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from results.records import metric_info
+from results.tables import marks
 from results.tables.numbers import decimals, fixed, number, steps_title
 
 
@@ -30,8 +31,9 @@ def _section(metric: str, part: pd.DataFrame) -> str:
     caption = (
         f"Mean difference [95 % Student-t interval over training seeds] on the same training seed and the same noise; "
         f"{metric_info(metric).better or 'neither'} is better; bold: zero lies outside (one comparison, 5 %). None below three "
-        f"pairs; † one training seed: sampling noise only."
+        f"pairs."
     )
+    caption = " ".join([caption, *filter(None, [marks.sampling_words(part), marks.teacher_words(part)])])
     caption += f" Smallest difference detectable (80 % power): {number(float(seen.median()))} (median)." if len(seen) else ""
     return "\n".join([f"## {metric} against {against}", "", caption, "", *lines])
 
@@ -41,5 +43,5 @@ def _cell(row: Mapping[Any, Any]) -> str:
     text = fixed(row["difference"], places)
     if math.isnan(row["low"]):
         return text
-    text += f" [{fixed(row['low'], places)}, {fixed(row['high'], places)}]" + "†" * (row["interval"] == "sampling")
+    text += f" [{fixed(row['low'], places)}, {fixed(row['high'], places)}]" + marks.of_interval(row)
     return f"**{text}**" if row["low"] > 0 or row["high"] < 0 else text

@@ -13,7 +13,7 @@ from results.tables.wide import Cell, Wide
 _SPECIAL = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "é": r"\'e", "–": "--", "±": r"$\pm$", "×": r"$\times$",
-    "†": r"$^\dagger$", "²": r"$^2$", "<": r"$<$", ">": r"$>$",
+    "†": r"$^\dagger$", "‡": r"$^\ddagger$", "§": r"\S{}", "≈": r"$\approx$", "²": r"$^2$", "<": r"$<$", ">": r"$>$",
 }  # fmt: skip
 _ANY = re.compile("|".join(map(re.escape, _SPECIAL)))
 

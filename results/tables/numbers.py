@@ -32,6 +32,13 @@ def fixed(value: float, decimals: int) -> str:
     return f"{value:.2e}" if decimals < 0 else f"{value:.{decimals}f}"
 
 
+def seconds(value: float) -> str:
+    """Whole seconds; three digits where that would be less than ten of them."""
+    return f"{value:,.0f}" if not 0 < value < 9.95 else number(value)
+
+
 def steps_title(steps: int) -> str:
-    """1 step, 2 steps."""
+    """1 step, 2 steps; what stands over methods of which nothing is known."""
+    if steps == 0:
+        return "not scored"
     return "1 step" if steps == 1 else f"{steps} steps"

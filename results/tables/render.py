@@ -8,9 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-from results.records import metric_info
-from results.tables import wide
-from results.tables.numbers import count, decimals, fixed, number, steps_title
+from results.records import Metric, metric_info
+from results.tables import marks, wide
+from results.tables.numbers import count, decimals, fixed, number, seconds, steps_title
 from results.tables.wide import Cell, Wide
 
 __all__ = ["count", "markdown", "number", "plain"]
@@ -25,25 +25,31 @@ def markdown(
 
 
 def plain(frame: pd.DataFrame, metric: str | None = None) -> str:
-    """One metric (default: the first) as an aligned table for the terminal: mean +- half interval, * best or tied."""
+    """One metric (default: the first) as an aligned table for the terminal: mean +- half interval and marks, told below."""
     name = metric or (str(frame["metric"].iloc[0]) if len(frame) else "")
     part = frame[frame["metric"] == name]
     if part.empty:
         return "nothing scored yet"
     info, steps = metric_info(name), wide.step_counts(part)
     methods, references = part[part["sampler"] != "reference"], part[part["sampler"] == "reference"]
-    body = [[wide.named(label, rows), *map(_short_cell, wide.across(rows, steps)), *_bill(rows)]
+    gaussian = marks.gaussian_fit(references)
+
+    def cell(row: dict[str, Any] | None) -> str:
+        return _short_cell(row, gaussian, info)
+
+    body = [[wide.named(label, rows), *map(cell, wide.across(rows, steps)), *_bill(rows)]
             for label, rows in wide.grouped(methods)]  # fmt: skip
-    body += [[label, _short_cell(rows[0])] + [""] * (len(steps) + 4) for label, rows in wide.grouped(references)]
+    body += [[label, cell(rows[0])] + [""] * (len(steps) + 4) for label, rows in wide.grouped(references)]
     head = [info.name, *map(steps_title, steps), "images", "seconds", "params", "teacher", "status"]
     caption = f"{info.title}, {wide.ARROW[info.better]}; mean ±95 % over training seeds (references: over sample draws)"
-    caption += ", * best or tied" if methods["rank_low"].notna().any() else ""
-    caption += ", † sampling noise of one training only" if (methods["interval"] == "sampling").any() else ""
-    if info.better and methods["rank_low"].isna().all():
+    caption += f"; * {marks.BEST_WORDS}" if (methods["mark"] == "best").any() else ""
+    caption += f", {marks.TIED} {marks.TIED_WORDS}" if (methods["mark"] == "tied").any() else ""
+    if info.better and (methods["mark"] == "").all():
         caption += "; not ranked: that takes three training seeds"
     if (methods["league"] != "plain").any():
         caption += "; (perceptual): ranked by themselves"
-    return "\n".join([*_aligned([head, *body]), f"{caption}; protocol {wide.protocol(part)}, {wide.seeds(part)}"])
+    return "\n".join([*_aligned([head, *body]), f"{caption}; protocol {wide.protocol(part)}, {wide.seeds(part)}",
+                      *wide.notes(methods, references, info)])  # fmt: skip
 
 
 def _section(table: Wide) -> str:
@@ -58,20 +64,19 @@ def _marked(cell: Cell) -> str:
     return f"{mark}{text}{mark}"
 
 
-def _short_cell(row: dict[str, Any] | None) -> str:
+def _short_cell(row: dict[str, Any] | None, gaussian: float, metric: Metric) -> str:
     if row is None or math.isnan(row["value"]):
         return wide.absent(row)
     places = decimals(row["value"])
     half = "" if math.isnan(row["low"]) else f" ±{fixed(row['high'] - row['value'], places)}"
-    sampling = bool(row["interval"] == "sampling")
-    return fixed(row["value"], places) + half + "†" * sampling + "*" * wide.is_best(row)
+    rank = {"best": "*", "tied": marks.TIED}.get(row["mark"], "")
+    return fixed(row["value"], places) + half + marks.of_interval(row) + marks.of_value(row, gaussian, metric) + rank
 
 
 def _bill(rows: Sequence[dict[str, Any]]) -> list[str]:
     """images, seconds, params, teacher images, status."""
     first, images = rows[0], count(max(row["images_seen"] for row in rows))
-    seconds, params = f"{first['train_seconds']:,.0f}", count(first["params"])
-    return [images, seconds, params, count(first["teacher_images"]), "; ".join(dict.fromkeys(row["status"] for row in rows))]
+    return [images, seconds(first["train_seconds"]), count(first["params"]), count(first["teacher_images"]), wide.status(rows)]
 
 
 def _aligned(lines: Sequence[Sequence[str]]) -> list[str]:

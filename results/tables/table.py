@@ -16,7 +16,7 @@ from typing import Any
 import pandas as pd
 
 from results.records import At, RunRecord, Runs, distinct_labels, metric_info, sharers, write_text
-from results.statistics import Interval, Score, bill, estimate, mean, primary_metric, ranks, scores
+from results.statistics import Entry, Score, bill, estimate, independent, mean, primary_metric, scores, standings
 from results.tables.latex import latex
 from results.tables.render import markdown
 from results.tables.wide import tables
@@ -25,11 +25,12 @@ COLUMNS = (
     "method", "steps", "nfe", "metric", "value", "low", "high", "seeds", "images_seen", "train_seconds", "params",
     "protocol", "status", "nfe_rows", "teacher_images", "teacher_seconds", "ema", "sampler", "evaluation_seeds",
     "count", "floor", "excess", "seeds_failed", "interval", "training_sd", "sampling_sd", "rank_low", "rank_high",
-    "detectable", *bill.COLUMNS,
+    "detectable", *bill.COLUMNS, "mark",
 )  # fmt: skip
 COMPATIBLE = ("min_of_evaluation_seeds", "best_checkpoint")  # of other papers: labelled so, never ranked
 STOPPED = ("diverged", "failed", "interrupted", "beyond the budget")
-UNSCORED = "unscored"  # metric name of runs that ended before anything was scored
+UNSCORED = "unscored"  # metric name where nothing has been scored at all
+UNMEASURED = "not measured"  # status of a method that has other metrics, but not this one
 REFERENCE = "reference"  # sampler name of reference rows
 
 
@@ -39,8 +40,9 @@ def leaderboard(
 ) -> pd.DataFrame:
     """The tidy leaderboard with COLUMNS; methods in `order` (then by name), references last, primary metric first.
 
-    A label in `order` without any run is shown as missing. `protocols` keeps rows of these protocol ids only. `at` scores
-    each run at its newest checkpoint within a budget. `compatible` appends the columns COMPATIBLE.
+    Every method has its line at every metric, without a value where it has none; a label in `order` without any run is shown
+    as missing. `protocols` keeps rows of these protocol ids only. `at` scores each run at its newest checkpoint within a
+    budget. `compatible` appends the columns COMPATIBLE.
     Raises ProtocolError if one metric mixes two protocols.
     """
     # The same run given twice (a copied folder) is not a second seed.
@@ -59,8 +61,8 @@ def leaderboard(
     for key, group in groups.items():
         records = [] if group[0].reference else experiments[own[group[0].run_id]]
         rows.append(_row(*key, group, records, context))
-    rows += _unscored(experiments, found, order or [], context)
-    metrics = list(dict.fromkeys([primary_metric(runs), *(score.metric for score in found)]))
+    metrics = list(dict.fromkeys([*filter(None, [primary_metric(runs)]), *(score.metric for score in found)]))
+    rows += _unscored(experiments, found, metrics, order or [], context)
     families = {label: records[0].label for label, records in experiments.items()} | {s.label: s.family for s in found}
     ranks = {label: rank for rank, label in enumerate(order or [])}
     references = {label: rank for rank, label in enumerate(dict.fromkeys(s.label for s in found if s.reference))}
@@ -119,7 +121,8 @@ def _row(
     state = {record.run_id: record.status for record in records}
     done = [score for score in group if score.reference or state[score.run_id] == "done"]
     reference = bool(group) and group[0].reference  # without training: its seeds are draws of samples
-    cell, shown = estimate([score.values for score in done]), done or group
+    trainings = independent(done)
+    cell, shown = estimate([score.values for score in done], None if reference else trainings), done or group
     paying = [record for record in records if record.status == "done"] or records
     known = {score.run_id for score in done}
     outcomes = [_outcome(r, known, context) for r in records]
@@ -128,8 +131,8 @@ def _row(
         "value": cell.value, "low": cell.low, "high": cell.high, "seeds": cell.seeds,
         "interval": "draws" if reference and cell.kind != "none" else cell.kind,
         "training_sd": math.nan if reference else cell.training_sd, "sampling_sd": cell.sampling_sd,
-        "detectable": math.nan if reference else cell.detectable,
-        "error": cell.error, "rank_low": math.nan, "rank_high": math.nan,
+        "entry": Entry({s.seed: s.value for s in done}, tuple(s.draws for s in done), trainings),
+        "rank_low": math.nan, "rank_high": math.nan, "detectable": math.nan, "mark": "",
         "nfe": bill.whole(mean([score.nfe for score in shown])) if shown else steps,
         "nfe_rows": bill.whole(mean([score.nfe_rows for score in shown])) if shown else steps,
         "protocol": shown[0].protocol if shown else "", "ema": shown[0].ema if shown else "",
@@ -152,15 +155,14 @@ def _outcome(record: RunRecord, known: Collection[str], context: _Context) -> st
 
 
 def _rank(rows: Sequence[dict[str, Any]]) -> None:
-    """Fill in the ranges of ranks: of each metric, step count and league by itself."""
+    """Fill in marks, ranges of ranks and detectable differences: of each metric, step count and league by itself."""
     columns: dict[tuple[str, int, str], list[dict[str, Any]]] = defaultdict(list)
     for row in rows:
-        if row["sampler"] != REFERENCE and metric_info(row["metric"]).better:
+        if row["sampler"] != REFERENCE:
             columns[row["metric"], row["steps"], row["league"]].append(row)
     for (metric, _, _), column in columns.items():
-        cells = [Interval(r["value"], r["low"], r["high"], r["seeds"], r["interval"], error=r["error"]) for r in column]
-        for row, found in zip(column, ranks(cells, metric_info(metric).better), strict=True):
-            row["rank_low"], row["rank_high"] = found or (math.nan, math.nan)
+        for row, found in zip(column, standings([r["entry"] for r in column], metric_info(metric).better), strict=True):
+            row["mark"], row["rank_low"], row["rank_high"], row["detectable"] = found
 
 
 def _status(outcomes: Sequence[str], expected: int) -> str:
@@ -175,17 +177,37 @@ def _status(outcomes: Sequence[str], expected: int) -> str:
 
 
 def _unscored(
-    experiments: Mapping[str, list[RunRecord]], found: Sequence[Score], order: Sequence[str], context: _Context
+    experiments: Mapping[str, list[RunRecord]], found: Sequence[Score], metrics: Sequence[str], order: Sequence[str],
+    context: _Context,
 ) -> list[dict[str, Any]]:
-    """Lines for labels without one score, at every (metric, steps) that the other methods have."""
-    scored = {score.run_id for score in found}
+    """Lines for labels without a score of a metric, at the step counts that the other methods have.
+
+    Where no method has a score, they stand at the metrics of the references and at the step counts that were asked for.
+    """
     started = {record.label for records in experiments.values() for record in records}
-    silent: dict[str, list[RunRecord]] = {label: [] for label in order if label not in started}
-    silent |= {label: own for label, own in experiments.items() if not any(r.run_id in scored for r in own)}
-    places = sorted({(score.metric, score.steps) for score in found if not score.reference}) or [(UNSCORED, 0)]
-    protocol = {score.metric: score.protocol for score in found}
-    rows = [_row(metric, label, steps, [], own, context) for label, own in silent.items() for metric, steps in places]
-    return [row | {"protocol": protocol.get(row["metric"], "")} for row in rows]
+    labels = {label: list[RunRecord]() for label in order if label not in started} | dict(experiments)
+    own = [score for score in found if not score.reference]
+    asked = {steps for records in labels.values() for record in records for steps in _steps(record)} or {0}
+    measured = {score.metric for score in own} or {score.metric for score in found} or {UNSCORED}
+    protocol, somewhere = {score.metric: score.protocol for score in found}, {score.run_id for score in own}
+    rows = []
+    for metric in (name for name in (*metrics, UNSCORED) if name in measured):
+        of = [score for score in own if score.metric == metric]
+        having, steps = {score.run_id for score in of}, sorted({score.steps for score in of} or asked)
+        for label, records in labels.items():
+            if any(record.run_id in having for record in records):
+                continue
+            told = {"protocol": protocol.get(metric, "")}
+            if records and all(record.status == "done" and record.run_id in somewhere for record in records):
+                told["status"] = UNMEASURED
+            rows += [_row(metric, label, n, [], records, context) | told for n in steps]
+    return rows
+
+
+def _steps(record: RunRecord) -> list[int]:
+    """The step counts that a run was asked for."""
+    evaluation = record.config.get("evaluation")
+    return list(evaluation.get("steps") or []) if isinstance(evaluation, Mapping) else []
 
 
 def _mean_known(values: Sequence[float]) -> float:

@@ -14,7 +14,8 @@ from typing import Any
 import pandas as pd
 
 from results.records import Metric, metric_info
-from results.tables.numbers import count, decimals, fixed, number, steps_title
+from results.tables import marks
+from results.tables.numbers import count, decimals, fixed, number, seconds, steps_title
 
 ARROW = {"lower": "lower is better", "higher": "higher is better", "": "not a ranking"}
 LEAGUES = {"perceptual": "a league of its own: a perceptual loss shares features with the metric, or a GAN is used"}
@@ -22,7 +23,6 @@ COMPATIBLE = {
     "min_of_evaluation_seeds": "min of {seeds} evaluation seeds",
     "best_checkpoint": "best checkpoint per step count",
 }
-BOLD = "best of its column, and all that no other is significantly better than"
 ITALIC = "reference, one value for any number of steps"
 COMPACT = ("images", "seconds")
 """The costs that a compact table shows."""
@@ -65,13 +65,14 @@ def compact(frame: pd.DataFrame) -> Wide:
     """The first metric's first league: means, a part of the bill, and a caption of two sentences."""
     part = frame[frame["metric"] == frame["metric"].iloc[0]]
     references, own = part[part["sampler"] == "reference"], part[part["sampler"] != "reference"]
-    own = own[own["league"] == own["league"].iloc[0]]
-    metric = metric_info(str(part["metric"].iloc[0]))
+    league = str(own["league"].iloc[0]) if len(own) else "plain"
+    own, metric = own[own["league"] == league], metric_info(str(part["metric"].iloc[0]))
     caption = (
         f"{metric.title}, {ARROW[metric.better]}; mean of {seeds(own)}, protocol `{protocol(own, references)}`. "
-        f"{f'Bold = {BOLD}; ' * bool(metric.better and own['rank_low'].notna().any())}italic = {ITALIC}."
+        f"{f'Bold = {_marked(own)}; ' * bool(_marked(own))}italic = {ITALIC}."
     )
-    table = _table(own, references, metric, str(own["league"].iloc[0]), full=False, bill=COMPACT)
+    table = _table(own, references, metric, league, full=False, bill=COMPACT)
+    caption = " ".join([caption, *notes(own, references, metric, intervals=False)])
     return replace(table, caption=caption)
 
 
@@ -88,6 +89,16 @@ def step_counts(part: pd.DataFrame) -> list[int]:
     return sorted({int(step) for step in part.loc[part["sampler"] != "reference", "steps"]}) or [0]
 
 
+def numberless(frame: pd.DataFrame) -> str:
+    """One line that says how the methods ended, if none of them has a number anywhere; else empty."""
+    own = frame[frame["sampler"] != "reference"]
+    if own.empty or own["value"].notna().any():
+        return ""
+    ends = [(label, status(rows)) for label, rows in grouped(own)]
+    said = [f"{', '.join(label for label, own in ends if own == end)} {end}" for end in dict.fromkeys(end for _, end in ends)]
+    return f"no method has a number: {'; '.join(said)}"
+
+
 def across(rows: Sequence[Row], steps: Sequence[int]) -> list[Row | None]:
     """A method's row at each step count, None where it has none."""
     by_steps = {row["steps"]: row for row in rows}
@@ -97,11 +108,6 @@ def across(rows: Sequence[Row], steps: Sequence[int]) -> list[Row | None]:
 def named(label: str, rows: Sequence[Row]) -> str:
     """The label, with its league where methods of several stand in one table."""
     return label if rows[0]["league"] == "plain" else f"{label} ({rows[0]['league']})"
-
-
-def is_best(row: Row) -> bool:
-    """No other method is significantly better."""
-    return bool(row["rank_low"] == 1)
 
 
 def absent(row: Row | None) -> str:
@@ -118,16 +124,18 @@ def _table(part: pd.DataFrame, references: pd.DataFrame, metric: Metric, league:
     costs = [each for each in _costs(part) if full or each[0] in bill]
     head = ["method", *map(steps_title, steps), *(name for name, _ in costs), *(["NFE", "status"] if full else [])]
     body = []
+    gaussian = marks.gaussian_fit(references)
     for label, rows in methods:
-        line = [Cell(label), *(_cell(row, full) for row in across(rows, steps))]
+        line = [Cell(label if full else _with_status(label, rows))]
+        line += [_cell(row, full, gaussian, metric) for row in across(rows, steps)]
         line += [Cell(write(rows[0])) for _, write in costs]
-        body.append([*line, Cell(_nfe(rows)), Cell(_status(rows))] if full else line)
+        body.append([*line, Cell(_nfe(rows)), Cell(status(rows))] if full else line)
     if full and part["detectable"].notna().any():
         seen = [part.loc[part["steps"] == step, "detectable"].dropna() for step in steps]
         line = [Cell(number(float(values.median())) if len(values) else "", italic=True) for values in seen]
         body.append(_padded([Cell("smallest difference detectable", italic=True), *line], head))
     for label, rows in grouped(references):
-        body.append(_padded([Cell(label, italic=True), _cell(rows[0], full)], head))
+        body.append(_padded([Cell(label, italic=True), _cell(rows[0], full, gaussian, metric)], head))
     title = f"{metric.name}: {metric.title} ({ARROW[metric.better]})"
     if league != "plain":
         title += f"; {league} losses"
@@ -151,25 +159,26 @@ def _padded(line: list[Cell], head: Sequence[str]) -> list[Cell]:
     return line + [Cell("")] * (len(head) - len(line))
 
 
-def _cell(row: Row | None, full: bool) -> Cell:
-    """`value [low, high]`, bold if best; a word where no value is; empty where the method has no such step count."""
+def _cell(row: Row | None, full: bool, gaussian: float, metric: Metric) -> Cell:
+    """`value [low, high]` and its marks; a word where no value is; empty where the method has no such step count."""
     if row is None or math.isnan(row["value"]):
         return Cell(absent(row))
     places = decimals(row["value"])
     text = fixed(row["value"], places)
     if full and not math.isnan(row["low"]):
-        text += f" [{fixed(row['low'], places)}, {fixed(row['high'], places)}]" + "†" * (row["interval"] == "sampling")
-    return Cell(text, bold=is_best(row))
+        text += f" [{fixed(row['low'], places)}, {fixed(row['high'], places)}]" + marks.of_interval(row)
+    text += marks.of_value(row, gaussian, metric) + f" {marks.TIED}" * (row["mark"] == "tied")
+    return Cell(text, bold=row["mark"] == "best")
 
 
 def _costs(part: pd.DataFrame) -> list[tuple[str, Any]]:
     """(head, row -> text) of the bill; what no run of the table has counted gets no column."""
     columns: list[tuple[str, Any]] = [
         ("images", lambda r: count(r["images_seen"])),
-        ("seconds", lambda r: f"{r['train_seconds']:,.0f}"),
+        ("seconds", lambda r: seconds(r["train_seconds"])),
         ("params", lambda r: count(r["params"])),
         ("teacher images", lambda r: count(r["teacher_images"])),
-        ("teacher seconds", lambda r: f"{r['teacher_seconds']:,.0f}"),
+        ("teacher seconds", lambda r: seconds(r["teacher_seconds"])),
     ]
     if (part["compute"] > 0).any():
         columns.append(("compute", lambda r: count(r["compute"])))
@@ -197,22 +206,26 @@ def _calls(row: Row) -> str:
     return f"{row['nfe']:g}" + (f" ({row['nfe_rows']:g} rows)" if row["nfe_rows"] != row["nfe"] else "")
 
 
-def _status(rows: Sequence[Row]) -> str:
+def status(rows: Sequence[Row]) -> str:
+    """How a method's runs ended, of all its step counts."""
     return "; ".join(dict.fromkeys(row["status"] for row in rows))
 
 
+def _with_status(label: str, rows: Sequence[Row]) -> str:
+    """A label for a table without a column of statuses."""
+    return label if status(rows) == "done" else f"{label} ({status(rows)})"
+
+
 def _caption(part: pd.DataFrame, references: pd.DataFrame, metric: Metric, league: str, full: bool) -> str:
-    ranked = metric.better and part["rank_low"].notna().any()
-    kinds, floors = set(part["interval"]), sorted({number(v) for v in [*part["floor"].dropna(), *references["floor"].dropna()]})
+    floors = sorted({number(v) for v in [*part["floor"].dropna(), *references["floor"].dropna()]})
     words = [
         "Mean [95 % Student-t interval over training seeds, for references over sample draws; none below three]; " * full,
-        f"bold = {BOLD} (Welch's t test, 2.5 % over the number of other methods); " * bool(ranked and full),
+        f"bold = {_marked(part)} ({marks.TEST}); " * bool(_marked(part) and full),
         f"italic = {ITALIC}." if full else "Means; intervals stand in leaderboard.csv.",
         "Two training seeds give no interval worth the name." if full and (part["seeds"] == 2).any() else "",
-        "† one training seed: the interval holds sampling noise only and says nothing about another training."
-        if full and "sampling" in kinds else "",
-        "Detectable: the smallest true difference that two such methods would have shown with 80 % power at the 5 % level "
-        "(median over methods)." if full and part["detectable"].notna().any() else "",
+        *notes(part, references, metric, intervals=full),
+        "Detectable: the smallest true difference between two methods of the usual noise that such a test shows with 80 % "
+        "power (median over methods)." if full and part["detectable"].notna().any() else "",
         f"League: {LEAGUES.get(league, league)}; ranked by itself." if league != "plain" else "",
         f"Protocol `{protocol(part, references)}`; {seeds(part)}; {_evaluations(part)}.",
         metric.note,
@@ -221,6 +234,19 @@ def _caption(part: pd.DataFrame, references: pd.DataFrame, metric: Metric, leagu
         "share of each run that learns from it." if full and (part["compute"] > 0).any() else "",
     ]  # fmt: skip
     return " ".join(word.strip() for word in words if word)
+
+
+def _marked(part: pd.DataFrame) -> str:
+    """What bold and ≈ mean, of those that occur; empty where nothing is marked."""
+    tied = f", {marks.TIED} = {marks.TIED_WORDS}" * bool((part["mark"] == "tied").any())
+    return f"{marks.BEST_WORDS}{tied}" if (part["mark"] == "best").any() else ""
+
+
+def notes(part: pd.DataFrame, references: pd.DataFrame, metric: Metric, intervals: bool = True) -> list[str]:
+    """A sentence for each of the other marks that occur; without those of `intervals` where none is shown."""
+    rows = [row for _, rows in grouped(part) for row in rows]
+    found = [marks.sampling_words(part), marks.teacher_words(part)] if intervals else []
+    return [words for words in (*found, marks.doubt_words(rows, marks.gaussian_fit(references), metric)) if words]
 
 
 def protocol(*parts: pd.DataFrame) -> str:

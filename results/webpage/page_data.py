@@ -15,10 +15,11 @@ import pandas as pd
 
 from results.records import RunRecord, Runs, metric_info
 from results.statistics import Source, Trace, trace
-from results.tables import wide
+from results.tables import marks, wide
 from results.webpage.page_configs import Configs
 
 REFERENCE = "reference"
+MARKS = ("", "tied", "best")  # of a cell, by index
 # What a method's training cost: title, unit, and the columns of the leaderboard that add up to it.
 BILL = (
     ("images", "count", ("images_seen",)),
@@ -67,17 +68,19 @@ def payload(
     methods, statuses, hows, sources, groups = Table(), Table(), Table(), Table(), Table()
     by_metric: dict[str, list[Any]] = defaultdict(list)
     noise, rules = [name for name in NOISE if name in frame], [name for name in wide.COMPATIBLE if name in frame]
+    parts = {str(name): part for name, part in frame.groupby("metric", sort=False)}
+    gaussian = {name: marks.gaussian_fit(part[part["sampler"] == REFERENCE]) for name, part in parts.items()}
     configs = Configs(records)
     for cell in cells:
         behind = found.of(cell)
         group = tuple(sources.add(_source(source)) for source in behind)
         how = (cell["protocol"], cell["sampler"], cell["ema"], cell["count"], number(cell["floor"]), cell.get("interval", ""))
-        best = int(cell.get("rank_low") == 1)
         by_metric[cell["metric"]].append([
             methods.add(cell["method"]), cell["steps"], number(cell["nfe"]), number(cell["nfe_rows"]), number(cell["value"]),
-            number(cell["low"]), number(cell["high"]), cell["seeds"], best, statuses.add(cell["status"]),
+            number(cell["low"]), number(cell["high"]), cell["seeds"], MARKS.index(cell["mark"]), statuses.add(cell["status"]),
             hows.add(how), groups.add(group), [number(source.value()) for source in behind],
             [number(cell[name]) for name in noise], [number(cell[name]) for name in rules],
+            int(bool(marks.of_value(cell, gaussian[cell["metric"]], metric_info(cell["metric"])))),
         ])  # fmt: skip
     first = {cell["method"]: cell for cell in reversed(cells)}
     lines = [first[name] for name in methods.values]
@@ -90,9 +93,10 @@ def payload(
         "references": [int(line["sampler"] == REFERENCE) for line in lines],
         "leagues": ["" if line.get("league", "plain") == "plain" else line["league"] for line in lines],
         "league_notes": wide.LEAGUES,
+        "mark_words": ["", marks.TIED_WORDS, marks.BEST_WORDS],
         "rules": [wide.COMPATIBLE[name].format(seeds=draws) for name in rules],
         "runs_of": _runs_of(methods.values, records, found),
-        "metrics": [_metric(name) | {"cells": rows} for name, rows in by_metric.items()],
+        "metrics": [_metric(name, parts[name]) | {"cells": rows} for name, rows in by_metric.items()],
         "noise": noise,
         "statuses": statuses.values,
         "hows": hows.values,
@@ -122,9 +126,10 @@ def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     return [dict(zip(names, row, strict=True)) for row in zip(*(frame[name].tolist() for name in names), strict=True)]
 
 
-def _metric(name: str) -> dict[str, Any]:
-    info = metric_info(name)
-    return {"name": name, "title": info.title, "better": info.better, "note": info.note}
+def _metric(name: str, part: pd.DataFrame) -> dict[str, Any]:
+    info, references = metric_info(name), part["sampler"] == REFERENCE
+    return {"name": name, "title": info.title, "better": info.better, "note": info.note,
+            "marks": wide.notes(part[~references], part[references], info)}  # fmt: skip
 
 
 def _source(source: Source) -> Hashable:

@@ -14,7 +14,7 @@ from typing import Any, TextIO
 from tqdm import tqdm
 
 from sweeps.engine import Ended, Event, Grown, Info, Reported, Started
-from sweeps.plan import FINAL, Job, Plan, State, at_start, count, decide
+from sweeps.plan import FINAL, Job, Plan, State, at_start, count, decide, duration
 
 REFRESH = 0.5
 SETTLED = FINAL | {State.FAILED, State.DEAD, State.PRUNED, State.CANCELLED}
@@ -151,15 +151,31 @@ class Display:
         self.close()
 
 
+def _clock(seconds: float) -> str:
+    """01:50 or 5:02:10; in words from a day on."""
+    return str(tqdm.format_interval(seconds)) if seconds < 86400 else duration(seconds)
+
+
+class _Bar(tqdm):  # type: ignore[type-arg]
+    """A bar whose time left is in words where a clock would not tell it."""
+
+    @property
+    def format_dict(self) -> dict[str, Any]:
+        found = dict(super().format_dict)
+        gained, passed = found["n"] - found["initial"], found["elapsed"]
+        rate = found["rate"] or (gained / passed if passed else 0)
+        return found | {"left": _clock((found["total"] - found["n"]) / rate) if rate > 0 else "?"}
+
+
 class _Bars:
     """A terminal: tqdm draws, the text is ours."""
 
     def __init__(self, stream: TextIO, tally: Tally, now: float) -> None:
         self._stream = stream
         self._tally = tally
-        shape = "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
+        shape = "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{left}"
         start = tally.fraction()
-        self._bar = tqdm(total=1.0, initial=start, file=stream, bar_format=shape, dynamic_ncols=True, position=0,
+        self._bar = _Bar(total=1.0, initial=start, file=stream, bar_format=shape, dynamic_ncols=True, position=0,
                          desc=tally.headline())
         self._lines: list[Any] = []
 
@@ -197,8 +213,8 @@ class _Lines:
     def show(self, now: float) -> None:
         elapsed, fraction = now - self._since, self._tally.fraction()
         gained = fraction - self._start
-        left = tqdm.format_interval(elapsed * (1 - fraction) / gained) if gained > 0 else "?"
-        head = f"{self._tally.headline()}  {fraction:4.0%}  {tqdm.format_interval(elapsed)}<{left}"
+        left = _clock(elapsed * (1 - fraction) / gained) if gained > 0 else "?"
+        head = f"{self._tally.headline()}  {fraction:4.0%}  {_clock(elapsed)}<{left}"
         self.tell(" | ".join([head, *(each.text() for each in self._tally.active.values())]))
 
     def close(self) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from sweeps.engine.rules import Facts, Verdict, excluded, judge
 from sweeps.engine.seam import Attempt, Grown, Growth, Reported, Seen, Started, SweepError, Where
 from sweeps.engine.tracker import STICKY, Live, Tracker
-from sweeps.plan import DEAD_ENDS, FINAL, Frontier, Job, Plan, State
+from sweeps.plan import DEAD_ENDS, FINAL, Frontier, Job, Plan, State, duration
 
 ABSENT = Seen(Where.ABSENT)
 AHEAD = 64
@@ -114,7 +114,7 @@ class Controller(Tracker):
         live.moved = now
         if live.open.stopping is None:
             stage = (live.record.stage if live.record else "") or "its beginning"
-            reason = f"it hung: no progress for {hang / 60:.3g} min in {stage}"
+            reason = f"it hung: no progress for {duration(hang)} in {stage}"
             self._write([{"event": "stopping", "job": id, "state": str(State.LOST), "reason": reason}])
         if live.open.handle:
             self.backend.cancel([live.open.handle], now=True)

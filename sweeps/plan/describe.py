@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -10,6 +11,7 @@ from sweeps.plan.jobs import Job, Plan
 from sweeps.plan.states import FINAL, at_start, decide, todo
 
 PARENTS_SHOWN = 2
+DAY = 86400
 
 
 def describe(plan: Plan, states: Mapping[str, str], seconds: float | None = None, workers: int = 1) -> str:
@@ -91,12 +93,33 @@ def amount(cost: float, seconds: float | None) -> str:
 
 
 def duration(seconds: float) -> str:
-    """8 s, 3 min 20 s, 5 h 02 min, 3 d 04 h."""
+    """0.4 s, 8 s, 3 min 20 s, 5 h 02 min, 3 d 04 h, 5 months, 12 years."""
+    if not math.isfinite(seconds):
+        return "for ever" if seconds > 0 else "an unknown time"
     whole = round(seconds)
-    for size, unit, part, small in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
+    for size, unit in ((365.25 * DAY, "year"), (30.4 * DAY, "month")):
+        if whole >= 2 * size:
+            return count(_rounded(whole / size), unit)
+    for size, unit, part, small in ((DAY, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
         if whole >= size:
             return f"{whole // size} {unit} {whole % size // part:02d} {small}"
-    return f"{seconds:.0f} s" if seconds >= 10 or seconds == 0 else f"{seconds:.2g} s"
+    return f"{seconds:.0f} s" if seconds >= 9.95 or seconds == 0 else f"{seconds:.2g} s"
+
+
+def gpu_time(hours: float) -> str:
+    """Time on a GPU: under a GPU-minute, 12 GPU-minutes, 3.4 GPU-hours, 12,000 GPU-hours."""
+    if hours <= 0:
+        return "no GPU time"
+    if hours * 60 < 1:
+        return "under a GPU-minute"
+    if hours < 1:
+        return count(round(hours * 60), "GPU-minute")
+    return count(_rounded(hours), "GPU-hour") if hours >= 99.95 else f"{hours:.1f} GPU-hours"
+
+
+def _rounded(number: float) -> int:
+    """To two digits: more would promise what no estimate holds."""
+    return round(float(f"{number:.2g}"))
 
 
 def count(n: int, noun: str) -> str:

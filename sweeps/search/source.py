@@ -16,7 +16,7 @@ from typing import Any
 from optuna.storages import BaseStorage
 
 from sweeps.engine import Growth, SweepError
-from sweeps.plan import Job, State
+from sweeps.plan import Job, State, duration
 from sweeps.search import study as studies
 from sweeps.search.rungs import should_stop
 from sweeps.search.space import Params, Space
@@ -251,7 +251,7 @@ class Search:
         gone = {o for o in others if self.clock() - study.seen(o) > self.settings.patience}
         for t in study.trials():
             if t.state == OPEN and t.owner in gone:
-                study.fail(t, f"its controller {t.owner} was silent for {self.settings.patience / 3600:.3g} h")
+                study.fail(t, f"its controller {t.owner} was silent for {duration(self.settings.patience)}")
 
     def _sign(self) -> None:
         if self.clock() - self._signed >= SIGN_EVERY:

@@ -87,10 +87,15 @@ def test_a_diverged_run_is_a_result_and_its_siblings_finish(tmp_path: Path) -> N
     assert status["psd_m train.lr=0.001"] == "done"
 
 
-def test_a_loss_that_explodes_is_divergence_though_it_is_a_number(tmp_path: Path) -> None:
+def test_a_loss_that_explodes_is_divergence_though_it_is_a_number_and_no_number_at_all_is_no_success(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     command = ["sweep=none", "method=lsd", "train.lr=1.0", "train.clip=0", *SMALL, "budget.images=12800", f"out={tmp_path}"]
-    assert run.main(command) == 0
-    assert pd.read_csv(table_file(tmp_path))["status"].str.contains("diverged").any()
+    assert run.main(command) == 1
+    out, err = capsys.readouterr()
+    assert err.endswith("no method has a number: lsd diverged 1 of 1\n") and out.startswith("fd_digits8")
+    assert next(line for line in out.splitlines() if line.startswith("lsd")).endswith("diverged 1 of 1")
+    assert set(pd.read_csv(table_file(tmp_path)).query("method == 'lsd'")["steps"]) == {1, 4}
 
 
 def test_another_average_in_the_same_folder_is_another_row_and_not_an_empty_table(tmp_path: Path) -> None:
@@ -169,8 +174,8 @@ def test_a_finished_run_samples_and_exports(tmp_path: Path) -> None:
 
 def test_a_cancelled_run_is_told_of_and_is_no_success(capsys: pytest.CaptureFixture[str]) -> None:
     ended = Outcome(("a",), (), {}, {}, (), False, cancelled={"b": "cancelled on request"})
-    assert run._tell(ended, []) == 1 and "cancelled: b: cancelled on request" in capsys.readouterr().err
-    assert run._tell(Outcome(("a",), (), {}, {}, (), False), []) == 0
+    assert run._tell(ended, [], "") == 1 and "cancelled: b: cancelled on request" in capsys.readouterr().err
+    assert run._tell(Outcome(("a",), (), {}, {}, (), False), [], "") == 0
 
 
 def test_a_device_that_is_not_there_is_told_before_anything_starts(

@@ -210,3 +210,13 @@ def test_an_archive_of_rescored_runs_shows_the_protocol_that_it_was_written_unde
     assert pd.read_csv(tmp_path / "leaderboard.csv")["value"].tolist() == [2.0]
     archive.write(path, [(run, rows)], {"order": ["lsd"], "protocols": []})
     assert report.main([str(path)]) == 2
+
+
+@pytest.mark.parametrize("options", [[], ["--compat"], ["--at", "images=10"]])
+def test_a_report_of_nothing_is_whole_and_does_not_exit_as_if_all_were_well(tmp_path, capsys, options):
+    for seed in range(3):
+        write(tmp_path / "runs", record("lsd", seed, status="diverged"), [])
+    assert report.main([str(tmp_path / "runs"), "--out", str(tmp_path / "o"), *options]) == 1
+    out, err = capsys.readouterr()
+    assert err == "no method has a number: lsd diverged 3 of 3\n" and "diverged 3 of 3" in out
+    assert {path.name for path in (tmp_path / "o").rglob("*")} >= NAMES

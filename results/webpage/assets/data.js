@@ -18,11 +18,11 @@ const svg = (tag, attributes = {}, ...children) =>
 
 /** A cell of `metric` with names in place of indices. */
 function decoded(cell, metric) {
-  const [method, steps, nfe, rows, value, low, high, seeds, best, status, how, group, values, noise, rules] = cell;
+  const [method, steps, nfe, rows, value, low, high, seeds, mark, status, how, group, values, noise, rules, doubt] = cell;
   const [protocol, sampler, ema, count, floor, interval] = data.hows[how];
   return {
     metric, method, steps, nfe: real(nfe), rows: real(rows), value: real(value), low: real(low), high: real(high), seeds,
-    best: best === 1, status: data.statuses[status], protocol, sampler, ema, count, floor: real(floor), interval, values,
+    best: mark === 2, tied: mark === 1, doubt: doubt === 1, status: data.statuses[status], protocol, sampler, ema, count, floor: real(floor), interval, values,
     noise: Object.fromEntries(data.noise.map((name, index) => [name, real(noise[index])])),
     rules: rules.map(real), sources: data.groups[group].map(index => data.sources[index]),
   };
@@ -32,7 +32,7 @@ const decodedMetrics = new Map();
 /** The metric on show with its cells decoded, and the distinct step counts of its methods. */
 function shown() {
   if (!decodedMetrics.has(state.metric)) {
-    const metric = data.metrics[state.metric] ?? { name: "", title: "nothing scored yet", better: "", note: "", cells: [] };
+    const metric = data.metrics[state.metric] ?? { name: "", title: "nothing scored yet", better: "", note: "", marks: [], cells: [] };
     const cells = metric.cells.map(cell => decoded(cell, metric));
     const steps = cells.filter(cell => !data.references[cell.method]).map(cell => cell.steps);
     decodedMetrics.set(state.metric, { ...metric, cells, steps: [...new Set(steps)].sort((a, b) => a - b) });

@@ -95,7 +95,8 @@ function openCell(cell) {
 /** What the number and its interval say, in a sentence. */
 function meaning(cell, behind, interval) {
   if (!cell.seeds) return `No finished value: ${cell.status}.`;
-  const kind = { sampling: "the 95 % interval is over evaluation seeds and tells nothing of other trainings" }[cell.interval]
+  const kind = { sampling: "the 95 % interval is over evaluation seeds and tells nothing of other trainings",
+    teacher: "the 95 % interval is over students that share a teacher and tells nothing of another teacher" }[cell.interval]
     ?? "with its 95 % interval";
   return `Mean of ${plural(cell.seeds, behind)}${interval ? `; ${kind}` : "; too few for an interval"}.`.replace("; with", ", with");
 }

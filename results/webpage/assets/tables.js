@@ -63,11 +63,16 @@ function opening(node, open, label) {
 function valueCell(cell, span) {
   const [value, interval] = worded(cell);
   if (!cell) return el("td");
-  const button = opening(el("span", { class: cell.best ? "best" : Number.isNaN(cell.value) ? "none" : null },
-    el("span", {}, value), interval ? el("small", {}, interval) : null), () => openCell(cell),
-  `${data.methods[cell.method]}, ${stepsTitle(cell.steps)}: ${value}${cell.best ? ", best or tied" : ""}; where it comes from`);
+  const rank = cell.best ? "best" : cell.tied ? "tied" : null, says = data.mark_words[cell.best ? 2 : cell.tied ? 1 : 0];
+  const button = opening(el("span", { class: rank ?? (Number.isNaN(cell.value) ? "none" : null), title: rank && `${rank}: ${says}` },
+    el("span", {}, value, marked(cell)), interval ? el("small", {}, interval) : null), () => openCell(cell),
+  `${data.methods[cell.method]}, ${stepsTitle(cell.steps)}: ${value}${rank ? `, ${rank}` : ""}; where it comes from`);
   return el("td", { colspan: span ?? null, class: "value" }, button);
 }
+
+/** What stands behind a value: signs that the caption explains. */
+const marked = cell => Number.isNaN(cell.value) ? "" :
+  `${{ sampling: "†", teacher: "‡" }[cell.interval] ?? ""}${cell.doubt ? "§" : ""}${cell.tied ? " ≈" : ""}`;
 
 function methodHead(method) {
   const name = data.methods[method], league = data.leagues[method];
@@ -142,12 +147,14 @@ function leagueTable(metric, own, references) {
 function caption(metric) {
   const scored = metric.cells.filter(cell => cell.count), protocols = [...new Set(scored.map(cell => cell.protocol))];
   const counts = [...new Set(scored.map(cell => cell.count))].map(count => count.toLocaleString("en")).join(" or ");
-  const bold = metric.cells.some(cell => cell.best) ? "; bold where no other method is significantly better." : ".";
+  const [, tied, best] = data.mark_words;
+  const bold = metric.cells.some(cell => cell.best) ? `; bold: ${best}${metric.cells.some(cell => cell.tied) ? `; ≈: ${tied}` : ""}.` : ".";
   const direction = { lower: `Lower is better${bold}`, higher: `Higher is better${bold}`, "": "Not a ranking." }[metric.better];
   const seeds = [...new Set(metric.cells.filter(cell => !data.references[cell.method]).map(cell => cell.seeds))].sort((a, b) => a - b);
   const behind = seeds.length ? `Mean over ${seeds.length > 1 ? `${seeds[0]} to ` : ""}${plural(seeds.at(-1), "training seed")}. ` : "";
   return [`${direction} ${metric.note} ${behind}`, protocols.length ? `${counts} samples under protocol ` : "",
-    el("code", {}, protocols.join(", ")), protocols.length ? ". Open a number to see where it comes from." : ""];
+    el("code", {}, protocols.join(", ")), protocols.length ? ". Open a number to see where it comes from." : "",
+    metric.marks.length ? ` ${metric.marks.join(" ")}` : ""];
 }
 
 function publishedTable() {

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from results.statistics.intervals import components, estimate, interval
-from results.statistics.ranks import ranks
+from results.statistics.noise import paired, pooled
+from results.statistics.ranks import Entry, standings
 
 values = st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=12)
 
@@ -56,41 +57,110 @@ def test_order_of_seeds_is_irrelevant(x, random):
     assert interval(shuffled).value == interval(x).value
 
 
-def best(groups, better="lower"):
-    """Which methods (their values by training seed) no other is significantly better than."""
-    return [found is not None and found[0] == 1 for found in ranks([interval(list(g)) for g in groups], better)]
+def entries(groups, draws=((0,),), independent=None):
+    """Methods as lists of one value per training seed, all on the same evaluation noise."""
+    return [Entry(dict(enumerate(map(float, group))), draws, independent or len(group)) for group in groups]
 
 
-def test_what_lies_apart_is_ranked_apart_and_what_overlaps_is_not():
-    near, top, far = (1.0, 1.1, 1.2), (0.9, 1.0, 1.1), (7.0, 7.1, 7.2)
-    found = ranks([interval(list(values)) for values in (near, top, far)])
-    assert found == [(1, 2), (1, 2), (3, 3)]
-    assert best([near, top, far], "higher") == [False, False, True]
+def marks(groups, better="lower"):
+    return [found.mark for found in standings(entries(groups), better)]
 
 
-def test_without_an_interval_over_training_seeds_there_is_no_rank():
-    one, two, diverged = interval([1.0]), interval([1.0, 1.1]), interval([1.0, math.nan, 1.2])
-    assert ranks([one, two, diverged]) == [None, None, None]
-    assert ranks([estimate([[1.0, 1.1, 1.2]])]) == [None], "sampling noise of one training ranks no method"
-    assert ranks([one, interval([1.0, 1.1, 1.2])]) == [None, (1, 1)]
-    assert ranks([]) == []
+def ranges(groups, better="lower"):
+    return [(found.low, found.high) for found in standings(entries(groups), better)]
 
 
-def test_equal_spreads_of_zero_are_ranked_by_their_value():
-    assert ranks([interval([v] * 3) for v in (2.0, 1.0, 2.0)]) == [(2, 3), (1, 1), (2, 3)]
+NEAR, TOP, FAR = (1.0, 1.2, 1.1), (0.9, 1.0, 1.15), (7.0, 7.1, 7.2)
 
 
-@given(
-    st.lists(st.tuples(st.floats(-100, 100), st.floats(0.01, 10)), min_size=1, max_size=8),
-    st.sampled_from(["lower", "higher"]),
-)
-def test_ranges_are_consistent_and_the_best_mean_is_always_among_the_best(pairs, better):
-    entries = [interval([value - spread, value, value + spread]) for value, spread in pairs]
-    found = ranks(entries, better)
-    assert all(1 <= low <= high <= len(entries) for low, high in found)
+def test_the_best_mean_is_best_what_overlaps_ties_and_what_lies_apart_is_ranked_apart():
+    assert ranges([NEAR, TOP, FAR]) == [(1, 2), (1, 2), (3, 3)]
+    assert marks([NEAR, TOP, FAR]) == ["tied", "best", ""]
+    assert marks([NEAR, TOP, FAR], "higher") == ["", "", "best"]
+    assert marks([NEAR, TOP, FAR], "") == [""] * 3, "no rank where neither direction is good"
+
+
+def test_scattering_widely_earns_no_mark_where_a_better_mean_has_none():
+    """The digits at 8 steps: an interval that reaches down to the best is no reason to stand out."""
+    precise = [(39.0, 39.2, 38.9), (41.0, 41.3, 40.9), (44.0, 44.4, 44.1), (46.1, 45.9, 46.3)]
+    noisy = (33.0, 51.0, 69.0)
+    assert marks([*precise, noisy]) == ["best", "", "", "", ""]
+    assert ranges([*precise, noisy])[-1][0] == 1, "though by itself it cannot be told from the best"
+
+
+def test_without_three_independent_trainings_nothing_is_marked():
+    two, diverged = (1.0, 1.1), (1.0, math.nan, 1.2)
+    assert marks([(1.0,), two, diverged]) == ["", "", ""] and standings([]) == []
+    assert [found.mark for found in standings(entries([NEAR, FAR], independent=1))] == ["", ""], "students of one teacher"
+    assert marks([NEAR, diverged]) == ["best", ""]
+
+
+def test_a_method_of_few_trainings_stands_where_its_mean_does():
+    """It has the noise of the others; a better mean without a mark would say that it is worse."""
+    assert marks([NEAR, (0.2,), FAR]) == ["", "best", ""]
+    assert marks([(1.0,), TOP, FAR]) == ["best", "tied", ""] and marks([(1.3, 1.2), TOP, FAR]) == ["tied", "best", ""]
+
+
+def test_students_of_one_teacher_count_as_one_training():
+    """Three students that agree to the last digit say nothing of another teacher."""
+    apart = [(10.0, 10.3, 9.8), (12.0, 12.2, 11.7), (20.0, 20.5, 19.6)]
+    alone = Entry({0: 10.51, 1: 10.52, 2: 10.53}, ((0,),), 1)
+    found = standings([*entries(apart), alone])
+    assert [each.mark for each in found] == ["best", "", "", "tied"] and math.isnan(found[-1].detectable)
+    assert [each.mark for each in standings([*entries(apart), alone._replace(independent=3)])] == ["best", "", "", "tied"]
+    assert standings([*entries(apart), alone])[-1].low == 1
+
+
+def test_spreads_of_zero_are_ranked_by_their_value():
+    assert ranges([[v] * 3 for v in (2.0, 1.0, 2.0)]) == [(2, 3), (1, 1), (2, 3)]
+
+
+tables = st.lists(st.lists(st.floats(0.01, 100), min_size=1, max_size=4), min_size=1, max_size=9)
+
+
+@given(tables, st.sampled_from(["lower", "higher"]), st.integers(1, 3))
+def test_nothing_is_marked_whose_mean_is_worse_than_an_unmarked_ones(groups, better, teachers):
+    found = standings([*entries(groups[1:]), *entries(groups[:1], independent=min(teachers, len(groups[0])))], better)
     sign = 1 if better == "lower" else -1
-    assert found[min(range(len(entries)), key=lambda i: sign * entries[i].value)][0] == 1
-    assert ranks(entries[::-1], better) == found[::-1]
+    cost = [sign * math.fsum(group) / len(group) for group in (*groups[1:], groups[0])]
+    marked = [c for c, each in zip(cost, found, strict=True) if each.mark]
+    unmarked = [c for c, each in zip(cost, found, strict=True) if not each.mark]
+    assert not marked or not unmarked or max(marked) < min(unmarked)
+    assert not marked or [c for c, each in zip(cost, found, strict=True) if each.mark == "best"] == [
+        c for c in cost if c == min(cost)]
+    assert all(math.isnan(each.low) or 1 <= each.low <= each.high <= len(groups) for each in found)
+
+
+@given(tables, st.sampled_from(["lower", "higher"]))
+def test_the_order_of_methods_is_irrelevant(groups, better):
+    back = standings(entries(groups)[::-1], better)[::-1]
+    for one, other in zip(standings(entries(groups), better), back, strict=True):
+        assert one[:3] == pytest.approx(other[:3], nan_ok=True) if not one.mark else one[:3] == other[:3]
+
+
+def test_a_pool_leaves_out_what_scatters_far_more_and_never_takes_noise_away():
+    found = pooled(np.array([1.0, 2.0, 0.5, 1.5, 400.0, 3.0]), np.array([2.0, 2, 2, 2, 2, 0]))
+    assert found.pooled.tolist() == [True] * 4 + [False, True]
+    assert found.variance.tolist() == [1.25, 2.0, 1.25, 1.5, 400.0, 3.0] and found.freedom.tolist() == [8, 8, 8, 8, 2, 8]
+
+
+def test_the_noise_of_pairs_is_without_what_a_seed_does_to_all():
+    rng = np.random.default_rng(3)
+    own, shared = rng.normal(size=(40, 3)), 100 * rng.normal(size=3)
+    np.testing.assert_allclose(paired(own + shared).variance, paired(own).variance, rtol=1e-9)
+    two = paired(own[:2])  # of two methods: a paired t test
+    assert 2 * two.variance == pytest.approx(np.var(own[0] - own[1], ddof=1)) and two.freedom.tolist() == [2, 2]
+
+
+def test_seeds_that_all_methods_share_cancel_and_seeds_of_their_own_do_not():
+    rng = np.random.default_rng(1)
+    luck = 10 * rng.normal(size=5)
+    values = [100 + k + luck + 0.1 * rng.normal(size=5) for k in range(3)]
+    together = standings(entries(values))
+    assert [found.mark for found in together] == ["best", "", ""]
+    apart = [Entry(dict(enumerate(map(float, v), 10 * k)), ((0,),), 5) for k, v in enumerate(values)]
+    noise = [Entry(dict(enumerate(map(float, v))), ((k,),), 5) for k, v in enumerate(values)]
+    assert [found.mark for found in standings(apart)] == [found.mark for found in standings(noise)] == ["best", "tied", "tied"]
 
 
 def synthetic(rng, sd=1.0, seeds=5, draws=3, mu=10.0):
@@ -116,30 +186,55 @@ def test_the_interval_of_one_training_covers_what_that_network_scores():
     assert 0.93 <= np.mean(hits) <= 0.97
 
 
-@pytest.mark.parametrize("count", [2, 12])
-@pytest.mark.parametrize("mixed", [False, True])
-def test_methods_of_equal_truth_are_ranked_apart_in_at_most_5_percent(count, mixed):
+def spreads(rng, kind, count):
+    """Noise of each method: one for all, within a factor of ten, or ten times that of the others for the second."""
+    return {"same": np.ones(count), "mixed": 10 ** rng.uniform(-0.5, 0.5, count),
+            "one": np.where(np.arange(count) == 1, 10.0, 1.0)}[kind]  # fmt: skip
+
+
+@pytest.mark.parametrize(("count", "seeds"), [(2, 3), (2, 5), (6, 3), (12, 5), (26, 3)])
+@pytest.mark.parametrize("kind", ["same", "mixed", "one"])
+def test_methods_of_equal_truth_are_ranked_apart_in_at_most_5_percent(count, seeds, kind):
     """Also where half of the others are far worse, and where spreads differ tenfold."""
-    rng = np.random.default_rng(6)
-    apart, lost = 0, 0
-    for _ in range(1000):
-        spread = [10 ** rng.uniform(-0.5, 0.5) if mixed else 1.0 for _ in range(count)]
-        truth = [10.0] * 2 + [10.0 + 20 * (k % 2) for k in range(count - 2)]
-        entries = [estimate(synthetic(rng, sd, mu=mu).tolist()) for sd, mu in zip(spread, truth, strict=True)]
-        (low, high), (other_low, other_high) = ranks(entries)[:2]
-        apart += high < other_low or other_high < low
-        lost += (low == 1) != (other_low == 1)
-    assert apart <= 50
-    assert lost <= 50, "neither does one of two best methods stand among the best alone"
+    rng, apart, lost = np.random.default_rng(6), 0, 0
+    for _ in range(500):
+        truth = np.array([0.0] * 2 + [20.0 * (k % 2) for k in range(count - 2)])
+        values = truth[:, None] + spreads(rng, kind, count)[:, None] * rng.normal(size=(count, seeds))
+        (a, b), *_ = [standings(entries(np.exp(3 + 0.06 * values)))[:2]]
+        apart += a.high < b.low or b.high < a.low
+        lost += bool(a.mark) != bool(b.mark)
+    assert apart <= 500 * 0.05 + 8, "two standard errors of the simulation above 5 %"
+    assert kind == "one" or lost <= 500 * 0.05 + 8, "neither does one of two best methods have a mark alone"
 
 
-def test_a_difference_is_found_as_often_as_the_table_says():
-    """80 % of comparisons find a true difference of the size that is stated as detectable."""
-    rng = np.random.default_rng(7)
-    size = _detectable(rng.normal(size=(4, 2000)))
-    a = rng.normal(size=(2, 2000, 4))
-    found = scipy.stats.ttest_ind(a[0], a[1] + size, axis=1).pvalue < 0.05
-    assert 0.77 <= found.mean() <= 0.83
+@pytest.mark.parametrize("kind", ["same", "mixed"])
+def test_of_26_methods_with_three_seeds_few_are_marked_and_the_best_is_among_them(kind):
+    """Truths over ten standard deviations of a training: half of such a column was bold once."""
+    rng, marked, lost = np.random.default_rng(7), [], 0
+    for _ in range(200):
+        truth = np.sort(rng.uniform(0, 10, 26))
+        values = truth[:, None] + spreads(rng, kind, 26)[:, None] * rng.normal(size=(26, 3))
+        found = [bool(each) for each in marks(np.exp(3 + 0.06 * values))]
+        marked.append(sum(found))
+        lost += not found[0]
+    assert np.mean(marked) <= 9 and lost <= 5
+
+
+@pytest.mark.parametrize(("count", "shared"), [(6, 0.0), (26, 3.0)])
+def test_a_difference_is_found_as_often_as_the_table_says(count, shared):
+    """80 % of tables find a true difference of the size that is stated as detectable (its median over methods)."""
+    rng, size, found = np.random.default_rng(7), [], 0
+
+    def table(difference):
+        truth = np.array([0.0, difference, *[60.0] * (count - 2)])
+        noise = rng.normal(size=(count, 3)) + shared * rng.normal(size=3)
+        return standings(entries(50 * np.exp(0.05 * (truth[:, None] + noise))))
+
+    size = [np.median([each.detectable for each in table(0)[:2]]) for _ in range(400)]
+    for _ in range(400):
+        a, b, *_ = table(math.log1p(np.sqrt(np.mean(np.square(size))) / 50) / 0.05)
+        found += a.high < b.low
+    assert 0.72 <= found / 400 <= 0.86
 
 
 def test_a_paired_difference_is_found_as_often_as_the_table_says():
@@ -149,12 +244,6 @@ def test_a_paired_difference_is_found_as_often_as_the_table_says():
     size = entry.detectable_from_zero / (entry.error * math.sqrt(3))
     found = scipy.stats.ttest_1samp(rng.normal(size, 1.0, size=(4000, 3)), 0.0, axis=1).pvalue < 0.05
     assert 0.77 <= found.mean() <= 0.83
-
-
-def _detectable(draws):
-    """The detectable difference at a standard deviation of 1: the estimate is proportional to the sample's."""
-    entry = interval([float(v) for v in draws[:, 0]])
-    return entry.detectable / (entry.error * math.sqrt(entry.seeds))
 
 
 def test_the_two_sources_of_noise_are_told_apart():
@@ -183,4 +272,10 @@ def test_what_a_design_cannot_tell_is_nan():
 def test_an_interval_says_what_it_is_of(groups, kind):
     found = estimate(groups)
     assert found.kind == kind and math.isnan(found.low) == (kind == "none")
-    assert math.isnan(found.detectable) == (kind != "training")
+    assert math.isnan(found.detectable_from_zero) == (kind != "training")
+
+
+def test_students_of_one_teacher_have_an_interval_that_says_so():
+    groups = [[1.0], [1.1], [1.2]]
+    assert estimate(groups, 1).kind == "teacher" and estimate(groups, 3).kind == "training"
+    assert (estimate(groups, 1).low, estimate(groups, 1).high) == (estimate(groups).low, estimate(groups).high)

@@ -2,6 +2,7 @@
 
 import math
 import random
+import re
 from dataclasses import replace
 
 import pandas as pd
@@ -20,7 +21,7 @@ from results.tables.table import leaderboard, write
 FIRST = "method,steps,nfe,metric,value,low,high,seeds,images_seen,train_seconds,params,protocol,status"
 THEN = "nfe_rows,teacher_images,teacher_seconds,ema,sampler,evaluation_seeds,count,floor,excess,seeds_failed"
 THEN += ",interval,training_sd,sampling_sd,rank_low,rank_high,detectable,league,forward_rows,backward_rows,jvp_rows,compute"
-THEN += ",teacher_compute,teacher_compute_share,total_compute,teacher_seconds_share,gpu_hours,peak_memory"
+THEN += ",teacher_compute,teacher_compute_share,total_compute,teacher_seconds_share,gpu_hours,peak_memory,optimizer_steps,mark"
 
 
 def finished(label="lsd", seeds=3, values=(1.0, 2.0, 3.0), **changes):
@@ -182,14 +183,14 @@ def test_floor_and_excess_are_carried():
     assert "Floor: 0.250." in markdown(leaderboard(runs))
 
 
-def test_ties_are_bold_and_losers_are_not():
+def test_the_best_is_bold_ties_are_marked_and_losers_are_not():
     runs = (
-        finished("near", values=(1.0, 1.1, 1.2))
+        finished("near", values=(1.0, 1.2, 1.1))
         + finished("best", values=(0.9, 1.0, 1.1))
         + finished("far", values=(7.0, 7.1, 7.2))
     )
     page = markdown(leaderboard(runs))
-    assert "| near | **1.10 [0.85, 1.35]** |" in page and "| best | **1.00 [0.75, 1.25]** |" in page
+    assert "| near | 1.10 [0.85, 1.35] ≈ |" in page and "| best | **1.00 [0.75, 1.25]** |" in page
     assert "| far | 7.10 [6.85, 7.35] |" in page
 
 
@@ -209,9 +210,10 @@ def test_the_compact_table_has_the_means_of_the_whole_one_and_a_part_of_its_bill
     places = [whole.head.index(name) for name in small.head]
     lines = [line for line in whole.body if line[0].text != "smallest difference detectable"]
     for full, line in zip(lines, small.body, strict=True):
-        assert [full[i].text.split(" [")[0] for i in places] == [cell.text for cell in line]
+        assert [re.sub(r" \[.*\]", "", full[i].text) for i in places] == [cell.text for cell in line]
         assert [full[i].bold for i in places] == [cell.bold for cell in line]
-    assert small.caption.count(". ") == 1 and "`d3adb33f`" in small.caption and "Bold = best" in small.caption
+    assert small.caption.count(". ") == 2 and small.caption.endswith("fitted to the training data.")
+    assert "`d3adb33f`" in small.caption and "Bold = best" in small.caption
 
 
 def test_a_compact_table_of_one_seed_promises_no_bold():
@@ -241,3 +243,70 @@ def test_numbers_have_three_digits_and_no_needless_exponent():
     assert [number(x) for x in (0.0, 0.00123, 12.34, 240.2, 123456.0, 1e-7, math.nan)] == [
         "0", "0.00123", "12.3", "240", "123456", "1.00e-07", "NaN"]  # fmt: skip
     assert [count(x) for x in (0, 950, 10_500, 999_900, 55_700_000)] == ["0", "950", "10.5k", "1M", "55.7M"]
+
+
+# Where nothing was scored
+
+
+def unscored(rows=True, **statuses):
+    """Methods (label=status) of three seeds without a row, asked for 1 and 4 steps, beside scored references."""
+    config = {"evaluation": {"steps": [1, 4]}}
+    runs = [(record(label, seed, status=status, config=config), []) for label, status in statuses.items() for seed in range(3)]
+    reference = record("references", run_id="references", kind="reference")
+    return runs + [(reference, [row(reference, 0, 9.0, label="noise", sampler="reference")])] * rows
+
+
+@pytest.mark.parametrize("references", [True, False])
+def test_where_nothing_was_scored_every_method_has_its_row_and_status_in_every_format(tmp_path, references):
+    frame = leaderboard(unscored(references, lsd="diverged", cd="failed"), order=["lsd", "cd", "gone"])
+    write(tmp_path, frame)
+    for text in (plain(frame), *((tmp_path / f"leaderboard.{kind}").read_text() for kind in ("md", "csv", "tex"))):
+        assert "1 step" in text or "lsd,1," in text, "the step counts that were asked for"
+        for label, status in (("lsd", "diverged 3 of 3"), ("cd", "failed 3 of 3"), ("gone", "missing 3 of 3")):
+            assert any(label in line and status in line for line in text.splitlines())
+    assert "lsd (diverged 3 of 3)" in [line[0].text for line in wide.compact(frame).body]
+
+
+def test_a_metric_that_some_methods_lack_has_a_line_for_each():
+    runs = finished("lsd") + finished("cd")
+    runs = [(run, [*rows, replace(rows[0], metric="kl")] if run.label == "lsd" else rows) for run, rows in runs]
+    frame = leaderboard([*runs, *[(record("esd", s, status="diverged"), []) for s in range(3)]])
+    told = frame[frame.metric == "kl"].set_index("method")["status"].to_dict()
+    assert told == {"cd": "not measured", "esd": "diverged 3 of 3", "lsd": "done"}
+    assert "| cd (not measured) | – |" in markdown(frame) and "| esd (diverged 3 of 3) | NaN |" in markdown(frame)
+
+
+def test_no_number_at_all_is_told_in_one_line_and_one_number_is_enough():
+    nothing = leaderboard(unscored(lsd="diverged", esd="diverged", cd="failed"))
+    assert wide.numberless(nothing) == "no method has a number: cd failed 3 of 3; esd, lsd diverged 3 of 3"
+    assert wide.numberless(leaderboard([*unscored(lsd="diverged"), *finished("cd")])) == ""
+    assert wide.numberless(leaderboard(unscored())) == "", "references alone are no failure"
+
+
+# Numbers that say little
+
+
+def test_a_number_no_better_than_the_gaussian_fit_or_of_few_steps_bears_a_mark_and_one_sentence():
+    reference = record("references", run_id="references", kind="reference")
+    fit = (reference, [row(reference, 0, 2.5, label="gaussian fit", sampler="reference")])
+    good, bad = finished("good", values=(1.0, 1.1, 1.2)), finished("bad", values=(2.6, 2.7, 2.6))
+    short = finished("short", values=(0.5, 0.6, 0.7), optimizer_steps=15)
+    assert "§" not in plain(leaderboard([*good, fit]))
+    text = plain(leaderboard([*good, *bad, fit]))
+    assert [line[0] == "b" for line in text.splitlines() if "§" in line] == [True, False] and "15" not in text
+    text = plain(leaderboard([*good, *bad, *short, fit]))
+    assert text.splitlines()[-1] == ("§ says little of the method: no better than a Gaussian fitted to the training data, "
+                                     "or trained for 15 optimizer steps only.")  # fmt: skip
+    assert "§ says little" in wide.compact(leaderboard([*bad, fit])).caption
+    higher = [(run, [replace(rows[0], metric="precision")]) for run, rows in bad]
+    assert "§" not in plain(leaderboard(higher)), "more precision than the fit's is no fault"
+
+
+def test_students_of_one_teacher_are_marked_in_every_table_and_take_no_first_place_for_granted():
+    runs = finished("lmd", values=(1.0, 1.001, 1.002), teacher="fm-s0") + finished("cd", values=(1.05, 1.1, 1.15))
+    frame = leaderboard(runs)
+    assert frame.set_index("method")["interval"].to_dict() == {"lmd": "teacher", "cd": "training"}
+    assert "]‡" in markdown(frame) and "says nothing of another teacher" in markdown(frame)
+    assert "‡" in plain(frame) and frame.set_index("method")["mark"].to_dict() == {"lmd": "best", "cd": "tied"}
+    apart = [(replace(run, teacher=f"fm-s{run.seed}") if run.teacher else run, rows) for run, rows in runs]
+    assert set(leaderboard(apart)["interval"]) == {"training"} and "‡" not in plain(leaderboard(apart))

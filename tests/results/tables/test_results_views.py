@@ -14,9 +14,12 @@ import scipy.stats
 from fake_results import record, row, sweep, write
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.figure import Figure
 
 from results import diff, report
+from results.pictures import pareto as pareto_module
 from results.pictures.pareto import pareto
+from results.pictures.scales import readable
 from results.records import archive
 from results.records.store import EVALS_FILE, RUN_FILE, load_runs
 from results.statistics.paired import paired
@@ -45,14 +48,14 @@ def test_the_latex_table_has_the_cells_of_the_page_and_booktabs_rules(tmp_path):
     assert r"fd\_digits8" in first and "_digits8" not in first.replace(r"\_", "")
 
 
-@given(st.text(alphabet="ab_%&$#{}~^\\`é†", max_size=12))
+@given(st.text(alphabet="ab_%&$#{}~^\\`é†‡§≈", max_size=12))
 def test_escaping_leaves_no_active_character(text):
     out = escaped(text.replace("`", ""))
     bare = out
     for known in (r"\textbackslash{}", r"\textasciitilde{}", r"\textasciicircum{}", r"$^\dagger$", r"\&", r"\%", r"\$", r"\#",
-                  r"\_", r"\{", r"\}", r"\'e"):  # fmt: skip
+                  r"\_", r"\{", r"\}", r"\'e", r"$^\ddagger$", r"\S{}", r"$\approx$"):  # fmt: skip
         bare = bare.replace(known, "")
-    assert not set(bare) & set("_%&$#{}~^\\é†")
+    assert not set(bare) & set("_%&$#{}~^\\é†‡§≈")
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
@@ -92,6 +95,35 @@ def test_training_cost_is_compute_where_every_run_counted_it():
     assert points.query("cost == 'total_compute'")["price"].tolist() == [10, 5]
 
 
+@given(st.floats(-6, 6), st.floats(0.02, 5))
+def test_a_logarithmic_axis_has_numbers_however_short_it_is(start, decades):
+    low, high = 10**start, 10 ** (start + decades)
+    axes = Figure().add_subplot()
+    axes.set_yscale("log")
+    axes.set_ylim(low, high)
+    readable(axes.yaxis, low, high)
+    inside = [value for value in axes.yaxis.get_majorticklocs() if low <= value <= high]
+    assert 2 <= len(inside) <= 14 or decades > 2.7
+
+
+def test_the_front_steps_and_its_names_stay_inside(tmp_path):
+    made = [(record(f"quite_a_long_name_{k}", forward_rows=10 * 4**k), 5 - k) for k in range(4)]
+    runs = [(run, [row(run, n, value / n) for n in (1, 4)]) for run, value in made]
+    figures = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pareto_module, "save_figure", lambda figure, path: figures.append(figure))
+        pareto_module.draw(pareto(leaderboard(runs)), tmp_path / "p.png")
+    figures[0].canvas.draw()
+    for axes in figures[0].axes:
+        box = axes.get_window_extent()
+        assert {line.get_drawstyle() for line in axes.lines if len(line.get_xdata()) > 1 and line.get_linestyle() != "None"} \
+            <= {"steps-post"}
+        assert axes.texts
+        for text in axes.texts:
+            name = text.get_window_extent()
+            assert box.x0 <= name.x0 and name.x1 <= box.x1 and box.y0 <= name.y0 and name.y1 <= box.y1
+
+
 # Paired
 
 
@@ -116,7 +148,8 @@ def test_pairing_finds_what_two_intervals_side_by_side_hide():
     rng = np.random.default_rng(0)
     luck = rng.normal(0, 5, 5)
     runs = runs_of({s: [10 + luck[s]] for s in range(5)}, "a") + runs_of({s: [9 + luck[s] + 0.01 * s] for s in range(5)}, "b")
-    assert leaderboard(runs)["rank_low"].tolist() == [1, 1]
+    frame = leaderboard(runs)
+    assert frame["low"][0] < frame["high"][1] and frame["mark"].tolist() == ["", "best"], "the table's own marks know it"
     frame = paired(runs, "b")
     assert frame["p"].item() < 1e-4 and "**" in markdown(frame)
 

@@ -1,5 +1,6 @@
 """Claims about plans: deduplicated, parents first, checked, described, fast."""
 
+import math
 import random
 
 import pytest
@@ -7,7 +8,7 @@ from graphs import graphs, job
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweeps.plan.describe import describe, duration, longest_chain, makespan
+from sweeps.plan.describe import describe, duration, gpu_time, longest_chain, makespan
 from sweeps.plan.jobs import Job, Plan, PlanError
 from sweeps.plan.states import todo
 
@@ -98,9 +99,23 @@ def test_an_empty_plan_can_be_described():
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0, "0 s"), (0.25, "0.25 s"), (42, "42 s"), (59.7, "1 min 00 s"),
-                                               (200, "3 min 20 s"), (18120, "5 h 02 min"), (273600, "3 d 04 h")])
+                                               (200, "3 min 20 s"), (18120, "5 h 02 min"), (273600, "3 d 04 h"),
+                                               (9e6, "3 months"), (3e8, "10 years"), (371305.83 * 86400, "1,000 years"),
+                                               (9.96, "10 s"), (math.inf, "for ever")])
 def test_durations_read_well(seconds, text):
     assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(("hours", "text"), [(0, "no GPU time"), (1e-3, "under a GPU-minute"), (0.2, "12 GPU-minutes"),
+                                             (0.02, "1 GPU-minute"), (3.44, "3.4 GPU-hours"), (12345, "12,000 GPU-hours")])
+def test_gpu_time_is_never_about_nothing(hours, text):
+    assert gpu_time(hours) == text
+
+
+@given(st.floats(0, 1e15))
+def test_a_time_is_short_and_says_more_than_zero_where_there_is_some(seconds):
+    for text in (duration(seconds), gpu_time(seconds / 3600)):
+        assert len(text) <= 40 and (seconds == 0 or not text.startswith(("0 ", "0.0 ")))
 
 
 @given(graphs())

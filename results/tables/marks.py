@@ -1,0 +1,71 @@
+"""The marks in a table and the words that explain them: the best, what ties, intervals of less, numbers that say little."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from results.records import Metric
+from results.tables.numbers import count
+
+Row = Mapping[str, Any]
+TIED, SAMPLING, TEACHER, DOUBT = "≈", "†", "‡", "§"
+GAUSSIAN = "gaussian fit"
+FEW = 100  # optimizer steps
+BEST_WORDS, TIED_WORDS = "best mean of its column", "cannot be told from it, nor can any mean between"
+TEST = (
+    "one-sided t tests at 2.5 % over the number of other methods, of logarithms where all values are positive; noise pooled "
+    "over the methods, or a method's own where it is larger; paired where training seeds and evaluation noise are the same"
+)
+
+
+def of_interval(row: Row) -> str:
+    """† or ‡ behind an interval that is not one of independent trainings."""
+    return {"sampling": SAMPLING, "teacher": TEACHER}.get(row["interval"], "")
+
+
+def of_value(row: Row, gaussian: float, metric: Metric) -> str:
+    """§ behind a number that says little of its method."""
+    return DOUBT * bool(doubts(row, gaussian, metric))
+
+
+def gaussian_fit(references: pd.DataFrame) -> float:
+    """The value of the Gaussian fit among a metric's references; NaN without one."""
+    return float(references.loc[references["method"] == GAUSSIAN, "value"].mean())
+
+
+def doubts(row: Row, gaussian: float, metric: Metric) -> list[str]:
+    """Why a method's number says little of it."""
+    if not metric.better or row["value"] != row["value"] or row["sampler"] == "reference":
+        return []
+    steps = row.get("optimizer_steps", 0)  # 0: not counted
+    found = {"gaussian": metric.better == "lower" and row["value"] >= gaussian, "few": 0 < steps < FEW}
+    return [why for why, holds in found.items() if holds]
+
+
+def doubt_words(rows: Sequence[Row], gaussian: float, metric: Metric) -> str:
+    """One sentence on all that bear §; empty where none does."""
+    found = [(each, row) for row in rows for each in doubts(row, gaussian, metric)]
+    steps = sorted({float(row["optimizer_steps"]) for each, row in found if each == "few"})
+    reasons = ["no better than a Gaussian fitted to the training data"] if any(each == "gaussian" for each, _ in found) else []
+    if steps:
+        span = count(steps[0]) if len(steps) == 1 else f"{count(steps[0])} to {count(steps[-1])}"
+        reasons.append(f"trained for {span} optimizer step{'s' * (steps[-1] != 1)} only")
+    return f"{DOUBT} says little of the method: {', or '.join(reasons)}." if reasons else ""
+
+
+def teacher_words(part: pd.DataFrame) -> str:
+    """One sentence on all that bear ‡; empty where none does."""
+    if not (part["interval"] == "teacher").any():
+        return ""
+    return (f"{TEACHER} students of one teacher: the interval says nothing of another teacher, and in comparisons they count "
+            "as one training.")
+
+
+def sampling_words(part: pd.DataFrame) -> str:
+    """One sentence on all that bear †; empty where none does."""
+    if not (part["interval"] == "sampling").any():
+        return ""
+    return f"{SAMPLING} one training seed: the interval holds sampling noise only and says nothing about another training."
