@@ -98,6 +98,17 @@ def test_size_crops_the_centre_and_resizes(tmp_path: Path) -> None:
     assert found.shape == (3, 4, 4)
 
 
+def test_what_tools_leave_beside_images_is_no_data(tmp_path: Path) -> None:
+    (tmp_path / ".hidden above").mkdir()
+    folder = pictures(tmp_path / ".hidden above" / "p")
+    before = data.load(source({"name": "folder", "path": str(folder)}))
+    for name in (".ipynb_checkpoints", "__MACOSX"):
+        pictures(folder / name)
+    (folder / "._00.png").write_bytes(b"no image")
+    after = data.load(source({"name": "folder", "path": str(folder)}))
+    assert after.hash == before.hash
+
+
 def refused(config: dict[str, object]) -> str:
     with pytest.raises(ConfigError) as caught:
         data.load(source(config))
