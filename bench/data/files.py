@@ -43,11 +43,16 @@ def tree_hash(key: str, path: str | Path) -> str:
 
 
 def image_files(key: str, path: str | Path) -> list[Path]:
-    """The image files below a folder, sorted. Raises ConfigError when there is none."""
+    """The image files below a folder, sorted, without hidden ones. Raises ConfigError when there is none."""
     path = existing(key, path)
     if not path.is_dir():
         raise ConfigError(f"{key}={path} is a file; data=arrays reads .npy and .npz files")
-    files = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES)
+    files = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and not _hidden(p.relative_to(path)))
     if not files:
         raise ConfigError(f"{key}={path} holds no image file ({', '.join(SUFFIXES)})")
     return files
+
+
+def _hidden(path: Path) -> bool:
+    """What tools leave beside images: names with a leading dot, and __MACOSX of unpacked archives."""
+    return any(part.startswith(".") or part == "__MACOSX" for part in path.parts)

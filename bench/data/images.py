@@ -61,6 +61,7 @@ def folder(name: str, path: str, size: int | None = None, flip: bool = False) ->
     """The image files below a folder, at least 16; with `size`, centre-cropped to a square and resized to it.
 
     One channel if every file is grey, else three; transparency is dropped. More than 8 bits per channel are refused.
+    A photograph is turned as its EXIF orientation says.
     """
     return _split(name, _enough("data.path", path, _pictures("data.path", path, size), FEWEST), flip)
 
@@ -149,12 +150,12 @@ def _channels_first(key: str, file: Path, stored: np.ndarray) -> Tensor:
 
 def _picture(file: Path, size: int | None) -> np.ndarray:
     """(H, W, 1) if the file is grey, else (H, W, 3)."""
-    from PIL import Image  # here: planning does without
+    from PIL import Image, ImageOps  # here: planning does without
 
     try:
         with Image.open(file) as opened:
-            mode = opened.mode
-            image = opened.convert("L" if mode in GREY else "RGB")
+            mode = "I;16" if _deep_png(file) else opened.mode
+            image = ImageOps.exif_transpose(opened).convert("L" if opened.mode in GREY else "RGB")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise ConfigError(f"{file} is not a readable image ({error}); mend or remove it") from error
     if mode[0] in "IF":  # I, I;16, F: Pillow would clip all above 255
@@ -164,6 +165,13 @@ def _picture(file: Path, size: int | None) -> np.ndarray:
         left, top = (image.width - side) // 2, (image.height - side) // 2
         image = image.crop((left, top, left + side, top + side)).resize((size, size), Image.Resampling.BICUBIC)
     return np.asarray(image).reshape(image.height, image.width, -1)
+
+
+def _deep_png(file: Path) -> bool:
+    """Whether a PNG says 16 bits per channel: Pillow reads one in colour as 8 bits without a word."""
+    with open(file, "rb") as opened:
+        head = opened.read(25)
+    return head[:8] == b"\x89PNG\r\n\x1a\n" and head[24:] == b"\x10"
 
 
 def _enough(key: str, path: str, images: Tensor, fewest: int) -> Tensor:

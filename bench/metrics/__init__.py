@@ -2,7 +2,7 @@
 
 from bench.metrics.frechet import Gaussian
 from bench.metrics.kid import kid, polynomial_mmd
-from bench.metrics.neighbours import nearest, share_closer
+from bench.metrics.neighbours import memorised, nearest
 from bench.metrics.precision_recall import K_DENSITY, precision_recall_density_coverage
 
-__all__ = ["K_DENSITY", "Gaussian", "kid", "nearest", "polynomial_mmd", "precision_recall_density_coverage", "share_closer"]
+__all__ = ["K_DENSITY", "Gaussian", "kid", "memorised", "nearest", "polynomial_mmd", "precision_recall_density_coverage"]

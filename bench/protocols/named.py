@@ -35,11 +35,11 @@ class Named:
 SHIPPED = {
     one.name: one
     for one in (
-        Named("clean-fid", features.INCEPTION, 2048, "clean", "round", 50, 50_000),
-        Named("legacy-tensorflow", features.INCEPTION, 2048, "tensorflow", "edm", 50, 50_000),
-        Named("legacy-pytorch", features.INCEPTION, 2048, "pytorch", "round", 50, 50_000),
-        Named("digits-frechet", "digits8", 32, features.OWN, LEVELS, 200, version=2),
-        Named("cifar-frechet", "cifar32", 64, features.OWN, LEVELS, 100, version=2),
+        Named("clean-fid", features.INCEPTION, 2048, "clean", "round", 50, 50_000, version=2),
+        Named("legacy-tensorflow", features.INCEPTION, 2048, "tensorflow", "edm", 50, 50_000, version=2),
+        Named("legacy-pytorch", features.INCEPTION, 2048, "pytorch", "round", 50, 50_000, version=2),
+        Named("digits-frechet", "digits8", 32, features.OWN, LEVELS, 200, version=3),
+        Named("cifar-frechet", "cifar32", 64, features.OWN, LEVELS, 100, version=3),
     )
 }
 CHUNKS = {one.features: one.feature_chunk for one in SHIPPED.values()}

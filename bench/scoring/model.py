@@ -30,14 +30,16 @@ class Model:
     checkpoint: str
 
     def sample(self, n: int, steps: int = 1, seed: int = 0, condition: int | None = None) -> Tensor:
-        """n samples (n, *shape) on the CPU after `steps` jumps; images lie in [-1, 1] up to the model's error.
+        """n samples (n, *shape) on the CPU after `steps` jumps; images are clamped to [-1, 1], points are not.
 
-        The first k samples are the same for every n >= k, and equal those that the evaluation with that seed scored.
+        The first k samples are the same for every n >= k, and are those that the evaluation with that seed scored: all of its
+        rounding rules clamp too.
         """
         if not self.method.supports(steps):
             raise ValueError(f"{self.run_id} defines no sample of {steps} steps")
         sampler = self.sampler(seed, self.experiment.evaluation.chunk, condition)
-        return torch.cat([x.cpu() for x in sampler.batches(n, steps, max(n, 1))])
+        found = torch.cat([x.cpu() for x in sampler.batches(n, steps, max(n, 1))])
+        return found if len(self.shape) == 1 else found.clamp(-1, 1)
 
     def sampler(self, seed: int, chunk: int, condition: int | None = None) -> Sampler:
         """A sampler with network calls of `chunk` rows; the noise depends on the chunk."""

@@ -18,19 +18,18 @@ from bench.metrics import (
     Gaussian,
     fid_infinity,
     kid,
+    memorised,
     nearest,
     polynomial_mmd,
     precision_recall_density_coverage,
-    share_closer,
 )
-from bench.protocols import CHUNKS, Protocol, feature_set, levels, metric_of, shown, stored, to_pixels
+from bench.protocols import CHUNKS, Protocol, feature_set, levels, metric_of, stored, to_pixels
 from bench.scoring import reference
 from bench.scoring.reference import Part, Reference
 from bench.training import generator
 
 Scores = dict[str, tuple[float, dict[str, Any]]]
 Progress = Callable[[int, int], None]
-PIXEL_NEIGHBOURS = 2000
 MANIFOLD = ("precision", "recall", "density", "coverage")
 
 
@@ -57,7 +56,7 @@ class ImageScorer:
             self.reference = Reference(reference.of_file(statistics, self.net.width, device), None)
         self.heldout_reference = self._obtain(self.heldout, self.net, progress)
         self.also = [self._second(name, weights, progress) for name in protocol.also]
-        self._near = self._neighbours()
+        self._near = [stored(x, data, protocol.rounding).to(device) for x in (data.train, data.heldout)]
 
     def score(self, samples: Tensor) -> Scores:
         """{metric: (value, extra)} of float images (N, C, H, W) in [-1, 1], all finite."""
@@ -99,12 +98,16 @@ class ImageScorer:
         return found
 
     def _of_pixels(self, pixels: Tensor) -> Scores:
-        """Nearest neighbours in training and held-out images: both sets at one size, or the larger would look nearer."""
-        part = shown(pixels[:PIXEL_NEIGHBOURS], self.data, self.protocol.rounding).to(self.device)
-        train, heldout = (nearest(part, real) for real in self._near)
+        """Nearest neighbours of all samples in all training and all held-out images, in the networks' scale of [-1, 1].
+
+        Where training mirrors images, a mirrored copy is one.
+        """
+        part, scale = pixels.to(self.device), 2 / self.levels
+        train, heldout = (nearest(part, real, self.data.flip) * scale for real in self._near)
+        closer, error = memorised(train, heldout, (len(self.data.train), len(self.data.heldout)))
         return {
             "nn_train": (float(train.mean()), {}), "nn_heldout": (float(heldout.mean()), {}),
-            "nn_closer": (share_closer(train, heldout), {}),
+            "nn_closer": (closer, {"standard_error": error}),
         }  # fmt: skip
 
     def _features(self, pixels: Tensor, net: FeatureNet) -> Tensor:
@@ -136,10 +139,3 @@ class ImageScorer:
                 progress(done, part.count)
 
         return reference.obtain(part, net, self._chunks[net.name], told)
-
-    def _neighbours(self) -> list[Tensor]:
-        g = generator("cpu", "neighbours", self.protocol.count)
-        n = min(len(self.data.train), len(self.data.heldout), PIXEL_NEIGHBOURS)
-        chosen = [x[torch.randperm(len(x), generator=g)[:n]] for x in (self.data.train, self.data.heldout)]
-        rule = self.protocol.rounding
-        return [shown(stored(x, self.data, rule), self.data, rule).to(self.device) for x in chosen]

@@ -44,11 +44,11 @@ _KNOWN = (
     Metric("map_error", "mean squared error against the exact flow map"),
     Metric("one_jump_error", "mean squared error of the one jump from noise against the exact flow map"),
     Metric("nn_train", "nearest-neighbour distance to training images", better="",
-           note="No rank: clearly below the held-out data row means memorised images."),
+           note="No rank: of all training images; clearly below the held-out data row means memorised images."),
     Metric("nn_heldout", "nearest-neighbour distance to held-out images", better="",
-           note="No rank: read it beside nn_train."),
-    Metric("nn_closer", "share of samples nearer to the training set than to a held-out set of its size", better="",
-           note="No rank: 0.5 where nothing is memorised; clearly above means copied images."),
+           note="No rank: of all held-out images, mostly fewer than the training images and so farther by chance."),
+    Metric("nn_closer", "nearer to the training set than to held-out images, corrected for their numbers", better="",
+           note="No rank: 0.5 where nothing is memorised, 1 for copies of any training images, 0.75 if half are copies."),
 )  # fmt: skip
 _BY_NAME = {metric.name: metric for metric in _KNOWN}
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from omegaconf import OmegaConf
 from places import ROOT
 
@@ -167,7 +168,11 @@ def test_a_finished_run_samples_and_exports(tmp_path: Path) -> None:
     assert run.main(["sweep=none", "method=psd_u", *SMALL, f"out={tmp_path}"]) == 0
     (folder,) = (tmp_path / "runs").glob("psd_u-*")
     model = load(folder)
-    assert model.sample(5, steps=3, seed=1).shape == (5, 1, 8, 8)
+    found = model.sample(5, steps=3, seed=1)
+    assert found.shape == (5, 1, 8, 8)
+    raw = next(model.sampler(1, model.experiment.evaluation.chunk).batches(5, 3, 5))
+    assert raw.abs().max() > 1, "a network that is hardly trained leaves the range"
+    assert torch.equal(found, raw.clamp(-1, 1))
     model.export(tmp_path / "weights.pt")
     assert (tmp_path / "weights.pt").stat().st_size > 1000
 

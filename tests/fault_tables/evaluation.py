@@ -40,7 +40,7 @@ FAULTS = [
         ("held-out distance to the training part", "made.distance(self.heldout_reference.gaussian)",
          "made.distance(self.reference.gaussian)",
          f"{IMAGES}::test_the_distances_are_those_of_the_features_and_held_out_data_have_their_own"),
-        ("memorised share exchanged", "share_closer(train, heldout)", "share_closer(heldout, train)",
+        ("memorised share exchanged", "memorised(train, heldout,", "memorised(heldout, train,",
          f"{IMAGES}::test_a_method_that_copies_the_training_set_is_exposed_where_its_distance_is_excellent"),
     ),
     *of(

@@ -1,5 +1,7 @@
 """Data sources: fixed splits and hashes, exact scaling, and one clear error for each thing a user can get wrong."""
 
+import struct
+import zlib
 from http.client import IncompleteRead
 from pathlib import Path
 from tarfile import ReadError
@@ -96,6 +98,36 @@ def test_a_folder_of_images_loads_in_the_order_of_its_names(tmp_path: Path) -> N
 def test_size_crops_the_centre_and_resizes(tmp_path: Path) -> None:
     found = data.load(source({"name": "folder", "path": str(pictures(tmp_path / "p", size=(12, 9))), "size": 4}))
     assert found.shape == (3, 4, 4)
+
+
+def test_what_tools_leave_beside_images_is_no_data(tmp_path: Path) -> None:
+    (tmp_path / ".hidden above").mkdir()
+    folder = pictures(tmp_path / ".hidden above" / "p")
+    before = data.load(source({"name": "folder", "path": str(folder)}))
+    for name in (".ipynb_checkpoints", "__MACOSX"):
+        pictures(folder / name)
+    (folder / "._00.png").write_bytes(b"no image")
+    after = data.load(source({"name": "folder", "path": str(folder)}))
+    assert after.hash == before.hash
+
+
+def test_a_photograph_is_turned_as_it_says(tmp_path: Path) -> None:
+    folder, turned = pictures(tmp_path / "p", size=(6, 8)), Image.Exif()
+    turned[0x0112] = 6  # turn by a quarter to the right
+    Image.open(folder / "00.png").convert("RGB").save(tmp_path / "p" / "99.png")
+    upright = data.load(source({"name": "folder", "path": str(folder)}))
+    for file in folder.glob("*.png"):
+        Image.open(file).transpose(Image.Transpose.ROTATE_90).save(file, exif=turned)
+    assert data.load(source({"name": "folder", "path": str(folder)})).hash == upright.hash
+
+
+def test_colour_of_16_bits_is_refused(tmp_path: Path) -> None:
+    folder = pictures(tmp_path / "p")
+    rows = zlib.compress(b"".join(b"\0" + bytes(8 * 6) for _ in range(8)))
+    parts = ((b"IHDR", struct.pack(">IIBBBBB", 8, 8, 16, 2, 0, 0, 0)), (b"IDAT", rows), (b"IEND", b""))
+    written = b"".join(struct.pack(">I", len(b)) + k + b + struct.pack(">I", zlib.crc32(k + b)) for k, b in parts)
+    (folder / "05.png").write_bytes(b"\x89PNG\r\n\x1a\n" + written)
+    assert "05.png has more than 8 bits per channel" in refused({"name": "folder", "path": str(folder)})
 
 
 def refused(config: dict[str, object]) -> str:

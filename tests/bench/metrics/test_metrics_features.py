@@ -2,6 +2,7 @@
 
 import warnings
 
+import cifar
 import numpy as np
 import pytest
 import torch
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from bench.metrics import fid_infinity
 from bench.metrics.frechet import Gaussian, frechet_distance_of_samples
 from bench.metrics.kid import kid, polynomial_mmd
-from bench.metrics.neighbours import nearest, share_closer
+from bench.metrics.neighbours import memorised, nearest
 from bench.metrics.precision_recall import precision_recall_density_coverage
 
 
@@ -185,13 +186,80 @@ def test_the_line_begins_where_samples_outnumber_features(count: int, width: int
     assert fid_infinity.smallest(count, width) == first
 
 
-def test_copies_of_the_training_set_are_nearer_to_it_and_new_samples_are_not() -> None:
-    g = torch.Generator().manual_seed(3)
-    train, heldout, new = torch.rand((3, 200, 1, 4, 4), generator=g)
-    assert share_closer(nearest(train, train), nearest(train, heldout)) == 1.0
-    assert nearest(train, train).max() == 0, "a copy is at no distance"
-    assert 0.35 < share_closer(nearest(new, train), nearest(new, heldout)) < 0.65
-    assert share_closer(nearest(new, train), nearest(new, train)) == 0.5
+def cloud(n: int, d: int, seed: int) -> torch.Tensor:
+    """Correlated and skewed, without ties."""
+    mix = torch.randn((d, d), generator=torch.Generator().manual_seed(99)) / d**0.5
+    return (torch.randn((n, d), generator=torch.Generator().manual_seed(seed)) @ mix).exp()
+
+
+def closer(samples: torch.Tensor, train: torch.Tensor, heldout: torch.Tensor) -> tuple[float, float]:
+    return memorised(nearest(samples, train), nearest(samples, heldout), (len(train), len(heldout)))
+
+
+SETS = [(600, 600), (1000, 200), (200, 1000), (30, 4)]
+
+
+@pytest.mark.parametrize("sizes", SETS)
+@pytest.mark.parametrize("d", [4, 32])
+def test_copies_of_any_part_of_the_training_set_are_exposed(sizes: tuple[int, int], d: int) -> None:
+    train, heldout = cloud(sizes[0], d, 0), cloud(sizes[1], d, 1)
+    for part in torch.split(train, len(train) // 5):
+        assert closer(part, train, heldout)[0] == 1.0
+        noise = torch.randn(part.shape, generator=torch.Generator().manual_seed(5))
+        assert closer(part + 1e-5 * noise, train, heldout)[0] > 0.95
+        assert nearest(part, train).max() == 0, "a copy is at no distance"
+
+
+@pytest.mark.parametrize("sizes", SETS)
+@pytest.mark.parametrize("kind", ["new", "blurred", "noise", "half copies"])
+def test_the_memorised_share_is_right_in_expectation_at_any_sizes(sizes: tuple[int, int], kind: str) -> None:
+    """Also of samples that are nothing like the data; over 60 draws of both sets, within three errors of their mean."""
+    found = []
+    for k in range(60):
+        train, heldout, new = (cloud(n, 6, 3 * k + i) for i, n in enumerate((*sizes, 100)))
+        samples = {"new": new, "blurred": 0.3 * new, "noise": 2 * new.flip(1) - 1,
+                   "half copies": torch.cat([new[:50], train[torch.arange(50) % len(train)]])}[kind]  # fmt: skip
+        found.append(closer(samples, train, heldout)[0])
+    wanted = 0.75 if kind == "half copies" else 0.5
+    assert abs(np.mean(found) - wanted) < 3 * np.std(found) / 60**0.5
+
+
+def test_the_error_of_the_memorised_share_covers_new_samples() -> None:
+    train, heldout = cloud(1000, 8, 0), cloud(200, 8, 1)
+    found = [closer(cloud(200, 8, 10 + k), train, heldout) for k in range(60)]
+    assert found[0][1] == pytest.approx(0.5 * (1000 / 200 / 200) ** 0.5)
+    assert 0.8 < np.std([value for value, _ in found]) / found[0][1] < 1.2
+
+
+def test_what_stands_in_both_sets_tells_nothing_and_held_out_copies_fall_below_half() -> None:
+    train = cloud(200, 4, 0)
+    assert closer(cloud(50, 4, 2), train, train)[0] == 0.5
+    assert closer(train[:50], train, torch.cat([train[:50], cloud(150, 4, 1)]))[0] == 0.5
+    assert closer(cloud(200, 4, 1), train, cloud(200, 4, 1))[0] == 0.0
+
+
+def test_the_search_is_exact_over_blocks_and_mirrors(monkeypatch: pytest.MonkeyPatch) -> None:
+    g = torch.Generator().manual_seed(1)
+    real, made = (torch.randint(0, 256, (n, 3, 6, 6), generator=g, dtype=torch.uint8) for n in (50, 33))
+    direct = (made[:, None].double() - real.double()).square().flatten(2).mean(2).sqrt()
+    for name, value in (("BLOCK", 7), ("CHUNK", 5)):
+        monkeypatch.setattr(f"bench.metrics.neighbours.{name}", value)
+        assert torch.equal(nearest(made, real), direct.min(1).values)
+    assert nearest(real.flip(-1), real, mirrored=True).max() == 0 < nearest(real.flip(-1), real).min()
+
+
+def test_at_the_size_of_cifar10_copies_of_a_part_score_one_and_the_test_images_half() -> None:
+    """Real images at a quarter of their side: 50,000 for training, half of the test images held out, the other half new."""
+    def small(split: str) -> torch.Tensor:
+        x = cifar.images(split, 50_000)
+        return torch.nn.functional.avg_pool2d(x.float(), 4).round().to(torch.uint8)
+
+    train, test = small("train"), small("test")
+    heldout, new = test[::2], test[1::2]
+    assert closer(train[20_000:22_000], train, heldout)[0] > 0.99
+    value, error = closer(new, train, heldout)
+    assert abs(value - 0.5) < 4 * error < 0.2
+    assert abs(closer(torch.cat([new[:1000], train[-1000:]]), train, heldout)[0] - 0.75) < 0.1
 
 
 def test_constant_features_have_honest_values() -> None:
