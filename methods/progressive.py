@@ -61,7 +61,7 @@ class Progressive(Method):
 
     @property
     def needs(self) -> Needs:
-        return Needs(teacher=True, reaches="grid", cost=1.7, truth="A")
+        return Needs(teacher=True, reaches="grid", cost=1.7, truth="A from the second round on, B in the first")
 
     @property
     def kept(self) -> list[int]:
