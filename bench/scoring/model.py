@@ -35,7 +35,8 @@ class Model:
         The first k samples are the same for every n >= k, and equal those that the evaluation with that seed scored.
         """
         if not self.method.supports(steps):
-            raise ValueError(f"{self.run_id} defines no sample of {steps} steps")
+            known = [n for n in range(1, 4097) if self.method.supports(n)]
+            raise ValueError(f"{self.run_id} defines no sample of {steps} steps; it has {', '.join(map(str, known[:16]))}")
         sampler = self.sampler(seed, self.experiment.evaluation.chunk, condition)
         return torch.cat([x.cpu() for x in sampler.batches(n, steps, max(n, 1))])
 
