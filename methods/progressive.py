@@ -9,6 +9,9 @@ sample with N steps comes from the round that was trained for N, as in the paper
 
 The paper halves 8192 -> 1 on a cosine schedule in 13 rounds; `start` is the student's count in the first round.
 
+Differs from the paper: its authors' code passes the live weights from round to round and clips predicted data when it
+samples; here averages are passed and nothing is clipped.
+
 Reference: Salimans & Ho (arXiv 2202.00512), Algorithm 2 and eqs. 9-11.
 """
 
