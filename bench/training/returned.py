@@ -14,7 +14,8 @@ def check(method: Method, found: Any, stage: Stage, rows: int) -> None:
     wanted = sorted({*stage.trained, *stage.balanced})
     said = ""
     if not isinstance(found, Mapping) or sorted(map(str, found)) != wanted:
-        said = f"{sorted(map(str, found)) if isinstance(found, Mapping) else type(found).__name__}, not a dictionary of {wanted}"
+        came = sorted(map(str, found)) if isinstance(found, Mapping) else type(found).__name__
+        said = f"{came}, not a dictionary of {wanted}"
     for name, loss in found.items() if not said else ():
         value = loss.per_sample if isinstance(loss, Loss) else None
         if not isinstance(value, Tensor):
