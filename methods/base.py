@@ -190,7 +190,9 @@ class Needs:
     cost: float = 1.0
     """Work of a training step relative to flow matching's, for estimates only."""
     truth: str = "C"
-    """What holds at the exact map: "A" zero pointwise, "B" zero up to the solver's order, "C" zero in expectation."""
+    """What holds at the exact map: "A" zero pointwise, "B" zero up to a solver's or grid's error, "C" zero gradient in
+    expectation. Where that is not the whole loss at the defaults, more follows: of which part ("A off the diagonal, C on
+    it") or at which knob ("C at power=0": with the default, the map that is learned is another one)."""
 
 
 @dataclass(frozen=True)

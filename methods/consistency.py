@@ -128,7 +128,7 @@ class ConsistencyTraining(Consistency):
 
     @property
     def needs(self) -> Needs:
-        return Needs(reaches="data", rule="renoise", cost=1.4, truth="C")
+        return Needs(reaches="data", rule="renoise", cost=1.4, truth="C at distance=squared")
 
     def partner(
         self, batch: Batch, context: Context, x_0: Tensor, x_s: Tensor, s: Tensor, r: Tensor
@@ -150,7 +150,7 @@ class CT(ConsistencyTraining):
 
     @property
     def needs(self) -> Needs:
-        return Needs(target_ema=self.target_decay(0.0), reaches="data", rule="renoise", cost=1.4, truth="C")
+        return Needs(target_ema=self.target_decay(0.0), reaches="data", rule="renoise", cost=1.4, truth="C up to its grid")
 
     def target_decay(self, progress: float) -> float:
         return float(self.mu_0 ** (self.pairs.start / self.pairs.intervals(progress)))

@@ -91,7 +91,7 @@ class FMM(Method):
 
     @property
     def needs(self) -> Needs:
-        return Needs(cost=4.5, truth="C")
+        return Needs(cost=4.5, truth="C, A in its inversion term")
 
     def losses(self, models: Models, batch: Batch, context: Context) -> dict[str, Loss]:
         path, x_1 = self.interpolant, batch.x_1

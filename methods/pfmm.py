@@ -34,7 +34,7 @@ class PFMM(Method):
 
     @property
     def needs(self) -> Needs:
-        return Needs(teacher=True, cost=1.8, truth="A")
+        return Needs(teacher=True, cost=1.8, truth="A from the second stage on, B in the first")
 
     def build(self, backbone: Backbone) -> dict[str, nn.Module]:
         return {"net": backbone.net(), "teacher": backbone.net()}

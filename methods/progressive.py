@@ -9,6 +9,9 @@ sample with N steps comes from the round that was trained for N, as in the paper
 
 The paper halves 8192 -> 1 on a cosine schedule in 13 rounds; `start` is the student's count in the first round.
 
+Differs from the paper: its authors' code passes the live weights from round to round and clips predicted data when it
+samples; here averages are passed and nothing is clipped.
+
 Reference: Salimans & Ho (arXiv 2202.00512), Algorithm 2 and eqs. 9-11.
 """
 
@@ -61,7 +64,7 @@ class Progressive(Method):
 
     @property
     def needs(self) -> Needs:
-        return Needs(teacher=True, reaches="grid", cost=1.7, truth="A")
+        return Needs(teacher=True, reaches="grid", cost=1.7, truth="A from the second round on, B in the first")
 
     @property
     def kept(self) -> list[int]:
@@ -112,10 +115,17 @@ class Progressive(Method):
         return {"net": Loss(weight * raw, {"raw": raw.detach()})}
 
     def jump(self, models: Models, x: Tensor, s: Tensor, t: Tensor, condition: Tensor | None = None) -> Tensor:
-        """One step of the round whose intervals are as long as [s, t]; all samples must share s and t."""
+        """One step of the round whose intervals are as long as [s, t]; all samples must share s and t.
+
+        Raises ValueError for a length that no kept student has.
+        """
         position = self.interpolant.theta if self.spacing is Spacing.COSINE else torch.clone
         length = (position(t[:1]) - position(s[:1])).item() * (2 / torch.pi if self.spacing is Spacing.COSINE else 1)
-        role = f"student_{round(1 / length)}" if length > 0 else "net"
+        steps = round(1 / length) if length > 0 else 1
+        if not self.supports(steps):
+            raise ValueError(f"progressive distillation kept students of {', '.join(map(str, sorted([1, *self.kept])))} steps, "
+                             f"and a jump of 1/{steps} of the way is asked for; method.keep says which are kept")
+        role = f"student_{steps}"
         return jump(conditioned(models[role if role in models else "net"], condition), x, s, t)
 
     def grid(self, steps: int) -> Tensor:

@@ -61,7 +61,7 @@ class SelfDistillation(Method):
 
     @property
     def needs(self) -> Needs:
-        return Needs(cost=self.relative_cost, truth="A")
+        return Needs(cost=self.relative_cost, truth="A off the diagonal, C on it")
 
     def build(self, backbone: Backbone) -> dict[str, nn.Module]:
         models = {"net": backbone.net()}

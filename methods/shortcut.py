@@ -32,7 +32,8 @@ class Shortcut(Method):
 
     @property
     def needs(self) -> Needs:
-        return Needs(target_ema=self.target_ema, reaches="grid", cost=1.2, truth="B")
+        return Needs(target_ema=self.target_ema, reaches="grid", cost=1.2,
+                     truth="A where bootstrapped, C up to its smallest step elsewhere")
 
     def losses(self, models: Models, batch: Batch, context: Context) -> dict[str, Loss]:
         path, x_1, n = self.interpolant, batch.x_1, 2**self.levels

@@ -36,7 +36,8 @@ class Model:
         rounding rules clamp too.
         """
         if not self.method.supports(steps):
-            raise ValueError(f"{self.run_id} defines no sample of {steps} steps")
+            known = [n for n in range(1, 4097) if self.method.supports(n)]
+            raise ValueError(f"{self.run_id} defines no sample of {steps} steps; it has {', '.join(map(str, known[:16]))}")
         sampler = self.sampler(seed, self.experiment.evaluation.chunk, condition)
         found = torch.cat([x.cpu() for x in sampler.batches(n, steps, max(n, 1))])
         return found if len(self.shape) == 1 else found.clamp(-1, 1)

@@ -11,6 +11,7 @@ import torch
 from bench.accounts import LossMeter, Progress
 from bench.nets import Count
 from bench.processes import Ranks
+from bench.training import returned
 from bench.training.balance import Aside, last_layers
 from bench.training.batches import Batches
 from bench.training.rng import StepDraws
@@ -54,7 +55,9 @@ class Step:
         """The method's, of one slice of the batch."""
         target = None if self.state.slow is None else {"net": self.state.slow.net}
         context = Context(draws, progress.share, progress.stage, self.teacher, self.weak_teacher, target)
-        return self.state.method.losses(self.state.models, self.batches.batch(draws), context)
+        found = self.state.method.losses(self.state.models, self.batches.batch(draws), context)
+        returned.check(self.state.method, found, progress.stage, len(draws.rows))
+        return found
 
     def _slices(self, step: int) -> Iterator[StepDraws]:
         batch, rows = self.recipe.batch, self.rows

@@ -97,3 +97,11 @@ def test_passes_of_one_purpose_share_their_dropout_mask() -> None:
 def test_a_pass_over_some_samples_gets_their_rows_of_the_mask() -> None:
     positions = torch.tensor([1, 5])
     assert torch.equal(draws().dropout("a", positions)("b", (2, 4)), draws().dropout("a")("b", (8, 4))[positions])
+
+
+@pytest.mark.parametrize("steps", [3, 32])
+def test_progressive_distillation_has_no_jump_of_a_length_that_no_student_was_kept_for(steps: int) -> None:
+    method, x = Progressive(), torch.zeros((4, 2), dtype=torch.float64)
+    s, t = method.times(steps)[:2].expand(4, 2).T
+    with pytest.raises(ValueError, match="students of 1, 2, 4, 8, 16 steps"):
+        method.jump({"net": Oracle(target("gaussian"))}, x, s, t)
