@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sweeps.backends.recorder import Recorder
 from sweeps.backends.worker import record
-from sweeps.engine import Attempt, Execute, Info, Outcome, Progress, Rules, Seen, Smaller, Source, Where, reconcile
+from sweeps.engine import Attempt, Execute, Info, Outcome, Progress, Refused, Rules, Seen, Smaller, Source, Where, reconcile
 from sweeps.plan import Plan
 
 
@@ -29,7 +29,7 @@ class Inline:
     def room(self, wanted: int) -> int:
         return 1 if wanted and self._next is None else 0
 
-    def submit(self, attempts: Sequence[Attempt]) -> list[str | None]:
+    def submit(self, attempts: Sequence[Attempt]) -> list[str | Refused | None]:
         (self._next,) = attempts
         return [self._next.tag]
 

@@ -16,7 +16,21 @@ from pathlib import Path
 
 from sweeps.backends import worker
 from sweeps.backends.inline import run_inline
-from sweeps.engine import GRACE, Attempt, Info, Outcome, Progress, Rules, Seen, Smaller, Source, SweepError, Where, reconcile
+from sweeps.engine import (
+    GRACE,
+    Attempt,
+    Info,
+    Outcome,
+    Progress,
+    Refused,
+    Rules,
+    Seen,
+    Smaller,
+    Source,
+    SweepError,
+    Where,
+    reconcile,
+)
 from sweeps.plan import Plan
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
@@ -93,7 +107,7 @@ class Pool:
             raise SweepError(f"no worker process could be started; the last one: {self._stillborn[-1]}")
         return sum(each.idle for each in self._workers.values())
 
-    def submit(self, attempts: Sequence[Attempt]) -> list[str | None]:
+    def submit(self, attempts: Sequence[Attempt]) -> list[str | Refused | None]:
         idle = [each for each in self._workers.values() if each.idle]
         for each, attempt in zip(idle, attempts, strict=False):
             each.idle, each.handle = False, attempt.tag

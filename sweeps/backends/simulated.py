@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from sweeps.backends.simulated_parts import Execution, Luck, Run, Submission
-from sweeps.engine import Attempt, Info, Kind, Record, Seen, Where
+from sweeps.engine import Attempt, Info, Kind, Record, Refused, Seen, Where
 from sweeps.plan import FINAL, State
 
 
@@ -50,7 +50,9 @@ class Cluster:
     def room(self, wanted: int) -> int:
         return max(0, min(wanted, self.limit - self._active))
 
-    def submit(self, attempts: Sequence[Attempt]) -> list[str | None]:
+    def submit(self, attempts: Sequence[Attempt]) -> list[str | Refused | None]:
+        if self.luck.most is not None and self._active + len(attempts) > self.luck.most:
+            return [Refused("the user has too many jobs")] * len(attempts)
         return [self._submit(attempt) for attempt in attempts]
 
     def poll(self, handles: Sequence[str]) -> Mapping[str, Seen]:

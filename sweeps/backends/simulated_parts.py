@@ -19,6 +19,7 @@ class Luck:
     refuse: share of submissions without an answer, half of which took place.
     zombie: share of vanished executions that go on all the same.
     hang: rate of executions that stop in their middle and hold their place until they are ended.
+    most: jobs that the site lets a user have, queued and running; what would go beyond is refused as a whole.
     """
 
     preempt: float = 0.15
@@ -33,6 +34,7 @@ class Luck:
     refuse: float = 0.02
     zombie: float = 0.3
     hang: float = 0.0
+    most: int | None = None
 
 
 @dataclass(slots=True)

@@ -9,14 +9,17 @@ controller that died between the two finds its jobs again.
 
 from __future__ import annotations
 
+import io
 import json
+import re
 import secrets
 import shlex
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import redirect_stderr, suppress
 from dataclasses import dataclass
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -24,22 +27,29 @@ import submitit
 from submitit.core.utils import FailedJobError, FailedSubmissionError
 
 from results.records import write_json
+from sweeps.backends import slurm_environment
 from sweeps.backends import slurm_queries as queries
 from sweeps.backends.slurm_job import CANCELLED, task
-from sweeps.engine import Attempt, Detached, Seen, SweepError, Where
+from sweeps.engine import Attempt, Detached, Refused, Seen, SweepError, Where
 
 SETTLE = 15.0
 """Seconds after a call of sbatch in which its job may still turn up: the call goes on when its controller is killed."""
 SIGNAL = 10.0
 """Seconds for a signal. Slurm may deliver it and still answer that the job cannot be altered now; scancel then repeats it for
 a minute and a half, in which the loop would stand still."""
-BUSY = ("timed out", "unable to contact", "temporarily", "connection refused", "submit limit", "submitjob", "job limit",
-        "transport endpoint", "zero bytes", "backup controller", "slurmctld is not responding")
-"""Words of an sbatch that may work later. Anything else would fail again."""
-KEYS = {"partition": "partition", "account": "account", "qos": "qos", "feature": "constraint", "constraint": "constraint",
-        "time limit": "time", "memory": "memory", "gres": "gpus", "gpu": "gpus", "node count": "nodes", "cpu": "cpus",
-        "node configuration": "nodes, backend.gpus, backend.memory or backend.constraint", "array": "array",
-        "option": "sbatch"}
+BUSY = ("timed out", "unable to contact", "connection refused", "transport endpoint", "zero bytes", "backup controller",
+        "slurmctld is not responding")
+"""Words of an sbatch that may have worked all the same, or may work later."""
+FULL = re.compile(r"submit\w*limit|temporarily|queue full|array specification|job submit limit", re.IGNORECASE)
+"""Words of a queue that has refused, and takes fewer jobs or takes these later: limits of a user, of the site, of arrays."""
+NEVER = re.compile(r"\b(?:assoc|qos|partition)(?!\w*submit)\w*limit\b", re.IGNORECASE)
+"""The name of a limit that a job like ours exceeds by itself. The sentence after it speaks of submit limits all the same.
+Anything else would fail again as well."""
+KEYS = {"invalid partition": "partition", "invalid qos": "qos", "wallduration": "time", "timelimit": "time",
+        "time limit": "time", "memory": "memory", "mem": "memory", "gres": "gpus", "gpu": "gpus", "cpu": "cpus",
+        "node count": "nodes", "node configuration": "nodes, backend.gpus, backend.memory or backend.constraint",
+        "node": "nodes", "partition": "partition", "account": "account", "feature": "constraint", "constraint": "constraint",
+        "option": "sbatch", "qos": "qos"}
 
 
 @dataclass(frozen=True)
@@ -86,6 +96,7 @@ class Slurm(Detached):
         self._folder = Path(folder).resolve()
         # Options may stand in the script as long as no command has come.
         self._setup = [*(f"#SBATCH {option}" for option in site.sbatch), *_environment(code, threads), *site.setup]
+        self._asked = [key for key in slurm_environment.ASKED if getattr(site, key) is not None]
         self._accounting = queries.Accounting()
         self._live: set[str] = set()
         self._batches: dict[str, dict[str, Any]] = {}
@@ -99,14 +110,16 @@ class Slurm(Detached):
     def room(self, wanted: int) -> int:
         return wanted if self._site.jobs is None else max(0, min(wanted, self._site.jobs - len(self._live)))
 
-    def submit(self, attempts: Sequence[Attempt]) -> list[str | None]:
-        handles: dict[str, str | None] = {}
-        for excluded in dict.fromkeys(attempt.exclude for attempt in attempts):
-            alike = [attempt for attempt in attempts if attempt.exclude == excluded]
-            for start in range(0, len(alike), self._array):
-                handles |= self._submit(alike[start:start + self._array], excluded)
-        self._live |= {handle for handle in handles.values() if handle}
-        return [handles[attempt.tag] for attempt in attempts]
+    def submit(self, attempts: Sequence[Attempt]) -> list[str | Refused | None]:
+        handles: list[str | Refused | None] = []
+        for some in self._batched(attempts):
+            answer = self._submit(some)
+            if isinstance(answer, Refused):  # it would refuse what comes after these as well
+                handles += [answer] * (len(attempts) - len(handles))
+                break
+            handles += answer
+        self._live |= {handle for handle in handles if isinstance(handle, str)}
+        return handles
 
     def poll(self, handles: Sequence[str]) -> Mapping[str, Seen]:
         found = queries.look(handles, self._accounting)
@@ -148,7 +161,14 @@ class Slurm(Detached):
                 raise OSError(f"the answer to the submission of {tag} was lost a moment ago; it may still turn up")
         return found
 
-    def _submit(self, attempts: Sequence[Attempt], excluded: Sequence[str]) -> dict[str, str | None]:
+    def _batched(self, attempts: Sequence[Attempt]) -> Iterator[Sequence[Attempt]]:
+        """What one array can hold: at most so many, which avoid the same nodes."""
+        for _, group in groupby(attempts, lambda attempt: attempt.exclude):
+            alike = list(group)
+            yield from (alike[start:start + self._array] for start in range(0, len(alike), self._array))
+
+    def _submit(self, attempts: Sequence[Attempt]) -> Sequence[str | None] | Refused:
+        """One call of sbatch, for attempts that avoid the same nodes."""
         batch = {"name": f"{self._name}.{secrets.token_hex(5)}", "time": time.time(), "number": None,
                  "tags": [attempt.tag for attempt in attempts]}
         file = self._folder / "batches" / f"{batch['name']}.json"
@@ -156,16 +176,22 @@ class Slurm(Detached):
         calls = [partial(task, self._execute, str(attempt.folder), attempt.number, str(self._folder), self._site.requeue)
                  for attempt in attempts]
         try:
-            jobs = self._executor(str(batch["name"]), excluded).submit_array(calls)
+            # What sbatch says stands in the exception; submitit prints it too, on the screen of the display.
+            with slurm_environment.submission(self._asked), redirect_stderr(io.StringIO()):
+                jobs = self._executor(str(batch["name"]), attempts[0].exclude).submit_array(calls)
         except (FailedJobError, FailedSubmissionError, OSError) as error:
-            if not any(word in str(error).lower() for word in BUSY):
-                raise SweepError(_blame(str(error))) from error
+            said = str(error)
+            if FULL.search(said) and not NEVER.search(said):
+                file.unlink()
+                return Refused(_line(said))
+            if not any(word in said.lower() for word in BUSY):
+                raise SweepError(_blame(said)) from error
             self._batches[str(batch["name"])] = batch
-            return {attempt.tag: None for attempt in attempts}
+            return [None] * len(attempts)
         batch["number"] = jobs[0].job_id.split("_")[0]
         write_json(file, batch)
         self._batches[str(batch["name"])] = batch
-        return {attempt.tag: job.job_id for attempt, job in zip(attempts, jobs, strict=True)}
+        return [job.job_id for job in jobs]
 
     def _executor(self, name: str = "fewstep", excluded: Sequence[str] = ()) -> submitit.SlurmExecutor:
         """Slurm by name: left to choose, submitit takes a machine without srun for a cluster of its own."""
@@ -209,8 +235,14 @@ def _tell(*arguments: str, patience: float = queries.TIMEOUT) -> None:
         queries.run("scancel", "--quiet", *arguments, timeout=patience)
 
 
+def _line(message: str) -> str:
+    """The first line of sbatch's that tells what is wrong."""
+    lines = message.splitlines() or [message]
+    return next((line for line in lines if "error" in line.lower() and "retrying" not in line), lines[0]).strip()
+
+
 def _blame(message: str) -> str:
     """sbatch's complaint with the key behind it."""
-    line = next((line for line in message.splitlines() if "error" in line.lower()), message.splitlines()[0]).strip()
+    line = _line(message)
     key = next((key for word, key in KEYS.items() if word in line.lower()), None)
     return f"sbatch refuses the jobs: {line}" + (f"; see backend.{key}" if key else "; see the keys of backend=slurm")

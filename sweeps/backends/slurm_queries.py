@@ -10,6 +10,7 @@ import os
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 
+from sweeps.backends import slurm_environment
 from sweeps.engine import Kind, Seen, Where
 
 TIMEOUT = 60.0
@@ -116,7 +117,8 @@ def max_array_size() -> int:
 def run(*command: str, timeout: float = TIMEOUT) -> list[str]:
     """The lines that a command prints. Raises Silent if it fails, is not there or takes too long."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False, stdin=subprocess.DEVNULL)
+        done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", timeout=timeout, check=False,
+                              stdin=subprocess.DEVNULL, env=slurm_environment.query())
     except (OSError, subprocess.TimeoutExpired) as error:
         raise Silent(f"{command[0]}: {error}") from error
     if done.returncode:

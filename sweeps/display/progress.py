@@ -13,7 +13,7 @@ from typing import Any, TextIO
 
 from tqdm import tqdm
 
-from sweeps.engine import Ended, Event, Grown, Info, Reported, Started
+from sweeps.engine import Ended, Event, Grown, Held, Info, Reported, Started
 from sweeps.plan import FINAL, Job, Plan, State, at_start, count, decide, duration
 
 REFRESH = 0.5
@@ -67,6 +67,7 @@ class Tally:
         self.plan = plan
         self.workers = workers
         self.active: dict[str, Active] = {}
+        self._held = ""  # the words of a queue that takes no more
         self._states: dict[str, State] = at_start(states)
         self._count()
 
@@ -79,6 +80,9 @@ class Tally:
                 self._count()
             case Started(id, worker):
                 self.active[id] = Active(self.plan[id], worker)
+            case Held(waiting, said) if said != self._held:
+                self._held = said
+                return f"the queue takes no more for now, {count(waiting, 'run')} wait and are offered again: {said}"
             case Reported(id, info) if id in self.active:
                 self.active[id].hear(info, now)
             case Ended(id, outcome, reason, _):

@@ -16,9 +16,11 @@ from sweeps.engine.seam import (
     Execute,
     Grown,
     Growth,
+    Held,
     Info,
     Kind,
     Progress,
+    Refused,
     Report,
     Reported,
     Seen,
@@ -30,8 +32,8 @@ from sweeps.engine.seam import (
 from sweeps.engine.tracker import Smaller
 
 __all__ = [
-    "GRACE", "LENGTH", "Attempt", "Book", "Detached", "Ended", "Entry", "Event", "Execute", "Grown", "Growth", "Info",
-    "Kind", "Lease", "Line", "Outcome", "Progress", "Record", "Report", "Reported", "RequestError", "Rules", "Seen",
+    "GRACE", "LENGTH", "Attempt", "Book", "Detached", "Ended", "Entry", "Event", "Execute", "Grown", "Growth", "Held", "Info",
+    "Kind", "Lease", "Line", "Outcome", "Progress", "Record", "Refused", "Report", "Reported", "RequestError", "Rules", "Seen",
     "Smaller", "Source", "Started", "SweepError", "Where", "classify", "command", "find_sweep", "planned", "read_record",
     "reconcile",
 ]  # fmt: skip

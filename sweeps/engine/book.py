@@ -79,7 +79,7 @@ class Book:
                     open.handle = line["handle"]
             case "void":
                 entry = self.entry(line["job"])
-                entry.open, entry.state = None, State.TODO
+                entry.open, entry.state, entry.reason = None, State.TODO, line.get("reason", entry.reason)
             case "stopping":
                 if open := self.entry(line["job"]).open:
                     open.stopping, open.why = State(line["state"]), line["reason"]

@@ -7,15 +7,19 @@ lines of this file is replaced by another one that reads the journal and goes on
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
+from sweeps.engine.failures import last_words
 from sweeps.engine.rules import Facts, Verdict, excluded, judge
-from sweeps.engine.seam import Attempt, Grown, Growth, Reported, Seen, Started, SweepError, Where
+from sweeps.engine.seam import Attempt, Grown, Growth, Held, Refused, Reported, Seen, Started, SweepError, Where
 from sweeps.engine.tracker import STICKY, Live, Tracker
 from sweeps.plan import DEAD_ENDS, FINAL, Frontier, Job, Plan, State, duration
 
 ABSENT = Seen(Where.ABSENT)
 AHEAD = 64
 """A search is asked for at most so many jobs beyond those that are ready."""
+SLOW = 10.0
+"""Seconds that a pass may take over a queue that refuses: sbatch itself tries for two minutes where a site is full."""
 
 
 class Controller(Tracker):
@@ -94,7 +98,13 @@ class Controller(Tracker):
         status = None if over else self.files.status(id)
         facts = Facts(look, record, status, now - live.sign, live.open.stopping, self.backend.attached)
         if verdict := judge(facts, self.rules):
+            if verdict.outcome == State.LOST and not live.open.stopping and (words := self._last_words(live)):
+                verdict = replace(verdict, reason=f"{verdict.reason}: {words}")  # nobody else tells what it died of
             self._settle(id, verdict, look.node or (record.node if record else ""))
+
+    def _last_words(self, live: Live) -> str:
+        file = self.backend.logs(live.open.handle) if live.open.handle else None
+        return last_words(file) if file else ""
 
     def _hear(self, id: str, live: Live, now: float) -> None:
         record = self.files.record(id, live.open.number, live.record)
@@ -181,7 +191,8 @@ class Controller(Tracker):
         if self._source is None:
             return
         waiting = len(self.frontier)
-        growth: Growth = self._source.advance(self.states, max(0, self.backend.room(waiting + AHEAD) - waiting))
+        room = self.offer.most(self.backend.room(waiting + AHEAD), self.clock())
+        growth: Growth = self._source.advance(self.states, max(0, room - waiting))
         for id, reason in growth.prune.items():
             self._stop([id], State.PRUNED, reason)
         if new := [job for job in growth.jobs if job.id not in self.plan]:
@@ -205,11 +216,17 @@ class Controller(Tracker):
     # Starting
 
     def _start(self, now: float) -> None:
-        if not self.frontier:
-            return
-        ids = [id for id in self.frontier.take(self.backend.room(len(self.frontier))) if not self._done_elsewhere(id)]
-        if not ids:
-            return
+        """Offers what can start; to a queue that refuses, fewer and fewer, until it has taken what it takes."""
+        while self.frontier and (most := self.offer.most(self.backend.room(len(self.frontier)), now)):
+            ids = [id for id in self.frontier.take(most) if not self._done_elsewhere(id)]
+            if ids:
+                self._submit(ids, now)
+            if not self.offer.limited or self.clock() - now > SLOW:
+                break
+        if self.frontier and self.offer.limited:
+            self._progress(Held(len(self.frontier), self.offer.said))
+
+    def _submit(self, ids: Sequence[str], now: float) -> None:
         avoid = excluded(self.book.nodes, self.rules)
         attempts = [self._attempt(id, avoid) for id in ids]
         for attempt in attempts:
@@ -217,18 +234,30 @@ class Controller(Tracker):
         self._write([{"event": "intent", "job": each.job.id, "attempt": each.number, "tag": each.tag, "time": now,
                       "shrink": self._shrink(each.job.id)} for each in attempts])
         try:
-            handles = self.backend.submit(attempts)
+            answers = self.backend.submit(attempts)
         except SweepError:
             self._write([{"event": "void", "job": each.job.id, "attempt": each.number} for each in attempts])
             raise
-        self._write([{"event": "submitted", "job": each.job.id, "attempt": each.number, "handle": handle}
-                     for each, handle in zip(attempts, handles, strict=True) if handle is not None])
-        for each in attempts:
+        answered = list(zip(attempts, answers, strict=True))
+        self._write([{"event": "submitted", "job": each.job.id, "attempt": each.number, "handle": answer}
+                     for each, answer in answered if isinstance(answer, str)])
+        refused = [(each, answer.said) for each, answer in answered if isinstance(answer, Refused)]
+        if refused:
+            self._take_back(refused, now)
+        else:
+            self.offer.taken(len(attempts))
+        for each in (each for each, answer in answered if not isinstance(answer, Refused)):
             open = self.book.entry(each.job.id).open
             assert open is not None
             self.live[each.job.id] = Live(open, self._slot(), now, now, moved=now)
             self.states[each.job.id] = State.QUEUED
             self._progress(Started(each.job.id, self.live[each.job.id].slot))
+
+    def _take_back(self, refused: Sequence[tuple[Attempt, str]], now: float) -> None:
+        """These were not submitted, for the reasons beside them: they can start as before."""
+        self._write([{"event": "void", "job": each.job.id, "attempt": each.number, "reason": said} for each, said in refused])
+        self.frontier.put_back(each.job.id for each, _ in refused)
+        self.offer.refused(len(refused), refused[0][1], now)
 
     def _done_elsewhere(self, id: str) -> bool:
         """Another sweep that shares this run, or an attempt that was given up, may have finished it meanwhile."""

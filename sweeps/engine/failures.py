@@ -1,6 +1,10 @@
-"""From an exception to the kind of failure that decides what happens next. Names and messages only: no torch here."""
+"""What an attempt died of: the kind of an exception, which decides what happens next, and the last words of a job that left
+no other. Names and messages only: no torch here."""
 
 from __future__ import annotations
+
+import re
+from pathlib import Path
 
 from sweeps.engine.seam import Kind
 
@@ -11,6 +15,11 @@ BROKEN = ("cuda error", "cuda driver error", "cudnn error", "cudnn_status", "cub
           "no cuda gpus are available", "device-side assert", "connection reset", "connection refused",
           "connection closed by peer", "broken pipe", "stale file handle", "input/output error")
 BROKEN_TYPES = {"OSError", "DistBackendError", "DistNetworkError", "DistStoreError", "StoreError", "EOFError"}
+TELLING = re.compile(r"error|exception|fatal|killed|denied|not found|no such|cannot|failed|fault", re.IGNORECASE)
+ECHO = re.compile(r"^srun: (error: \S+: tasks? \S+: Exited|Terminating|Job step aborted)|^slurmstepd: error: \*\*\* STEP")
+"""What Slurm says after any end of a task."""
+TAIL, WORDS = 16_384, 300
+"""How much of a log is read, in bytes, and shown, in characters."""
 CONFIG_TYPES = {"ConfigError", "RecordError", "SpecError", "PlanError", "SweepError"}
 
 
@@ -29,3 +38,16 @@ def classify(error: BaseException) -> Kind:
     if names & BROKEN_TYPES or ("RuntimeError" in names and any(words in text for words in BROKEN)):
         return Kind.INFRASTRUCTURE
     return Kind.ERROR
+
+
+def last_words(log: Path) -> str:
+    """The last two lines of a job's log that tell of an error, else its last line; one line, empty where there is none."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - TAIL))
+            lines = [line.strip() for line in file.read().decode("utf-8", "replace").splitlines() if line.strip()]
+    except OSError:
+        return ""
+    own = [line for line in lines if not ECHO.search(line)] or lines
+    telling = [line for line in own if TELLING.search(line)][-2:] or own[-1:]
+    return "; ".join(telling)[-WORDS:]

@@ -66,6 +66,14 @@ class Seen:
 
 
 @dataclass(frozen=True)
+class Refused:
+    """The answer to a submission that has certainly not taken place: the queue takes no more now, or fewer at a time.
+    said: its own words, in one line."""
+
+    said: str
+
+
+@dataclass(frozen=True)
 class Attempt:
     """One submission of one job.
 
@@ -103,11 +111,12 @@ class Backend(Protocol):
         """How many of `wanted` (>= 0) attempts may be submitted now, e.g. below a limit of queued jobs. Raises
         SweepError if none will ever run."""
 
-    def submit(self, attempts: Sequence[Attempt]) -> list[str | None]:
+    def submit(self, attempts: Sequence[Attempt]) -> list[str | Refused | None]:
         """Hands attempts over, in order of importance; returns the handle of each, at most `room` at a time.
 
         A handle is any string that `poll` of another process can use (a Slurm id like "123_4"), unique as long as the
-        sweep lives. None: not accepted now (the scheduler is busy or silent); the loop asks `find` and tries again.
+        sweep lives. None: no answer (the scheduler is busy or silent); the loop asks `find` and tries again. `Refused`:
+        certainly not accepted; the loop offers fewer at a time, and these again.
         Each job runs `python -m sweeps.backends.attempt EXECUTE FOLDER NUMBER`, or calls `sweeps.backends.attempt.run_attempt`.
         Raises SweepError if the request can never succeed (wrong partition), naming the key at fault.
         """
@@ -218,5 +227,13 @@ class Grown:
     states: Mapping[str, State]
 
 
-Event = Started | Reported | Ended | Tick | Grown
+@dataclass(frozen=True)
+class Held:
+    """The queue takes no more for now: so many runs that could start wait until it does. said: its own words."""
+
+    waiting: int
+    said: str
+
+
+Event = Started | Reported | Ended | Tick | Grown | Held
 Progress = Callable[[Event], None]

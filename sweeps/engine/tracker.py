@@ -10,6 +10,7 @@ from typing import Any
 
 from sweeps.engine.book import Book, Line, Open
 from sweeps.engine.files import Files
+from sweeps.engine.offer import Offer
 from sweeps.engine.rules import Record, Rules, Verdict, consequence, reached
 from sweeps.engine.seam import Backend, Ended, Kind, Progress, Source, Started
 from sweeps.plan import FINAL, Frontier, Plan, State
@@ -42,6 +43,7 @@ class Tracker:
         self._runs, self._prefix, self._progress, self._smaller = out / "runs", prefix, progress, smaller
         self._source, self._fresh = source, fresh
         self._stopping = stopping or (lambda: False)
+        self.offer = Offer()
         self._asked = float("-inf")  # when the scheduler was last asked for attempts without a handle
         self.book = Book.read(files.journal())
         self.live: dict[str, Live] = {}
@@ -77,6 +79,7 @@ class Tracker:
 
     def _settle(self, id: str, verdict: Verdict, node: str = "") -> None:
         live, entry, now = self._drop(id), self.book.entry(id), self.clock()
+        self.offer.freed()
         if verdict.outcome in (State.LOST, State.YIELDED) and self.backend.attached and self._stopping():
             # the user is stopping the sweep: what ends now is nobody's fault
             verdict = Verdict(State.INTERRUPTED, None, verdict.reason)

@@ -176,6 +176,7 @@ def _write_config(folder, names, cpus, accounting, port, arrays, remember):
     if accounting:
         # The last key is the socket: the accounting plug-in does not look at AuthInfo.
         lines.append("AccountingStorageType=accounting_storage/slurmdbd\nAccountingStorageHost=127.0.0.1\n"
+                     "AccountingStorageEnforce=limits\n"
                      f"AccountingStoragePort={port + 1}\nAccountingStoragePass={folder}/munge.socket\n")
         database = folder / "slurmdbd.conf"
         database.touch(mode=0o600)

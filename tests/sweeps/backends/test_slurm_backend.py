@@ -1,20 +1,29 @@
 """Claims about the Slurm backend, each on a real cluster: with accounting and without it, where both must do."""
 
 import json
+import os
+import re
 import subprocess
+import sys
 import time
+from contextlib import contextmanager
+from pathlib import Path
 
 import fake_jobs
 import pytest
 import slurmbox
+import submitit
 from daemons import wait_until
 from places import ROOT, SUPPORT
+from submitit.core.utils import FailedJobError
 
-from sweeps.backends import slurm_queries
+from sweeps.backends import slurm_environment, slurm_queries
 from sweeps.backends.slurm import Site, Slurm
 from sweeps.engine import snapshot
-from sweeps.engine.seam import Attempt, Kind, SweepError, Where
-from sweeps.plan.jobs import Job
+from sweeps.engine.loop import reconcile
+from sweeps.engine.rules import Rules
+from sweeps.engine.seam import Attempt, Held, Kind, SweepError, Where
+from sweeps.plan.jobs import Job, Plan
 
 SETUP = [f"export PYTHONPATH=$PYTHONPATH:{SUPPORT}:{ROOT}"]
 
@@ -185,6 +194,122 @@ def test_the_tasks_of_a_job_on_two_nodes_are_one_run(with_accounting, tmp_path):
 def test_what_the_site_will_never_run_is_an_error_that_names_the_key(with_accounting, tmp_path, site, key):
     with pytest.raises(SweepError, match=key):
         backend(tmp_path, **site).submit([attempt(tmp_path, "run", act="done")])
+
+
+INSIDE = """
+import os, sys
+from pathlib import Path
+sys.path.insert(0, os.environ["TESTS"])
+import test_slurm_backend as tests
+out = Path(sys.argv[1])
+made = [tests.attempt(out, f"run{i}", act="done") for i in range(3)]
+tests.backend(out).submit(made[:1])
+tests.backend(out).submit(made[1:])
+"""
+
+
+def test_jobs_of_a_sweep_that_is_started_inside_a_job_are_its_own(cluster, tmp_path, monkeypatch):
+    """The outer one is an array's with memory per CPU and two tasks, of which the second submits, under torchrun."""
+    monkeypatch.setenv("TESTS", str(Path(__file__).parent))
+    monkeypatch.setenv("PYTHONPATH", f"{ROOT}:{SUPPORT}:{ROOT / 'tests' / 'cluster'}")
+    script = tmp_path / "outer.sh"
+    (tmp_path / "inside.py").write_text(INSIDE)
+    call = f"{sys.executable} {tmp_path}/inside.py {tmp_path}"
+    script.write_text(f"#!/bin/bash\nexport RANK=1 WORLD_SIZE=2\nsrun bash -c '[ $SLURM_PROCID = 0 ] || {call}'\n")
+    done = subprocess.run(["sbatch", "--wait", "--array=5", "--ntasks=2", "--mem-per-cpu=100", f"--output={tmp_path}/log",
+                           script], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, (tmp_path / "log").read_text()
+    attempts = [attempt(tmp_path, f"run{i}", act="done") for i in range(3)]
+    wait_until(lambda: all(record(each)["outcome"] for each in attempts), 60, "the end of three jobs")
+    assert [status(each) for each in attempts] == ["done"] * 3
+
+
+def test_what_a_submission_may_see():
+    site = {"SLURM_CONF": "a", "SLURM_CLUSTERS": "b", "SBATCH_ACCOUNT": "c", "SBATCH_PARTITION": "d", "HOME": "e", "PATH": "f"}
+    outer = {"SLURM_JOB_ID": "1", "SLURM_ARRAY_JOB_ID": "1", "SLURM_MEM_PER_CPU": "256", "SLURMD_NODENAME": "n1",
+             "PMI_RANK": "0", "SLURM_CPU_BIND": "none", "CUDA_VISIBLE_DEVICES": "3"}
+    always = {"RANK": "1", "MASTER_ADDR": "n1", "SUBMITIT_EXECUTOR": "slurm", "SBATCH_JOB_NAME": "mine",
+              "SBATCH_ARRAY_INX": "0-3"}
+    assert slurm_environment.hidden(site | outer | always, ()) == (outer | always).keys()
+    # Where no job is around us, it is the site or the user who has set it.
+    login = {"SLURM_HINT": "nomultithread", "CUDA_VISIBLE_DEVICES": "3"}
+    assert slurm_environment.hidden(site | login | always, ["partition"]) == always.keys() | {"SBATCH_PARTITION"}
+
+
+def test_what_the_user_has_set_for_slurms_commands_hides_no_job(cluster, tmp_path, monkeypatch):
+    for name, value in {"SQUEUE_PARTITION": "low", "SBATCH_JOB_NAME": "mine", "SBATCH_PARTITION": "low", "SQUEUE_NAMES": "mine",
+                        "SACCT_FORMAT": "JobID", "SBATCH_TIMELIMIT": "1"}.items():
+        monkeypatch.setenv(name, value)
+    slurm = backend(tmp_path, partition="cpu", sbatch=["--hold"])
+    made = attempt(tmp_path, "run", act="done")
+    (handle,) = slurm.submit([made])
+    assert where(slurm, handle) == Where.QUEUED and os.environ["SBATCH_JOB_NAME"] == "mine"
+    told = dict(part.split("=", 1) for line in slurm_queries.run("scontrol", "show", "job", handle) for part in line.split()
+                if "=" in part)
+    assert (told["Partition"], told["TimeLimit"]) == ("cpu", "00:15:00") and told["JobName"].startswith("fewstep.")
+    slurm.cancel([handle])
+
+
+@contextmanager
+def limit(*setting):
+    """As an administrator bounds what root may submit. -1 lifts a bound."""
+    def give(*words):
+        subprocess.run(["sacctmgr", "--immediate", "modify", *words], check=True, stdout=subprocess.DEVNULL)
+        time.sleep(1)  # until slurmctld has heard of it
+
+    give(*setting)
+    try:
+        yield
+    finally:
+        give(*setting[:-1], setting[-1].split("=")[0] + "=-1")
+
+
+@pytest.mark.parametrize("setting", ["user root set MaxSubmitJobs=2", "qos normal set MaxSubmitJobsPerUser=2"])
+def test_a_limit_of_the_site_is_filled_and_told_and_then_waited_for(with_accounting, tmp_path, setting):
+    """As many jobs as the site takes at a time, until all have run."""
+    plan = Plan([Job(f"run{i}", "x", {"act": "done"}) for i in range(5)])
+    events = []
+    slurm = Slurm("fake_jobs:execute", tmp_path / "slurm", Site(time=15, memory="200M", setup=SETUP), interval=0.5)
+    with limit(*setting.split()):
+        outcome = reconcile(plan, slurm, tmp_path, progress=events.append)
+    assert set(outcome.done) == set(plan.ids)
+    held = [event for event in events if isinstance(event, Held)]
+    assert held[0].waiting == 3 and re.search("MaxSubmitJob(PerUser)?Limit", held[0].said)
+    assert all(len(fake_jobs.executions(tmp_path, id)) == 1 for id in plan.ids)
+
+
+def test_a_limit_that_one_job_exceeds_is_an_error_that_names_the_key(with_accounting, tmp_path):
+    subprocess.run(["sacctmgr", "--immediate", "modify", "qos", "normal", "set", "Flags=DenyOnLimit"], check=True,
+                   stdout=subprocess.DEVNULL)
+    with limit("qos", "normal", "set", "MaxWall=5"), pytest.raises(SweepError, match=r"WallDuration.*backend\.time"):
+        backend(tmp_path).submit([attempt(tmp_path, "run", act="done")])
+
+
+@pytest.mark.parametrize("said", [
+    "sbatch: error: Slurm temporarily unable to accept job, sleeping and retrying\nsbatch: error: Batch job submission failed: "
+    "Resource temporarily unavailable",
+    "sbatch: error: Batch job submission failed: Job violates accounting/QOS policy (job submit limit, user's size and/or time "
+    "limits)",
+    "sbatch: error: QOSGrpSubmitJobsLimit\nsbatch: error: Batch job submission failed: Job violates accounting/QOS policy (job "
+    "submit limit, user's size and/or time limits)",
+    "sbatch: error: Batch job submission failed: Invalid job array specification",
+])
+def test_a_full_queue_refuses_for_now(with_accounting, tmp_path, monkeypatch, said):
+    def refuse(self, calls):
+        raise FailedJobError(said)
+
+    monkeypatch.setattr(submitit.SlurmExecutor, "submit_array", refuse)
+    answers = backend(tmp_path, array=2).submit([attempt(tmp_path, f"run{i}", act="done") for i in range(5)])
+    (line,) = {answer.said for answer in answers}
+    assert len(answers) == 5 and line in said and "retrying" not in line
+    assert not list((tmp_path / "slurm" / "batches").iterdir()), "nobody will look for its jobs"
+
+
+def test_the_reason_of_a_job_that_died_without_a_word_is_in_its_log(cluster, tmp_path):
+    setup = ["echo 'ModuleNotFoundError: no cuda here' >&2; exit 3"]
+    slurm = Slurm("fake_jobs:execute", tmp_path / "slurm", Site(time=15, memory="200M", setup=setup), interval=0.5)
+    outcome = reconcile(Plan([Job("run", "x", {})]), slurm, tmp_path, rules=Rules(attempts=1, gone=1.0))
+    assert re.fullmatch(r"FAILED \(.*\): ModuleNotFoundError: no cuda here", outcome.failed["run"])
 
 
 def test_excluded_nodes_are_avoided(with_accounting, tmp_path):

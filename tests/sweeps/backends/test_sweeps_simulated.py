@@ -8,10 +8,12 @@ from fake_campaign import RULES, Campaign, jobs
 
 from sweeps.backends.simulated_parts import Luck
 from sweeps.engine.book import Book
+from sweeps.engine.seam import Held, Started
 from sweeps.plan.states import FINAL, State
 
 SLOW = bool(os.environ.get("FEWSTEP_SLOW"))
 BAD = ("lost", "failed")
+CALM = Luck(0, 0, 0, 0, 0, 0.5, 0, 0, 60.0, 0, 0)
 
 
 def honest(campaign):
@@ -71,11 +73,46 @@ def test_a_thousand_jobs_on_sixty_four_gpus_all_end_done_or_honestly_dead(seed):
 
 @pytest.mark.parametrize("seed", range(200))
 def test_a_hundred_jobs_in_far_worse_weather(seed):
-    luck = Luck(preempt=0.3, lose_node=0.1, vanish=0.08, oom=0.05, blind=0.2, hide=0.1, refuse=0.15, zombie=0.5)
+    luck = Luck(preempt=0.3, lose_node=0.1, vanish=0.08, oom=0.05, blind=0.2, hide=0.1, refuse=0.15, zombie=0.5,
+                most=(None, 5, 20)[seed % 3])
     campaign = Campaign(jobs(100, seed), seed, luck, nodes=4).run()
     honest(campaign)
     careful(campaign)
     replayed(campaign)
+
+
+@pytest.mark.parametrize("most", [1, 7, 30])
+@pytest.mark.parametrize("seed", range(10))
+def test_a_site_that_lets_a_user_have_few_jobs_runs_all_of_them(seed, most):
+    """An array that goes beyond is refused as a whole, and nobody says by how much."""
+    campaign = Campaign(jobs(100, seed), seed, Luck(most=most), nodes=4)
+    cluster, active = campaign.cluster, []
+    submit = cluster.submit
+
+    def watched(attempts):
+        answers = submit(attempts)
+        active.append(cluster._active)
+        return answers
+
+    cluster.submit = watched
+    campaign.run()
+    honest(campaign)
+    careful(campaign)
+    replayed(campaign)
+    assert max(active) <= most
+    refused = [line for line in campaign.lines("void") if line.get("reason")]
+    assert {line["reason"] for line in refused} == {"the user has too many jobs"}
+
+
+def test_a_limit_is_found_in_one_pass_and_used_whole():
+    campaign = Campaign(jobs(200, 3), 3, replace(CALM, most=13), crashes=False)
+    control = campaign.control = campaign.controller()
+    control.begin()
+    control.step()
+    assert len(control.live) == min(13, len(control.live) + len(control.frontier)) == 13
+    held = [event for event in campaign.events if isinstance(event, Held)]
+    assert held == [Held(len(control.frontier), "the user has too many jobs")]
+    assert sum(isinstance(event, Started) for event in campaign.events) == 13, "what was refused does not start"
 
 
 def test_the_same_history_leads_to_the_same_decisions():
@@ -84,8 +121,7 @@ def test_the_same_history_leads_to_the_same_decisions():
 
 
 def test_nothing_but_good_weather_takes_one_attempt_each():
-    calm = Luck(0, 0, 0, 0, 0, 0.5, 0, 0, 60.0, 0, 0)
-    campaign = Campaign(jobs(300, 1), 1, calm, crashes=False).run()
+    campaign = Campaign(jobs(300, 1), 1, CALM, crashes=False).run()
     assert set(campaign.control.states.values()) == {State.DONE}
     assert len(campaign.lines("intent")) == 300 and all(run.executions == 1 for run in campaign.cluster.runs.values())
 

@@ -49,6 +49,9 @@ class Scripted:
     def cancel(self, handles, now=False):
         self.verbs.append("cancel")
 
+    def logs(self, handle):
+        return None
+
     def wait(self, seconds):
         pass
 
