@@ -196,6 +196,17 @@ def test_a_stage_trains_the_roles_that_it_names_and_no_other(name: str) -> None:
 
 
 @EACH
+def test_a_network_that_no_stage_trains_is_one_that_a_stage_hands_on(name: str) -> None:
+    """A learned weight that nobody moves would stay at zero."""
+    made = trainer(CASES[name])
+    start = {role: live_of(perturbed(net)) for role, net in made.models.items()}
+    found, _ = watched(made)
+    assert found[-1].after is not None
+    for role, end in found[-1].after.nets.items():
+        assert not torch.equal(start[role], end), role
+
+
+@EACH
 def test_a_stage_is_handed_the_average_of_the_stage_before_and_the_first_its_teacher(name: str) -> None:
     made = trainer(CASES[name])
     found, handed = watched(made)
