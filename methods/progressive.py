@@ -48,12 +48,12 @@ class Spacing(Enum):
 class Progressive(Method):
     """start: steps of the first student (a power of two). keep: largest step count whose student is kept.
 
-    last_rounds_weight: share of images of each of the last two rounds relative to the others (OpenAI's code doubles).
+    last_rounds_weight: images of each of the last two rounds relative to the others (the paper: 100k updates, else 50k).
     """
 
     start: Count = 4096
     keep: Count = 16
-    last_rounds_weight: Positive = 1.0
+    last_rounds_weight: Positive = 2.0
     weighting: Weighting = Weighting.TRUNCATED_SNR
     spacing: Spacing = Spacing.COSINE
     paper: ClassVar[str] = "Salimans & Ho 2022, arXiv 2202.00512"

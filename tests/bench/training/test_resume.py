@@ -30,7 +30,7 @@ def test_a_run_killed_at_random_moments_ends_bitwise_like_an_undisturbed_one(
     job, folder = made[-1], tmp_path / "rough" / made[-1].id
     folder.mkdir(parents=True)
     (folder / "plain.json").write_text(json.dumps(job.config))
-    for step in steps:  # progressive's third round of three begins at step 267 of 400
+    for step in steps:  # progressive's third round of three begins at step 240 of 400
         _kill_at(folder, step)
     assert execute(job.config, str(folder), lambda m: False) == "done"
     assert bits(folder) == bits(tmp_path / "calm" / job.id)

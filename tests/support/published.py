@@ -1,0 +1,140 @@
+"""The published defaults of every method, knob by knob, each with its source.
+
+`PUBLISHED` holds what the authors state; numbers on a paper's own clock are turned here (a logit's mean changes sign where
+the paper has noise at t = 1). `OURS` holds what no source states: a choice of this benchmark, with its reason. Every knob of
+every method stands in one of the two. "paper" is its text, "code" the authors' repository; what could be read in other
+people's reproductions only says "unverified".
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where numbers are from, and the numbers by the path of their knob ("pairs.n")."""
+
+    source: str
+    values: dict[str, Any]
+
+
+EDM_GRID = {"sigma_min": 0.002, "sigma_max": 80.0, "rho": 7.0}
+
+
+def within(name: str, values: dict[str, Any]) -> dict[str, Any]:
+    """Knobs of a nested law."""
+    return {f"{name}.{key}": value for key, value in values.items()}
+
+
+def turned(mean: float) -> float:
+    """The mean of a logit on our clock, of a paper's that has noise at t = 1."""
+    return -mean
+
+
+CM_CODE = "Song et al. 2023, code consistency_models_cifar10: launch.sh, configs/cifar10_ve_*.py; grid of EDM"
+ECT_LAW = {"pairs.mean": -1.1, "pairs.std": 2.0, "pairs.q": 2.0, "pairs.k": 8.0, "pairs.b": 1.0}
+SELF = {"eta": 0.75, "learned_weight": True, "anneal": 0.0}
+SELF_SOURCE = "Boffi et al. 2025, paper: Table 2, eqs. 19 and 94, Appendix F.2 (annealing is unused)"
+SCM = {"mean": -1.0, "std": 1.4, "warmup": 10_000 / 400_000, "normalise": True, "c": 0.1, "learned_weight": True}
+SCM_SOURCE = "Lu & Song 2024, paper: Appendices E to G, CIFAR-10; two steps pass the angle 1.1, sigma = .5 tan 1.1"
+AYF_LAW = {"warmup_end": 0.99, "normalise": True, "c": 0.1}
+AYF_SOURCE = "Sabour et al. 2025, paper: Section 3.4"
+
+PUBLISHED: dict[str, list[Source]] = {
+    "ayf_emd": [Source(AYF_SOURCE, AYF_LAW)],
+    "ayf_lmd": [Source(AYF_SOURCE, AYF_LAW)],
+    "cd": [Source(CM_CODE + "; the CIFAR-10 configuration has no target_ema", {
+        "pairs": "KarrasPairs", "pairs.n": 18, **within("pairs", EDM_GRID), "sigma_max": 80.0, "solver": "heun",
+        "target_ema": 0.0, "initialise": True,
+    })],
+    "ct": [Source(CM_CODE, {
+        "pairs": "GrowingPairs", "pairs.start": 2, "pairs.end": 150, **within("pairs", EDM_GRID), "sigma_max": 80.0,
+        "mu_0": 0.9,
+    })],
+    "ctm": [Source("Kim et al. 2023, code sony/ctm: cm/script_util.py (cifar10), cm/resample.py", {
+        "n": 18, **EDM_GRID, "teacher_solver": "heun", "target_ema": 0.999, "balance": True, "denoising": 1.0, "mean": -1.2,
+        "std": 1.2, "reach": 0.7, "sigma_data": 0.5, "initialise": True,
+    })],
+    "dsno": [Source("Zheng et al. 2022, code DSNO-pytorch: configs/cifar10-dsno-t4.yaml, train_cifar.py", {
+        "slots": 4, "modes": 2, "spacing": "quadratic", "weight_cap": 1e4, "initialise": True,
+    })],
+    "ect": [Source("Geng et al. 2024, code locuslab/ect: ct_train.py, run_ecm.sh (25.6 M images, a doubling every 3.2 M)", {
+        "pairs": "EasyPairs", **ECT_LAW, "pairs.doublings": 8, "distance": "norm", "sigma_max": 80.0,
+    })],
+    "edm": [Source("Karras et al. 2022, paper: Table 1", {
+        "solver": "heun", "levels": "LogNormal", "levels.mean": -1.2, "levels.std": 1.2, "sigma_data": 0.5, **EDM_GRID,
+    })],
+    "emd": [Source("Boffi et al. 2024, paper: the loss is taken whole (2505.18825, eq. 28)", {"stop_gradient": False})],
+    "esd": [Source(SELF_SOURCE, {**SELF, "stop_gradient": "full"})],
+    "flow_matching": [Source("Lipman et al. 2022, paper: t is uniform", {
+        "time_law": "Uniform", "time_law.low": 0.0, "time_law.high": 1.0,
+    })],
+    "fmm": [Source("Boffi et al. 2024, paper: Proposition 3.11, both terms alike", {"inversion": 1.0})],
+    "ict": [Source("Song & Dhariwal 2023, paper: Table 1", {
+        "pairs": "DoublingPairs", "pairs.start": 10, "pairs.end": 1280, "pairs.mean": -1.1, "pairs.std": 2.0,
+        **within("pairs", EDM_GRID), "sigma_max": 80.0, "c": None, "distance": "norm",  # None: .00054 sqrt(D)
+    })],
+    "imm": [Source("Zhou et al. 2025, paper: CIFAR-10 settings; code lumalabs/imm: configs/cifar10_generate_images.yaml", {
+        "particles": 4, "edge": 0.006, "gap": 15, "b": 5.0, "power": 1.0, "kernel": "laplace",
+    })],
+    "lmd": [Source("Boffi et al. 2025, paper: eq. 27 recommends the cut", {"stop_gradient": True})],
+    "lsd": [Source(SELF_SOURCE, {**SELF, "stop_gradient": "convex"})],
+    "meanflow": [Source("Geng et al. 2025, paper: CIFAR-10; code py-meanflow: scripts/cifar10_v0.sh (ratio of r != t: .75)", {
+        "eta": 1 - 0.75, "power": 0.75, "floor": 1e-3,
+        "time_law": "LogitNormal", "time_law.mean": turned(-2.0), "time_law.std": 2.0,
+    })],
+    "pfmm": [],
+    "progressive": [
+        Source("Salimans & Ho 2022, paper: Section 5.2, from 8192 steps; 100k updates for 2 and 1 steps, 50k else", {
+            "start": 8192 // 2, "last_rounds_weight": 100 / 50,
+        }),
+        Source("Salimans & Ho 2022, code diffusion_distillation: config/cifar_distill.py", {
+            "weighting": "truncated_snr", "spacing": "cosine",
+        }),
+    ],
+    "psd_m": [Source(SELF_SOURCE, {**SELF, "stop_gradient": "convex", "uniform": False})],
+    "psd_u": [Source(SELF_SOURCE, {**SELF, "stop_gradient": "convex", "uniform": True})],
+    "scd": [Source(SCM_SOURCE, {**SCM, "sigma_max": 80.0, "middle": 0.98, "initialise": True})],
+    "sct": [Source(SCM_SOURCE, {**SCM, "sigma_max": 80.0, "middle": 0.98})],
+    "shortcut": [Source("Frans et al. 2024, code shortcut-models: train.py", {
+        "bootstrap": 1 / 8, "levels": 7, "target_ema": 0.999,
+    })],
+    "soflow": [Source("Luo et al. 2025, code SoFlow: cifar.yaml, train.py", {
+        "power": 0.75, "floor": 1e-3, "start_law": "LogitNormal", "start_law.mean": turned(-0.9), "start_law.std": 1.6,
+        "end_law": "LogitNormal", "end_law.mean": turned(-4.0), "end_law.std": 1.6, "r_init": 1.0, "r_end": 0.0003125,
+        "min_gap": 1e-4, "velocity_share": 0.0,
+    })],
+    "tcm": [Source("Lee et al. 2024, code NVlabs/TCM: README, both CIFAR-10 stages", {
+        "c": 1e-8, "distance": "norm", "pairs": "LimitedPairs", **ECT_LAW, "pairs.limit": 0.999, "boundary": 1.0, "mean": 0.0,
+        "scale": 0.2, "df": 0.01, "boundary_share": 0.25, "boundary_weight": 0.1, "sigma_max": 80.0,
+    })],
+}  # fmt: skip
+
+AYF_OURS = Source("unverified: read in reproductions; the warm-up's share is sCM's; lam is no input of the networks here", {
+    "mean": -0.8, "std": 1.0, "warmup": 10_000 / 400_000, "guidance_low": 1.0, "guidance_high": 1.0, "initialise": True,
+})
+SQUARED = Source("the papers' LPIPS shares features with the metric: the squared distance of their ablation; c is unused", {
+    "distance": "squared", "c": 1e-6,
+})
+PLAIN_START = Source("no source was read: the student starts like all that learn from data", {"initialise": False})
+
+OURS: dict[str, list[Source]] = {
+    "ayf_emd": [AYF_OURS],
+    "ayf_lmd": [AYF_OURS],
+    "cd": [SQUARED],
+    "ct": [SQUARED],
+    "dsno": [Source("LPIPS is left out, L1 is the paper's ImageNet loss; paths that a small budget pays for", {
+        "distance": "absolute", "trajectories": 16384, "teacher_solver": "heun", "teacher_steps": 32,
+    })],
+    "ect": [Source("the authors' c = 0 has no gradient where both ends meet, which they set to zero by hand", {"c": 1e-6})],
+    "emd": [PLAIN_START],
+    "flow_matching": [Source("training needs no solver; a step is one call, as of all others", {"solver": "euler"})],
+    "imm": [Source("a floor against rounding; its size is not stated", {"eps": 1e-8})],
+    "lmd": [PLAIN_START],
+    "meanflow": [Source("the authors' derivative, with less memory", {"derivative": "split"})],
+    "pfmm": [Source("the paper states no number of stages for these data", {"doublings": 5})],
+    "progressive": [Source("memory: which students are kept", {"keep": 16})],
+    "tcm": [Source("the paper trains both stages for so many steps that the ratio reaches its limit", {
+        "first_share": 0.5, "pairs.doublings": 10,
+    })],
+}  # fmt: skip
