@@ -8,7 +8,6 @@ those of a run with as many samples, so the numbers may stand beside its rows.
 """
 
 import sys
-import warnings
 from collections.abc import Sequence
 
 import torch
@@ -20,6 +19,7 @@ from bench.data import Dataset, dataset, given
 from bench.processes import device
 from bench.protocols import Protocol, levels, planned, protocol_of
 from bench.scoring import ImageScorer, Scores, files
+from results import terminal
 
 KEY = "SAMPLES"
 
@@ -27,7 +27,7 @@ KEY = "SAMPLES"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the metrics; returns the exit status (0, or 2 after one line that says what is wrong)."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    warnings.formatwarning = lambda message, *rest, **more: f"warning: {message}\n"
+    terminal.ready()
     if not arguments or "=" in arguments[0] or arguments[0] in ("-h", "--help"):
         print(__doc__, file=sys.stdout if arguments and "=" not in arguments[0] else sys.stderr)
         return 0 if arguments and "=" not in arguments[0] else 2

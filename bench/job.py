@@ -28,6 +28,7 @@ from bench.protocols import protocol_of
 from bench.scoring import Proxy, baselines, load_teacher, rows
 from bench.teaching import Teaching
 from bench.training import Outcome, Recipe, Trainer
+from results import terminal
 from results.records import RunRecord, append_rows, read_run, write_run
 from sweeps.backends import sole_writer
 
@@ -154,13 +155,14 @@ def main(arguments: Sequence[str]) -> int:
 
     The config is the folder's config.json, or that of its record. Returns the exit status: 0 done, 1 failed, 130 stopped.
     """
+    terminal.ready()
     if len(arguments) != 1:
         print("error: expected one argument, the run's folder", file=sys.stderr)
         return 2
     folder, stopping = Path(arguments[0]), Event()
     signal.signal(signal.SIGTERM, lambda number, frame: stopping.set())
     given = folder / "config.json"
-    config = json.loads(given.read_text()) if given.exists() else read_run(folder).config
+    config = json.loads(given.read_text(encoding="utf-8")) if given.exists() else read_run(folder).config
 
     def report(message: Mapping[str, Any]) -> bool:
         return stopping.is_set()

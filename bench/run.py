@@ -11,12 +11,12 @@ Running the same command again continues where it stopped; finished runs are not
 import math
 import shlex
 import sys
-import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.config import ConfigError, request, whole
+from results import terminal
 from results.records import ProtocolError, RecordError, StoreError, write_json
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0 done, 1 some runs failed or were cancelled, or no method has a number, 2 a wrong command, 130 interrupted.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    warnings.formatwarning = lambda message, *rest, **more: f"warning: {message}\n"
+    terminal.ready()
     if any(a in ("--help", "-h") for a in arguments):
         return _told(lambda: _help([a for a in arguments if a not in ("--help", "-h")]))
     return _told(lambda: _main(arguments))

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
+from results import terminal
 from results.records import Difference, RecordError, StoreError, differences, load_run
 
 
@@ -28,10 +28,10 @@ def text(found: Sequence[Difference], first: str, second: str) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status."""
+    terminal.ready()
     parser = argparse.ArgumentParser(prog="python -m results.diff", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("runs", nargs=2, type=Path, metavar="RUN", help="a run folder")
     options = parser.parse_args(arguments)
-    warnings.formatwarning = lambda message, *rest, **more: f"warning: {message}\n"
     try:
         a, b = (load_run(folder) for folder in options.runs)
     except (RecordError, StoreError) as error:

@@ -17,6 +17,7 @@ from typing import Any
 
 import pandas as pd
 
+from results import terminal
 from results.pictures import gallery, pareto, plots
 from results.records import (
     EVALS_FILE,
@@ -145,6 +146,7 @@ def find_runs(folder: Path) -> list[Path]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status (0, 1 where no method has a number, 2 for an error, told in one clear line)."""
+    terminal.ready()
     options = _parser().parse_args(arguments)
     collecting = gc.isenabled()
     gc.disable()  # a hundred thousand rows and nothing that refers to itself: looking for it takes a fifth of the time

@@ -17,6 +17,7 @@ from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from results import terminal
 from results.records import StoreError, read_json
 from sweeps.engine import Ended, Event, Progress, RequestError, find_sweep, planned
 from sweeps.plan import FINAL, read_status
@@ -133,6 +134,7 @@ def _bytes(path: Path) -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    terminal.ready()
     parser = argparse.ArgumentParser(prog="python -m sweeps.clean", description="Remove what finished runs no longer need.")
     parser.add_argument("name", nargs="?", help="only runs of this sweep (name or folder)")
     parser.add_argument("--out", type=Path, default=Path("outputs"), help="the output folder (default: outputs)")

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from results import terminal
 from results.records import StoreError, read_json, read_jsonl, write_text
 from sweeps.display import Try, picture, tries
 from sweeps.engine import Book, Entry, Record, RequestError, find_sweep, read_record
@@ -157,6 +158,7 @@ def controller(folder: Path) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    terminal.ready()
     parser = argparse.ArgumentParser(prog="python -m sweeps.status", description="Show a sweep from its files alone.")
     parser.add_argument("name", help="the sweep's name or folder")
     parser.add_argument("--out", type=Path, default=Path("outputs"), help="the output folder (default: outputs)")

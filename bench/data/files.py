@@ -1,6 +1,7 @@
 """Paths that users give: one clear error with the nearest existing names, and content hashes without decoding."""
 
 import hashlib
+import os
 from pathlib import Path
 
 from bench.config import ConfigError
@@ -37,7 +38,7 @@ def tree_hash(key: str, path: str | Path) -> str:
     """sha256 over names and bytes of a folder's image files."""
     digest, folder = hashlib.sha256(), existing(key, path)
     for file in image_files(key, folder):
-        digest.update(str(file.relative_to(folder)).encode())
+        digest.update(os.fsencode(file.relative_to(folder)))
         digest.update(file.read_bytes())
     return digest.hexdigest()
 

@@ -80,14 +80,14 @@ def record_hashes() -> None:
     """Rewrite the hashes from the files that are there; for whoever makes weights, never to silence the check."""
     files = sorted(WEIGHTS.glob("*.npz"))
     lines = [f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}\n" for file in files]
-    (WEIGHTS / HASHES).write_text("".join(lines))
+    (WEIGHTS / HASHES).write_text("".join(lines), encoding="utf-8")
     digest.cache_clear()
 
 
 def _recorded() -> dict[str, str]:
     """{file name: sha256}; empty where the list is missing."""
     file = WEIGHTS / HASHES
-    words = [line.split() for line in file.read_text(errors="replace").splitlines()] if file.exists() else []
+    words = [line.split() for line in file.read_text(encoding="utf-8", errors="replace").splitlines()] if file.exists() else []
     return {line[1]: line[0] for line in words if len(line) == 2}
 
 

@@ -199,7 +199,7 @@ def _owner(folder: Path) -> str:
     file = folder / "owner"
     if not file.exists():
         write_text(file, uuid.uuid4().hex + "\n")
-    return file.read_text().strip()
+    return file.read_text(encoding="utf-8").strip()
 
 
 def _shares(shares: Sequence[float]) -> str:

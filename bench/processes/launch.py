@@ -17,6 +17,8 @@ from typing import Any
 
 from torch.distributed import TCPStore  # type: ignore[attr-defined]  # documented there, not listed as re-exported
 
+from results import terminal
+
 Report = Callable[[dict[str, Any]], bool]
 HOST = "127.0.0.1"
 
@@ -71,6 +73,7 @@ def _child(pipe: Connection, place: dict[str, str], function: str, config: dict[
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process: what to do about it the caller decides
     threading.Thread(target=_end_with_caller, name="caller", daemon=True).start()
     os.environ.update(place)
+    terminal.ready()
 
     def report(message: dict[str, Any]) -> bool:
         pipe.send(("report", message))

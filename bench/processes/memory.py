@@ -16,7 +16,7 @@ def restart(device: torch.device) -> None:
         torch.cuda.reset_peak_memory_stats(device)
         return
     with suppress(OSError):
-        CLEAR.write_text("5")  # a worker executes many runs: each has a peak of its own
+        CLEAR.write_text("5", encoding="utf-8")  # a worker executes many runs: each has a peak of its own
 
 
 def peak(device: torch.device) -> int:
@@ -24,7 +24,7 @@ def peak(device: torch.device) -> int:
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     with suppress(OSError, StopIteration):
-        line = next(line for line in STATUS.read_text().splitlines() if line.startswith("VmHWM:"))
+        line = next(line for line in STATUS.read_text(encoding="utf-8").splitlines() if line.startswith("VmHWM:"))
         return 1024 * int(line.split()[1])
     found = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return found if sys.platform == "darwin" else 1024 * found

@@ -89,8 +89,8 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Replace `path` by `text`, as `write_bytes` does."""
-    write_bytes(path, text.encode())
+    """Replace `path` by `text` in UTF-8, as `write_bytes` does; names of files in it stay the bytes that they are."""
+    write_bytes(path, text.encode("utf-8", "surrogateescape"))
 
 
 def write_bytes(path: Path, content: bytes) -> None:

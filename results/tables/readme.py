@@ -29,14 +29,14 @@ def block(reference: Path, name: str, compact: bool = False) -> str:
     """What stands under a name, with a blank line on either side."""
     page, published = reference / f"{name}.md", reference / name / "published.md"
     if page.exists():
-        return f"\n{page.read_text().strip()}\n\n"
+        return "\n" + page.read_text(encoding="utf-8").strip() + "\n\n"
     if compact:
         frame = pd.read_csv(reference / name / "leaderboard.csv", keep_default_na=False, na_values=["NaN"])
         found = tables(markdown(frame, tables=[wide.compact(frame)]))
     elif published.exists():
-        found = tables(published.read_text())
+        found = tables(published.read_text(encoding="utf-8"))
     else:
-        found = tables((reference / name / "leaderboard.md").read_text())[:1]
+        found = tables((reference / name / "leaderboard.md").read_text(encoding="utf-8"))[:1]
     return "".join(f"\n{text}\n" for text in found) + "\n"
 
 
@@ -49,4 +49,4 @@ def tables(page: str) -> list[str]:
 if __name__ == "__main__":
     for each in PAGES:
         path = ROOT / each
-        write_text(path, filled(path.read_text(), ROOT / "results" / "reference"))
+        write_text(path, filled(path.read_text(encoding="utf-8"), ROOT / "results" / "reference"))

@@ -46,9 +46,10 @@ def write(
 
 def document(data: Mapping[str, Any], samples: Mapping[str, bytes]) -> str:
     """The page's text around `data`."""
-    style = (ASSETS / "page.css").read_text()
-    script = '"use strict";\n(() => {\n' + "\n".join((ASSETS / name).read_text() for name in SCRIPTS) + "})();\n"
-    return Template((ASSETS / "page.html").read_text()).substitute(
+    style = (ASSETS / "page.css").read_text(encoding="utf-8")
+    parts = [(ASSETS / name).read_text(encoding="utf-8") for name in SCRIPTS]
+    script = '"use strict";\n(() => {\n' + "\n".join(parts) + "})();\n"
+    return Template((ASSETS / "page.html").read_text(encoding="utf-8")).substitute(
         title=html.escape(str(data["title"])), policy=html.escape(_policy(style, script)), style=style, script=script,
         data=_inline(data), samples="\n".join(_figure(name, png) for name, png in samples.items()),
     )  # fmt: skip

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
 
+from results import terminal
 from results.records import read_json
 from sweeps.backends.recorder import Recorder
 from sweeps.backends.worker import perform, resolve
@@ -49,6 +50,7 @@ def run_attempt(execute: str, folder: Path, number: int, handle: str = "", node:
     Of the processes of a multi-process job only rank 0 (RANK or SLURM_PROCID) keeps the books and the run's lock; the
     others execute. All stop at the step boundary that the training loop agrees on.
     """
+    terminal.ready()
     flag = Flag()
     flag.listen()
     job = read_json(folder / "job.json")

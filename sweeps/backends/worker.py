@@ -22,6 +22,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple
 
+from results import terminal
 from sweeps.backends.recorder import Recorder
 from sweeps.backends.writer import sole_writer
 from sweeps.engine import Execute, Info, Kind, Report, SweepError, classify
@@ -96,6 +97,7 @@ def one_line(error: BaseException) -> str:
 
 def main(connection: Connection, dotted: str, grace: float) -> None:
     """The life of a worker process; `connection` is its only tie to the controller."""
+    terminal.ready()
     line = Line(connection, grace)
     # Ctrl-C in a terminal reaches every process of the group; what to do about it is the controller's decision.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -180,7 +182,7 @@ def output_to(file: Path) -> Iterator[None]:
     """What is printed meanwhile, by Python or by a library underneath, goes to the end of a file, not on the screen."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        log = file.open("a")
+        log = file.open("a", encoding="utf-8")
     except OSError:  # the run itself will say what is wrong with its folder
         yield
         return
@@ -209,6 +211,6 @@ def _is_plain(value: object) -> bool:
 
 def _leave(file: Path, text: str) -> None:
     try:
-        file.write_text(text, encoding="utf-8")
+        file.write_text(text, encoding="utf-8", errors="surrogateescape")
     except OSError:
         print(text, file=sys.stderr)

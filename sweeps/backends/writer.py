@@ -22,7 +22,7 @@ def sole_writer(folder: Path, report: Report, lease: bool = False, length: float
     is still saving its checkpoint. The lock ends with its process. `lease`: in addition a lease file, for file systems
     on which a lock does not reach other hosts, or where there are none; it lapses `length` seconds after its holder.
     """
-    with (folder / ".lock").open("w") as file:
+    with (folder / ".lock").open("w", encoding="utf-8") as file:
         while not _locked(file.fileno()):
             if report({"stage": "waits for another process that executes this run"}):
                 yield False

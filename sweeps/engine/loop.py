@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import os
 import signal
 import threading
 import time
@@ -74,7 +75,7 @@ def reconcile(plan: Plan, backend: Backend, out: Path, name: str = "default", pr
     if not name or "/" in name or name in (".", ".."):
         raise SweepError(f"sweep name {name!r} cannot name a folder: use letters, digits, '-', '_' and '.'")
     files = Disk(out, name, not backend.attached)
-    prefix = hashlib.sha256(str(files.folder.absolute()).encode()).hexdigest()[:6]
+    prefix = hashlib.sha256(os.fsencode(files.folder.absolute())).hexdigest()[:6]
     try:
         with signals() as watch, _alone(backend, files, lease, watch, tell) as right:
             control = Controller(plan, backend, files, out, prefix, time.time, rules or Rules(), progress or _silent, source,

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
+from results import terminal
 from results.records import StoreError, near, read_json, write_json
 from sweeps.plan import count
 
@@ -51,6 +52,7 @@ def planned(folder: Path) -> list[str]:
 
 def command(verb: str, arguments: Sequence[str] | None = None) -> int:
     """`python -m sweeps.VERB NAME [RUN...] [--out outputs]`; returns the exit status."""
+    terminal.ready()
     parser = argparse.ArgumentParser(prog=f"python -m sweeps.{verb}", description=f"Ask a sweep's controller to {verb} runs.")
     parser.add_argument("name", help="the sweep's name or folder")
     parser.add_argument("runs", nargs="*", help="run ids; none for all")

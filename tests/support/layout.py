@@ -88,7 +88,8 @@ class House:
 def violations(root: Path) -> list[str]:
     """Every breach of a rule, in words."""
     house = House(root)
-    return [*_floors(house), *_downward(house), *_circles(house), *_doors(house), *_sizes(house), *_sentences(house)]
+    return [*_floors(house), *_downward(house), *_circles(house), *_doors(house), *_sizes(house), *_sentences(house),
+            *_encodings(house)]
 
 
 def _floors(house: House) -> Iterator[str]:
@@ -162,3 +163,33 @@ def _sentences(house: House) -> Iterator[str]:
         said = ast.get_docstring(ast.parse(house.modules[room].read_text(encoding="utf-8"))) if room in house.modules else None
         if not said or said.count(".") < 2:
             yield f"{room} does not say in its __init__ what it is for and what may not enter"
+
+
+def _encodings(house: House) -> Iterator[str]:
+    for name, path in house.modules.items():
+        yield from (f"{name} leaves an encoding to the locale, line {line}" for line in locale(path))
+
+
+def locale(path: Path) -> Iterator[int]:
+    """The lines of a file that read or write text in the encoding of whoever runs it."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and not any(word.arg == "encoding" for word in node.keywords) and _is_text(node):
+            yield node.lineno
+
+
+def _is_text(call: ast.Call) -> bool:
+    words = {word.arg: word.value for word in call.keywords}
+    modes = [words["mode"]] if "mode" in words else []
+    match call.func:
+        case ast.Attribute(attr="read_text" | "write_text"):
+            return True
+        case ast.Attribute(attr="open"):  # a path's; Image.open and its like are given a file
+            modes += [arg for arg in call.args if isinstance(arg, ast.Constant)]
+            return not _binary(modes) if modes else not call.args
+        case ast.Name(id="open") | ast.Attribute(attr="fdopen"):
+            return not _binary([*call.args[1:2], *modes])
+    return "text" in words or "universal_newlines" in words  # a subprocess's
+
+
+def _binary(modes: list[ast.expr]) -> bool:
+    return any(isinstance(node, ast.Constant) and "b" in str(node.value) for mode in modes for node in ast.walk(mode))

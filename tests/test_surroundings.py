@@ -1,0 +1,92 @@
+"""What surrounds a command: a locale that is not UTF-8, a notebook's settings, a home that cannot be written."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from places import ROOT
+
+from results import report, terminal
+from results.tables import marks
+
+ASCII = {"LC_ALL": "C", "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+SMALL = ["budget.images=2560", "backbone.width=32", "backbone.depth=1", "evaluation.seeds=[0]", "evaluation.steps=[1,4]",
+         "evaluation.count=64"]
+QUICKSTART = ROOT / "results" / "reference" / "digits_quickstart" / "records.jsonl.gz"
+YAML = """# after Poincaré: ≈ and †
+name: mine
+target: mine:Mine
+"""
+PYTHON = '''"""Après Poincaré."""
+
+from dataclasses import dataclass
+
+from methods.flow_matching import FlowMatching
+
+
+@dataclass(frozen=True)
+class Mine(FlowMatching):
+    def losses(self, *given):
+        print("Poincaré ≈ †")
+        return super().losses(*given)
+'''
+
+
+def given(module: str, *arguments: str, at: Path, **environment: str) -> "subprocess.CompletedProcess[bytes]":
+    """A command as another user's shell starts it."""
+    return subprocess.run([sys.executable, "-m", module, *arguments], cwd=at, capture_output=True, timeout=120,
+                          env={**os.environ, "PYTHONPATH": str(ROOT), **environment})
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an umlaut, where a method of the user's with accents has trained; all of it in ASCII."""
+    place = tmp_path_factory.mktemp("pläne")
+    (place / "mine" / "method").mkdir(parents=True)
+    (place / "mine" / "method" / "mine.yaml").write_text(YAML, encoding="utf-8")
+    (place / "mine" / "mine.py").write_text(PYTHON, encoding="utf-8")
+    np.save(place / "samples.npy", np.random.default_rng(0).integers(0, 17, (64, 8, 8), dtype=np.uint8))
+    done = given("bench.run", "sweep=none", "sweep.name=few", "plugins=mine", "method=mine", "seed=0,1", "backend.workers=1",
+                 "out='größe'", *SMALL, at=place, **ASCII)
+    assert done.returncode == 0, done.stderr
+    assert b"mean +-95 %" in done.stdout and "größe/sweeps/few/leaderboard.md".encode() in done.stdout
+    (log, *_) = (place / "größe" / "runs").glob("mine-*/log.txt")
+    assert log.read_bytes().startswith(b"Poincare ~ +\n")
+    return place
+
+
+def test_a_commands_files_are_utf_8_where_the_locale_is_not(swept: Path) -> None:
+    page = (swept / "größe" / "sweeps" / "few" / "leaderboard.md").read_text(encoding="utf-8")
+    assert "§" in page and "Fréchet" in page
+
+
+@pytest.mark.parametrize("command", [
+    "bench.run --help plugins=mine method=mine", "bench.run method=é", "bench.evaluate samples.npy data=digits",
+    "bench.job RUN", "results.report größe/sweeps/few", "results.diff RUN RUN", "sweeps.status few --out größe",
+    "sweeps.status few --tries", "sweeps.cancel few --out größe", "sweeps.retry few --out größe",
+    "sweeps.clean few --out größe",
+])  # fmt: skip
+def test_every_command_prints_where_the_locale_is_not_utf_8(swept: Path, command: str) -> None:
+    run = next((swept / "größe" / "runs").glob("mine-*"))
+    module, *arguments = command.replace("RUN", str(run)).split()
+    done = given(module, *arguments, at=swept, **ASCII)
+    assert b"Traceback" not in done.stderr, done.stderr.decode()
+    assert done.returncode == (2 if "é" in command or "--tries" in command else 0), done.stderr.decode()
+
+
+def test_a_report_writes_the_same_bytes_in_every_locale(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    done = given("results.report", str(QUICKSTART), "--out", "there", at=tmp_path, **ASCII)
+    assert report.main([str(QUICKSTART), "--out", str(tmp_path / "here" / "there")]) == 0
+    for file in ("leaderboard.md", "leaderboard.csv", "leaderboard.tex", "index.html"):
+        assert (tmp_path / "there" / file).read_bytes() == (tmp_path / "here" / "there" / file).read_bytes(), file
+    shown = capsys.readouterr().out.split("Fréchet")[0]
+    assert "≈" in shown and "§" in shown
+    assert done.stdout.decode("ascii").split("Frechet")[0] == "".join(terminal.MARKS.get(letter, letter) for letter in shown)
+
+
+def test_two_marks_of_a_table_never_become_one() -> None:
+    shown = [terminal.MARKS[mark] for mark in (marks.TIED, marks.SAMPLING, marks.TEACHER, marks.DOUBT, "–", "±")]
+    assert len({*shown, "*", "?"}) == len(shown) + 2 and all(text.isascii() for text in shown)
