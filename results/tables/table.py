@@ -15,7 +15,7 @@ from typing import Any
 
 import pandas as pd
 
-from results.records import At, RunRecord, Runs, distinct_labels, metric_info, sharers, write_text
+from results.records import At, RunRecord, Runs, distinct_labels, flat, metric_info, sharers, write_text
 from results.statistics import Entry, Score, bill, estimate, independent, mean, primary_metric, scores, standings
 from results.tables.latex import latex
 from results.tables.render import markdown
@@ -206,8 +206,7 @@ def _unscored(
 
 def _steps(record: RunRecord) -> list[int]:
     """The step counts that a run was asked for."""
-    evaluation = record.config.get("evaluation")
-    return list(evaluation.get("steps") or []) if isinstance(evaluation, Mapping) else []
+    return list(flat(record.config).get("evaluation.steps") or [])
 
 
 def _mean_known(values: Sequence[float]) -> float:
