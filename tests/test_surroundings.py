@@ -1,14 +1,18 @@
 """What surrounds a command: a locale that is not UTF-8, a notebook's settings, a home that cannot be written."""
 
 import os
+import pwd
 import subprocess
 import sys
+import tempfile
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
 from places import ROOT
 
+from bench import run
 from results import report, terminal
 from results.tables import marks
 
@@ -90,3 +94,36 @@ def test_a_report_writes_the_same_bytes_in_every_locale(tmp_path: Path, capsys: 
 def test_two_marks_of_a_table_never_become_one() -> None:
     shown = [terminal.MARKS[mark] for mark in (marks.TIED, marks.SAMPLING, marks.TEACHER, marks.DOUBT, "–", "±")]
     assert len({*shown, "*", "?"}) == len(shown) + 2 and all(text.isascii() for text in shown)
+
+
+@pytest.mark.parametrize("surroundings", [
+    {"MPLBACKEND": "module://matplotlib_inline.backend_inline"},  # what a notebook sets, where its package is not installed
+    {"MPLBACKEND": "nonsense"}, {"MPLBACKEND": ""}, {"HOME": os.devnull, "XDG_CACHE_HOME": "", "MPLCONFIGDIR": ""},
+    {"MPLCONFIGDIR": f"{os.devnull}/matplotlib"},
+])  # fmt: skip
+def test_pictures_are_drawn_whatever_matplotlib_finds(swept: Path, tmp_path: Path, surroundings: dict[str, str]) -> None:
+    done = given("results.report", str(swept / "größe" / "sweeps" / "few"), "--out", "there", at=tmp_path, **surroundings)
+    assert done.returncode == 0, done.stderr.decode()
+    assert (tmp_path / "there" / "pareto.png").stat().st_size > 0
+
+
+def test_the_backend_that_somebody_chose_is_left_to_him() -> None:
+    code = "import os, results.pictures, matplotlib; print(matplotlib.rcParams['backend'], os.environ['MPLBACKEND'])"
+    for lines, backend in ((code, "svg"), (f"import matplotlib; matplotlib.use('pdf'); {code}", "pdf")):
+        shown = subprocess.run([sys.executable, "-c", lines], cwd=ROOT, capture_output=True, encoding="utf-8", check=True,
+                               env={**os.environ, "MPLBACKEND": "svg"})
+        assert shown.stdout.split() == [backend, "svg"]
+
+
+@pytest.mark.parametrize("home", ["cannot be written", "is not known"])
+def test_a_run_needs_no_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: str) -> None:
+    monkeypatch.delenv("FEWSTEP_CACHE", raising=False)
+    monkeypatch.setenv("HOME", os.devnull)
+    if home == "is not known":  # a container's user without an entry
+        monkeypatch.delenv("HOME")
+        monkeypatch.setattr(pwd, "getpwuid", lambda number: {}[number])
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    command = ["sweep=none", "method=psd_m", *SMALL, f"out={tmp_path / 'out'}", "backend.workers=0"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert run.main(command) == 0
