@@ -127,3 +127,41 @@ def test_a_run_needs_no_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ho
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         assert run.main(command) == 0
+
+
+@pytest.mark.parametrize(("module", "name"), [
+    ("bench.run", "methods.py"), ("bench.run", "methods/__init__.py"), ("bench.run", "results.py"),
+    ("bench.run", "results/__init__.py"), ("bench.run", "sweeps.py"), ("bench.evaluate", "methods.py"),
+    ("bench.evaluate", "results.py"), ("bench.job", "sweeps.py"), ("sweeps.status", "results.py"),
+    ("sweeps.clean", "results/__init__.py"),
+])  # fmt: skip
+def test_a_module_of_the_users_that_hides_ours_is_told(tmp_path: Path, module: str, name: str) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).touch()
+    done = given(module, "--help", at=tmp_path)
+    assert (done.returncode, done.stdout) == (2, b"")
+    (told,) = done.stderr.decode().splitlines()
+    assert told.startswith(f"error: {tmp_path / name} hides ") and "write fewstep for python -m bench.run" in told
+
+
+def test_the_command_of_an_installation_looks_past_the_users_modules(tmp_path: Path) -> None:
+    script = tmp_path / "bin" / "fewstep"
+    script.parent.mkdir()
+    script.write_text("import sys\nfrom bench.run import main\nsys.exit(main())\n", encoding="utf-8")
+    for name in ("bench.py", "methods.py", "results.py", "sweeps.py"):
+        (tmp_path / name).touch()
+    done = subprocess.run([sys.executable, str(script), "--help", "data"], cwd=tmp_path, capture_output=True, check=False,
+                          env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert done.returncode == 0 and b"digits" in done.stdout
+
+
+def test_a_folder_of_data_hides_nothing(tmp_path: Path) -> None:
+    (tmp_path / "results").mkdir()
+    assert given("bench.run", "--help", "data", at=tmp_path).returncode == 0
+
+
+def test_who_imports_the_package_hears_it_as_an_error(tmp_path: Path) -> None:
+    (tmp_path / "methods.py").touch()
+    done = subprocess.run([sys.executable, "-c", "import bench.model"], cwd=tmp_path, capture_output=True, check=False,
+                          env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert done.stderr.decode().splitlines()[-1].startswith(f"ImportError: {tmp_path / 'methods.py'} hides the package methods")
