@@ -9,17 +9,17 @@ those of a run with as many samples, so the numbers may stand beside its rows.
 
 import sys
 from collections.abc import Sequence
-
-import torch
-from torch import Tensor
-from tqdm import tqdm
+from typing import TYPE_CHECKING
 
 from bench.config import ConfigError, Points, request
-from bench.data import Dataset, dataset, given
-from bench.processes import device
-from bench.protocols import Protocol, levels, planned, protocol_of
-from bench.scoring import ImageScorer, Scores, files
 from results import terminal
+
+if TYPE_CHECKING:  # PyTorch is loaded where something is scored
+    from torch import Tensor
+
+    from bench.data import Dataset
+    from bench.protocols import Protocol
+    from bench.scoring import Scores
 
 KEY = "SAMPLES"
 
@@ -43,11 +43,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def score(samples: str, options: Sequence[str]) -> tuple[Protocol, int, Scores]:
+def score(samples: str, options: Sequence[str]) -> "tuple[Protocol, int, Scores]":
     """(protocol, number of samples, scores) of the images at `samples` under the command line's options.
 
     Raises ConfigError naming the file or key at fault.
     """
+    import torch
+    from tqdm import tqdm
+
+    from bench.data import dataset, given
+    from bench.processes import device
+    from bench.protocols import planned, protocol_of
+    from bench.scoring import ImageScorer, files
+
     experiment = request(["sweep=none", *options]).experiments[0]
     if isinstance(experiment.data, Points):
         raise ConfigError(f"{KEY}={samples} are images, and data={experiment.data.name} are points in the plane; choose an "
@@ -74,8 +82,10 @@ def score(samples: str, options: Sequence[str]) -> tuple[Protocol, int, Scores]:
         return protocol, len(pixels), scorer.score_pixels(pixels)
 
 
-def _fitting(samples: str, pixels: Tensor, data: Dataset, protocol: Protocol) -> Tensor:
+def _fitting(samples: str, pixels: "Tensor", data: "Dataset", protocol: "Protocol") -> "Tensor":
     """The pixels, if they can be samples of these data. Raises ConfigError."""
+    from bench.protocols import levels
+
     if tuple(pixels.shape[1:]) != data.shape:
         raise ConfigError(f"{KEY}={samples} has images (C, H, W) of {tuple(pixels.shape[1:])}, and those of data={data.name} "
                           f"are {data.shape}: sizes and channels must be equal")

@@ -4,8 +4,8 @@ Where several processes share a training (bench/processes/dist.py), each makes t
 evaluates, and the others are done with the training.
 """
 
+import argparse
 import dataclasses
-import json
 import signal
 import sys
 import time
@@ -29,7 +29,7 @@ from bench.scoring import Proxy, baselines, load_teacher, rows
 from bench.teaching import Teaching
 from bench.training import Outcome, Recipe, Trainer
 from results import terminal
-from results.records import RunRecord, append_rows, read_run, write_run
+from results.records import RecordError, RunRecord, StoreError, append_rows, read_json, read_run, write_run
 from sweeps.backends import sole_writer
 
 Report = Callable[[dict[str, Any]], bool]
@@ -153,16 +153,20 @@ def _references(wanted: References, folder: Path, report: Report) -> str:
 def main(arguments: Sequence[str]) -> int:
     """`torchrun --nproc-per-node N -m bench.job FOLDER`: begin or continue the run of a folder; SIGTERM stops it politely.
 
-    The config is the folder's config.json, or that of its record. Returns the exit status: 0 done, 1 failed, 130 stopped.
+    The config is the folder's config.json, or that of its record. Returns the exit status: 0 done, 1 failed, 2 no such run,
+    130 stopped.
     """
     terminal.ready()
-    if len(arguments) != 1:
-        print("error: expected one argument, the run's folder", file=sys.stderr)
-        return 2
-    folder, stopping = Path(arguments[0]), Event()
-    signal.signal(signal.SIGTERM, lambda number, frame: stopping.set())
+    parser = argparse.ArgumentParser(prog="python -m bench.job", description="Begin or continue one run in its folder.")
+    parser.add_argument("folder", type=Path, help="the run's folder, with a config.json or the run.json of a run begun")
+    folder, stopping = parser.parse_args(arguments).folder, Event()
     given = folder / "config.json"
-    config = json.loads(given.read_text(encoding="utf-8")) if given.exists() else read_run(folder).config
+    try:
+        config = read_json(given) if given.exists() else read_run(folder).config
+    except (StoreError, RecordError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    signal.signal(signal.SIGTERM, lambda number, frame: stopping.set())
 
     def report(message: Mapping[str, Any]) -> bool:
         return stopping.is_set()

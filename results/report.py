@@ -13,12 +13,9 @@ import sys
 import warnings
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from results import terminal
-from results.pictures import gallery, pareto, plots
 from results.records import (
     EVALS_FILE,
     RUN_FILE,
@@ -37,10 +34,11 @@ from results.records import (
     teacher_compute,
     write_text,
 )
-from results.statistics import paired
-from results.tables import against as comparison
-from results.tables import beside, numberless, plain, table
-from results.webpage import page
+
+if TYPE_CHECKING:  # loaded where something is drawn: --help and a wrong folder need none of it
+    import pandas as pd
+
+    from results.pictures import gallery
 
 SWEEP_FILE = "runs.json"
 FILES = (
@@ -72,6 +70,12 @@ def write(
     `metric` leads the table and is drawn (default: the runs' primary one). `protocols` keeps rows of these ids.
     Raises ProtocolError if one metric mixes protocols, StoreError if `out` cannot be written.
     """
+    from results.pictures import gallery, pareto, plots
+    from results.statistics import paired
+    from results.tables import against as comparison
+    from results.tables import beside, table
+    from results.webpage import page
+
     out = Path(out)
     if at is not None and at.kind == "compute":
         runs = _billed(runs)
@@ -177,6 +181,8 @@ def _report(options: argparse.Namespace) -> int:
     tuned = " ".join(text for _, sweep in places if (text := sweep.get("tuned")))
     frame = write(runs, out, order, metric=options.metric, protocols=protocols, published=published, at=at,
                   compatible=options.compat, against=options.against, tuned=tuned)
+    from results.tables import numberless, plain
+
     print(plain(frame))
     if at:
         print(f"Drawn at {at.words}; the newest checkpoint within it.")
@@ -218,6 +224,8 @@ def _leading(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
     if metric not in known:
         close = near(metric, known, 1, 0) or ["none"]
         raise ValueError(f"no run has metric {metric!r}; nearest: {close[0]!r}, all: {', '.join(known) or 'none'}")
+    import pandas as pd
+
     first = frame["metric"] == metric
     return pd.concat([frame[first], frame[~first]], ignore_index=True)
 

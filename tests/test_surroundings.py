@@ -13,6 +13,8 @@ import pytest
 from places import ROOT
 
 from bench import run
+from bench.config import request
+from bench.planning import backends
 from results import report, terminal
 from results.tables import marks
 
@@ -165,3 +167,34 @@ def test_who_imports_the_package_hears_it_as_an_error(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", "import bench.model"], cwd=tmp_path, capture_output=True, check=False,
                           env={**os.environ, "PYTHONPATH": str(ROOT)})
     assert done.stderr.decode().splitlines()[-1].startswith(f"ImportError: {tmp_path / 'methods.py'} hides the package methods")
+
+
+PLOTS, MODELS = {"pandas", "matplotlib", "scipy", "sklearn", "PIL", "optuna", "submitit", "torchvision"}, {"torch"}
+
+
+@pytest.mark.parametrize(("command", "spared"), [
+    *((f"{module} --help", PLOTS | MODELS) for module in (
+        "bench.run", "bench.evaluate", "results.report", "results.diff", "sweeps.status", "sweeps.cancel", "sweeps.retry",
+        "sweeps.clean")),
+    ("bench.run plan=true", PLOTS), ("bench.run sweep=cifar_all_methods plan=true", PLOTS),
+    ("bench.run method=lds", PLOTS | MODELS), ("results.report nowhere", PLOTS | MODELS), ("sweeps.status few", PLOTS | MODELS),
+])  # fmt: skip
+def test_a_command_loads_no_large_package_before_it_needs_it(command: str, spared: set[str]) -> None:
+    code = f"""if True:
+        import contextlib, runpy, sys
+        module, *sys.argv[1:] = {command.split()}
+        with contextlib.suppress(SystemExit):
+            runpy.run_module(module, run_name="__main__", alter_sys=True)
+        assert not (found := {spared} & set(sys.modules)), found
+    """
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=False)
+    assert done.returncode == 0 and b"Traceback" not in done.stderr, done.stderr.decode()
+
+
+def test_a_worker_for_each_core_that_is_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {3, 5, 7})
+    monkeypatch.setattr(os, "cpu_count", lambda: 64)
+    backend = request(["sweep=none", "backend=local", "backend.device=cpu"]).backend
+    assert backends.workers(backend) == 3
+    monkeypatch.delattr(os, "sched_getaffinity")  # a system that does not tell
+    assert backends.workers(backend) == 64

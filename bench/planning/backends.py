@@ -32,7 +32,9 @@ def workers(backend: Backend) -> int:
 
     if torch.cuda.is_available() and backend.device in ("auto", "cuda"):
         return max(1, torch.cuda.device_count() // backend.processes)
-    return max(1, (os.cpu_count() or 1) // (backend.processes * backend.threads))
+    # Of a batch job, a container or under taskset not all cores of the machine are ours.
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, cores // (backend.processes * backend.threads))
 
 
 def execute(plan: Plan, backend: Backend, out: Path, name: str, progress: Progress | None = None,
