@@ -4,6 +4,7 @@ FEWSTEP_REQUIRE=1 turns every skip into a failure but those of a GPU and of FEWS
 images or its cluster must say so.
 """
 
+import locale
 import os
 from collections.abc import Iterator
 from typing import Any
@@ -14,6 +15,12 @@ from fixtures import postgres, slurm, slurm_without_accounting
 __all__ = ["own_cache", "postgres", "slurm", "slurm_without_accounting"]
 
 ALLOWED = ("FEWSTEP_SLOW", "GPU", "this SciPy")
+
+
+def pytest_configure() -> None:
+    """The floors name the encoding of every file (tests/test_layout.py); the tests read theirs in that of the locale."""
+    if locale.getpreferredencoding(False).lower().replace("-", "") != "utf8":
+        pytest.exit("the tests read their files as UTF-8, and this locale is another: PYTHONUTF8=1 python -m pytest", 2)
 
 
 @pytest.fixture(autouse=True, scope="session")
