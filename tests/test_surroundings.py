@@ -83,6 +83,11 @@ def test_every_command_prints_where_the_locale_is_not_utf_8(swept: Path, command
     assert done.returncode == (2 if "é" in command or "--tries" in command else 0), done.stderr.decode()
 
 
+def test_a_run_that_is_not_there_is_told(tmp_path: Path) -> None:
+    done = given("bench.job", "nowhere", at=tmp_path)
+    assert done.returncode == 2 and done.stderr.decode().startswith("error: nowhere/run.json: ")
+
+
 def test_a_report_writes_the_same_bytes_in_every_locale(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     done = given("results.report", str(QUICKSTART), "--out", "there", at=tmp_path, **ASCII)
     assert report.main([str(QUICKSTART), "--out", str(tmp_path / "here" / "there")]) == 0
