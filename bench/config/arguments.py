@@ -1,11 +1,13 @@
 """The command line as overrides: `key=value`, and `key=a,b` for an axis. Hydra's grammar reads them."""
 
+import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, QuotedString
+from hydra.core.override_parser.types import Override, Quote, QuotedString
 
 from bench.config.errors import HELP, ConfigError
 
@@ -33,6 +35,11 @@ class Given:
         return list(only) if not self.is_axis and isinstance(only, list) else list(self.values)
 
 
+def quoted(text: str) -> str:
+    """A text as a value of Hydra's grammar that means this text, whatever it is made of."""
+    return QuotedString(re.sub(r"(\\*)\$\{", r"\1\1\\${", text), Quote.single).with_quotes()
+
+
 def parse(arguments: Sequence[str], faults: list[str]) -> list[Given]:
     """The command line's overrides; what is not `key=value` is noted. Of a key that is given twice the last one counts."""
     given = []
@@ -56,11 +63,23 @@ def _one(text: str) -> Given:
         raise ConfigError(f"{key}= has no value; write {key}=null for none where that is allowed, or leave it out")
     try:
         override: Override = OverridesParser.create().parse_override(text)
-        values = tuple(override.sweep_iterator()) if override.is_sweep_override() else (override.value(),)
+        read = override.sweep_iterator() if override.is_sweep_override() else (override.value(),)
+        values: tuple[Any, ...] = tuple(v.text if isinstance(v, QuotedString) else v for v in read)
         if override.is_sweep_override() and len(values) == 1:  # choice(3)
-            text = f"{key}={values[0]}"
+            text = f"{key}={quoted(values[0]) if isinstance(values[0], str) else values[0]}"
     except Exception as error:  # ANTLR's, Hydra's and Python's own, by the kind of mistake
         why = str(error).split("\n")[0]
-        raise ConfigError(f"{text!r} cannot be read ({why}); put a text with spaces, umlauts or signs into quotes of its own: "
-                          f"\"{key}='{value}'\"") from error
-    return Given(override.key_or_group, tuple(v.text if isinstance(v, QuotedString) else v for v in values), text)
+        raise ConfigError(f"{text!r} cannot be read ({why}); {_way_out(key, value)}") from error
+    if override.package is not None or re.match(r"hydra\b", override.key_or_group):
+        raise ConfigError(f"{text}: packages (@) and keys of Hydra mean nothing here; {HELP} shows the keys that there are")
+    if {} in values:
+        raise ConfigError(f"{text} changes nothing: a mapping sets the keys that it has; name one, or leave it out")
+    return Given(override.key_or_group, values, text)
+
+
+def _way_out(key: str, value: str) -> str:
+    if value.startswith(("[", "{")):
+        return "a list is written [1,2], a mapping {a:1,b:2}, and every text in it with other signs than a-z in quotes"
+    whole = f"{key}={quoted(value)}"
+    shell = shlex.quote(whole) if set(whole) & set('"$`!\\') else f'"{whole}"'
+    return f"put a text with spaces, umlauts or signs into quotes of its own: {shell}"

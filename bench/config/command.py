@@ -4,24 +4,27 @@ included: `method=lsd seed=0,1` narrows the sweep to that. Every fault of a comm
 
 import copy
 import dataclasses
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from bench.config.arguments import Given, parse
+from bench.config.arguments import Given, parse, quoted
 from bench.config.choices import BACKENDS, Backend
-from bench.config.compose import GROUPS, Compositions, composed, defaults, folders, keys, names, section
+from bench.config.compose import GROUPS, Compositions, composed, defaults, file_of, folders, keys, names, section
 from bench.config.errors import HELP, ConfigError, no_key, shown, unknown
-from bench.config.experiment import Config, Experiment, has, put
+from bench.config.experiment import Config, Experiment, get, has, put
 from bench.config.experiment import parse as parse_experiment
-from bench.config.parse import Faults
+from bench.config.parse import Faults, mapping
 from bench.config.points import EXPERIMENT, Maker, axes_of, points
 from bench.config.schema import Command, Sweep
+from results.records import near
 from sweeps.plan import SpecError
 
 WHOLE = ("sweep", "backend", "out", "plan", "detach", "plugins")  # hold for a whole command: no axes
-KINDS = ("data", "backbone", "method", "backend")  # groups whose options carry their name
+CHOSEN = ("data.name", "backbone.name", "method.name", "method.target", "backend.name")  # with their group, by its name
 TOLD = 12  # faults that are told before the rest is counted
 
 
@@ -48,13 +51,17 @@ def request(arguments: Sequence[str]) -> Request:
     """The experiments of a command line, parsed and checked. Raises ConfigError with every fault."""
     faults = Faults()
     given = parse(arguments, faults)
+    unread = len(faults)
+    if any(text.startswith("plugins=") for text in arguments) and "plugins" not in (g.key for g in given):
+        faults.tell()  # which names there are is not known
     plugins = _plugins(given)
-    noted = len(faults)
     _check_groups(given, plugins, faults)
     _check_file(given, plugins, faults)
-    if len(faults) > noted:  # nothing can be composed of these
+    if len(faults) > unread:  # nothing can be composed of these
         faults.tell()
     settings, given = _composed(given, plugins, faults)
+    if unread:  # what seems wrong besides may be for want of these
+        faults.tell()
     knobs = [g for g in given if g.key.startswith("method.")]
     plain = [g for g in given if g not in knobs]
     command = faults.section(Command, {key: settings[key] for key in Command.model_fields}, "")
@@ -107,17 +114,21 @@ def with_method(experiment: Experiment, name: str) -> Experiment:
     return parse_experiment({**plain, "seed": experiment.seed}, experiment.asked)
 
 
-def _single(g: Given) -> str:
-    """The first value of a choice of groups, as an override."""
-    return str(g.listed[0]) if g.listed else "null"
+def _one_value(g: Given) -> str:
+    return f"{g.text}: {g.key} holds for a whole command and has one value; give the command once for each"
 
 
 def _plugins(given: Sequence[Given]) -> str | None:
-    value = next((g.values[0] for g in given if g.key == "plugins" and not g.is_axis), None)
-    if value is None:
+    g = next((g for g in given if g.key == "plugins"), None)
+    value = g.values[0] if g else None
+    if g is None or (value is None and not g.is_axis):
         return None
+    if g.is_axis:
+        raise ConfigError(_one_value(g))
     if not isinstance(value, str) or not Path(value).expanduser().is_dir():
         raise ConfigError(f"plugins={shown(value)} is not a folder")
+    if not any(any(folders(group, value)[-1].rglob("*.yaml")) for group in GROUPS):
+        raise ConfigError(f"plugins={value} holds nothing that can be chosen: no method/NAME.yaml, and no sweep/NAME.yaml")
     taken = [name for name in names("method") if (folders("method", value)[-1] / f"{name}.yaml").exists()]
     if taken:
         raise ConfigError(f"plugins={value}: method/{taken[0]}.yaml has the name of a method that is packaged; rename it")
@@ -126,19 +137,28 @@ def _plugins(given: Sequence[Given]) -> str | None:
 
 def _check_groups(given: Sequence[Given], plugins: str | None, faults: Faults) -> None:
     for g in given:
-        if g.is_axis and g.key.split(".")[0] in WHOLE:
-            faults.append(f"{g.text}: {g.key} holds for a whole command and has one value; give the command once for each")
-        if g.key in GROUPS:
+        whole = g.key.split(".")[0] in WHOLE
+        if whole and (g.is_axis or (g.key in GROUPS and isinstance(g.values[0], list))):
+            faults.append(_one_value(g))
+        elif g.key in GROUPS:
             known = names(g.key, plugins)
-            wrong = [value for value in g.listed or [None] if str(value) not in known]
+            wrong = [value for value in g.listed or [None] if not isinstance(value, str) or value not in known]
             own = "" if plugins or g.key != "method" else "; one of your own needs plugins=FOLDER"
-            faults += [unknown(g.key, value, known) + own for value in wrong]
+            faults += [unknown(g.key, value, known, f"{HELP} {g.key}") + own for value in wrong]
             if isinstance(g.values[0], list) and not wrong and not _listed(g, given, plugins):
                 faults.append(f"{g.text}: one {g.key} for a run; write {g.key}={','.join(map(str, g.listed))} for several")
             for value in [] if wrong else g.listed:
                 section(g.key, str(value), plugins)  # a file that cannot be read is told by its name
-        elif g.key.endswith(".name") and (group := g.key.removesuffix(".name")) in KINDS:
-            faults.append(f"{unknown(g.key, g.values[0], names(group, plugins))} A {group} is chosen by {group}=NAME")
+        elif g.key in CHOSEN:
+            faults.append(_chosen(g.key, g.values[0], plugins))
+
+
+def _chosen(key: str, value: Any, plugins: str | None, at: str = "") -> str:
+    """What is said of a key that says what a group's option is; `at` stands before it where it is not the command line's."""
+    group, _, part = key.partition(".")
+    close = near(value, names(group, plugins), 1, 0.4) if part == "name" else []
+    return (f"{at}{key}={shown(value)} cannot be set by itself: write {group}={(*close, 'NAME')[0]} for another {group}; "
+            f"{HELP} {group} lists them")
 
 
 def _composed(given: list[Given], plugins: str | None, faults: Faults) -> tuple[Config, list[Given]]:
@@ -150,7 +170,7 @@ def _composed(given: list[Given], plugins: str | None, faults: Faults) -> tuple[
     try:
         settings = whole(given)
     except ConfigError as error:  # a key that there is not, most of all: Hydra tells the first of them, and not its neighbours
-        base = composed([f"{g.key}={_single(g)}" for g in given if g.key in GROUPS], plugins)
+        base = composed([f"{g.key}={quoted(g.listed[0])}" for g in given if g.key in GROUPS], plugins)
         kept = _known(given, base, plugins, faults)
         if len(kept) == len(given):
             raise error from None
@@ -160,18 +180,40 @@ def _composed(given: list[Given], plugins: str | None, faults: Faults) -> tuple[
 
 def _listed(g: Given, given: Sequence[Given], plugins: str | None) -> bool:
     """Whether a list is the values of an axis of the sweep's file."""
-    sweep = next((str(_single(each)) for each in given if each.key == "sweep"), None)
+    sweep = next((each.values[0] for each in given if each.key == "sweep"), None)
     raw = section("sweep", sweep, plugins) if sweep in names("sweep", plugins) else composed([], plugins)
-    axes = (raw.get("sweep") or {}).get("axes") or {}
-    return g.key in axes
+    return has(raw, "sweep.axes") and g.key in (get(raw, "sweep.axes") or {})
 
 
 def _check_file(given: Sequence[Given], plugins: str | None, faults: Faults) -> None:
     """What is wrong with the sweep's own file, before Hydra meets it."""
-    for name in (str(_single(g)) for g in given if g.key == "sweep"):
+    for name in (g.values[0] for g in given if g.key == "sweep" and not g.is_axis):
         if name in names("sweep", plugins):
-            raw = section("sweep", name, plugins)
-            _sweep(raw.get("sweep") if isinstance(raw, Mapping) else None, plugins, faults, f"sweep={name}: ")
+            raw, of = section("sweep", name, plugins), f"sweep={name}: "
+            _sweep(raw.get("sweep"), plugins, faults, of)
+            faults += [f"{of}{fault}" for fault in _whole_file(file_of("sweep", name, plugins), raw, plugins)]
+
+
+def _whole_file(file: Path, raw: Mapping[str, Any], plugins: str | None) -> Iterator[str]:
+    """What is wrong with a sweep's file outside of `sweep`."""
+    opening = takewhile(lambda line: not line.strip() or line.startswith("#"), file.read_text(encoding="utf-8").splitlines())
+    if raw and not any(re.fullmatch(r"#\s*@package\s+_global_\s*", line) for line in opening):
+        yield f"{file} must begin with the line `# @package _global_`, or its keys are not the experiment's"
+    listed = raw.get("defaults", [])
+    if not isinstance(listed, list):
+        yield f"defaults={shown(listed)} must be a list, for example defaults: [override /data: digits]"
+    for entry in listed if isinstance(listed, list) else []:
+        for key in entry if isinstance(entry, Mapping) else ():
+            if isinstance(key, str) and key.split("/")[-1] in WHOLE:
+                yield f"defaults: {key} holds for a whole command; leave it to the command line"
+    for key, value in raw.items():
+        if key not in (*ALL, "defaults"):
+            yield no_key("", str(key), ALL)
+        elif key in SECTIONS and key in GROUPS and isinstance(value, str):
+            yield f"{key}={value} is chosen in the list of defaults: defaults: [override /{key}: {value}]"
+        elif key in SECTIONS and not isinstance(value, Mapping):
+            yield mapping(key, value)
+    yield from (_chosen(key, get(raw, key), plugins) for key in CHOSEN if has(raw, key))
 
 
 def _known(given: Sequence[Given], config: Config, plugins: str | None, faults: Faults) -> list[Given]:
@@ -184,14 +226,17 @@ def _known(given: Sequence[Given], config: Config, plugins: str | None, faults: 
         if wrong := [key for key in deeper if key not in valid and not key.startswith(("sweep.", "method."))]:
             faults += [unknown("command line: key", key, [k for k in valid if k.startswith(f"{group}.")]) for key in wrong]
             continue
-        if (g.key in valid and g.key not in KEPT) or g.text.startswith("+"):
+        if any(isinstance(v, list) for v in g.values[:1]) and has(config, g.key) and isinstance(get(config, g.key), Mapping):
+            faults.append(mapping(g.key, g.values[0]))
+            continue
+        if (g.key in valid and g.key not in CHOSEN) or g.text.startswith("+"):
             kept.append(g)
             continue
         every = names("backend", plugins) if group == "backend" else []
         if owners := [name for name in every if key in section("backend", name, plugins)]:
             faults.append(f"{g.key} belongs to backend={' or backend='.join(owners)}, and this is "
                           f"backend={config['backend']['name']}")
-        elif not g.key.endswith(".name") or group not in KINDS:
+        elif g.key not in CHOSEN:
             faults.append(_misspelt(g.key, [k for k in valid if k.startswith(f"{group}.")] or list(valid)))
     return kept
 
@@ -200,12 +245,13 @@ def _misspelt(key: str, valid: Sequence[str]) -> str:
     """A key that there is not, perhaps the last part of one."""
     lower = key.lower()
     whole = [name for name in valid if name == lower] or [name for name in valid if name.endswith(f".{lower}")]
-    also = f"{HELP} method=NAME" if key.startswith("method.") else HELP
+    part = key.partition(".")[0]
+    also = f"{HELP} method=NAME" if part == "method" else f"{HELP} {part}" if part in SECTIONS and part not in GROUPS else HELP
     return unknown("command line: key", key, whole if 0 < len(whole) <= 12 else valid, also)
 
 
 ALL = (*EXPERIMENT, *Command.model_fields, "seed", "sweep")
-KEPT = tuple(f"{group}.name" for group in KINDS)
+SECTIONS = tuple(key for key in EXPERIMENT if key != "plugins")
 
 
 def options(config: Config, plugins: str | None) -> list[str]:
@@ -229,12 +275,27 @@ def _sweep(raw: Any, plugins: str | None, faults: Faults, of: str = "") -> Sweep
             faults.append(f"sweep.also[{number}].{listed[0]}={shown(point[listed[0]])}: a listed point has one value; write a "
                           "point for each, or an axis")
     if sweep is not None:
-        faults += [f"sweep.axes.{key} holds for a whole command; leave it to the command line" for key in sweep.axes
-                   if key.split(".")[0] in WHOLE]
+        faults += _varied(sweep, plugins)
         faults += _methods_of(sweep, names("method", plugins))
     if sweep is not None and sweep.published is not None and sweep.published not in (tables := _published()):
         faults.append(unknown("sweep.published", sweep.published, tables))
     return sweep if len(faults) == before else None
+
+
+def _varied(sweep: Sweep, plugins: str | None) -> Iterator[str]:
+    """What of a sweep's keys cannot differ between its runs."""
+    spaces = [sweep.search.space, *sweep.search.spaces.values()] if sweep.search else []
+    places = {"axes": [sweep.axes], "also": sweep.also, "one_at_a_time": [sweep.one_at_a_time], "search": spaces}
+    said = ((f"sweep.{place}: ", *item) for place, several in places.items() for one in several for item in one.items())
+    for where, key, value in said:
+        if key.split(".")[0] in WHOLE:
+            yield f"{where}{key} holds for a whole command; leave it to the command line"
+        elif key in CHOSEN:
+            yield _chosen(key, value, plugins, where)
+    for name, knobs in sweep.knobs.items():
+        yield from (_chosen(key, knobs[key[7:]], plugins, f"sweep.knobs.{name}: ") for key in CHOSEN if key[7:] in knobs)
+    if "method" in sweep.only:
+        yield "sweep.only.method: the methods are those of sweep.axes.method, and only is for the other axes; leave it out"
 
 
 def _methods_of(sweep: Sweep, known: Sequence[str]) -> Iterator[str]:

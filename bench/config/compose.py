@@ -2,6 +2,7 @@
 read from its file."""
 
 import copy
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -9,10 +10,9 @@ from typing import Any
 
 import yaml
 from hydra import compose, initialize_config_module
-from hydra.errors import HydraException
 from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
+from bench.config.arguments import quoted
 from bench.config.errors import HELP, ConfigError, nearest
 
 CONF = Path(__file__).parents[1] / "conf"
@@ -39,18 +39,26 @@ def composed(overrides: Sequence[str], plugins: str | None = None) -> Config:
             return OmegaConf.to_container(config, resolve=True)  # type: ignore[return-value]  # a mapping
     except yaml.YAMLError as error:
         raise ConfigError(unreadable(Path(getattr(getattr(error, "problem_mark", None), "name", "a file")), error)) from error
-    except (HydraException, OmegaConfBaseException) as error:
-        said = str(error).split("\n")
-        if (key := getattr(error, "full_key", None)) and key not in said[0]:
-            said[0] = f"{key}: {said[0]}"
-        raise ConfigError(" ".join(said[: 2 if said[0].endswith(":") else 1])) from error
+    except RecursionError as error:
+        raise ConfigError("a file's list of defaults leads back to the file itself") from error
+    except Exception as error:  # Hydra's, OmegaConf's and Python's own, by the kind of mistake
+        raise ConfigError(_refused(error)) from error
+
+
+def _refused(error: Exception) -> str:
+    """Hydra's sentence about what it cannot compose, with the key."""
+    said = str(error).split("\n")
+    if said[0].startswith(merging := "Error merging override "):
+        why = str(error.__cause__).split("\n")[0]
+        dollar = "; ${KEY} is the value of another key, \\${ the signs themselves" if "${" in said[0] else ""
+        return f"{said[0].removeprefix(merging)} cannot be read ({why}){dollar}"
+    if (key := getattr(error, "full_key", None)) and key not in said[0]:
+        said[0] = f"{key}: {said[0]}"
+    return " ".join(said[: 2 if said[0].endswith(":") else 1])
 
 
 def _search(plugins: str | None) -> list[str]:
-    if plugins is None:
-        return []
-    path = str(Path(plugins).expanduser().resolve()).replace("\\", "\\\\").replace("'", "\\'")
-    return [f"hydra.searchpath=['file://{path}']"]
+    return [] if plugins is None else [f"hydra.searchpath=[{quoted(f'file://{Path(plugins).expanduser().resolve()}')}]"]
 
 
 class Compositions:
@@ -81,11 +89,16 @@ class Compositions:
             return {**copy.deepcopy(self._made[rest]), "method": section("method", method, self.plugins)}
         if not groups and self._kept is not None:
             return copy.deepcopy(self._kept)
-        made = composed([*self.fixed, *(f"{k}={v}" for k, v in groups)], self.plugins)
+        made = composed([*self.fixed, *(chosen(k, v, self.plugins) for k, v in groups)], self.plugins)
         own = made["method"]
         if method is not None and alone(method, self.plugins) and own == section("method", method, self.plugins):
             self._made[rest] = made
         return copy.deepcopy(made)
+
+
+def chosen(group: str, name: Any, plugins: str | None) -> str:
+    """The override that chooses an option. Raises ConfigError naming the nearest."""
+    return f"{group}={quoted(file_of(group, name, plugins).stem)}"
 
 
 def alone(method: str, plugins: str | None) -> bool:
@@ -103,9 +116,31 @@ def section(group: str, name: str, plugins: str | None = None) -> Config:
 @lru_cache(maxsize=256)
 def _read(file: Path, changed: int) -> Config:
     try:
-        return OmegaConf.to_container(OmegaConf.load(file))  # type: ignore[return-value]  # likewise
-    except (yaml.YAMLError, OmegaConfBaseException, UnicodeDecodeError) as error:
+        found = OmegaConf.to_container(OmegaConf.load(file))
+        faults = list(_misread(file.read_text(encoding="utf-8")))
+    except Exception as error:  # YAML's, OmegaConf's and Python's own, by the kind of mistake
         raise ConfigError(unreadable(file, error)) from error
+    if not isinstance(found, dict):
+        raise ConfigError(f"{file} must be a mapping of keys, not a list")
+    if faults:
+        raise ConfigError(*(f"{file}, line {line}: {fault}" for line, fault in faults))
+    return found  # type: ignore[return-value]  # its keys are checked where they are used
+
+
+ODD = r"[-+]?(0[0-7_]+|[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?)"  # octal and base 60, which nobody means
+
+
+def _misread(text: str) -> Iterator[tuple[int, str]]:
+    """What YAML takes for something else than is seen, with its line."""
+    if text.startswith("\ufeff"):
+        yield 1, "begins with a byte order mark, which is read as a part of the first key; save it as UTF-8 without one"
+    if not re.search(r"(?<![\w.+-])[-+]?0\d|\d:\d", text):  # the rest takes a second look at the whole file
+        return
+    for event in yaml.parse(text, yaml.SafeLoader):
+        if isinstance(event, yaml.ScalarEvent) and event.implicit[0] and re.fullmatch(ODD, event.value):
+            means = yaml.safe_load(event.value)
+            line = event.start_mark.line + 1 if event.start_mark else 1
+            yield line, f"{event.value} is {means} in YAML; write {means}, or '{event.value}' for the text"
 
 
 def defaults(method: str, plugins: str | None = None) -> Config:
@@ -118,6 +153,12 @@ def defaults(method: str, plugins: str | None = None) -> Config:
 
 def unreadable(file: Path, error: Exception) -> str:
     """What is said of a file that is no YAML: its place and the first thing that is wrong."""
+    if isinstance(error, UnicodeDecodeError):
+        return f"{file} cannot be read: byte {error.start} is not UTF-8; save it as UTF-8"
+    if isinstance(error, OSError):
+        return f"{file} cannot be read: {error.strerror or 'it holds no keys'}"
+    if isinstance(error, RecursionError):
+        return f"{file} cannot be read as YAML: something in it contains itself, or is too deep"
     mark = getattr(error, "problem_mark", None)
     place = f", line {mark.line + 1}" if mark is not None else ""
     why = getattr(error, "problem", None) or str(error).split("\n")[0]

@@ -40,7 +40,8 @@ def _not_valid(what: str, name: object, valid: Iterable[object], also: str, at: 
     if len(listed) > LONG:
         close, listed = close or near(name, names, 3, 0), ""
     hint = f"; nearest: {', '.join(f'{at}{each}' for each in close)}" if close else ""
-    return f"{what} is not valid{hint}. " + (f"Valid: {listed}" if listed else f"All {len(names)}: {also}")
+    rest = f"Valid: {listed}" if listed else f"All {len(names)}: {also}" if names else "There are none to choose from"
+    return f"{what} is not valid{hint}. {rest}"
 
 
 def nearest(key: str, value: object, valid: Iterable[object], also: str = HELP) -> ConfigError:

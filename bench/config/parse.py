@@ -32,7 +32,7 @@ class Faults(list[str]):
         """One of several kinds of section, by its name."""
         name = raw.get("name") if isinstance(raw, Mapping) else None
         if not isinstance(name, str) or name not in kinds:
-            self.append(unknown(f"{key}.name", name, kinds) if isinstance(raw, Mapping) else _mapping(key, raw, {}))
+            self.append(unknown(f"{key}.name", name, kinds) if isinstance(raw, Mapping) else mapping(key, raw))
             return None
         return self.section(kinds[name], raw, key, lenient)
 
@@ -43,26 +43,39 @@ def section(cls: type[S], raw: Any, key: str, lenient: bool = False) -> S:
     lenient: what a version of before or after has besides is passed over (records of runs).
     """
     if not isinstance(raw, Mapping):
-        raise ConfigError(_mapping(key, raw, cls.model_fields))
+        raise ConfigError(mapping(key, raw, cls.model_fields))
     if lenient:
         raw = {name: value for name, value in raw.items() if name in cls.model_fields}
+    given = {name: value for name, value in raw.items() if value != "???"}
+    known = fields(cls)
+    faults = Faults(_needed(raw, key, name, known[name]) for name in raw if name in known and name not in given)
+    faults += [f"{_at(key, name)}={shown(value)} must be below 2^63" for name, value in given.items() if beyond(value)]
     try:
-        return cls.model_validate({name: value for name, value in raw.items() if value != "???"})
+        made = cls.model_validate(given)
     except ValidationError as error:
-        raise ConfigError(*(said(cls, raw, key, each) for each in error.errors(include_url=False))) from None
+        faults += [said(cls, raw, key, each) for each in error.errors(include_url=False)]
+    faults.tell()
+    return made
+
+
+def beyond(value: Any) -> bool:
+    """Whether a whole number is among it that has more than the 64 bits of PyTorch's and the records' numbers."""
+    inside = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()
+    return (isinstance(value, int) and abs(value) >= 2**63) or any(map(beyond, inside))
 
 
 def said(cls: type, raw: Mapping[str, Any], key: str, error: ErrorDetails) -> str:
     """One of pydantic's errors in our words: the key as it is written, its value, and what is valid."""
     known, (first, *deeper) = fields(cls), error["loc"]
     name = str(first)
-    where = f"{key}.{name}" if key else name
+    where = _at(key, name)
     if name not in known:
         return no_key(key, name, known, f"{HELP} {key}")
     if name not in raw or raw[name] == "???":
-        needs = f"{key}={raw['name']} needs {where}" if "name" in raw and name != "name" else f"{where} has to be given"
-        return f"{needs}: {words(known[name])}"
+        return _needed(raw, key, name, known[name])
     hint, value = known[name], raw[name]
+    if deeper and deeper[-1] == "[key]":
+        return f"{where}: its key {shown(deeper[-2])} must be a string"
     if deeper and isinstance(value, Mapping):
         if inner := _nested(hint):
             return said(inner, value, where, {**error, "loc": tuple(deeper)})
@@ -71,10 +84,22 @@ def said(cls: type, raw: Mapping[str, Any], key: str, error: ErrorDetails) -> st
     return _must(where, value, hint)
 
 
+def _at(key: str, name: str) -> str:
+    return f"{key}.{name}" if key else name
+
+
+def _needed(raw: Mapping[str, Any], key: str, name: str, hint: Any) -> str:
+    where = _at(key, name)
+    needs = f"{key}={raw['name']} needs {where}" if "name" in raw and name != "name" else f"{where} has to be given"
+    return f"{needs}: {words(hint)}"
+
+
 def _must(where: str, value: Any, hint: Any) -> str:
     if (names := options(hint)) and not isinstance(value, bool | int | float | list | Mapping) and value is not None:
         return unknown(where, value, names)
     wanted = words(hint)
+    if isinstance(value, str) and not value.strip():
+        wanted = wanted.replace("a string", "a string that is not empty")
     bare = "list" in wanted and isinstance(value, int | float | str)
     return f"{where}={shown(value)} must be {wanted}" + (f", for example {where}=[{shown(value)}]" if bare else "")
 
@@ -84,6 +109,7 @@ def _nested(hint: Any) -> Any:
     return next((each for each in (hint, *get_args(hint)) if isinstance(each, type) and issubclass(each, Section)), None)
 
 
-def _mapping(key: str, raw: Any, known: Iterable[str]) -> str:
+def mapping(key: str, raw: Any, known: Iterable[str] = ()) -> str:
+    """What is said of a section that is something else."""
     example = next((f": set its keys, for example {key}.{name}=..." for name in known), "")
     return f"{key}={shown(raw)} must be a mapping, or left out{example}"

@@ -10,7 +10,7 @@ from bench.config.compose import GROUPS, Compositions, keys, names, section
 from bench.config.errors import HELP, ConfigError, nearest
 from bench.config.experiment import Asked, Config, Experiment, has, put
 from bench.config.experiment import parse as parse_experiment
-from bench.config.parse import Faults
+from bench.config.parse import Faults, mapping
 from bench.config.schema import Seeded, Sweep
 from results.records import near
 from sweeps.plan import expand, one_at_a_time
@@ -135,6 +135,8 @@ class Maker:
 
     def _base(self, groups: tuple[tuple[str, Any], ...]) -> Config:
         config = self.compositions.base(groups)
+        if not isinstance(config["method"], Mapping):
+            raise ConfigError(mapping("method", config["method"]))
         name = config["method"].get("name")
         if not isinstance(name, str):
             chosen = dict(groups).get("method") or self.compositions.fixed_method()

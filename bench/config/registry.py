@@ -20,6 +20,7 @@ from pydantic import ConfigDict, Strict, TypeAdapter, ValidationError
 
 from bench.config.compose import names, section
 from bench.config.errors import HELP, ConfigError, no_key, shown, unknown
+from bench.config.parse import beyond
 from bench.config.types import fields, options, words
 
 if TYPE_CHECKING:  # the mathematics brings PyTorch, which --help does without
@@ -119,6 +120,8 @@ def _resolve(cls: type, name: str, value: Any, key: str) -> Any:
     if _is_part(hint):
         raise ConfigError(f"{key}={shown(value)} must be a mapping with a target, as in the method's YAML file; set its parts, "
                           f"for example {key}.target=module:Class")
+    if beyond(value):
+        raise ConfigError(f"{key}={shown(value)} must be below 2^63")
     try:
         return _adapter(cls, name).validate_python(value)
     except ValidationError:

@@ -8,7 +8,6 @@ from pydantic import AfterValidator, Strict
 
 from bench.config.types import (
     Count,
-    Counts,
     Decay,
     Decays,
     Positive,
@@ -16,6 +15,7 @@ from bench.config.types import (
     Section,
     Seed,
     Seeds,
+    Steps,
     Text,
     Whole,
     checked,
@@ -30,7 +30,7 @@ FIRST_PROXY_SEED = 1000
 
 
 def _names_a_folder(value: str) -> bool:
-    return re.fullmatch(r"[\w-][\w.-]*", value) is not None
+    return re.fullmatch(r"[\w-][\w.-]{0,99}", value) is not None
 
 
 class Seeded(Section):
@@ -87,7 +87,7 @@ class Teacher(Section):
 class Evaluation(Section):
     """By what models are scored."""
 
-    steps: Counts
+    steps: Steps
     solvers: Annotated[tuple[Literal["euler", "heun", "midpoint", "rk4"], ...], Strict(False), AfterValidator(distinct)] = ()
     seeds: Seeds
     protocol: Protocol | None = None
@@ -129,7 +129,7 @@ class Proxy(Section):
     validation: Annotated[float, Gt(0), Lt(1)]
     count: Annotated[int, Ge(2)]
     seeds: Annotated[tuple[Annotated[int, Ge(FIRST_PROXY_SEED)], ...], Strict(False), MinLen(1), AfterValidator(distinct)]
-    steps: Counts
+    steps: Steps
     features: Features | None
     ema: Decay | None = None
     rungs: Annotated[tuple[Count, ...], Strict(False)] = ()
@@ -159,7 +159,7 @@ class Tuning(Section):
 class Sweep(Section):
     """A sweep file: what is varied, how, and under which name."""
 
-    name: Annotated[str, checked(_names_a_folder), Says("a name for a folder, of letters, digits, _, - and .")]
+    name: Annotated[str, checked(_names_a_folder), Says("a name for a folder, of at most 100 letters, digits, _, - and .")]
     axes: dict[str, list[Any]] = {}
     also: list[dict[str, Any]] = []
     only: dict[str, list[str]] = {}

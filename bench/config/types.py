@@ -58,8 +58,8 @@ def _filled(text: str) -> bool:
 
 
 Text = Annotated[str, checked(_filled), Says("a string")]
-Seed = Annotated[int, Ge(0), Lt(2**63)]
-Counts = Annotated[tuple[Count, ...], Strict(False), MinLen(1), AfterValidator(distinct)]
+Seed = Annotated[int, Ge(0)]
+Steps = Annotated[tuple[Annotated[int, Ge(1), Le(10**6)], ...], Strict(False), MinLen(1), AfterValidator(distinct)]
 Seeds = Annotated[tuple[Seed, ...], Strict(False), MinLen(1), AfterValidator(distinct)]
 Decays = Annotated[tuple[Decay, ...], Strict(False), MinLen(1), AfterValidator(distinct)]
 Sizes = Annotated[tuple[Count, ...], Strict(False)]
@@ -68,8 +68,8 @@ Minutes = Annotated[int, Ge(1), Unit("minutes")]
 Seconds = Annotated[float, Gt(0), Unit("seconds")]
 
 __all__ = [
-    "Count", "Counts", "Decay", "Decays", "Literal", "Minutes", "Positive", "Says", "Seconds", "Section", "Seed", "Seeds",
-    "Sizes", "Text", "Texts", "Unit", "Whole", "checked", "distinct", "fields", "words",
+    "Count", "Decay", "Decays", "Literal", "Minutes", "Positive", "Says", "Seconds", "Section", "Seed", "Seeds",
+    "Sizes", "Steps", "Text", "Texts", "Unit", "Whole", "checked", "distinct", "fields", "words",
 ]  # fmt: skip
 
 
@@ -128,8 +128,6 @@ def _range(base: Any, beside: tuple[Any, ...]) -> str:
     high = next((each for each in beside if isinstance(each, Le | Lt)), None)
     if low is None and high is None:
         return ""
-    if isinstance(high, Lt) and high.lt == 2**63:
-        return f", at least {low.ge if isinstance(low, Ge) else 0} and below 2^63"
     if low is not None and high is not None:
         if isinstance(low, Gt) and isinstance(high, Lt):
             return f" between {low.gt} and {high.lt}, neither of them"
