@@ -17,8 +17,8 @@ from bench.config import ConfigError, Experiment, Request, Tuning, nearest, opti
 from bench.planning import identity
 from bench.planning.jobs import chain, jobs, references, reopen
 from bench.planning.price import Prices
-from results.records import proxy_scores, write_text
-from sweeps.plan import Job
+from results.records import proxy_scores, short, write_text
+from sweeps.plan import Job, read_reason
 from sweeps.search import Contender, Params, Search, Settings, check_default, digest, open_storage, rungs, space
 
 ELSEWHERE = ("backend", "evaluation")  # of an experiment: what changes no trial
@@ -41,6 +41,12 @@ class Tuned:
     methods: tuple[Method, ...]
     tuning: Tuning
     references: tuple[Job, ...]
+    out: Path
+
+    def trials(self) -> list[dict[str, Any]]:
+        """Every trial, as `Search.trials` gives them; of those that diverged with what their runs say of it."""
+        return [t | {"reason": short(read_reason(self.out / "runs" / t["run"])) or "its samples were not finite"}
+                if t["state"] == "diverged" else t for t in self.search.trials()]
 
     def preview(self) -> list[Job]:
         """What would run at least: every method's own setting as a trial, and its runs of the table."""
@@ -108,7 +114,7 @@ def tuned(request: Request, preview: bool = False) -> Tuned:
         sweep.name, [each.contender for each in methods], settings, storage, "" if preview else _owner(folder),
         trial_jobs, final_jobs, lambda run: proxy_scores(out / "runs" / run),
     )
-    return Tuned(search, tuple(methods), tuning, tuple(references(request.experiments)))
+    return Tuned(search, tuple(methods), tuning, tuple(references(request.experiments)), out)
 
 
 def _methods(experiments: Sequence[Experiment], tuning: Tuning) -> list[Method]:
