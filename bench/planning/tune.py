@@ -18,8 +18,8 @@ from bench.planning import identity
 from bench.planning.jobs import chain, jobs, references, reopen
 from bench.planning.price import Prices
 from results.records import proxy_scores, short, write_text
-from sweeps.plan import Job, read_reason
-from sweeps.search import Contender, Params, Search, Settings, check_default, digest, open_storage, rungs, space
+from sweeps.plan import Job, count, read_reason
+from sweeps.search import Contender, Params, Search, Settings, check_default, digest, open_storage, rungs, size, space
 
 ELSEWHERE = ("backend", "evaluation")  # of an experiment: what changes no trial
 TUNABLE = ("train.", "method.")
@@ -68,13 +68,17 @@ class Tuned:
     def outlook(self, prices: Prices) -> str:
         """How much of a plan's cost the search is, at most: a line for people."""
         each = [one.contender for one in self.methods]
-        return (f"A search over {', '.join(f'{c.name} ({c.trials} trials)' for c in each)}. Below are the first trial of each, "
+        names = ", ".join(f"{c.name} ({count(c.trials, 'setting')}{', all there are' * exhausted(c)})" for c in each)
+        return (f"A search over {names}. Below are the first trial of each, "
                 f"its untuned setting, and the runs of the table. The others: up to {self.further(prices):,.1f} GPU-hours.")
 
     def about(self) -> str:
         """One paragraph on how settings were chosen, for tables."""
-        tuning, counts = self.tuning, {each.contender.trials for each in self.methods}
-        share = f"{min(counts)} to {max(counts)} settings, by equal compute" if len(counts) > 1 else f"{min(counts)} settings"
+        tuning, counts = self.tuning, sorted({each.contender.trials for each in self.methods})
+        share = " to ".join(map(str, dict.fromkeys((counts[0], counts[-1])))) + " settings that differ"
+        share += ", by equal compute" * (tuning.equal == "compute")
+        if few := [f"{c.trials} of {c.name}" for each in self.methods if exhausted(c := each.contender)]:
+            share += f" (all that there are: {', '.join(few)})"
         seeds = ", ".join(map(str, tuning.proxy.seeds))
         return (
             f"Every method was tuned over {share}, the untuned one first (the common recipe, its paper's knobs; sampler "
@@ -83,6 +87,11 @@ class Tuned:
             f"{_shares(tuning.rungs)} of the budget the best 1/{tuning.reduction} went on. The best setting was then run on "
             "all training data."
         )
+
+
+def exhausted(contender: Contender) -> bool:
+    """Whether it tries every setting that there is."""
+    return contender.trials >= size(contender.space, contender.default)
 
 
 def tuned(request: Request, preview: bool = False) -> Tuned:
@@ -151,6 +160,7 @@ def _contender(each: Experiment, tuning: Tuning, trials: int) -> Contender:
         base[section] = {key: value for key, value in base[section].items() if key not in keys}
     content = {"base": base, "space": raw, "proxy": _proxy(each, tuning), "rungs": list(tuning.rungs),
                "train_seed": tuning.train_seed, "version": each.method.version}
+    trials = int(min(trials, size(distributions, default)))
     at = rungs(tuning.rungs, budget.images, budget.batch, begin)
     return Contender(label, distributions, default, trials, at, digest(content))
 
