@@ -15,6 +15,7 @@ from typing import Any
 
 from bench.config import ConfigError, Experiment, Request, Tuning, nearest, options, records
 from bench.planning import identity
+from bench.planning.folder import name as named
 from bench.planning.jobs import chain, jobs, references, reopen
 from bench.planning.price import Prices
 from results.records import proxy_scores, short, write_text
@@ -102,7 +103,7 @@ def tuned(request: Request, preview: bool = False) -> Tuned:
     _check_apart(request.experiments, tuning)
     methods = _methods(request.experiments, tuning)
     by_name = {each.contender.name: each for each in methods}
-    folder = out / "sweeps" / sweep.name
+    folder = out / "sweeps" / named(sweep.name, request.changed)
 
     def trial_jobs(name: str, params: Params) -> list[Job]:
         return chain(_trial(by_name[name], params, tuning))

@@ -45,7 +45,7 @@ def test_a_sweep_writes_its_files_and_the_same_command_repeats_nothing(
 ) -> None:
     command = ["sweep=digits_quickstart", "method=flow_matching,lmd,psd_m", "seed=0", *SMALL, f"out={tmp_path}"]
     assert run.main(command) == 0
-    folder = tmp_path / "sweeps" / "digits_quickstart"
+    (folder,) = (tmp_path / "sweeps").glob("digits_quickstart-backbone.depth=1-*")
     assert all((folder / f).stat().st_size > 0 for f in FILES)
     table = pd.read_csv(folder / "leaderboard.csv")
     assert ",".join(table.columns).startswith(COLUMNS)
@@ -68,8 +68,10 @@ def test_a_new_protocol_rescores_and_does_not_retrain(tmp_path: Path) -> None:
     rows = [json.loads(line) for line in (folder / "evals.jsonl").read_text().splitlines()]
     assert {row["count"] for row in rows} == {64, 96}
     assert record["train_seconds"] == trained
-    table = pd.read_csv(table_file(tmp_path))
-    assert set(table["protocol"].dropna()) == {row["protocol"] for row in rows if row["count"] == 96}
+    for count in (64, 96):
+        place = f"{folder.name}-evaluation.count={count}-evaluation.seeds=0-evaluation.steps=1+4"
+        table = pd.read_csv(tmp_path / "sweeps" / place / "leaderboard.csv")
+        assert set(table["protocol"].dropna()) == {row["protocol"] for row in rows if row["count"] == count}
 
 
 def test_a_velocity_model_is_scored_with_several_solvers_and_their_calls_are_counted(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from sweeps.plan.spec import SpecError
 
 SMALL = ["budget.images=2560", "backbone.width=32", "backbone.depth=1", "evaluation.seeds=[0]", "evaluation.steps=[1,4]",
          "evaluation.count=64", "backend.workers=0"]
-FEW = ["sweep=digits_tuned", "sweep.search.trials=3", "sweep.search.startup=2", *SMALL]
+FEW = ["sweep=digits_tuned", "sweep.name=digits_tuned", "sweep.search.trials=3", "sweep.search.startup=2", *SMALL]
 
 
 FINITE = ("+sweep.search.space={method.eta: {low: 0.25, high: 0.75, step: 0.5}, "
