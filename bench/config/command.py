@@ -34,7 +34,7 @@ class Request:
     backend: Backend
     experiments: list[Experiment]
     changed: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    """What the command line says otherwise than the sweep does, by key: neither what narrows it, nor what holds for a command."""
+    """What the command line says otherwise than the sweep does, by key; not what narrows it or holds for a command."""
 
     def with_experiments(self, experiments: list[Experiment]) -> "Request":
         """The same command with other experiments."""

@@ -49,7 +49,7 @@ class Campaign:
         hours = sum(map(prices.gpu_hours, left))
         on = f"On GPUs that sustain {SUSTAINED['cuda'] / 1000:.0f} TFLOP/s: about" if prices.device == "cpu" else "About"
         return "\n".join([
-            *([self.search.outlook(prices)] if self.search else []), describe(timed, states, 1.0, workers),
+            *([self.search.outlook(prices)] if self.search else []), describe(timed, states, 1.0, workers, prices.factor(left)),
             f"Its table: {self.request.out / 'sweeps' / self.name}",
             f"Cost: {prices.source(left)}. {on} {hours:,.1f} GPU-hours.",
         ])

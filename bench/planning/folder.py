@@ -29,7 +29,7 @@ def name(sweep: str, changed: Mapping[str, Any]) -> str:
     if not told:
         return sweep
     values = {key: _text(value) for key, value in told.items()}
-    plain = {key: re.sub(r"[^\w.+]+", "_", value.rsplit("/", 1)[-1], flags=re.ASCII).strip("_.") for key, value in values.items()}
+    plain = {key: _safe(value) for key, value in values.items()}
     text = "-".join(f"{key}={value}" for key, value in plain.items())
     if plain == values and len(text) <= SHOWN:
         return f"{sweep}-{text}"
@@ -47,6 +47,11 @@ def _shown(key: str) -> bool:
         part, _, searched = rest.partition(".")
         return searched.split(".")[0] in SEARCHED if part == "search" else part not in SAID
     return rest not in UNSHOWN.get(section, ())
+
+
+def _safe(value: str) -> str:
+    """What a shell leaves alone; of a path the last part."""
+    return re.sub(r"[^\w.+]+", "_", value.rsplit("/", 1)[-1], flags=re.ASCII).strip("_.")
 
 
 def _text(value: Any) -> str:
