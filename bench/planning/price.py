@@ -124,10 +124,10 @@ class Prices:
             if (found := of(seen)) is not None:
                 near[ALIKE if seen.alike == alike else RATE if seen.network == network else DEVICE].append(found)
         estimates = []
-        for way, found in near.items():
-            if found:
-                middle, spread = _middle(found)
-                estimates.append((middle, math.hypot(times * WIDTH[way], spread, min(blur for _, blur in found)), way))
+        for way, each in near.items():
+            if each:
+                middle, spread = _middle(each)
+                estimates.append((middle, math.hypot(times * WIDTH[way], spread, min(blur for _, blur in each)), way))
         estimates.append((-math.log(SUSTAINED[self.device]), times * WIDTH[GUESS], GUESS))
         sharpest, _, way = min(estimates, key=lambda each: each[1])
         # What disagrees with the sharpest counts for the less: a guess far off does not move a measurement.
