@@ -43,7 +43,8 @@ def work(config: Mapping[str, Any]) -> float:
     """That of a training, in GFLOP at the size of its images: a U-Net's is said for one size."""
     network_, side = config.get("backbone") or {}, _side(config)
     said = UNET_SIDE.get(str(network_.get("name")))
-    return cost(config) * (float(side / said) ** 2 if said and side else 1.0)
+    scale = side / said if said and side else 1.0
+    return cost(config) * scale * scale
 
 
 def scoring_work(config: Mapping[str, Any]) -> float:
