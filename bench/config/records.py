@@ -54,7 +54,7 @@ def scoring_work(config: Mapping[str, Any]) -> float:
     data, protocol = str((config.get("data") or {}).get("name")), str(asked.get("protocol") or "")
     inception = protocol.startswith(("clean-fid", "legacy")) or (not protocol and data == "cifar10")
     samples = asked.get("count") or (50_000 if inception else 597 if data == "digits" else 10_000)
-    per_sample = float((config.get("backbone") or {}).get("gflops") or 0.0) * sum(steps)
+    per_sample: float = float((config.get("backbone") or {}).get("gflops") or 0.0) * sum(steps)
     return float(samples) * len(seeds) * (per_sample + len(steps) * (INCEPTION if inception else SMALL_FEATURES))
 
 

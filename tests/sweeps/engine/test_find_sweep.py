@@ -12,5 +12,5 @@ def test_the_sweeps_that_differ_from_a_named_one_are_told_before_others(tmp_path
         (tmp_path / "sweeps" / name).mkdir(parents=True)
         (tmp_path / "sweeps" / name / "attempts.jsonl").touch()
     assert find_sweep("other", tmp_path).name == "other"
-    with pytest.raises(RequestError, match="there are: quick-evaluation.count=300-budget.images=1280; --out"):
+    with pytest.raises(RequestError, match=r"there are: quick-evaluation\.count=300-budget\.images=1280; --out"):
         find_sweep("quick", tmp_path)
