@@ -76,7 +76,7 @@ def _run(campaign: "Campaign", arguments: Sequence[str]) -> int:
     """Execute the plan and draw its table; returns the exit status."""
     from bench.planning import backends, listing, reopen
     from sweeps.display import Display
-    from sweeps.plan import Plan, read_states
+    from sweeps.plan import Plan, read_reason, read_states
 
     wanted, plan, out, search = campaign.request, campaign.plan, campaign.request.out, campaign.search
     campaign.check_one_table()
@@ -93,12 +93,14 @@ def _run(campaign: "Campaign", arguments: Sequence[str]) -> int:
         print(f"{len(outcome.left)} runs are not finished and go on without this command. Give it again to continue; "
               f"look at them with: python -m sweeps.status {folder}")
         return 0
+    for run in outcome.diverged:
+        print(f"diverged: {run}: {read_reason(out / 'runs' / run) or 'no reason on record'}", file=sys.stderr)
     if search:
         from results.tables import tuned
 
         ended = listing(Plan([*plan, *search.winners()]), [], out) | {"tuned": search.about()}
         shown = _noted(folder, wanted.sweep.note, wanted.sweep.published, ended)
-        tuned.write(folder, search.search.trials(), search.about())
+        tuned.write(folder, search.trials(), search.about())
     from bench.scoring import leaderboard
 
     text, nothing = leaderboard.draw(out, campaign.name, shown, wanted.sweep.published)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from results import terminal
-from results.records import StoreError, read_json, read_jsonl, write_text
+from results.records import StoreError, read_json, read_jsonl, short, write_text
 from sweeps.display import Try, picture, tries
 from sweeps.engine import Book, Entry, Record, RequestError, find_sweep, read_record
 from sweeps.plan import DEAD_ENDS, FINAL, State, aligned, count, duration, read_status
@@ -130,7 +130,7 @@ def cells(shown: Sequence[Row]) -> list[tuple[str, ...]]:
     head = ("run", "state", "progress", "images/s", "left", "tries", "node", "time", "last error")
     return [head, *((r.run, r.state, "-" if r.progress is None else f"{r.progress:.0%}",
                      "-" if r.rate is None else f"{r.rate:,.0f}", "-" if r.left is None else duration(r.left),
-                     str(r.attempts or "-"), r.node or "-", duration(r.cost) if r.cost >= 1 else "-", r.reason[:80])
+                     str(r.attempts or "-"), r.node or "-", duration(r.cost) if r.cost >= 1 else "-", short(r.reason)[:80])
                     for r in shown)]
 
 

@@ -35,6 +35,7 @@ CHOICE = re.compile(r"(?<![\w./-])(data|backbone|method|sweep|backend)=([a-z][\w
 KEY = re.compile(rf"(?<![\w./-])(?:{GROUPS})(?:\.[a-z_]\w*)+")
 SMALL = ["budget.images=2560", "backbone.width=32", "backbone.depth=1", "evaluation.seeds=[0]", "evaluation.steps=[1,4]",
          "evaluation.count=64", "backend.workers=0"]
+NAMED = "sweep.name=digits_quickstart"  # else a smaller sweep has a folder of its own
 NOT_HERE = {
     "python -m pip install": "changes the environment; the gate gives it a fresh one",
     "pip install": "the same",
@@ -100,9 +101,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for number, image in enumerate(pixels[:16]):
         Image.fromarray(image).save(folder / "pictures" / f"{number}.png")
     with chdir(folder):
-        assert run.main(["method=flow_matching,lmd,meanflow", "seed=0,1", *SMALL]) == 0
+        assert run.main(["method=flow_matching,lmd,meanflow", "seed=0,1", NAMED, *SMALL]) == 0
         before = trained(folder)
-        assert run.main(["method=halves", "plugins=mine", "seed=0,1", *SMALL]) == 0
+        assert run.main(["method=halves", "plugins=mine", "seed=0,1", NAMED, *SMALL]) == 0
     assert {name.split("-digits")[0] for name in trained(folder) - before} == {"halves"}, "and nothing else is trained"
     return folder
 

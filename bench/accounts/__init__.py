@@ -5,5 +5,6 @@ from bench.accounts.log import Log
 from bench.accounts.meter import LossMeter
 from bench.accounts.progress import Progress, stage_ends
 from bench.accounts.stopwatch import Stopwatch
+from bench.accounts.trace import Moved
 
-__all__ = ["Bill", "Log", "LossMeter", "Progress", "Stopwatch", "stage_ends"]
+__all__ = ["Bill", "Log", "LossMeter", "Moved", "Progress", "Stopwatch", "stage_ends"]

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
+from bench.accounts.trace import Moved, Trace
 from bench.processes import Ranks
 
 BLOWN_UP = 1e6  # a loss so many times the first one is divergence, though it is a number
@@ -20,11 +21,18 @@ class LossMeter:
         self._sum = torch.zeros((), device=device)
         self.steps = 0
         self.parts: Mapping[str, Tensor] = {}
+        self.trace = Trace()
         self._first = 0.0
 
-    def add(self, value: Tensor) -> None:
-        """A share of some step's loss."""
+    def add(self, name: str, value: Tensor) -> None:
+        """A share of this step's loss of that name."""
         self._sum += value
+        self.trace.add(name, value)
+
+    def end(self, step: int, stage: str, rate: float, moved: Mapping[str, Moved]) -> None:
+        """The step of that number, from 1 on, is taken."""
+        self.steps += 1
+        self.trace.end(step, stage, rate, moved)
 
     def read(self, ranks: Ranks) -> tuple[float, dict[str, float]]:
         """The mean loss and the parts' means, over all ranks, which all call it; begins anew. Waits for the device."""
@@ -38,7 +46,12 @@ class LossMeter:
     def diverged(self, loss: float) -> bool:
         """Whether a mean loss is no number, or far from the first that was asked about."""
         self._first = self._first or abs(loss)
-        return not abs(loss) <= BLOWN_UP * max(1.0, self._first)  # not: NaN is no less and no more than anything
+        return not abs(loss) <= self.bound  # not: NaN is no less and no more than anything
+
+    @property
+    def bound(self) -> float:
+        """Above it a loss has blown up."""
+        return BLOWN_UP * max(1.0, self._first)
 
 
 def _means(names: Sequence[str], held: Sequence[float]) -> dict[str, float]:

@@ -36,6 +36,8 @@ class Request:
     sweep: Sweep
     backend: Backend
     experiments: list[Experiment]
+    changed: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """What the command line says otherwise than the sweep does, by key; not what narrows it or holds for a command."""
 
     def with_experiments(self, experiments: list[Experiment]) -> "Request":
         """The same command with other experiments."""
@@ -85,7 +87,7 @@ def request(arguments: Sequence[str]) -> Request:
         experiments = []
     made.check_knobs()
     _tell(faults)
-    return Request(command, sweep, backend, experiments)
+    return Request(command, sweep, backend, experiments, _changed(given, sweep, plugins))
 
 
 def whole(arguments: Sequence[str]) -> list[Experiment]:
@@ -100,6 +102,35 @@ def whole(arguments: Sequence[str]) -> list[Experiment]:
     except ConfigError:  # a knob that only the chosen method has
         return []
     return [each for each in found if each.data == narrow.experiments[0].data]
+
+
+def _changed(given: Sequence[Given], sweep: Sweep, plugins: str | None) -> dict[str, Any]:
+    """See `Request.changed`. On an axis of the sweep other methods and seeds are more lines of its table, not another one."""
+    varied = {key: list(values) for key, values in sweep.axes.items()}
+    for point in sweep.also:
+        for key, value in point.items():
+            varied.setdefault(key, []).append(value)
+
+    def narrows(g: Given) -> bool:
+        return g.key == "seed" or (g.key in varied and (g.key == "method" or all(v in varied[g.key] for v in g.listed)))
+
+    found = [g for g in given if g.key.split(".")[0] not in (*WHOLE[1:], "backend") and g.key != "sweep" and not narrows(g)]
+    own = composed([g.text for g in given if g.key == "sweep"], plugins) if found else {}
+    return {g.key: _value(g) for g in found if g.key == "sweep.name" or _value(g) != _said(own, g.key)}
+
+
+def _value(g: Given) -> Any:
+    return list(g.values) if g.is_axis else g.values[0]
+
+
+def _said(config: Config, key: str) -> Any:
+    """What a composition says of a key, a group by its name; of a method's knobs nothing, which are many methods'."""
+    if key.startswith("method.") or (key not in GROUPS and not has(config, key)):
+        return None
+    said: Any = config
+    for part in key.split("."):
+        said = said[part]
+    return said["name"] if key in GROUPS else said
 
 
 def with_method(experiment: Experiment, name: str) -> Experiment:

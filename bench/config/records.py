@@ -11,6 +11,12 @@ UNSCORED = {"batch", "weights", "statistics"}
 """Of an evaluation: what changes no row; files stand beside their hashes."""
 
 
+UNET_SIDE = {"unet_small": 8, "unet_55m": 32}
+"""Pixels along the images for which the files of these networks say their gflops."""
+INCEPTION, SMALL_FEATURES = 11.5, 0.01
+"""GFLOP of one sample through the features' network."""
+
+
 def scoring(config: Mapping[str, Any]) -> dict[str, Any]:
     """What the rows of a run depend on; an option that says nothing is none. Raises ConfigError."""
     found = section(Scoring, config.get("evaluation"), "evaluation", lenient=True).model_dump(exclude=UNSCORED)
@@ -31,6 +37,32 @@ def network(config: Mapping[str, Any]) -> str:
 def cost(config: Mapping[str, Any]) -> float:
     """The estimated work of a run in GFLOP; 0 where there is none."""
     return float(config.get("cost") or 0.0)
+
+
+def work(config: Mapping[str, Any]) -> float:
+    """That of a training, in GFLOP at the size of its images: a U-Net's is said for one size."""
+    network_, side = config.get("backbone") or {}, _side(config)
+    said = UNET_SIDE.get(str(network_.get("name")))
+    scale = side / said if said and side else 1.0
+    return cost(config) * scale * scale
+
+
+def scoring_work(config: Mapping[str, Any]) -> float:
+    """That of an evaluation: samples through the network at each number of steps, and through the features' network."""
+    asked = config.get("evaluation") or {}
+    steps, seeds = asked.get("steps") or [], asked.get("seeds") or []
+    data, protocol = str((config.get("data") or {}).get("name")), str(asked.get("protocol") or "")
+    inception = protocol.startswith(("clean-fid", "legacy")) or (not protocol and data == "cifar10")
+    samples = asked.get("count") or (50_000 if inception else 597 if data == "digits" else 10_000)
+    per_sample: float = float((config.get("backbone") or {}).get("gflops") or 0.0) * sum(steps)
+    return float(samples) * len(seeds) * (per_sample + len(steps) * (INCEPTION if inception else SMALL_FEATURES))
+
+
+def _side(config: Mapping[str, Any]) -> int | None:
+    """Pixels along an image, where the record or the data's section says it."""
+    data = config.get("data") or {}
+    seen = (config.get("shape") or [0])[-1] if len(config.get("shape") or ()) == 3 else None
+    return seen or data.get("size") or {"digits": 8, "cifar10": 32}.get(str(data.get("name")))
 
 
 def images(config: Mapping[str, Any]) -> int:

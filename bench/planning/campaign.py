@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.config import ConfigError, Experiment, Request
-from bench.planning import price
+from bench.planning import folder, price
 from bench.planning.jobs import jobs
 from bench.planning.price import SUSTAINED, Prices
 from results.records import RUN_FILE
@@ -30,14 +30,16 @@ class Campaign:
     def of(cls, request: Request, preview: bool = False) -> "Campaign":
         """A preview writes nothing. Raises ConfigError or PlanError for what cannot run."""
         price.device(request.experiments[0])  # one that is not there is told before anything starts
+        named = folder.name(request.sweep.name, request.changed)
         if request.sweep.search is not None:
             from bench.planning.tune import tuned  # here: it brings Optuna
 
             search = tuned(request, preview)
-            return cls(request, Plan(search.preview() if preview else search.references), request.sweep.name, search)
+            return cls(request, Plan(search.preview() if preview else search.references), named, search)
         plan = Plan(jobs(request.experiments))
         # A single experiment is named by its run, so that two of them can go on side by side.
-        return cls(request, plan, request.sweep.name if len(request.experiments) > 1 else plan.jobs[-1].id)
+        return cls(request, plan, named if len(request.experiments) > 1 else
+                   folder.of_run(plan.jobs[-1].id, request.changed))
 
     def text(self, workers: int) -> str:
         """What would run, what is done already, how long it would take and what it would cost."""
@@ -45,10 +47,11 @@ class Campaign:
         timed = Plan(dataclasses.replace(job, cost=prices.seconds(job)) for job in self.plan)
         left = todo(self.plan, states)
         hours = sum(map(prices.gpu_hours, left))
-        on = f"On GPUs that sustain {SUSTAINED['cuda'] / 1000:.0f} TFLOP/s: about" if prices.device == "cpu" else "About"
+        on = f"On GPUs that sustain {SUSTAINED['cuda'] / 1000:.0f} TFLOP/s: " if prices.device == "cpu" else "In all "
         return "\n".join([
-            *([self.search.outlook(prices)] if self.search else []), describe(timed, states, 1.0, workers),
-            f"Cost: {prices.source(left)}. {on} {gpu_time(hours)}.",
+            *([self.search.outlook(prices)] if self.search else []), describe(timed, states, 1.0, workers, prices.factor(left)),
+            f"Its table: {self.request.out / 'sweeps' / self.name}",
+            f"Cost: {prices.source(left)}. {on}{gpu_time(hours)}.",
         ])
 
     def gpu_hours(self) -> float:

@@ -1,7 +1,14 @@
-"""What runs will take: as long as earlier ones of their kind in the outputs folder, else an estimate from their arithmetic."""
+"""What runs will take: start-up, training and evaluation, by a fit to the finished runs in the outputs folder.
 
+Training is start-up + work x rate, evaluation likewise; work is arithmetic (images x cost of the method x network, scaled to
+the size of the images; samples x steps and the feature network). The rate is learnt in logarithms from the nearest runs there
+are: of the same method, backbone and data, of the same backbone and data, of the same device, and a guess for such a device.
+Each has a width, all are weighed by it, and a short run weighs little, because it mostly shows start-up.
+"""
+
+import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
@@ -11,16 +18,40 @@ from bench.processes import device as devices
 from results.records import RecordError, StoreError, read_run
 from sweeps.plan import Job, count
 
-# A guess for a machine on which nothing of the kind has run yet: what one worker sustains, in GFLOP/s.
 SUSTAINED = {"cpu": 40.0, "cuda": 30_000.0}
-ALIKE, RATE, GUESS = "as earlier ones of the same method, backbone and data", "at the rate of this backbone", "by a rough guess"
+"""A guess for a machine on which nothing has run yet: what one worker sustains, in GFLOP/s."""
+ALIKE, RATE, DEVICE, GUESS = ("as earlier ones of the same method, backbone and data", "at the rate of this backbone",
+                              "at the rate of other runs on this kind of device", "by a rough guess")
+WIDTH = {ALIKE: 0.3, RATE: 0.45, DEVICE: 0.8, GUESS: 1.1}
+"""Standard deviations of the logarithm of a rate, as runs of one kind differ among each other."""
+OTHER_WORK = 1.6  # times as wide for an evaluation, which is a small share and depends on what else the machine does
+START, SCORING_START = 4.0, 1.5
+"""Seconds of a training, and of an evaluation, before it runs at its rate."""
+WIDE = 1.645  # standard deviations to either side: nine of ten
+
+
+class Price(NamedTuple):
+    """Seconds on one worker, the standard deviation of their logarithm, whose rate it is, GPUs."""
+
+    seconds: float
+    width: float
+    way: str
+    gpus: float
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """Nine of ten are in it."""
+        factor = math.exp(WIDE * self.width)
+        return self.seconds / factor, self.seconds * factor
 
 
 class Seen(NamedTuple):
-    """What one finished run took: seconds per image of its training, seconds of its evaluation, and its GPUs."""
+    """A finished run: logarithms of seconds per GFLOP of training and evaluation, and how much start-up blurs each."""
 
-    per_image: float
-    evaluation: float
+    alike: str
+    network: str
+    training: tuple[float, float] | None
+    scoring: tuple[float, float] | None
     gpus: int
 
 
@@ -29,8 +60,8 @@ class Prices:
 
     def __init__(self, out: Path, device: str) -> None:
         self.device = device
-        self._alike: dict[str, list[Seen]] = {}
-        self._rates: dict[str, list[float]] = {}
+        self._seen: list[Seen] = []
+        self._known: dict[tuple[str, str, float], Price] = {}
         for folder in sorted((out / "runs").glob("*-*")):
             try:
                 record = read_run(folder)
@@ -39,37 +70,87 @@ class Prices:
             on = "cpu" if "cpu x " in record.device else "cuda"
             if record.status != "done" or record.kind != "method" or record.images_seen < 1 or on != device:
                 continue
-            seen = Seen((record.train_seconds + record.trajectory_seconds) / record.images_seen, record.evaluation_seconds,
-                        max(1, record.gpus))
-            self._alike.setdefault(records.kind(record.config), []).append(seen)
-            if cost := records.cost(record.config):
-                whole = seen.per_image * record.images_seen + seen.evaluation
-                self._rates.setdefault(records.network(record.config), []).append(whole / cost)
+            config, took = record.config, record.train_seconds + record.trajectory_seconds
+            self._seen.append(Seen(
+                records.kind(config), records.network(config), _rate(took, START, records.work(config)),
+                _rate(record.evaluation_seconds, SCORING_START, records.scoring_work(config)), max(1, record.gpus),
+            ))
 
     def seconds(self, job: Job) -> float:
         """How long the job takes one worker."""
-        return self._price(job)[0]
+        return self.price(job).seconds
 
     def gpu_hours(self, job: Job) -> float:
         """The job's GPU-hours; on a CPU those of GPUs that sustain `SUSTAINED`."""
         if self.device == "cpu":
             return job.cost / SUSTAINED["cuda"] / 3600
-        seconds, _, gpus = self._price(job)
-        return seconds * gpus / 3600
+        price = self.price(job)
+        return price.seconds * price.gpus / 3600
 
     def source(self, jobs: Iterable[Job]) -> str:
         """Where the prices of these jobs come from, in words."""
-        found = Counter(self._price(job)[1] for job in jobs if job.cost)
-        return ", ".join(f"{count(found[way], 'run')} {way}" for way in (ALIKE, RATE, GUESS) if found[way]) or "nothing to do"
+        found = Counter(self.price(job).way for job in jobs if job.cost)
+        return ", ".join(f"{count(found[way], 'run')} {way}" for way in WIDTH if found[way]) or "nothing to do"
 
-    def _price(self, job: Job) -> tuple[float, str, float]:
-        """Seconds, where they come from, GPUs."""
-        if job.cost and (alike := self._alike.get(records.kind(job.config))):
-            training = median(each.per_image for each in alike) * records.images(job.config)
-            return training + median(each.evaluation for each in alike), ALIKE, median(each.gpus for each in alike)
-        if rates := self._rates.get(records.network(job.config)):
-            return job.cost * median(rates), RATE, 1
-        return job.cost / SUSTAINED[self.device], GUESS, 1
+    def factor(self, jobs: Iterable[Job]) -> float:
+        """By how much the time of these jobs together may be shorter or longer, nine of ten times: what one run's price
+        errs by, the others' do too."""
+        priced = [self.price(job) for job in jobs if job.cost]
+        whole = sum(each.seconds for each in priced)
+        return math.exp(WIDE * sum(each.width * each.seconds for each in priced) / whole) if whole else 1.0
+
+    def price(self, job: Job) -> Price:
+        """Of one job; of reference rows nothing is known, and nothing is said."""
+        if not job.cost:
+            return Price(0.0, 0.0, GUESS, 1)
+        config = job.config
+        alike, network = records.kind(config), records.network(config)
+        work, scoring = records.work(config), records.scoring_work(config)
+        key = (alike, network, work + scoring)
+        if key not in self._known:
+            rate, width, way = self._rate(alike, network, lambda seen: seen.training, 1.0)
+            other, wider, _ = self._rate(alike, network, lambda seen: seen.scoring, OTHER_WORK)
+            training, evaluation = START + work * math.exp(rate), SCORING_START + scoring * math.exp(other)
+            whole = training + evaluation
+            gpus = median([s.gpus for s in self._seen if s.alike == alike] or [1])
+            self._known[key] = Price(whole, (training * width + evaluation * wider) / whole, way, gpus)
+        return self._known[key]
+
+    def _rate(self, alike: str, network: str, of: Callable[[Seen], tuple[float, float] | None],
+              times: float) -> tuple[float, float, str]:
+        """The logarithm of seconds per GFLOP, its standard deviation, and the nearest runs that it comes from."""
+        near: dict[str, list[tuple[float, float]]] = {ALIKE: [], RATE: [], DEVICE: []}
+        for seen in self._seen:
+            if (found := of(seen)) is not None:
+                near[ALIKE if seen.alike == alike else RATE if seen.network == network else DEVICE].append(found)
+        estimates = []
+        for way, each in near.items():
+            if each:
+                middle, spread = _middle(each)
+                estimates.append((middle, math.hypot(times * WIDTH[way], spread, min(blur for _, blur in each)), way))
+        estimates.append((-math.log(SUSTAINED[self.device]), times * WIDTH[GUESS], GUESS))
+        sharpest, _, way = min(estimates, key=lambda each: each[1])
+        # What disagrees with the sharpest counts for the less: a guess far off does not move a measurement.
+        weights = [1 / (width**2 + (value - sharpest) ** 2) for value, width, _ in estimates]
+        mean = sum(w * value for w, (value, _, _) in zip(weights, estimates, strict=True)) / sum(weights)
+        return mean, sum(weights) ** -0.5, way
+
+
+def _rate(seconds: float, start: float, work: float) -> tuple[float, float] | None:
+    """The logarithm of the seconds per GFLOP beyond start-up, and how much start-up blurs it; None without a measurement."""
+    if seconds <= 0 or work <= 0:
+        return None
+    return math.log(seconds**2 / (seconds + start) / work), start / seconds
+
+
+def _middle(found: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """The median of those that start-up blurs least, and how far they scatter about it, as a standard deviation.
+
+    One run that something else slowed down counts for nothing; many do for the width.
+    """
+    least = min(blur for _, blur in found)
+    sharp = [value for value, blur in found if blur <= 3 * least + 0.1]
+    return (middle := median(sharp)), 1.48 * median(abs(value - middle) for value in sharp)
 
 
 def device(experiment: Experiment) -> str:

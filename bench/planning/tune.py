@@ -15,11 +15,12 @@ from typing import Any
 
 from bench.config import ConfigError, Experiment, Request, Tuning, nearest, options, records
 from bench.planning import identity
+from bench.planning.folder import name as named
 from bench.planning.jobs import chain, jobs, references, reopen
 from bench.planning.price import Prices
-from results.records import proxy_scores, write_text
-from sweeps.plan import Job, gpu_time
-from sweeps.search import Contender, Params, Search, Settings, check_default, digest, open_storage, rungs, space
+from results.records import proxy_scores, short, write_text
+from sweeps.plan import Job, count, gpu_time, read_reason
+from sweeps.search import Contender, Params, Search, Settings, check_default, digest, open_storage, rungs, size, space
 
 ELSEWHERE = ("backend", "evaluation")  # of an experiment: what changes no trial
 TUNABLE = ("train.", "method.")
@@ -41,6 +42,12 @@ class Tuned:
     methods: tuple[Method, ...]
     tuning: Tuning
     references: tuple[Job, ...]
+    out: Path
+
+    def trials(self) -> list[dict[str, Any]]:
+        """Every trial, as `Search.trials` gives them; of those that diverged with what their runs say of it."""
+        return [t | {"reason": short(read_reason(self.out / "runs" / t["run"])) or "its samples were not finite"}
+                if t["state"] == "diverged" else t for t in self.search.trials()]
 
     def preview(self) -> list[Job]:
         """What would run at least: every method's own setting as a trial, and its runs of the table."""
@@ -62,13 +69,17 @@ class Tuned:
     def outlook(self, prices: Prices) -> str:
         """How much of a plan's cost the search is, at most: a line for people."""
         each = [one.contender for one in self.methods]
-        return (f"A search over {', '.join(f'{c.name} ({c.trials} trials)' for c in each)}. Below are the first trial of each, "
+        names = ", ".join(f"{c.name} ({count(c.trials, 'setting')}{', all there are' * exhausted(c)})" for c in each)
+        return (f"A search over {names}. Below are the first trial of each, "
                 f"its untuned setting, and the runs of the table. The others: up to {gpu_time(self.further(prices))}.")
 
     def about(self) -> str:
         """One paragraph on how settings were chosen, for tables."""
-        tuning, counts = self.tuning, {each.contender.trials for each in self.methods}
-        share = f"{min(counts)} to {max(counts)} settings, by equal compute" if len(counts) > 1 else f"{min(counts)} settings"
+        tuning, counts = self.tuning, sorted({each.contender.trials for each in self.methods})
+        share = " to ".join(map(str, dict.fromkeys((counts[0], counts[-1])))) + " settings that differ"
+        share += ", by equal compute" * (tuning.equal == "compute")
+        if few := [f"{c.trials} of {c.name}" for each in self.methods if exhausted(c := each.contender)]:
+            share += f" (all that there are: {', '.join(few)})"
         seeds = ", ".join(map(str, tuning.proxy.seeds))
         return (
             f"Every method was tuned over {share}, the untuned one first (the common recipe, its paper's knobs; sampler "
@@ -79,6 +90,11 @@ class Tuned:
         )
 
 
+def exhausted(contender: Contender) -> bool:
+    """Whether it tries every setting that there is."""
+    return contender.trials >= size(contender.space, contender.default)
+
+
 def tuned(request: Request, preview: bool = False) -> Tuned:
     """The search of a sweep that has one; a preview writes nothing. Raises ConfigError naming the key at fault."""
     sweep, tuning, out = request.sweep, request.sweep.search, request.out
@@ -87,7 +103,7 @@ def tuned(request: Request, preview: bool = False) -> Tuned:
     _check_apart(request.experiments, tuning)
     methods = _methods(request.experiments, tuning)
     by_name = {each.contender.name: each for each in methods}
-    folder = out / "sweeps" / sweep.name
+    folder = out / "sweeps" / named(sweep.name, request.changed)
 
     def trial_jobs(name: str, params: Params) -> list[Job]:
         return chain(_trial(by_name[name], params, tuning))
@@ -108,7 +124,7 @@ def tuned(request: Request, preview: bool = False) -> Tuned:
         sweep.name, [each.contender for each in methods], settings, storage, "" if preview else _owner(folder),
         trial_jobs, final_jobs, lambda run: proxy_scores(out / "runs" / run),
     )
-    return Tuned(search, tuple(methods), tuning, tuple(references(request.experiments)))
+    return Tuned(search, tuple(methods), tuning, tuple(references(request.experiments)), out)
 
 
 def _methods(experiments: Sequence[Experiment], tuning: Tuning) -> list[Method]:
@@ -145,6 +161,7 @@ def _contender(each: Experiment, tuning: Tuning, trials: int) -> Contender:
         base[section] = {key: value for key, value in base[section].items() if key not in keys}
     content = {"base": base, "space": raw, "proxy": _proxy(each, tuning), "rungs": list(tuning.rungs),
                "train_seed": tuning.train_seed, "version": each.method.version}
+    trials = int(min(trials, size(distributions, default)))
     at = rungs(tuning.rungs, budget.images, budget.batch, begin)
     return Contender(label, distributions, default, trials, at, digest(content))
 

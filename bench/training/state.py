@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
+from bench.accounts import Moved
 from bench.nets import Weight
 from bench.training.ema import Averages
 from bench.training.recipe import Recipe
@@ -57,16 +58,27 @@ class TrainState:
         for optimizer in self.optimizers.values():
             optimizer.zero_grad(set_to_none=True)
 
-    def update(self, rate: float, share: float) -> None:
-        """Move by the gradients. rate: the learning rate; share: of the whole budget that was done before this step."""
+    def update(self, rate: float, share: float) -> dict[str, Moved]:
+        """Move by the gradients. rate: the learning rate; share: of the whole budget that was done before this step.
+
+        Returns what tells, later, whether that went well; nothing here waits for the device.
+        """
+        moved = {}
         for name, optimizer in self.optimizers.items():
-            if self.recipe.clip:
-                torch.nn.utils.clip_grad_norm_(self.parameters(name), self.recipe.clip, foreach=True)
+            norm = _clipped(self.parameters(name), self.recipe.clip)
             _set_rate(optimizer, rate)
             optimizer.step()
+            moved[name] = Moved(norm, self.parameters(name)[-1].detach().sum())
         self.average.update()
         if self.slow is not None:
             self.slow.update(self.method.target_decay(share))
+        return moved
+
+    def finite(self, averages: bool = False) -> bool:
+        """Whether all weights are numbers, or with `averages` those that would be scored. Waits for the device."""
+        live = [p for optimizer in self.optimizers.values() for group in optimizer.param_groups for p in group["params"]]
+        mine = [p for weights in self.average.weights.values() for p in weights] if averages else live
+        return all(bool(torch.isfinite(p).all()) for p in mine)
 
 
 def billed(state: TrainState) -> Iterator[nn.Module]:
@@ -74,6 +86,13 @@ def billed(state: TrainState) -> Iterator[nn.Module]:
     yield from (module for module in state.models.values() if not isinstance(module, Weight))
     if state.slow is not None:
         yield state.slow.net
+
+
+def _clipped(parameters: list[Tensor], clip: float) -> Tensor:
+    """The norm of the gradients, which are clipped to it unless it is 0."""
+    if clip:
+        return torch.nn.utils.clip_grad_norm_(parameters, clip, foreach=True)
+    return torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None], foreach=True)
 
 
 def _set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:

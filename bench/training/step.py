@@ -47,8 +47,8 @@ class Step:
         self._synchronise(progress.stage)
         self._join(progress.stage)
         rate = self.recipe.lr * factor(self.recipe.schedule, self.recipe.warmup, progress.stage_share)
-        self.state.update(rate, progress.share)
-        self.meter.steps += 1
+        moved = self.state.update(rate, progress.share)
+        self.meter.end(progress.step + 1, progress.stage.name, rate, moved)
         progress.step += 1
 
     def losses(self, draws: Draws, progress: Progress) -> Mapping[str, Loss]:
@@ -74,7 +74,7 @@ class Step:
                 self._aside.add(name, value, self.state.parameters(stage.balanced[name]), retain_graph=several)
             else:
                 torch.autograd.backward(value, inputs=self.state.parameters(name), retain_graph=several)
-            self.meter.add(value.detach())
+            self.meter.add(name, value.detach())
         self.meter.parts = {name: part for loss in losses.values() for name, part in loss.parts.items()}
 
     def _synchronise(self, stage: Stage) -> None:

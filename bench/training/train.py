@@ -121,14 +121,20 @@ class Trainer:
         return None
 
     def _diverged(self) -> str | None:
-        """Log the loss, if that is due. Returns what is wrong with it."""
+        """Log the loss, if that is due. Returns what left the numbers, and where."""
         if not (self.progress.due(self.recipe.logs) or self.progress.over):
             return None
         loss, parts = self.meter.read(self.ranks)
         step, stage = self.progress.step, self.progress.stage.name
         self._log.note(images=step * self.recipe.batch, stage=stage, loss=loss, **parts)
         self._watch.lap()  # the reading has waited for the device
-        return f"the loss was {loss:.3g} at step {step} (stage {stage!r})" if self.meter.diverged(loss) else None
+        trace, state = self.meter.trace, self.state
+        # A norm may overflow where all is well otherwise: the weights themselves decide, and at the end their averages.
+        if (self.meter.diverged(loss) or (trace.left_the_numbers() and not state.finite())
+                or (self.progress.over and not state.finite(averages=True))):
+            return trace.why(self.meter.bound, self.progress.steps, self.ranks)
+        trace.clear()
+        return None
 
     def _score(self) -> None:
         """Call this step's rung, before any checkpoint of the step: what goes on from one has its score."""

@@ -90,7 +90,7 @@ def _line(axes: Axes, label: str, rows: pd.DataFrame, index: int) -> None:
 
 def _shortfall(rows: pd.DataFrame) -> str:
     """Why some of a method's points are absent: the status of the first row without a value."""
-    return str(rows.loc[~np.isfinite(rows["value"].to_numpy(float)), "status"].iloc[0]).replace("done", "NaN")
+    return str(rows.loc[~np.isfinite(rows["value"].to_numpy(float)), "status"].iloc[0]).split(" (")[0].replace("done", "NaN")
 
 
 def _scales(axes: Axes, lines: pd.DataFrame, references: pd.DataFrame) -> None:

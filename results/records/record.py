@@ -192,6 +192,11 @@ def _checked(value: Any, hint: Any, where: str) -> Any:
     return value
 
 
+def short(reason: str) -> str:
+    """What a table has room for of a run's reason: what happened, without the circumstances after the first semicolon."""
+    return reason.split("; ")[0]
+
+
 class ProtocolError(ValueError):
     """Rows of one metric that were scored under different protocols cannot stand in one table."""
 

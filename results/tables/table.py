@@ -15,7 +15,7 @@ from typing import Any
 
 import pandas as pd
 
-from results.records import At, RunRecord, Runs, distinct_labels, flat, metric_info, sharers, write_text
+from results.records import At, RunRecord, Runs, distinct_labels, flat, metric_info, sharers, short, write_text
 from results.statistics import Entry, Score, bill, estimate, independent, mean, primary_metric, scores, standings
 from results.tables.latex import latex
 from results.tables.render import markdown
@@ -126,6 +126,7 @@ def _row(
     paying = [record for record in records if record.status == "done"] or records
     known = {score.run_id for score in done}
     outcomes = [_outcome(r, known, context) for r in records]
+    why = next((short(r.reason) for r in records if r.status == "diverged"), "")
     return {
         "method": label, "steps": steps, "metric": metric,
         "value": cell.value, "low": cell.low, "high": cell.high, "seeds": cell.seeds,
@@ -140,7 +141,7 @@ def _row(
         "evaluation_seeds": min((score.evaluation_seeds for score in shown), default=0),
         "count": min((score.samples for score in shown), default=0),
         "floor": _mean_known([score.floor for score in shown]), "excess": _mean_known([score.excess for score in done]),
-        "status": "done" if reference else _status(outcomes, max(context.seeds, 1)),
+        "status": "done" if reference else _status(outcomes, max(context.seeds, 1), why),
         "seeds_failed": sum(outcome in ("diverged", "failed") for outcome in outcomes),
         **context.bill(label, paying, done),
         "min_of_evaluation_seeds": mean([score.compatible.extreme for score in done if score.compatible]),
@@ -165,12 +166,13 @@ def _rank(rows: Sequence[dict[str, Any]]) -> None:
             row["mark"], row["rank_low"], row["rank_high"], row["detectable"] = found
 
 
-def _status(outcomes: Sequence[str], expected: int) -> str:
-    """done, or any of: diverged k of n, failed k of n, interrupted k of n, running, missing k of n."""
+def _status(outcomes: Sequence[str], expected: int, why: str = "") -> str:
+    """done, or any of: diverged k of n (why the first did), failed k of n, interrupted k of n, running, missing k of n."""
     total = max(expected, len(outcomes))
     counts = Counter(outcomes)
     counts["missing"] += total - len(outcomes)
-    words = [f"{name} {counts[name]} of {total}" for name in STOPPED if counts[name]]
+    words = [f"{name} {counts[name]} of {total}" + (f" ({why})" if why and name == "diverged" else "")
+             for name in STOPPED if counts[name]]
     words += ["running"] if counts["running"] else []
     words += [f"missing {counts['missing']} of {total}"] if counts["missing"] else []
     return ", ".join(words) or "done"

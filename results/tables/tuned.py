@@ -52,12 +52,14 @@ def write(folder: Path, trials: Sequence[Mapping[str, Any]], about: str) -> pd.D
 def page(trials: pd.DataFrame, about: str, name: str) -> str:
     """The trials in Markdown: the paragraph, a line per method, a line per trial."""
     lines = [f"# How the settings of {name} were chosen", "", about, "",
-             "| method | trials | done | pruned | diverged | failed | proxy as it was | proxy of the chosen | chosen setting |",
-             "|---|---|---|---|---|---|---|---|---|"]
+             "| method | trials | settings | done | pruned | diverged | failed | proxy as it was | proxy of the chosen "
+             "| chosen setting |",
+             "|---|---|---|---|---|---|---|---|---|---|"]
     for method, own in trials.groupby("method", sort=False):
         counts = [str(int((own["state"] == state).sum())) for state in ("done", "pruned", "diverged", "failed")]
         before, best = own[own["default"] & (own["state"] != "failed")], own[own["chosen"]]
-        cells = [str(method), str(len(own)), *counts, _score(before), _score(best), _settings(best)]
+        differ = own["setting"].nunique()
+        cells = [str(method), str(len(own)), str(differ), *counts, _score(before), _score(best), _settings(best)]
         lines.append("| " + " | ".join(cells) + " |")
     lines += ["", "| method | trial | state | rung | proxy | setting |", "|---|---|---|---|---|---|"]
     for row in trials.to_dict("records"):

@@ -26,7 +26,7 @@ from results import terminal
 from sweeps.backends.recorder import Recorder
 from sweeps.backends.writer import sole_writer
 from sweeps.engine import Execute, Info, Kind, Report, SweepError, classify
-from sweeps.plan import FINAL, State, read_status
+from sweeps.plan import FINAL, State, read_reason, read_status
 
 REPORT_EVERY = 0.2
 """Seconds between two reports of one run that cross the pipe; a run may report every step at no cost."""
@@ -63,17 +63,22 @@ def perform(function: Execute, config: dict[str, Any], folder: Path, report: Rep
             if not alone:
                 return Performed(State.INTERRUPTED, "stopped while another process was executing this run")
             if (status := read_status(folder)) in FINAL:
-                return Performed(State(status))
+                return _returned(State(status), folder)
             (folder / "error.txt").unlink(missing_ok=True)
             outcome = function(config, str(folder), report)
             if outcome not in RETURNED:
                 raise TypeError(f"the function returned {outcome!r} where {', '.join(RETURNED)} is expected")
-            return Performed(State(outcome))
+            return _returned(State(outcome), folder)
     except KeyboardInterrupt:
         raise
     except BaseException as error:
         _leave(folder / "error.txt", traceback.format_exc())
         return Performed(State.FAILED, one_line(error), classify(error))
+
+
+def _returned(outcome: State, folder: Path) -> Performed:
+    """Of a run that diverged, its record says why."""
+    return Performed(outcome, read_reason(folder) if outcome == State.DIVERGED else "")
 
 
 def record(recorder: Recorder, function: Execute, config: dict[str, Any], folder: Path, report: Report) -> Performed:

@@ -24,7 +24,7 @@ def find_sweep(name: str, out: Path) -> Path:
         if (folder / "attempts.jsonl").exists() or (folder / "plan.json").exists():
             return folder
     known = sorted(path.parent.name for path in (out / "sweeps").glob("*/attempts.jsonl"))
-    close = near(name, known, 3) or known[:5]
+    close = [each for each in known if each.startswith(f"{name}-")][:5] or near(name, known, 3) or known[:5]
     raise RequestError(f"no sweep {name!r} in {out}/sweeps" + (f"; there are: {', '.join(close)}" if close else "")
                        + "; --out names another output folder")
 

@@ -98,6 +98,14 @@ def read_status(folder: Path) -> State | None:
         return None
 
 
+def read_reason(folder: Path) -> str:
+    """Why a run ended as it did, as its `run.json` says; empty where nothing is said."""
+    try:
+        return str(json.loads((folder / "run.json").read_text(encoding="utf-8"))["reason"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+
+
 def read_states(out: Path, ids: Iterable[str]) -> dict[str, State]:
     """What the run folders under `<out>/runs` say; a job without a readable record is absent.
 

@@ -32,6 +32,11 @@ def check_default(space: Space, default: Params, name: str) -> None:
                             f"({_text(distribution)}), and it must be among the trials: widen sweep.search.space.{key}")
 
 
+def same(one: Any, other: Any) -> bool:
+    """Whether two choices are one: 1 and 1.0 are, true and 1 are not."""
+    return bool(one == other) and isinstance(one, bool) == isinstance(other, bool)
+
+
 def _distribution(value: Any, where: str) -> BaseDistribution:
     if not isinstance(value, Mapping):
         raise SpecError(f"{where}={value!r} must be {{low: 1e-4, high: 1e-2, log: true}} or {{choices: [1, 2]}}")
@@ -73,7 +78,7 @@ def _range(value: Mapping[str, Any], where: str) -> BaseDistribution:
 def _contains(distribution: BaseDistribution, value: Any) -> bool:
     """Whether the value is one that the distribution can give; a range's step is not asked for."""
     if isinstance(distribution, CategoricalDistribution):
-        return any(value == c and isinstance(value, bool) == isinstance(c, bool) for c in distribution.choices)
+        return any(same(value, choice) for choice in distribution.choices)
     assert isinstance(distribution, FloatDistribution | IntDistribution)
     number = isinstance(value, int | float) and not isinstance(value, bool)
     return number and distribution.low <= value <= distribution.high

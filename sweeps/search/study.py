@@ -27,6 +27,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from sweeps.engine import SweepError
 from sweeps.plan import SpecError
+from sweeps.search.grid import place, untried
 from sweeps.search.space import Params, Space
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -36,6 +37,7 @@ SAMPLERS: dict[str, Callable[[int, int], BaseSampler]] = {
     "random": lambda seed, startup: RandomSampler(seed=seed),
 }
 WORST = math.inf
+ASKS = 8  # of the sampler, for a setting that was not tried
 OPEN = "running"
 
 
@@ -103,6 +105,7 @@ class Study:
             raise SpecError(f"sweep.search.sampler={sampler} is not valid. Valid: {', '.join(SAMPLERS)}")
         self._storage, self._space = storage, space
         self._make: Callable[[int], BaseSampler] = lambda n: SAMPLERS[sampler](_seed(seed, name, n), startup)
+        self._share: Callable[[int], float] = lambda n: _seed(seed, name, n, "grid") / 2**32
         optuna.create_study(storage=storage, study_name=name, load_if_exists=True, direction=StudyDirection.MINIMIZE)
         self._id = storage.get_study_id_from_name(name)
         self._known: list[Trial] | None = None
@@ -123,11 +126,23 @@ class Study:
         return [t for t in self.all() if t.state != "failed"]
 
     def suggest(self) -> dict[str, Any]:
-        """What to try next: a function of the seed, the number of trials so far and what they are known to have scored."""
+        """What to try next: a function of the seed, the number of trials so far and what they are known to have scored.
+
+        A setting that counts already is not tried again while there is another: the sampler is asked a few times, then the
+        next one of the space is taken.
+        """
         found = self._storage.get_all_trials(self._id, deepcopy=False)
         mirror = optuna.create_study(sampler=self._make(len(found)), direction=StudyDirection.MINIMIZE)
         mirror.add_trials(t for t in found if t.state != TrialState.FAIL)
-        return mirror.ask(dict(self._space)).params
+        tried = {place(self._space, t.params) for t in self.trials()}
+        for _ in range(ASKS):
+            params: dict[str, Any] = mirror.ask(dict(self._space)).params
+            if place(self._space, params) not in tried:
+                return params
+        try:
+            return untried(self._space, tried, self._share(len(found)))
+        except (ValueError, OverflowError):  # there is no other, or no end of them
+            return params
 
     def add(self, params: Params, run: str, owner: str, limit: int, default: bool = False) -> Trial | None:
         """Writes one trial down. None if others were quicker: it is withdrawn and takes no place among the `limit`."""
@@ -137,7 +152,8 @@ class Study:
         self.refresh()
         made = _plain(self._storage.get_trial(id))
         before = [t for t in self.trials() if t.number < made.number]
-        if len(before) >= limit or (default and any(t.default for t in before)):
+        again = any(t.default if default else place(self._space, t.params) == place(self._space, params) for t in before)
+        if len(before) >= limit or again:
             self._storage.set_trial_user_attr(id, "withdrawn", True)
             self._end(made, TrialState.FAIL)
             return None

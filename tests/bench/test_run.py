@@ -1,6 +1,7 @@
 """The command from end to end: plans without data, runs, repeats nothing, survives failures, writes its four files."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,9 @@ from places import ROOT
 from bench import run
 from bench.config import compose as config
 from bench.scoring.model import load
+from results.records import read_run, short
 from sweeps.engine.loop import Outcome
+from sweeps.status import rows as status_rows
 
 SMALL = ["budget.images=2560", "backbone.width=32", "backbone.depth=1", "evaluation.seeds=[0]", "evaluation.steps=[1,4]",
          "evaluation.count=64", "backend.workers=0"]
@@ -43,7 +46,7 @@ def test_a_sweep_writes_its_files_and_the_same_command_repeats_nothing(
 ) -> None:
     command = ["sweep=digits_quickstart", "method=flow_matching,lmd,psd_m", "seed=0", *SMALL, f"out={tmp_path}"]
     assert run.main(command) == 0
-    folder = tmp_path / "sweeps" / "digits_quickstart"
+    (folder,) = (tmp_path / "sweeps").glob("digits_quickstart-backbone.depth=1-*")
     assert all((folder / f).stat().st_size > 0 for f in FILES)
     table = pd.read_csv(folder / "leaderboard.csv")
     assert ",".join(table.columns).startswith(COLUMNS)
@@ -66,8 +69,10 @@ def test_a_new_protocol_rescores_and_does_not_retrain(tmp_path: Path) -> None:
     rows = [json.loads(line) for line in (folder / "evals.jsonl").read_text().splitlines()]
     assert {row["count"] for row in rows} == {64, 96}
     assert record["train_seconds"] == trained
-    table = pd.read_csv(table_file(tmp_path))
-    assert set(table["protocol"].dropna()) == {row["protocol"] for row in rows if row["count"] == 96}
+    for count in (64, 96):
+        place = f"{folder.name}-evaluation.count={count}-evaluation.seeds=0-evaluation.steps=1+4"
+        table = pd.read_csv(tmp_path / "sweeps" / place / "leaderboard.csv")
+        assert set(table["protocol"].dropna()) == {row["protocol"] for row in rows if row["count"] == count}
 
 
 def test_a_velocity_model_is_scored_with_several_solvers_and_their_calls_are_counted(tmp_path: Path) -> None:
@@ -79,12 +84,22 @@ def test_a_velocity_model_is_scored_with_several_solvers_and_their_calls_are_cou
     assert rows["method"].nunique() == 3
 
 
-def test_a_diverged_run_is_a_result_and_its_siblings_finish(tmp_path: Path) -> None:
+def test_a_diverged_run_is_a_result_with_its_reason_and_its_siblings_finish(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     command = ["sweep=none", "method=psd_m,ect", "train.lr=1e12,1e-3", "train.clip=0", *SMALL, f"out={tmp_path}"]
     assert run.main(command) == 0
+    told = capsys.readouterr().err
     table = pd.read_csv(table_file(tmp_path))
     status = table[table["status"].notna()].groupby("method")["status"].first()
-    assert "diverged" in status["psd_m train.lr=1000000000000.0"]
+    (dead,) = (r for r in map(read_run, (tmp_path / "runs").glob("psd_m-*")) if r.status == "diverged")
+    assert re.fullmatch(r"(loss|the gradient of loss) 'net' was not finite at step \d+ of \d+, stage '\w+'; learning rate "
+                        r"\S+, largest gradient norm before it \S+ \(step \d+\)", dead.reason), dead.reason
+    assert f"diverged: {dead.run_id}: {dead.reason}" in told
+    assert status["psd_m train.lr=1000000000000.0"] == f"diverged 1 of 1 ({short(dead.reason)})"
+    (sweep,) = (tmp_path / "sweeps").iterdir()
+    (row,) = (r for r in status_rows(sweep, 0.0) if r.run == dead.run_id)
+    assert (row.state, row.reason) == ("diverged", dead.reason)
     assert status["psd_m train.lr=0.001"] == "done"
 
 
@@ -190,3 +205,14 @@ def test_a_device_that_is_not_there_is_told_before_anything_starts(
     assert run.main(["sweep=none", "method=psd_m", "backend.device=cuda", *SMALL, f"out={tmp_path}"]) == 2
     assert capsys.readouterr().err == "error: backend.device=cuda: PyTorch sees no GPU here; use auto or cpu\n"
     assert not (tmp_path / "sweeps").exists()
+
+
+def test_weights_that_the_last_update_took_out_of_the_numbers_are_divergence_though_every_loss_was_a_number(
+    tmp_path: Path,
+) -> None:
+    command = ["sweep=none", "method=psd_m", "train.lr=1e39", "train.warmup=0", "train.schedule=constant", *SMALL,
+               "budget.images=128", f"out={tmp_path}"]
+    run.main(command)
+    (folder,) = (tmp_path / "runs").glob("psd_m-*")
+    assert read_run(folder).status == "diverged"
+    assert read_run(folder).reason.startswith("a parameter of loss 'net' was not finite at step 1 of 1, ")

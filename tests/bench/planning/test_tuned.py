@@ -13,6 +13,7 @@ from bench.config import ConfigError, Experiment, recorded_experiment, request
 from bench.data import Dataset, dataset, hold_back
 from bench.nets import factory
 from bench.planning import jobs
+from bench.planning.price import Prices
 from bench.planning.tune import tuned
 from bench.scoring.proxy import Proxy
 from results.records import proxy_scores
@@ -21,7 +22,11 @@ from sweeps.plan.spec import SpecError
 
 SMALL = ["budget.images=2560", "backbone.width=32", "backbone.depth=1", "evaluation.seeds=[0]", "evaluation.steps=[1,4]",
          "evaluation.count=64", "backend.workers=0"]
-FEW = ["sweep=digits_tuned", "sweep.search.trials=3", "sweep.search.startup=2", *SMALL]
+FEW = ["sweep=digits_tuned", "sweep.name=digits_tuned", "sweep.search.trials=3", "sweep.search.startup=2", *SMALL]
+
+
+FINITE = ("+sweep.search.space={method.eta: {low: 0.25, high: 0.75, step: 0.5}, "
+          "train.lr: {low: 0.002, high: 0.004, step: 0.002, log: false}}")
 
 
 def made(*arguments: str) -> Any:
@@ -153,6 +158,13 @@ def test_a_method_of_several_stages_is_scored_from_its_last_stage_on_unless_the_
     assert rungs == {"progressive": (2560,), "psd_m": (640, 1280, 2560)}
     (said,) = made("method=progressive", "+sweep.search.prunable_from.progressive=0.4").search.contenders
     assert said.rungs == (1280, 2560)
+
+
+def test_no_more_trials_are_asked_for_than_there_are_settings_and_the_table_says_so() -> None:
+    found = made("method=psd_m,meanflow", "sweep.search.trials=5", FINITE)
+    assert {c.name: c.trials for c in found.search.contenders} == {"psd_m": 4, "meanflow": 5}
+    assert "psd_m (4 settings, all there are)" in found.outlook(Prices(Path("nowhere"), "cpu"))
+    assert "over 4 to 5 settings that differ (all that there are: 4 of psd_m)" in found.about()
 
 
 def test_with_equal_compute_a_costly_method_has_fewer_trials() -> None:

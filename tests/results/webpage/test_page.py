@@ -159,7 +159,7 @@ def test_what_did_not_finish_is_told_with_its_runs(tmp_path):
     runs = load_runs([write(tmp_path, *each) for each in rows])
     _, data, _ = made(tmp_path / "out", runs)
     told = {data["methods"][cell[0]]: (cell[4], data["statuses"][cell[9]]) for cell in data["metrics"][0]["cells"]}
-    assert told == {"cd": (None, "diverged 1 of 1"), "psd": (None, "running"), "lsd": (None, "done")}
+    assert told == {"cd": (None, "diverged 1 of 1 (loss is NaN at step 40)"), "psd": (None, "running"), "lsd": (None, "done")}
     reasons = [_field(data, "reason", run) for run in data["runs_of"][data["methods"].index("cd")]]
     assert reasons == ["loss is NaN at step 40"]
 
