@@ -1,5 +1,6 @@
 """Data sources: fixed splits and hashes, exact scaling, and one clear error for each thing a user can get wrong."""
 
+import hashlib
 import struct
 import zlib
 from http.client import IncompleteRead
@@ -309,3 +310,82 @@ def test_a_target_has_as_many_training_points_as_asked() -> None:
     assert torch.equal(few.train, many.train[:1000])
     with pytest.raises(ConfigError, match=r"data\.count"):
         data.load(source({"name": "checkerboard", "count": 0}))
+
+
+def told(config: dict[str, object]) -> str:
+    return data.inspect(source(config)).text
+
+
+def test_what_there_is_is_known_before_it_is_loaded(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", pixels(40, 8, 6, 3))
+    np.save(tmp_path / "h.npy", pixels(7, 8, 6, 3))
+    configs: list[dict[str, object]] = [
+        {"name": "digits"}, {"name": "mixture", "count": 500}, {"name": "arrays", "path": str(tmp_path / "x.npy"), "limit": 30},
+        {"name": "arrays", "path": str(tmp_path / "x.npy"), "heldout": str(tmp_path / "h.npy")},
+        {"name": "folder", "path": str(pictures(tmp_path / "p", mode="L", size=(6, 8)))},
+        {"name": "folder", "path": str(tmp_path / "p"), "size": 5},
+    ]
+    for config in configs:
+        found, loaded = data.inspect(source(config)), data.load(source(config))
+        assert (found.shape, found.train, found.heldout) == (loaded.shape, len(loaded.train), len(loaded.heldout))
+
+
+def refused_alike(config: dict[str, object]) -> str:
+    """Planning and the loader say the same."""
+    with pytest.raises(ConfigError) as caught:
+        data.inspect(source(config))
+    assert str(caught.value) == refused(config)
+    return str(caught.value)
+
+
+def test_what_the_loader_would_refuse_is_refused_before(tmp_path: Path) -> None:
+    path = str(tmp_path / "x.npy")
+    assert "does not exist" in refused_alike({"name": "arrays", "path": path})
+    for stored, says in ((pixels(20, 8, 8) / 255, "uint8"), (pixels(20, 8), "(20, 8)"), (pixels(9, 8, 8), "at least 16")):
+        np.save(path, stored)
+        assert says in refused_alike({"name": "arrays", "path": path})
+    folder = pictures(tmp_path / "p")
+    Image.new("RGB", (9, 8)).save(folder / "07.png")
+    assert "07.png is 9 x 8" in refused_alike({"name": "folder", "path": str(folder)})
+    (folder / "07.png").write_bytes((folder / "06.png").read_bytes()[:40])
+    for size in (None, 4):
+        assert "07.png" in refused_alike({"name": "folder", "path": str(folder), "size": size})
+    (folder / "07.png").unlink()
+    (folder / "07.png").symlink_to("nothing.png")
+    assert "07.png is not a readable image (No such file" in refused_alike({"name": "folder", "path": str(folder)})
+    (folder / "07.png").unlink()
+    assert "at least 16" in refused_alike({"name": "folder", "path": str(pictures(tmp_path / "few", n=9))})
+
+
+def test_a_file_that_was_changed_is_looked_at_again(tmp_path: Path) -> None:
+    folder = pictures(tmp_path / "p")
+    config: dict[str, object] = {"name": "folder", "path": str(folder)}
+    before = data.inspect(source(config))
+    Image.new("RGB", (8, 8), 77).save(folder / "99.png")
+    after = data.inspect(source(config))
+    assert before.train + before.heldout + 1 == after.train + after.heldout and before.fingerprint != after.fingerprint
+
+
+def test_cifar10_is_whole_missing_or_damaged(tmp_path: Path) -> None:
+    from torchvision.datasets import CIFAR10
+
+    from bench.data.cifar import MD5
+
+    assert {**dict([*CIFAR10.train_list, *CIFAR10.test_list]), CIFAR10.meta["filename"]: CIFAR10.meta["md5"]} == MD5
+    config: dict[str, object] = {"name": "cifar10", "root": str(tmp_path), "download": False}
+    assert "data_batch_1 is missing" in data.inspect(source(config)).absent
+    assert not data.inspect(source({**config, "download": True})).absent
+    (tmp_path / "cifar-10-batches-py").mkdir()
+    (tmp_path / "cifar-10-batches-py" / "data_batch_1").write_bytes(b"cut")
+    with pytest.raises(ConfigError, match="data_batch_1 is damaged"):
+        data.inspect(source(config))
+
+
+def test_the_hash_of_a_plain_folder_is_of_its_names_and_bytes(tmp_path: Path) -> None:
+    folder = pictures(tmp_path / "p", n=16)
+    (folder / "b").mkdir()
+    (folder / "b" / "00.png").write_bytes((folder / "03.png").read_bytes())
+    whole = hashlib.sha256()
+    for file in sorted(p for p in folder.rglob("*.png")):
+        whole.update(str(file.relative_to(folder)).encode() + file.read_bytes())
+    assert data.fingerprint(source({"name": "folder", "path": str(folder)})) == whole.hexdigest()
