@@ -84,6 +84,7 @@ def _run(campaign: "Campaign", arguments: Sequence[str]) -> int:
     # One experiment has a table of its own; several that narrow a sweep share that sweep's.
     shared = whole(arguments) if len(wanted.experiments) > 1 and not search else []
     shown = _noted(folder, wanted.sweep.note, wanted.sweep.published, listing(plan, shared, out))
+    print("\n".join(campaign.data), file=sys.stderr)
     if again := reopen(out, plan):
         print(f"{again} finished runs are scored again under the new evaluation; nothing is trained twice.")
     with Display(plan, read_states(out, plan.ids), backends.workers(wanted.backend)) as display:

@@ -3,6 +3,7 @@
 from bench.config.choices import (
     BACKBONES,
     FEWEST,
+    IMAGES,
     Arrays,
     Backend,
     Cifar10,
@@ -14,7 +15,7 @@ from bench.config.choices import (
     Points,
     Slurm,
 )
-from bench.config.combinations import HELD_OUT, POINTS, unshared
+from bench.config.combinations import HELD_OUT, POINTS, unfit, unshared
 from bench.config.command import Request, options, request, whole, with_method
 from bench.config.errors import ConfigError, nearest, shown, unknown
 from bench.config.experiment import TRUTH, Experiment, References, Surroundings, recorded, recorded_experiment
@@ -24,8 +25,9 @@ from bench.config.schema import Budget, Evaluation, Proxy, Scoring, Train, Tunin
 from bench.config.types import Section
 
 __all__ = [
-    "BACKBONES", "FEWEST", "HELD_OUT", "POINTS", "TRUTH", "Arrays", "Backend", "Budget", "Cifar10", "ConfigError", "Data",
-    "Digits", "Evaluation", "Experiment", "Folder", "Local", "Network", "Points", "Proxy", "References", "Request",
-    "Scoring", "Section", "Slurm", "Surroundings", "Train", "Tuning", "nearest", "options", "recorded",
-    "recorded_experiment", "request", "section", "shown", "smaller", "unknown", "unshared", "whole", "with_method",
+    "BACKBONES", "FEWEST", "HELD_OUT", "IMAGES", "POINTS", "TRUTH", "Arrays", "Backend", "Budget", "Cifar10",
+    "ConfigError", "Data", "Digits", "Evaluation", "Experiment", "Folder", "Local", "Network", "Points", "Proxy",
+    "References", "Request", "Scoring", "Section", "Slurm", "Surroundings", "Train", "Tuning", "nearest", "options",
+    "recorded", "recorded_experiment", "request", "section", "shown", "smaller", "unfit", "unknown", "unshared",
+    "whole", "with_method",
 ]  # fmt: skip

@@ -15,8 +15,26 @@ POINTS = 2**20
 
 def faults(experiment: Experiment) -> list[str]:
     """Everything that cannot be."""
-    rules = (_budget, _networks, _evaluation, _counts, _teacher)
+    rules = (_budget, _networks, _known, _evaluation, _counts, _teacher)
     return [fault for rule in rules for fault in rule(experiment)]
+
+
+def unfit(e: Experiment, train: int, height: int, width: int) -> Iterator[str]:
+    """What cannot be with so many training images of such a size: of one's own they are known when they have been looked at."""
+    if isinstance(e.backbone, UNet):
+        halvings = len(e.backbone.multipliers) - 1
+        if height % 2**halvings or width % 2**halvings:
+            yield (f"backbone.multipliers={shown(list(e.backbone.multipliers))} halves the sides {halvings} times, and images "
+                   f"of data={e.data.name} are {height} x {width}: give fewer multipliers, or sides divisible by {2**halvings}")
+    size = e.evaluation.reference_count
+    if size is not None and size > train:
+        yield (f"evaluation.reference_count={size}: data={e.data.name} has {train} training images to compare with; lower it "
+               "or leave it null for all")
+
+
+def _known(e: Experiment) -> Iterator[str]:
+    if known := IMAGES.get(e.data.name):
+        yield from unfit(e, known.train, known.side, known.side)
 
 
 def _budget(e: Experiment) -> Iterator[str]:
@@ -52,11 +70,6 @@ def _networks(e: Experiment) -> Iterator[str]:
         yield f"backbone.classes={e.backbone.classes}: class-conditional models are not evaluated yet; leave it 0"
     if isinstance(e.backbone, UNet) and isinstance(e.data, Points):
         yield f"backbone=unet is for images, and data={e.data.name} are points in the plane: use backbone=mlp"
-    if isinstance(e.backbone, UNet) and (known := IMAGES.get(e.data.name)):
-        levels, side = len(e.backbone.multipliers), known.side
-        if side % 2 ** (levels - 1):
-            yield (f"backbone.multipliers={shown(list(e.backbone.multipliers))} halves the side {levels - 1} times, and images "
-                   f"of data={e.data.name} have a side of {side}: give fewer multipliers")
 
 
 def _evaluation(e: Experiment) -> Iterator[str]:
@@ -78,10 +91,6 @@ def _evaluation(e: Experiment) -> Iterator[str]:
 def _counts(e: Experiment) -> Iterator[str]:
     evaluation, name = e.evaluation, e.data.name
     if not isinstance(e.data, Points):
-        known, size = IMAGES.get(name), evaluation.reference_count
-        if known and size is not None and size > known.train:
-            yield (f"evaluation.reference_count={size}: data={name} has {known.train} training images to compare with; lower "
-                   "it or leave it null for all")
         return
     for key in ("protocol", "rounding", "statistics", "reference_count"):
         if (value := getattr(evaluation, key)) is not None:

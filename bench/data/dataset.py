@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bench.data.split import held_out_split
 from bench.truth import Truth
 
 HELD_BACK = 1  # the seed of the split; that of held-out data is 0
@@ -65,9 +66,3 @@ def content_hash(*parts: Tensor | str) -> str:
         digest.update(f"{array.dtype}{array.shape}".encode())
         digest.update(array.data)
     return digest.hexdigest()
-
-
-def held_out_split(n: int, held: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Fixed disjoint index sets (train, held-out) of sizes n - held and held, a function of n and the seed."""
-    order = np.random.Generator(np.random.PCG64(seed)).permutation(n)
-    return np.sort(order[held:]), np.sort(order[:held])

@@ -2,7 +2,8 @@
 
 import torch
 
-from bench.data.dataset import Dataset, content_hash, held_out_split
+from bench.data.dataset import Dataset, content_hash
+from bench.data.split import held_out_split
 
 HELD_OUT = 597
 

@@ -1,12 +1,17 @@
-"""Paths that users give: one clear error with the nearest existing names, and content hashes without decoding."""
+"""Paths that users give: one clear error with the nearest existing names, content hashes, and the images below a folder."""
 
 import hashlib
 import os
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from bench.config import ConfigError
 from results.records import near
 
+Stamp = tuple[int, int]
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 
 
@@ -30,30 +35,58 @@ def file_hash(key: str, path: str | Path) -> str:
     if path.is_dir():
         way = "data=folder reads folders of image files" if key.startswith("data.") else "name the file in it"
         raise ConfigError(f"{key}={path} is a folder; {way}")
+    return _hash(path, stamp(path))
+
+
+@lru_cache(maxsize=8)
+def _hash(path: Path, stamp: Stamp) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def tree_hash(key: str, path: str | Path) -> str:
-    """sha256 over names and bytes of a folder's image files."""
-    digest, folder = hashlib.sha256(), existing(key, path)
-    for file in image_files(key, folder):
-        digest.update(os.fsencode(file.relative_to(folder)))
-        digest.update(file.read_bytes())
-    return digest.hexdigest()
+def stamp(path: Path) -> Stamp:
+    """Size and time of a file: one that was rewritten is read again."""
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns
 
 
-def image_files(key: str, path: str | Path) -> list[Path]:
-    """The image files below a folder, sorted, without hidden ones. Raises ConfigError when there is none."""
+@dataclass(frozen=True)
+class Tree:
+    """What lies below a folder: its image files in the order of their names, and how much is passed over, by reason."""
+
+    files: tuple[Path, ...]
+    skipped: tuple[tuple[str, int], ...]
+
+
+def tree(key: str, path: str | Path) -> Tree:
+    """The images below a folder, in linked folders too. Raises ConfigError when there is none, or a folder cannot be read."""
     path = existing(key, path)
     if not path.is_dir():
         raise ConfigError(f"{key}={path} is a file; data=arrays reads .npy and .npz files")
-    files = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and not _hidden(p.relative_to(path)))
+    skipped: Counter[str] = Counter()
+    files = sorted(_walked(key, path, (path.resolve(),), skipped))
     if not files:
         raise ConfigError(f"{key}={path} holds no image file ({', '.join(SUFFIXES)})")
-    return files
+    return Tree(tuple(files), tuple(sorted(skipped.items())))
 
 
-def _hidden(path: Path) -> bool:
-    """What tools leave beside images: names with a leading dot, and __MACOSX of unpacked archives."""
-    return any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
+def _walked(key: str, folder: Path, above: tuple[Path, ...], skipped: Counter[str]) -> Iterator[Path]:
+    """above: the folders that lead here; a link to one of them has no end."""
+    try:
+        entries = list(os.scandir(folder))
+    except OSError as error:
+        raise ConfigError(f"{key}: {folder} cannot be read ({error.strerror}); make it readable or move it away") from error
+    for entry in entries:
+        path = folder / entry.name
+        if entry.name.startswith(".") or entry.name == "__MACOSX":  # what tools leave beside images
+            skipped["hidden"] += 1
+        elif entry.is_dir():
+            real = path.resolve() if entry.is_symlink() else above[-1] / entry.name
+            if real in above:
+                skipped["links to a folder around them"] += 1
+            else:
+                yield from _walked(key, path, (*above, real), skipped)
+        elif path.suffix.lower() in SUFFIXES:
+            yield path
+        else:
+            skipped[f"no images ({path.suffix.lower() or 'without a suffix'})"] += 1

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.config import ConfigError, Experiment, Request
+from bench.config import ConfigError, Experiment, Points, Request, unfit
+from bench.data import inspect
 from bench.planning import folder, price
 from bench.planning.jobs import jobs
 from bench.planning.price import SUSTAINED, Prices
@@ -19,11 +20,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Campaign:
-    """`plan`: what is known to run; a `search` lets it grow."""
+    """`plan`: what is known to run; a `search` lets it grow. data: what was found of each data set, a line each."""
 
     request: Request
     plan: Plan
     name: str
+    data: tuple[str, ...]
     search: "Tuned | None" = None
 
     @classmethod
@@ -31,15 +33,16 @@ class Campaign:
         """A preview writes nothing. Raises ConfigError or PlanError for what cannot run."""
         price.device(request.experiments[0])  # one that is not there is told before anything starts
         named = folder.name(request.sweep.name, request.changed)
+        data = _inspected(request.experiments, preview)
         if request.sweep.search is not None:
             from bench.planning.tune import tuned  # here: it brings Optuna
 
             search = tuned(request, preview)
-            return cls(request, Plan(search.preview() if preview else search.references), named, search)
+            return cls(request, Plan(search.preview() if preview else search.references), named, data, search)
         plan = Plan(jobs(request.experiments))
         # A single experiment is named by its run, so that two of them can go on side by side.
-        return cls(request, plan, named if len(request.experiments) > 1 else
-                   folder.of_run(plan.jobs[-1].id, request.changed))
+        own = named if len(request.experiments) > 1 else folder.of_run(plan.jobs[-1].id, request.changed)
+        return cls(request, plan, own, data)
 
     def text(self, workers: int) -> str:
         """What would run, what is done already, how long it would take and what it would cost."""
@@ -49,6 +52,7 @@ class Campaign:
         hours = sum(map(prices.gpu_hours, left))
         on = f"On GPUs that sustain {SUSTAINED['cuda'] / 1000:.0f} TFLOP/s: " if prices.device == "cpu" else "In all "
         return "\n".join([
+            *self.data,
             *([self.search.outlook(prices)] if self.search else []), describe(timed, states, 1.0, workers, prices.factor(left)),
             f"Its table: {self.request.out / 'sweeps' / self.name}",
             f"Cost: {prices.source(left)}. {on}{gpu_time(hours)}.",
@@ -72,6 +76,17 @@ class Campaign:
 
     def _prices(self) -> Prices:
         return Prices(self.request.out, price.device(self.request.experiments[0]))
+
+
+def _inspected(experiments: Sequence[Experiment], preview: bool) -> tuple[str, ...]:
+    """What was found of each data set, a line each. Raises ConfigError for what cannot be loaded, or not be used as asked."""
+    found = {each: inspect(each) for each in dict.fromkeys(e.data for e in experiments)}
+    images = (e for e in {id(e.plain): e for e in experiments}.values() if not isinstance(e.data, Points))
+    faults = [fault for e in images for fault in unfit(e, found[e.data].train, *found[e.data].shape[1:])]
+    faults += [] if preview else [each.absent for each in found.values() if each.absent]
+    if faults:
+        raise ConfigError(*faults)
+    return tuple(each.text for each in found.values())
 
 
 def listing(plan: Plan, whole: Sequence[Experiment], out: Path) -> dict[str, Any]:

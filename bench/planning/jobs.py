@@ -2,10 +2,11 @@
 
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from bench.config import TRUTH, Experiment, records, with_method
+from bench.config import TRUTH, Data, Experiment, records, with_method
 from bench.data import fingerprint
 from bench.planning.identity import reference_id, run_ids
 from bench.protocols import planned
@@ -13,6 +14,7 @@ from results.records import RecordError, StoreError, read_run, write_run
 from sweeps.plan import Job
 
 Config = dict[str, Any]
+Content = Callable[[Data], str | None]
 REFERENCE = ("data", "interpolant", "train", "backend", "evaluation")
 
 
@@ -25,19 +27,20 @@ def jobs(experiments: Sequence[Experiment]) -> list[Job]:
     made: list[Job] = []
     teachers: dict[str, Job] = {}
     shapes: dict[int, tuple[Experiment, _Shape]] = {}
+    content = cache(fingerprint)  # of a folder it is looked up file by file
     for experiment in experiments:
         alike = id(experiment.plain)
         if alike not in shapes:
-            shapes[alike] = experiment, _Shape.of(experiment)
+            shapes[alike] = experiment, _Shape.of(experiment, content)
         job, parents = shapes[alike][1].job(experiment.seed)
         teachers |= {teacher.id: teacher for teacher in parents}
         made.append(job)
-    return [*references([first for first, _ in shapes.values()]), *teachers.values(), *made]
+    return [*references([first for first, _ in shapes.values()], content), *teachers.values(), *made]
 
 
 def chain(experiment: Experiment) -> list[Job]:
     """The job of one experiment, the last, and the teachers that it waits for."""
-    own, parents = _Shape.of(experiment).job(experiment.seed)
+    own, parents = _Shape.of(experiment, cache(fingerprint)).job(experiment.seed)
     return [*parents, own]
 
 
@@ -54,15 +57,15 @@ class _Shape:
     teacher_seed: int | None
 
     @classmethod
-    def of(cls, experiment: Experiment, listed: bool = True) -> "_Shape":
+    def of(cls, experiment: Experiment, content: Content, listed: bool = True) -> "_Shape":
         needs, teachers = experiment.method.needs, []
         if listed and needs.teacher and experiment.teacher.method != TRUTH:
-            teachers.append(cls.of(_teacher(experiment), listed=False))
+            teachers.append(cls.of(_teacher(experiment), content, listed=False))
         if listed and needs.weak_teacher:
-            teachers.append(cls.of(_teacher(experiment, experiment.teacher.weak_share), listed=False))
+            teachers.append(cls.of(_teacher(experiment, experiment.teacher.weak_share), content, listed=False))
         cost = gflops(experiment)
         plain = {**planned(experiment).plain, "kind": "method", "cost": cost}
-        name = run_ids(experiment, fingerprint(experiment.data))
+        name = run_ids(experiment, content(experiment.data))
         return cls(plain, cost, listed, experiment.label, name, teachers, experiment.teacher.seed)
 
     def job(self, seed: int) -> tuple[Job, list[Job]]:
@@ -111,12 +114,12 @@ def _scored_alike(ran: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
         return False
 
 
-def references(experiments: Sequence[Experiment]) -> Iterator[Job]:
+def references(experiments: Sequence[Experiment], content: Content = fingerprint) -> Iterator[Job]:
     """The reference rows (noise, Gaussian fit, held-out data) of each data set and evaluation among the experiments."""
     seen = set()
     for experiment in experiments:
         scored = planned(experiment)
-        name = reference_id(scored, fingerprint(experiment.data))
+        name = reference_id(scored, content(experiment.data))
         if name not in seen:
             seen.add(name)
             plain = {**{key: scored.plain[key] for key in REFERENCE}, "seed": experiment.seed, "kind": "reference"}

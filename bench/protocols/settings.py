@@ -8,6 +8,7 @@ from bench.features import base as features
 from bench.metrics import fid_infinity, precision_recall
 from bench.protocols.named import FEATURES, Named, metric_of, named
 from bench.protocols.protocol import Protocol
+from bench.protocols.statistics import KEY, moments
 
 S = TypeVar("S", bound=Surroundings)
 POINT_METRICS = ("sliced_w2", "kl", "w2", "map_error")
@@ -23,12 +24,14 @@ def planned(scored: S) -> S:
         return scored.filled(features="none", ema=scored.ema)
     if asked.weights is not None:
         existing("evaluation.weights", asked.weights)
+    if asked.statistics is not None:
+        moments(asked.statistics, rule.width)
     if rule.features in asked.also:
         raise ConfigError(unknown("evaluation.also", rule.features, [name for name in FEATURES if name != rule.features]))
     return scored.filled(
         protocol=rule.name, features=_hashed(rule.features), also=[_hashed(name) for name in asked.also],
         rounding=asked.rounding or rule.rounding, ema=scored.ema,
-        statistics_hash=file_hash("evaluation.statistics", asked.statistics) if asked.statistics else None,
+        statistics_hash=file_hash(KEY, asked.statistics) if asked.statistics else None,
     )
 
 

@@ -20,10 +20,10 @@ import torch
 from filelock import FileLock
 from torch import Tensor
 
-from bench.config import ConfigError
 from bench.features import FeatureNet, cache
 from bench.features import base as features
 from bench.metrics import Gaussian
+from bench.protocols import moments
 
 VERSION = 1  # bump when the features or statistics of the same images change
 UNREADABLE = (OSError, ValueError, EOFError, KeyError, BadZipFile, zlib.error)
@@ -80,28 +80,9 @@ def obtain(part: Part, net: FeatureNet, chunk: int, progress: Callable[[int], No
 def of_file(path: Path, width: int, device: torch.device | str = "cpu") -> Gaussian:
     """The moments in a statistics file of others: .npz with mu (width,) and sigma (width, width), as clean-fid's.
 
-    Raises ConfigError naming the file and what is wrong with it.
+    Raises ConfigError naming the file and what is wrong with it (`bench.protocols.statistics`).
     """
-    where = f"evaluation.statistics={path}"
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            missing = [name for name in ("mu", "sigma") if name not in stored]
-            if missing:
-                raise ConfigError(f"{where} has no {' and no '.join(missing)}; it holds {', '.join(stored.files)}, and "
-                                  "statistics are mu (width,) and sigma (width, width)")
-            mean, cov = stored["mu"], stored["sigma"]
-    except ConfigError:
-        raise
-    except (*UNREADABLE, AttributeError, TypeError) as error:
-        raise ConfigError(f"{where} is not a readable .npz file ({error}); fetch it again") from error
-    try:
-        found = Gaussian.of_moments(*(torch.as_tensor(x).to(device) for x in (mean, cov)))
-    except (ValueError, TypeError) as error:
-        raise ConfigError(f"{where}: {error}") from error
-    if len(found.mean) != width:
-        raise ConfigError(f"{where} was made from {len(found.mean)} features, and this protocol's are {width}: statistics of "
-                          "another network; choose the protocol that they belong to")
-    return found
+    return Gaussian.of_moments(*(torch.from_numpy(x).to(device) for x in moments(path, width)))
 
 
 def _lock(path: Path) -> AbstractContextManager[object]:

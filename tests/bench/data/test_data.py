@@ -1,5 +1,6 @@
 """Data sources: fixed splits and hashes, exact scaling, and one clear error for each thing a user can get wrong."""
 
+import hashlib
 import struct
 import zlib
 from http.client import IncompleteRead
@@ -18,6 +19,7 @@ from specs import source
 
 from bench import data
 from bench.config.errors import ConfigError
+from bench.data.split import tenth
 
 
 def pixels(*shape: int) -> np.ndarray:
@@ -309,3 +311,226 @@ def test_a_target_has_as_many_training_points_as_asked() -> None:
     assert torch.equal(few.train, many.train[:1000])
     with pytest.raises(ConfigError, match=r"data\.count"):
         data.load(source({"name": "checkerboard", "count": 0}))
+
+
+def told(config: dict[str, object]) -> str:
+    return data.inspect(source(config)).text
+
+
+def test_what_there_is_is_known_before_it_is_loaded(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", pixels(40, 8, 6, 3))
+    np.save(tmp_path / "h.npy", pixels(7, 8, 6, 3))
+    configs: list[dict[str, object]] = [
+        {"name": "digits"}, {"name": "mixture", "count": 500}, {"name": "arrays", "path": str(tmp_path / "x.npy"), "limit": 30},
+        {"name": "arrays", "path": str(tmp_path / "x.npy"), "heldout": str(tmp_path / "h.npy")},
+        {"name": "folder", "path": str(pictures(tmp_path / "p", mode="L", size=(6, 8)))},
+        {"name": "folder", "path": str(tmp_path / "p"), "size": 5},
+    ]
+    for config in configs:
+        found, loaded = data.inspect(source(config)), data.load(source(config))
+        assert (found.shape, found.train, found.heldout) == (loaded.shape, len(loaded.train), len(loaded.heldout))
+
+
+def refused_alike(config: dict[str, object]) -> str:
+    """Planning and the loader say the same."""
+    with pytest.raises(ConfigError) as caught:
+        data.inspect(source(config))
+    assert str(caught.value) == refused(config)
+    return str(caught.value)
+
+
+def test_what_the_loader_would_refuse_is_refused_before(tmp_path: Path) -> None:
+    path = str(tmp_path / "x.npy")
+    assert "does not exist" in refused_alike({"name": "arrays", "path": path})
+    for stored, says in ((pixels(20, 8, 8) / 255, "uint8"), (pixels(20, 8), "(20, 8)"), (pixels(9, 8, 8), "at least 16")):
+        np.save(path, stored)
+        assert says in refused_alike({"name": "arrays", "path": path})
+    folder = pictures(tmp_path / "p")
+    Image.new("RGB", (9, 8)).save(folder / "07.png")
+    assert "07.png is 9 x 8" in refused_alike({"name": "folder", "path": str(folder)})
+    (folder / "07.png").write_bytes((folder / "06.png").read_bytes()[:40])
+    for size in (None, 4):
+        assert "07.png" in refused_alike({"name": "folder", "path": str(folder), "size": size})
+    (folder / "07.png").unlink()
+    (folder / "07.png").symlink_to("nothing.png")
+    assert "07.png is not a readable image (No such file" in refused_alike({"name": "folder", "path": str(folder)})
+    (folder / "07.png").unlink()
+    assert "at least 16" in refused_alike({"name": "folder", "path": str(pictures(tmp_path / "few", n=9))})
+
+
+def test_a_file_that_was_changed_is_looked_at_again(tmp_path: Path) -> None:
+    folder = pictures(tmp_path / "p")
+    config: dict[str, object] = {"name": "folder", "path": str(folder)}
+    before = data.inspect(source(config))
+    Image.new("RGB", (8, 8), 77).save(folder / "99.png")
+    after = data.inspect(source(config))
+    assert before.train + before.heldout + 1 == after.train + after.heldout and before.fingerprint != after.fingerprint
+
+
+def test_cifar10_is_whole_missing_or_damaged(tmp_path: Path) -> None:
+    from torchvision.datasets import CIFAR10
+
+    from bench.data.cifar import MD5
+
+    assert {**dict([*CIFAR10.train_list, *CIFAR10.test_list]), CIFAR10.meta["filename"]: CIFAR10.meta["md5"]} == MD5
+    config: dict[str, object] = {"name": "cifar10", "root": str(tmp_path), "download": False}
+    assert "data_batch_1 is missing" in data.inspect(source(config)).absent
+    assert not data.inspect(source({**config, "download": True})).absent
+    (tmp_path / "cifar-10-batches-py").mkdir()
+    (tmp_path / "cifar-10-batches-py" / "data_batch_1").write_bytes(b"cut")
+    with pytest.raises(ConfigError, match="data_batch_1 is damaged"):
+        data.inspect(source(config))
+
+
+def test_the_hash_of_a_plain_folder_is_of_its_names_and_bytes(tmp_path: Path) -> None:
+    folder = pictures(tmp_path / "p", n=16)
+    (folder / "b").mkdir()
+    (folder / "b" / "00.png").write_bytes((folder / "03.png").read_bytes())
+    whole = hashlib.sha256()
+    for file in sorted(p for p in folder.rglob("*.png")):
+        whole.update(str(file.relative_to(folder)).encode() + file.read_bytes())
+    assert data.fingerprint(source({"name": "folder", "path": str(folder)})) == whole.hexdigest()
+
+
+def test_linked_folders_are_read_and_links_around_them_are_told(tmp_path: Path) -> None:
+    folder, elsewhere = pictures(tmp_path / "p"), pictures(tmp_path / "elsewhere", n=16)
+    (folder / "class").symlink_to(elsewhere)
+    (elsewhere / "back").symlink_to(folder)
+    (folder / "me").symlink_to(folder)
+    config: dict[str, object] = {"name": "folder", "path": str(folder)}
+    found, loaded = data.inspect(source(config)), data.load(source(config))
+    assert found.train + found.heldout == 36 == len(loaded.train) + len(loaded.heldout)
+    assert "skipped: 2 links to a folder around them" in found.text
+
+
+def test_what_is_skipped_and_what_is_there_twice_is_told(tmp_path: Path) -> None:
+    folder = pictures(tmp_path / "p")
+    assert "skipped" not in told({"name": "folder", "path": str(folder)})
+    (folder / "notes.txt").touch()
+    (folder / "LICENSE").touch()
+    (folder / ".hidden").mkdir()
+    for i in range(20):  # the second half repeats the first
+        (folder / f"{i + 20:02d}.png").write_bytes((folder / f"{i:02d}.png").read_bytes())
+    text = told({"name": "folder", "path": str(folder)})
+    assert "skipped: 1 hidden, 1 no images (.txt), 1 no images (without a suffix)" in text
+    train, heldout = tenth(40)
+    both, distinct = len({i % 20 for i in heldout} & {i % 20 for i in train}), len({i % 20 for i in train})
+    assert f"{both} of the held-out ones are also trained on" in text and f"{36 - distinct} to train on are copies" in text
+
+
+def test_copies_in_arrays_are_counted(tmp_path: Path) -> None:
+    x = pixels(40, 8, 8)
+    x[1] = x[0]
+    held = np.concatenate([x[5:8], pixels(50, 8, 8)[45:]])
+    np.savez(tmp_path / "x.npz", images=x, labels=np.arange(40))
+    np.save(tmp_path / "h.npy", held)
+    config: dict[str, object] = {"name": "arrays", "path": str(tmp_path / "x.npz"), "heldout": str(tmp_path / "h.npy")}
+    assert told(config).endswith(
+        "40 images of 1 x 8 x 8 to train on, 8 held out; 3 of the held-out ones are also trained on; 1 to train on are copies "
+        "of others; not read: labels"
+    )
+
+
+def one(folder: Path, **options: object) -> torch.Tensor:
+    """The colour of the only odd image, the last, in a folder of black ones."""
+    found = data.load(source({"name": "folder", "path": str(folder), **options}))
+    everything = torch.cat([found.train, found.heldout])
+    (odd,) = [image for image in everything if image.any()]
+    return odd[:, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("mode", "colour", "seen"),
+    [("RGBA", (10, 20, 30, 0), [255, 255, 255]), ("RGBA", (10, 20, 30, 255), [10, 20, 30]),
+     ("RGBA", (0, 0, 100, 51), [204, 204, 224]), ("LA", (10, 0), [255]), ("LA", (10, 255), [10])],
+)  # fmt: skip
+def test_transparent_pixels_are_seen_on_white(tmp_path: Path, mode: str, colour: tuple[int, ...], seen: list[int]) -> None:
+    folder = pictures(tmp_path / "p", mode="L" if mode == "LA" else "RGB", n=1)
+    for i in range(1, 20):
+        (folder / f"{i:02d}.png").write_bytes((folder / "00.png").read_bytes())
+    Image.new(mode, (8, 8), colour).save(folder / "99.png")
+    assert one(folder).tolist() == seen
+    assert "1 with transparency, composed on white" in told({"name": "folder", "path": str(folder)})
+
+
+def black(folder: Path) -> Path:
+    folder.mkdir()
+    for i in range(20):
+        Image.new("RGB", (8, 8)).save(folder / f"{i:02d}.png")
+    return folder
+
+
+def test_palettes_cmyk_and_the_first_of_several_frames_are_read(tmp_path: Path) -> None:
+    frames = [Image.new("RGB", (8, 8), c) for c in ((200, 0, 0), (0, 200, 0))]
+    for i, (name, save) in enumerate({
+        "99.png": lambda file: frames[0].quantize(4).save(file),
+        "99.gif": lambda file: frames[0].save(file, save_all=True, append_images=frames[1:]),
+        "99.webp": lambda file: frames[0].save(file, save_all=True, append_images=frames[1:], lossless=True),
+        "99.tif": lambda file: frames[0].convert("CMYK").save(file, save_all=True, append_images=[frames[1].convert("CMYK")]),
+    }.items()):
+        folder = black(tmp_path / str(i))
+        save(folder / name)
+        assert one(folder).tolist() == [200, 0, 0]
+        several = "of 1 with several frames the first is read" in told({"name": "folder", "path": str(folder)})
+        assert several == (name != "99.png")
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_tiff_of_16_bits_is_refused(tmp_path: Path, channels: int) -> None:
+    folder, x = black(tmp_path / "p"), np.full((8, 8, channels), 300, "<u2")
+    shorts = [(256, 1, 8), (257, 1, 8), (259, 1, 1), (262, 1, 1 if channels == 1 else 2), (277, 1, channels), (278, 1, 8),
+              (279, 1, x.nbytes)]
+    bits = 8 + x.nbytes
+    entries = [*((tag, 3, n, value) for tag, n, value in shorts), (273, 4, 1, 8),
+               (258, 3, channels, 16 if channels == 1 else bits)]
+    table = struct.pack("<H", len(entries)) + b"".join(struct.pack("<HHII", *entry) for entry in sorted(entries)) + bytes(4)
+    start = b"II*\0" + struct.pack("<I", bits + 6)
+    (folder / "05.tif").write_bytes(start + x.tobytes() + struct.pack("<3H", 16, 16, 16) + table)
+    assert "05.tif has more than 8 bits per channel" in refused_alike({"name": "folder", "path": str(folder)})
+
+
+@pytest.mark.filterwarnings("ignore:Truncated File Read")
+@pytest.mark.parametrize("suffix", ["jpg", "gif", "webp", "bmp", "tif"])
+def test_files_cut_short_are_refused_by_name(tmp_path: Path, suffix: str) -> None:
+    folder = black(tmp_path / "p")
+    Image.fromarray(pixels(8, 8, 3)).save(folder / f"05.{suffix}")
+    whole = (folder / f"05.{suffix}").read_bytes()
+    for keep in (0.3, 0.7):
+        (folder / f"05.{suffix}").write_bytes(whole[: int(keep * len(whole))])
+        assert f"05.{suffix} is not a readable image" in refused_alike({"name": "folder", "path": str(folder)})
+
+
+def test_arrays_in_any_order_are_the_same_data(tmp_path: Path) -> None:
+    x = pixels(20, 3, 8, 6)
+    plain = arrays(tmp_path, x)
+    np.save(tmp_path / "f.npy", np.asfortranarray(x))
+    mapped = np.lib.format.open_memmap(tmp_path / "m.npy", mode="w+", dtype=np.uint8, shape=x.shape)
+    mapped[:] = x
+    mapped.flush()
+    np.savez_compressed(tmp_path / "z.npz", labels=np.arange(20), train=np.asfortranarray(x))
+    for name in ("f.npy", "m.npy", "z.npz"):
+        other = data.load(source({"name": "arrays", "path": str(tmp_path / name)}))
+        assert other.hash == plain.hash and torch.equal(other.train, plain.train) and other.train.is_contiguous()
+
+
+def test_arrays_that_are_not_read_are_refused_by_name(tmp_path: Path) -> None:
+    several = np.empty(20, object)
+    several[:] = [pixels(8, 8 + i % 2) for i in range(20)]
+    np.save(tmp_path / "o.npy", several)
+    np.savez(tmp_path / "o.npz", images=several)
+    for name in ("o.npy", "o.npz"):
+        assert "holds Python objects" in refused_alike({"name": "arrays", "path": str(tmp_path / name)})
+    np.savez(tmp_path / "s.npz", first=pixels(20, 8, 8), second=pixels(20, 8, 8))
+    assert "name the images 'images'" in refused_alike({"name": "arrays", "path": str(tmp_path / "s.npz")})
+    raw = np.memmap(tmp_path / "raw.npy", np.uint8, "w+", shape=(20, 8, 8))
+    raw.flush()
+    for name, content in (("raw.npy", None), ("pickle.npy", b"\x80\x04}\x94."), ("empty.npy", b"")):
+        if content is not None:
+            (tmp_path / name).write_bytes(content)
+        message = refused_alike({"name": "arrays", "path": str(tmp_path / name)})
+        assert f"{name} is not a readable .npy or .npz file" in message and "\n" not in message
+    np.save(tmp_path / "cut.npy", pixels(20, 8, 8))
+    (tmp_path / "cut.npy").write_bytes((tmp_path / "cut.npy").read_bytes()[:-5])
+    assert "cut.npy is not a readable" in refused_alike({"name": "arrays", "path": str(tmp_path / "cut.npy")})
+    np.save(tmp_path / "i.npy", pixels(20, 8, 8).astype(np.int8))
+    assert "holds int8" in refused_alike({"name": "arrays", "path": str(tmp_path / "i.npy")})

@@ -13,8 +13,10 @@ import pytest
 import torch
 from fake_reference import CHUNK, compute, part
 
+from bench.config import request
 from bench.config.errors import ConfigError
 from bench.features import base as features
+from bench.protocols import planned
 from bench.scoring import reference
 from bench.scoring.reference import Part, ReferenceWarning, obtain, of_file
 
@@ -131,7 +133,12 @@ GOOD = {"mu": np.zeros(32), "sigma": np.eye(32)}
         ({"mu": GOOD["mu"]}, "no sigma; it holds mu"),
         ({"feats": np.zeros((5, 32))}, "no mu and no sigma; it holds feats"),
         (GOOD | {"sigma": np.full((32, 32), np.nan)}, "NaN"),
-        (GOOD | {"sigma": np.eye(31)}, "covariance of that size"),
+        (GOOD | {"sigma": np.eye(31)}, "mu has 32 features, and sigma is"),
+        (GOOD | {"sigma": np.diag(np.ones(31), 1)}, "sigma is not symmetric"),
+        (GOOD | {"sigma": np.eye(32) - 0.1}, "no covariance, its least eigenvalue is -2.2"),
+        (GOOD | {"mu": np.zeros((1, 32))}, "mu is float64 .1, 32."),
+        (GOOD | {"sigma": np.eye(32).astype(str)}, "sigma is <U"),
+        (GOOD | {"sigma": np.eye(32).astype(object)}, "is not a readable .npz"),
         ({"mu": np.zeros(2048), "sigma": np.eye(2048)}, "2048 features, and this protocol's are 32"),
         (None, "is not a readable .npz"),
         (np.zeros(3), "is not a readable .npz"),
@@ -150,4 +157,13 @@ def test_statistics_that_do_not_fit_are_one_clear_error(arrays: object, told: st
         warnings.simplefilter("error")
         with pytest.raises(ConfigError, match=told) as error:
             of_file(path, 32)
-    assert str(path) in str(error.value)
+    assert str(path) in str(error.value) and "\n" not in str(error.value)
+    with pytest.raises(ConfigError, match=told):  # and so does planning, before anything starts
+        planned(request(["sweep=none", f"evaluation.statistics={path}"]).experiments[0])
+
+
+@pytest.mark.parametrize("kind", ["float32", "float64"])
+def test_what_rounding_leaves_of_few_samples_is_a_covariance(kind: str, tmp_path: Path) -> None:
+    x = np.random.RandomState(0).randn(20, 32) + 3  # fewer than features: eigenvalues that are zero but for rounding
+    np.savez(tmp_path / "s.npz", mu=x.mean(0).astype(kind), sigma=np.cov(x, rowvar=False).astype(kind))
+    assert of_file(tmp_path / "s.npz", 32).trace == pytest.approx(np.cov(x, rowvar=False).trace(), rel=1e-5)

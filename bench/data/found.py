@@ -1,0 +1,127 @@
+"""What a data set holds, as far as it is known without a tensor: told once, before anything starts."""
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from bench.config import FEWEST, HELD_OUT, IMAGES, POINTS, Arrays, Cifar10, Data, Folder, Points
+from bench.data import arrays, cifar, pictures
+from bench.data.files import Stamp, Tree, existing, file_hash, stamp, tree
+from bench.data.split import tenth
+
+
+@dataclass(frozen=True)
+class Found:
+    """shape: (C, H, W) of images, (2,) of points. train, heldout: how many. notes: what else a reader of numbers must know.
+
+    fingerprint: a hash of the content that needs no tensor; None where the name and options alone identify it. absent: why data
+    whose content is known anyway cannot be loaded yet: a plan can be made, and nothing started.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    train: int
+    heldout: int
+    fingerprint: str | None = None
+    notes: tuple[str, ...] = ()
+    absent: str = ""
+
+    @property
+    def text(self) -> str:
+        """All of it in one line."""
+        what = "points" if len(self.shape) == 1 else f"images of {' x '.join(map(str, self.shape))}"
+        found = f"data={self.name}: {self.train:,} {what} to train on, {self.heldout:,} held out"
+        return "; ".join([found, *self.notes, *([f"nothing can start yet: {self.absent}"] if self.absent else [])])
+
+
+def inspect(data: Data) -> Found:
+    """What loading `data` will give. The last few are kept in memory.
+
+    Raises ConfigError naming the key or file that the loader would refuse; with data.size, large image files are not decoded.
+    """
+    if isinstance(data, Arrays):
+        paths = [existing(f"data.{key}", path) for key in ("path", "heldout") if (path := getattr(data, key))]
+        return _of_arrays(data, tuple(map(stamp, paths)))
+    if isinstance(data, Folder):
+        found = tree("data.path", data.path)
+        return _of_folder(data, found, tuple(stamp(file) for file in found.files if file.exists()))
+    if isinstance(data, Points):
+        return Found(data.name, (2,), POINTS if data.count is None else data.count, HELD_OUT)
+    if isinstance(data, Cifar10):
+        file = "" if data.download else cifar.missing(data.root)
+        absent = str(cifar.refused(data.root, False, f"{file} is missing")) if file else ""
+        return Found(data.name, (3, 32, 32), IMAGES[data.name].train, 10_000, absent=absent)
+    return Found(data.name, (1, 8, 8), IMAGES[data.name].train, 597)
+
+
+def fingerprint(data: Data) -> str | None:
+    """`inspect`'s, of what is the user's own."""
+    return inspect(data).fingerprint if isinstance(data, Arrays | Folder) else None
+
+
+@lru_cache(maxsize=8)
+def _of_arrays(data: Arrays, stamps: tuple[Stamp, ...]) -> Found:
+    content = file_hash("data.path", data.path)
+    stored, unread = arrays.opened("data.path", data.path, FEWEST)
+    images = stored[: data.limit]
+    if data.heldout:
+        content += file_hash("data.heldout", data.heldout)
+        held, more = arrays.opened("data.heldout", data.heldout, 2)
+        arrays.same_size(data.heldout, images, held)
+        split, each = (len(images), len(held)), (*_digests(images), *_digests(held))
+        copies = _copies(each[: len(images)], each[len(images) :])
+        unread += more
+    else:
+        train, heldout = tenth(len(images))
+        digests = list(_digests(images))
+        split = len(train), len(heldout)
+        copies = _copies([digests[i] for i in train], [digests[i] for i in heldout])
+    notes = [*copies, *([f"not read: {', '.join(unread)}"] if unread else [])]
+    return Found(data.name, images.shape[1:], *split, content, tuple(notes))
+
+
+@lru_cache(maxsize=8)
+def _of_folder(data: Folder, found: Tree, stamps: tuple[Stamp, ...]) -> Found:
+    pictures.enough("data.path", data.path, len(found.files))
+    folder, whole, digests = existing("data.path", data.path), hashlib.sha256(), []
+    first, channels, kinds = None, 1, Counter[str]()
+    for file in found.files:
+        content = pictures.content(file)
+        seen = pictures.seen(file, content, data.size)
+        first = first or seen
+        pictures.same_size(file, seen, first)
+        channels = max(channels, seen.channels)
+        kinds["frames"] += seen.frames
+        kinds["transparent"] += seen.transparent
+        whole.update(os.fsencode(file.relative_to(folder)))
+        whole.update(content)
+        digests.append(hashlib.sha256(content).digest())
+    assert first is not None, "there are enough"
+    if kinds["transparent"]:
+        whole.update(b"composed on white")  # versions before this one dropped the transparency
+    train, heldout = tenth(len(digests))
+    notes = [
+        *_copies([digests[i] for i in train], [digests[i] for i in heldout]),
+        *([f"{kinds['transparent']:,} with transparency, composed on white"] if kinds["transparent"] else []),
+        *([f"of {kinds['frames']:,} with several frames the first is read"] if kinds["frames"] else []),
+        *([f"skipped: {', '.join(f'{n:,} {why}' for why, n in found.skipped)}"] if found.skipped else []),
+    ]
+    shape = (channels, first.height, first.width)
+    return Found(data.name, shape, len(train), len(heldout), whole.hexdigest(), tuple(notes))
+
+
+def _digests(images: np.ndarray) -> Iterator[bytes]:
+    return (hashlib.blake2b(image.tobytes(), digest_size=16).digest() for image in images)
+
+
+def _copies(train: Sequence[bytes], heldout: Iterable[bytes]) -> list[str]:
+    """What is told of images that are there more than once: held out and trained on, or trained on twice."""
+    distinct = set(train)
+    both, again = sum(each in distinct for each in heldout), len(train) - len(distinct)
+    return [*([f"{both:,} of the held-out ones are also trained on"] if both else []),
+            *([f"{again:,} to train on are copies of others"] if again else [])]

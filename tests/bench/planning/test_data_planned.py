@@ -1,0 +1,48 @@
+"""What can be known of the data is told once, while planning."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench import run
+
+
+def planned(tmp_path: Path, *arguments: str) -> int:
+    return run.main(["sweep=none", *arguments, f"out={tmp_path / 'out'}", "plan=true"])
+
+
+def stored(tmp_path: Path, *shape: int) -> str:
+    np.save(tmp_path / "x.npy", np.random.RandomState(0).randint(0, 256, shape, dtype=np.uint8))
+    return f"data.path={tmp_path / 'x.npy'}"
+
+
+@pytest.mark.parametrize(("side", "takes"), [(8, True), (31, False)])
+def test_a_unet_takes_images_whose_sides_it_can_halve(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], side: int, takes: bool
+) -> None:
+    code = planned(tmp_path, "data=arrays", stored(tmp_path, 40, 8, side), "backbone=unet_small")
+    out, err = capsys.readouterr()
+    if takes:
+        assert code == 0 and out.startswith("data=arrays: 36 images of 1 x 8 x 8 to train on, 4 held out\n")
+    else:
+        assert code == 2 and err.startswith("error: backbone.multipliers=") and "8 x 31" in err and err.count("\n") == 1
+
+
+@pytest.mark.parametrize("argument", ["evaluation.reference_count=37", "data.heldout=nowhere.npy", "data.path=nowhere.npy"])
+def test_what_the_data_do_not_allow_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], argument: str
+) -> None:
+    assert planned(tmp_path, "data=arrays", stored(tmp_path, 40, 8, 8), argument) == 2
+    out, err = capsys.readouterr()
+    assert err.startswith(f"error: {argument}") and err.count("\n") == 1 and not out
+
+
+def test_cifar10_that_is_not_there_can_be_planned_and_not_started(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["data=cifar10", f"data.root={tmp_path}", "backbone=unet_small"]
+    assert planned(tmp_path, *command) == 0
+    assert "nothing can start yet: data.root=" in capsys.readouterr().out.split("\n")[0]
+    assert run.main(["sweep=none", *command, f"out={tmp_path / 'out'}"]) == 2
+    assert "data.download=true" in capsys.readouterr().err and not (tmp_path / "out").exists()
