@@ -80,6 +80,6 @@ def _one(text: str) -> Given:
 def _way_out(key: str, value: str) -> str:
     if value.startswith(("[", "{")):
         return "a list is written [1,2], a mapping {a:1,b:2}, and every text in it with other signs than a-z in quotes"
-    whole = f"{key}={quoted(value)}"
+    whole = f"{key}={quoted(value if value.isprintable() else '...')}"
     shell = shlex.quote(whole) if set(whole) & set('"$`!\\') else f'"{whole}"'
     return f"put a text with spaces, umlauts or signs into quotes of its own: {shell}"

@@ -1,5 +1,6 @@
 """What is said of a wrong configuration: one line for each fault, which names the key, the value and the way out."""
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -7,13 +8,15 @@ from results.records import near
 
 LONG = 100  # characters of a list of names that is still read
 HELP = "python -m bench.run --help"
+BREAKS = re.compile("[\r\v\f\x1c-\x1e\x85\u2028\u2029]")
+"""What ends a line besides the newline that stands between faults: a value may hold it, and each fault is one line."""
 
 
 class ConfigError(ValueError):
     """Wrong names or values in a configuration: a line for each, which says what would be valid."""
 
     def __init__(self, *faults: str) -> None:
-        super().__init__("\n".join(dict.fromkeys(faults)))
+        super().__init__(BREAKS.sub(" ", "\n".join(dict.fromkeys(faults))))
 
     @property
     def faults(self) -> list[str]:
