@@ -109,8 +109,8 @@ def test_a_loss_that_explodes_is_divergence_though_it_is_a_number_and_no_number_
     command = ["sweep=none", "method=lsd", "train.lr=1.0", "train.clip=0", *SMALL, "budget.images=12800", f"out={tmp_path}"]
     assert run.main(command) == 1
     out, err = capsys.readouterr()
-    assert err.endswith("no method has a number: lsd diverged 1 of 1\n") and out.startswith("fd_digits8")
-    assert next(line for line in out.splitlines() if line.startswith("lsd")).endswith("diverged 1 of 1")
+    assert "no method has a number: lsd diverged 1 of 1 (loss 'net'" in err.splitlines()[-1] and out.startswith("fd_digits8")
+    assert "diverged 1 of 1 (loss 'net' was " in next(line for line in out.splitlines() if line.startswith("lsd"))
     assert set(pd.read_csv(table_file(tmp_path)).query("method == 'lsd'")["steps"]) == {1, 4}
 
 
@@ -164,7 +164,7 @@ def test_points_are_scored_against_the_exact_map(tmp_path: Path) -> None:
     [
         (["method=lds"], "lsd"),
         (["sweep=none", "data=arrays", "data.path=nowhere.npy", "method=lsd"], "data.path"),
-        (["backend.name=slrm"], "local"),
+        (["backend.name=slrm"], "backend=slurm"),
     ],
 )
 def test_a_wrong_command_is_one_clear_line(arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:

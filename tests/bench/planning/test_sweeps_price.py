@@ -163,7 +163,7 @@ def test_the_plan_and_the_limit_take_the_measured_price(tmp_path, monkeypatch, c
     earlier(tmp_path, job("method=lsd", "seed=0"), 36_000.0, device="NVIDIA H200", gpus=1)
     assert run.main([*command, "plan=true"]) == 0
     told = capsys.readouterr().out
-    assert f"Cost: 1 run {price.ALIKE}. About " in told
+    assert f"Cost: 1 run {price.ALIKE}. In all " in told
     (hours,) = re.findall(r"In all ([\d.]+) GPU-hours", told)
     assert 8 < float(hours) < 12 and re.search(r"estimated wall time: \d+ h .* \(\d+ h \d+ min to \d+ h \d+ min\)", told)
     assert run.main([*command, "backend.max_gpu_hours=7"]) == 2
