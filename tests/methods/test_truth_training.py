@@ -190,7 +190,7 @@ def test_stages_of_progressive_flow_map_matching_start_as_their_teacher() -> Non
             assert torch.equal(live_of(models[role]), live_of(student))
 
 
-@pytest.mark.parametrize(("steps", "role"), [(1, "net"), (2, "student_2"), (4, "student_4"), (8, "net")])
+@pytest.mark.parametrize(("steps", "role"), [(1, "net"), (2, "student_2"), (4, "student_4")])
 def test_progressive_distillation_samples_from_the_student_of_that_many_steps(steps: int, role: str) -> None:
     method = Progressive(start=4, keep=4)
     models = {r: Oracle(target("gaussian")) for r in ("net", "student_2", "student_4")}

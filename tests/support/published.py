@@ -94,8 +94,8 @@ PUBLISHED: dict[str, list[Source]] = {
     ],
     "psd_m": [Source(SELF_SOURCE, {**SELF, "stop_gradient": "convex", "uniform": False})],
     "psd_u": [Source(SELF_SOURCE, {**SELF, "stop_gradient": "convex", "uniform": True})],
-    "scd": [Source(SCM_SOURCE, {**SCM, "sigma_max": 80.0, "middle": 0.98, "initialise": True})],
-    "sct": [Source(SCM_SOURCE, {**SCM, "sigma_max": 80.0, "middle": 0.98})],
+    "scd": [Source(SCM_SOURCE, {**SCM, "sigma_max": 80.0, "initialise": True})],
+    "sct": [Source(SCM_SOURCE, {**SCM, "sigma_max": 80.0})],
     "shortcut": [Source("Frans et al. 2024, code shortcut-models: train.py", {
         "bootstrap": 1 / 8, "levels": 7, "target_ema": 0.999,
     })],

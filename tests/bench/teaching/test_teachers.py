@@ -154,8 +154,9 @@ def test_students_of_edm_are_trained_loaded_and_sampled_with_its_parametrisation
     assert run.main([*command, f"out={tmp_path}"]) == 0
     (file,) = (tmp_path / "sweeps").glob("*/leaderboard.csv")
     table = pd.read_csv(file)
+    table = table[table["metric"] == "kl"]
     assert (table["status"].dropna() == "done").all()
-    rows = table[(table["metric"] == "kl") & (table["steps"] == 4)].set_index("sampler")
+    rows = table[table["steps"] == 4].set_index("sampler")
     assert rows["nfe"][["hop:heun", "hop:euler"]].tolist() == [7, 4], "Heun's last step is Euler's"
     for name in ("edm", "cd", "pfmm", "psd_m"):
         (folder,) = (tmp_path / "runs").glob(f"{name}-*")

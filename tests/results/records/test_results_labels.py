@@ -56,6 +56,12 @@ def test_relabelling_leaves_other_runs_and_references_alone() -> None:
     assert [made.label for made, _ in runs] == ["x", "b", "references"]
 
 
+def place(out: Path, name: str) -> Path:
+    """The folder of a sweep, whose name goes on with what the command changed."""
+    (found,) = (out / "sweeps").glob(f"{name}-*")
+    return found
+
+
 @pytest.fixture
 def sweeps(tmp_path: Path) -> Path:
     """Two sweeps that share psd_m as it stands."""
@@ -71,21 +77,21 @@ def sweeps(tmp_path: Path) -> Path:
 def test_a_second_sweep_calls_a_shared_run_by_its_own_label(sweeps: Path) -> None:
     for name in ("one", "two method=psd_m,flow_matching"):
         assert run.main([*f"sweep={name}".split(), f"plugins={sweeps / 'plugins'}", *SMALL, f"out={sweeps}"]) == 0
-    assert {"psd_m", "flow_matching"} <= set(methods(sweeps / "sweeps" / "two"))
-    assert {"psd_m eta=0.75", "psd_m eta=0.5"} <= set(methods(sweeps / "sweeps" / "one"))
-    found, about = archive.read(sweeps / "sweeps" / "two" / archive.FILE)
+    assert {"psd_m", "flow_matching"} <= set(methods(place(sweeps, "two")))
+    assert {"psd_m eta=0.75", "psd_m eta=0.5"} <= set(methods(place(sweeps, "one")))
+    found, about = archive.read(place(sweeps, "two") / archive.FILE)
     assert set(about["labels"].values()) == {"psd_m", "flow_matching"} and len(found) == 3
 
 
 def test_a_narrowed_sweep_keeps_the_rows_that_exist_and_plans_no_others(sweeps: Path) -> None:
     command = ["sweep=two", f"plugins={sweeps / 'plugins'}", *SMALL, f"out={sweeps}"]
-    place = sweeps / "sweeps" / "two"
     assert run.main([*command, "method=psd_m,flow_matching"]) == 0
-    assert "psd_u" not in methods(place), "what was never run is not missing from a narrowed table"
+    two = place(sweeps, "two")
+    assert "psd_u" not in methods(two), "what was never run is not missing from a narrowed table"
     assert run.main([*command, "method=flow_matching,psd_u"]) == 0
-    assert {"psd_m", "flow_matching", "psd_u"} <= set(methods(place))
-    assert report.main([str(place)]) == 0
-    assert {"psd_m", "flow_matching", "psd_u"} <= set(methods(place))
-    kept = (place / "leaderboard.csv").read_bytes()
+    assert {"psd_m", "flow_matching", "psd_u"} <= set(methods(two))
+    assert report.main([str(two)]) == 0
+    assert {"psd_m", "flow_matching", "psd_u"} <= set(methods(two))
+    kept = (two / "leaderboard.csv").read_bytes()
     assert run.main([*command, "method=psd_u"]) == 0, "one experiment has a table of its own"
-    assert (place / "leaderboard.csv").read_bytes() == kept
+    assert (two / "leaderboard.csv").read_bytes() == kept
