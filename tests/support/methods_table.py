@@ -7,6 +7,9 @@ compares the page with the code, and the README shows it.
 
 import sys
 from contextlib import ExitStack
+from pathlib import Path
+
+sys.path.extend(map(str, Path(__file__).resolve().parents[2:0:-1]))  # as in a test
 
 import torch
 from contract import METHODS, TRUTH, batch_of, built, made
