@@ -29,6 +29,12 @@ def kind(config: Mapping[str, Any]) -> str:
     return json.dumps([*names, config.get("backbone")], sort_keys=True, default=str)
 
 
+def protocol(config: Mapping[str, Any]) -> tuple[int, str]:
+    """(version, rule of the times) of the protocol that a run's rows are under; what a record does not say it had none of."""
+    found = config.get("protocol") or {}
+    return int(found.get("version", 1)), str(found.get("grid", ""))
+
+
 def network(config: Mapping[str, Any]) -> str:
     """The network alone."""
     return json.dumps(config.get("backbone"), sort_keys=True, default=str)

@@ -9,7 +9,7 @@ from typing import Any
 from bench.config import TRUTH, Data, Experiment, records, with_method
 from bench.data import fingerprint
 from bench.planning.identity import reference_id, run_ids
-from bench.protocols import planned
+from bench.protocols import SHIPPED, planned
 from results.records import RecordError, StoreError, read_run, write_run
 from sweeps.plan import Job
 
@@ -108,8 +108,11 @@ def reopen(out: Path, plan: Iterable[Job]) -> int:
 
 
 def _scored_alike(ran: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    """A rule of a protocol may have changed since, under the same settings: its version and that of the times tell."""
     try:
-        return records.scoring(ran) == records.scoring(wanted)
+        asked = records.scoring(wanted)
+        rule = SHIPPED.get(asked.get("protocol", ""))
+        return records.scoring(ran) == asked and records.protocol(ran) == (rule.version if rule else 1, asked["grid"])
     except ValueError:  # by a version whose evaluations are not understood
         return False
 

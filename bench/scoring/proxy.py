@@ -48,7 +48,7 @@ class Proxy:
             features=f"{name}:{features.digest(name)[:12]}" if name else "none", count=len(real),
             seeds=settings.seeds,
             reference=f"validation:{experiment.validation}:{data.hash[:12]}", chunk=experiment.evaluation.chunk,
-            ema=self.ema, rounding="levels" if name else "none", version=2, grid=experiment.evaluation.grid,
+            ema=self.ema, rounding="levels" if name else "none", version=2,
         )
 
     def note(self, folder: Path, images: int, models: Mapping[str, nn.Module]) -> None:
@@ -65,8 +65,7 @@ class Proxy:
 
     def _distance(self, models: Mapping[str, nn.Module], steps: int, seed: int) -> float:
         count = self.protocol.count
-        sampler = Sampler(self.method, dict(models), self.data.shape, seed, self.protocol.chunk, self.device,
-                          papers=self.protocol.papers)
+        sampler = Sampler(self.method, dict(models), self.data.shape, seed, self.protocol.chunk, self.device)
         samples = torch.cat(list(sampler.batches(count, steps, count)))
         if not torch.isfinite(samples).all():
             return float("nan")

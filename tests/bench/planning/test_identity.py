@@ -43,7 +43,7 @@ def test_run_ids_are_those_of_before(command: str) -> None:
     assert found == IDS[command]
 
 
-def test_an_outputs_folder_of_before_is_continued_and_not_repeated(tmp_path: Path) -> None:
+def test_an_outputs_folder_of_before_is_continued_and_not_repeated(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with tarfile.open(TESTS / "golden" / "earlier.tar.gz") as archive:
         archive.extractall(tmp_path, filter="data")
     out = tmp_path / "earlier"
@@ -51,9 +51,21 @@ def test_an_outputs_folder_of_before_is_continued_and_not_repeated(tmp_path: Pat
     (killed,) = (path for path in (out / "runs").glob("psd_m-*"))
     assert json.loads((killed / "run.json").read_text())["status"] == "running"
     assert run.main([*SWEEP, f"out={out}"]) == 0
+    # Its protocol has another version since: finished runs are scored again beside their former rows, and nothing is trained.
     for path, content in before.items():
-        if killed not in path.parents and path.name != ".lock":
+        if killed in path.parents or path.name in (".lock", "run.json") or "attempts" in path.parts:
+            continue
+        if path.name == "evals.jsonl" and not path.parent.name.startswith("reference-"):
+            assert path.read_bytes().startswith(content) and path.stat().st_size > len(content)
+        elif path.name != "evals.jsonl":
             assert path.read_bytes() == content, f"{path.relative_to(out)} was touched"
+    for path in (path for path in before if path.name == "run.json" and path.parent != killed):
+        then, now = json.loads(before[path]), json.loads(path.read_text())
+        assert now["status"] == "done" and now["config"]["protocol"]["version"] > then["config"]["protocol"]["version"]
+        assert all(now[key] == then[key] for key in ("images_seen", "train_seconds", "forward_rows", "backward_rows"))
+    assert "4 finished runs are scored again" in capsys.readouterr().out
+    assert run.main([*SWEEP, f"out={out}"]) == 0
+    assert "scored again" not in capsys.readouterr().out
     record = json.loads((killed / "run.json").read_text())
     assert (record["status"], record["attempts"], record["images_seen"]) == ("done", 2, 1280)
     steps = [json.loads(line) for line in (killed / "progress.jsonl").read_text().splitlines()]
