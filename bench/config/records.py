@@ -4,13 +4,12 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from bench.config.choices import IMAGES
 from bench.config.parse import section
 from bench.config.schema import Scoring
 
 UNSCORED = {"batch", "weights", "statistics"}
 """Of an evaluation: what changes no row; files stand beside their hashes."""
-
-
 UNET_SIDE = {"unet_small": 8, "unet_55m": 32}
 """Pixels along the images for which the files of these networks say their gflops."""
 INCEPTION, SMALL_FEATURES = 11.5, 0.01
@@ -68,7 +67,8 @@ def _side(config: Mapping[str, Any]) -> int | None:
     """Pixels along an image, where the record or the data's section says it."""
     data = config.get("data") or {}
     seen = (config.get("shape") or [0])[-1] if len(config.get("shape") or ()) == 3 else None
-    return seen or data.get("size") or {"digits": 8, "cifar10": 32}.get(str(data.get("name")))
+    known = IMAGES.get(str(data.get("name")))
+    return seen or data.get("size") or (known and known.side)
 
 
 def images(config: Mapping[str, Any]) -> int:

@@ -2,12 +2,12 @@
 judged."""
 
 from bench.data.dataset import Dataset, content_hash, hold_back
-from bench.data.files import existing, file_hash
+from bench.data.files import DAMAGED, existing, file_hash
 from bench.data.found import Found, fingerprint, inspect
 from bench.data.images import given
 from bench.data.sources import dataset, load
 
 __all__ = [
-    "Dataset", "Found", "content_hash", "dataset", "existing", "file_hash", "fingerprint", "given", "hold_back", "inspect",
-    "load",
+    "DAMAGED", "Dataset", "Found", "content_hash", "dataset", "existing", "file_hash", "fingerprint", "given", "hold_back",
+    "inspect", "load",
 ]  # fmt: skip

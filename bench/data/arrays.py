@@ -1,19 +1,16 @@
 """Images in a .npy or .npz file, checked while no more is read than must be: a .npy stays on the disk, mapped."""
 
 import pickle
-import zlib
 from pathlib import Path
 from typing import Literal, NamedTuple
-from zipfile import BadZipFile
 
 import numpy as np
 
 from bench.config import ConfigError
-from bench.data.files import existing
+from bench.data.files import DAMAGED, existing
 
 CHANNELS = (1, 3)
 IMAGES = ("images", "train", "x", "arr_0")  # names of members that hold the images, the first that there is
-UNREADABLE = (OSError, ValueError, EOFError, BadZipFile, zlib.error, pickle.UnpicklingError)  # of np.load on damaged files
 
 
 class Stored(NamedTuple):
@@ -33,7 +30,7 @@ def opened(key: str, path: str | Path, fewest: int = 0) -> Stored:
             with stored as archive:
                 name = _member(archive, key, file)
                 stored, unread = archive[name], tuple(other for other in archive.files if other != name)
-    except UNREADABLE as error:
+    except (*DAMAGED, pickle.UnpicklingError) as error:
         if isinstance(error, ConfigError):
             raise
         if "Object arrays" in str(error):

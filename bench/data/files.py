@@ -2,16 +2,20 @@
 
 import hashlib
 import os
+import zlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from zipfile import BadZipFile
 
 from bench.config import ConfigError
 from results.records import near
 
 Stamp = tuple[int, int]
+DAMAGED = (OSError, ValueError, EOFError, KeyError, BadZipFile, zlib.error)
+"""What np.load raises of files that are no whole .npz."""
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 
 

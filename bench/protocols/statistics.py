@@ -1,17 +1,14 @@
 """Statistics files of others, in clean-fid's convention: mu (width,) and sigma (width, width), a mean and a covariance."""
 
-import zlib
 from functools import lru_cache
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 
 from bench.config import ConfigError
-from bench.data import file_hash
+from bench.data import DAMAGED, file_hash
 
 KEY = "evaluation.statistics"
-UNREADABLE = (OSError, ValueError, EOFError, KeyError, BadZipFile, zlib.error, AttributeError, TypeError)
 ROUNDED = 1e-5  # of the largest variance: what float32 and other people's summing leave of symmetry and of zeros
 
 
@@ -58,6 +55,6 @@ def _read(path: Path) -> tuple[np.ndarray, np.ndarray]:
             return stored["mu"], stored["sigma"]
     except ConfigError:
         raise
-    except UNREADABLE as error:
+    except (*DAMAGED, AttributeError, TypeError) as error:
         why = str(error).split("\n")[0]
         raise ConfigError(f"{where} is not a readable .npz file ({why}); fetch it again") from error

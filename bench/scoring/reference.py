@@ -7,26 +7,24 @@ system's, so that one who dies lets go of it. Statistics files of others follow 
 import hashlib
 import os
 import warnings
-import zlib
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 import torch
 from filelock import FileLock
 from torch import Tensor
 
+from bench.data import DAMAGED
 from bench.features import FeatureNet, cache
 from bench.features import base as features
 from bench.metrics import Gaussian
 from bench.protocols import moments
 
 VERSION = 1  # bump when the features or statistics of the same images change
-UNREADABLE = (OSError, ValueError, EOFError, KeyError, BadZipFile, zlib.error)
 
 
 class ReferenceWarning(UserWarning):
@@ -101,7 +99,7 @@ def _read(path: Path, device: torch.device, tell: bool = False) -> Reference | N
         return Reference(Gaussian.of_root(mean.to(device), root.to(device)), rows)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except UNREADABLE as error:
+    except DAMAGED as error:
         if tell:
             warnings.warn(f"{path} is damaged ({error}); its features are computed again", ReferenceWarning, stacklevel=3)
         return None

@@ -8,7 +8,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
+from results.records import RUN_FILE
 from sweeps.plan.jobs import Job, Plan
 
 
@@ -87,21 +89,25 @@ def todo(plan: Plan, states: Mapping[str, str]) -> list[Job]:
 
 def read_status(folder: Path) -> State | None:
     """The status that a run folder's `run.json` states; None where there is none, or none to trust (a warning)."""
-    file = folder / "run.json"
     try:
-        return State(json.loads(file.read_text(encoding="utf-8"))["status"])
+        return State(_said(folder)["status"])
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
-        warnings.warn(f"{file} is not a readable run record ({type(error).__name__}: {error}); the run counts as to do",
-                      stacklevel=2)
+        warnings.warn(f"{folder / RUN_FILE} is not a readable run record ({type(error).__name__}: {error}); the run counts as "
+                      "to do", stacklevel=2)
         return None
+
+
+def _said(folder: Path) -> Any:
+    """What stands in a folder's record, whatever that is."""
+    return json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
 
 
 def read_reason(folder: Path) -> str:
     """Why a run ended as it did, as its `run.json` says; empty where nothing is said."""
     try:
-        return str(json.loads((folder / "run.json").read_text(encoding="utf-8"))["reason"])
+        return str(_said(folder)["reason"])
     except (OSError, ValueError, KeyError, TypeError):
         return ""
 

@@ -2,6 +2,9 @@
 
 from fault_tables.base import of
 
+AGAIN = "tests/bench/planning/test_reopen.py::test_a_finished_run_is_scored_again_where_its_protocol_has_changed"
+TIMES = "tests/bench/scoring/test_evaluation.py::test_the_protocols_rule_of_times_is_where_scored_samples_stop"
+RULE = "tests/methods/test_method_contract.py::test_one_rule_says_for_all_methods_where_samples_stop"
 FEATURES, PROTOCOL = "tests/bench/metrics/test_metrics_features.py", "tests/bench/protocols/test_protocol.py"
 IMAGES, REFERENCE = "tests/bench/scoring/test_score_images.py", "tests/bench/scoring/test_reference.py"
 MANIFOLD = f"{FEATURES}::test_manifold_metrics_are_their_definitions"
@@ -16,6 +19,27 @@ FAULTS = [
         ("error of the subsets alone", "(1 / subsets + share / (1 - share))", "(1 / subsets)",
          f"{FEATURES}::test_kid_is_unbiased_and_its_standard_error_covers"),
         ci="biased",
+    ),
+    *of(
+        "times", "bench/scoring/evaluation.py",
+        ("rows by the untuned rule", "papers=protocol.papers)", "papers=False)", TIMES + "[papers]"),
+    ),
+    *of(
+        "times", "bench/scoring/model.py",
+        ("a model by the untuned rule", 'papers = self.experiment.evaluation.grid == "papers"', "papers = False",
+         TIMES + "[papers]"),
+    ),
+    *of(
+        "times", "methods/base.py",
+        ("every number of steps stops where two do", "papers and steps == 2 and", "papers and steps > 1 and",
+         RULE + "[linear-ect]"),
+        ("the level whatever the rule", "if papers and steps == 2", "if steps == 2", RULE + "[linear-ect]"),
+    ),
+    *of(
+        "scored again", "bench/planning/jobs.py",
+        ("whatever the version of the protocol", "(rule.version if rule else 1, asked", "(records.protocol(ran)[0], asked",
+         AGAIN + "[version-1]"),
+        ("whatever the rule of times", ', asked["grid"])', ", records.protocol(ran)[1])", AGAIN + "[grid-method]"),
     ),
     *of(
         "manifold", "bench/metrics/precision_recall.py",

@@ -1,17 +1,21 @@
 """Scoring: the exact map has no error on either clock, evaluations are counted, noise follows the sample's index."""
 
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 import torch
 from oracle import Oracle, on_clock
+from small_runs import SMALL
 from specs import source
 
-from bench import data
+from bench import data, run
 from bench.config import compose as config
 from bench.config.registry import make_method
 from bench.metrics.points import sliced_w2
+from bench.model import load
 from bench.scoring import evaluation as evaluate
+from bench.scoring import model
 from bench.scoring.sample import Sampler
 from bench.scoring.score import map_errors
 from bench.truth import Gaussian
@@ -65,6 +69,29 @@ def test_hops_with_the_exact_map_end_at_the_same_point_for_any_number_of_steps()
     _, models = exact(Linear())
     one, four = (sampler(LSD(), models).draw(0, steps) for steps in (1, 4))
     torch.testing.assert_close(one, four, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("grid", ["untuned", "papers"])
+def test_the_protocols_rule_of_times_is_where_scored_samples_stop(grid: str, tmp_path: Path) -> None:
+    """In the rows of a run and in the model that it leaves: two steps of ECT see the network at these noise levels."""
+    command = [*SMALL, "method=ect", "budget.images=512", "evaluation.steps=[2]", f"evaluation.grid={grid}", "backend=debug",
+               f"out={tmp_path}"]
+    starts: list[list[float]] = []
+
+    class Watched(Sampler):
+        def draw(self, index: int, steps: int) -> torch.Tensor:
+            starts.append(self.method.interpolant.sigma(self.method.sampling_times(steps, self.papers))[:2].tolist())
+            return super().draw(index, steps)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(evaluate, "Sampler", Watched)
+        patch.setattr(model, "Sampler", Watched)
+        assert run.main(command) == 0
+        scored = len(starts)
+        (folder,) = (tmp_path / "runs").glob("ect-*")
+        load(folder).sample(4, steps=2)
+    assert 0 < scored < len(starts)
+    assert all(start == pytest.approx([80, 0.821 if grid == "papers" else 2.51], rel=0.01) for start in starts)
 
 
 def test_renoising_draws_fresh_noise_at_every_step() -> None:
