@@ -44,6 +44,17 @@ def untried(space: Space, tried: Collection[Place], begin: float) -> dict[str, A
     raise ValueError("every setting of the space was tried")
 
 
+def written(space: Space, params: Params) -> dict[str, BaseDistribution]:
+    """The space as a trial of this setting is written down: Optuna takes no value between two steps, as a default may be."""
+    return {key: distribution if isinstance(number, int) else _stepless(distribution)
+            for (key, distribution), number in zip(space.items(), place(space, params), strict=True)}
+
+
+def _stepless(distribution: BaseDistribution) -> BaseDistribution:
+    assert isinstance(distribution, FloatDistribution | IntDistribution)
+    return type(distribution)(distribution.low, distribution.high, log=distribution.log)  # type: ignore[arg-type]
+
+
 def _count(distribution: BaseDistribution) -> float:
     if isinstance(distribution, CategoricalDistribution):
         return len(_choices(distribution))
@@ -65,7 +76,8 @@ def _value(distribution: BaseDistribution, number: int) -> Any:
     if isinstance(distribution, CategoricalDistribution):
         return _choices(distribution)[number]
     assert isinstance(distribution, FloatDistribution | IntDistribution) and distribution.step is not None
-    return distribution.low + number * distribution.step
+    # Three steps of .1 from 0 are a little more than .3, and so outside the range.
+    return min(distribution.low + number * distribution.step, distribution.high)
 
 
 def _choices(distribution: CategoricalDistribution) -> list[Any]:

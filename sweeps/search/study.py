@@ -27,7 +27,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from sweeps.engine import SweepError
 from sweeps.plan import SpecError
-from sweeps.search.grid import place, untried
+from sweeps.search.grid import place, untried, written
 from sweeps.search.space import Params, Space
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -146,7 +146,7 @@ class Study:
 
     def add(self, params: Params, run: str, owner: str, limit: int, default: bool = False) -> Trial | None:
         """Writes one trial down. None if others were quicker: it is withdrawn and takes no place among the `limit`."""
-        blank = create_trial(state=TrialState.RUNNING, params=dict(params), distributions=dict(self._space),
+        blank = create_trial(state=TrialState.RUNNING, params=dict(params), distributions=written(self._space, params),
                              user_attrs={"run": run, "owner": owner, "default": default})
         id = self._storage.create_new_trial(self._id, template_trial=blank)
         self.refresh()

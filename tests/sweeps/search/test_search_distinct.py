@@ -56,6 +56,19 @@ def test_a_space_knows_how_many_settings_it_has(raw: Any, default: Any, many: fl
     assert size(space(raw), default) == many
 
 
+@pytest.mark.parametrize("sampler", ["random", "tpe"])
+@pytest.mark.parametrize("default", [0.3, 0.15])
+def test_a_range_of_floats_is_tried_to_its_upper_end_and_with_a_default_between_two_steps(default: float, sampler: str) -> None:
+    raw = {"x": {"low": 0.0, "high": 0.3, "step": 0.1}}
+    many = int(size(space(raw), {"x": default}))
+    found = [params["x"] for params in trials(raw, sampler, many, {"x": default})]
+    assert sorted(found) == pytest.approx(sorted({0.0, 0.1, 0.2, 0.3, default})) and max(found) == 0.3
+
+
+def test_a_whole_default_between_two_steps_is_tried_first() -> None:
+    assert trials({"x": {"low": 1, "high": 5, "step": 2}}, "tpe", 4, {"x": 2})[0] == {"x": 2}
+
+
 def test_a_setting_whose_trial_failed_is_free_again_and_one_that_two_controllers_took_is_withdrawn_once() -> None:
     own = space({"x": {"choices": [1, 2]}})
     study = Study(InMemoryStorage(), "s", own, sampler="random", seed=0, startup=2)
