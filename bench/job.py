@@ -29,7 +29,7 @@ from bench.scoring import Proxy, baselines, load_teacher, rows
 from bench.teaching import Teaching
 from bench.training import Outcome, Recipe, Trainer
 from results import terminal
-from results.records import RecordError, RunRecord, StoreError, append_rows, read_json, read_run, write_run
+from results.records import RecordError, RunRecord, StoreError, read_json, read_run, write_rows, write_run
 from sweeps.backends import sole_writer
 
 Report = Callable[[dict[str, Any]], bool]
@@ -84,9 +84,9 @@ class _Run:
         trainer, outcome = trained
         if outcome.status == "done" and dist.leads() and self.experiment.proxy is None:
             begin = time.monotonic()
-            rows.append(self.experiment, self.data, self.protocol, trainer, outcome.checkpoint, self.folder, self.device,
-                        self.report)
-            self.log.write(evaluation_seconds=round(time.monotonic() - begin, 3))
+            count = rows.append(self.experiment, self.data, self.protocol, trainer, outcome.checkpoint, self.folder,
+                                self.device, self.report)
+            self.log.write(evaluation_seconds=round(time.monotonic() - begin, 3), rows=count)
         self.log.write(status=outcome.status, finished=logbook.now())
         return outcome.status
 
@@ -107,7 +107,9 @@ class _Run:
         outcome = trainer.run()
         peak = max(self.log.record.peak_memory, int(ranks.largest(memory.peak(self.device))))
         self.log.write(images_seen=outcome.steps * trainer.recipe.batch, optimizer_steps=outcome.steps,
-                       train_seconds=round(outcome.seconds, 3), reason=outcome.reason, peak_memory=peak, **trainer.bill())
+                       train_seconds=round(outcome.seconds, 3), reason=outcome.reason, peak_memory=peak,
+                       final=outcome.checkpoint.name if outcome.status == "done" and outcome.checkpoint else "",
+                       **trainer.bill())
         return trainer, outcome
 
     def _trainer(self, models: dict[str, nn.Module], ranks: Ranks, states: torch.Tensor | None) -> Trainer:
@@ -143,9 +145,9 @@ def _references(wanted: References, folder: Path, report: Report) -> str:
         device=device.name(at), started=logbook.now(),
     )
     write_run(folder, record)
-    (folder / "evals.jsonl").unlink(missing_ok=True)
-    append_rows(folder, baselines.references(data, protocol, wanted, folder.name, at, rows.told(report)))
-    write_run(folder, dataclasses.replace(record, status="done", finished=logbook.now(),
+    scored = baselines.references(data, protocol, wanted, folder.name, at, rows.told(report))
+    write_rows(folder, scored)
+    write_run(folder, dataclasses.replace(record, status="done", finished=logbook.now(), rows=len(scored),
                                           evaluation_seconds=round(time.monotonic() - begin, 3)))
     return "done"
 

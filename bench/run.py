@@ -11,6 +11,7 @@ Running the same command again continues where it stopped; finished runs are not
 import math
 import shlex
 import sys
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -79,14 +80,14 @@ def _run(campaign: "Campaign", arguments: Sequence[str]) -> int:
     from sweeps.plan import Plan, read_reason, read_states
 
     wanted, plan, out, search = campaign.request, campaign.plan, campaign.request.out, campaign.search
-    campaign.check_one_table()
     folder = out / "sweeps" / campaign.name
     # One experiment has a table of its own; several that narrow a sweep share that sweep's.
     shared = whole(arguments) if len(wanted.experiments) > 1 and not search else []
     shown = _noted(folder, wanted.sweep.note, wanted.sweep.published, listing(plan, shared, out))
     print("\n".join(campaign.data), file=sys.stderr)
     if again := reopen(out, plan):
-        print(f"{again} finished runs are scored again under the new evaluation; nothing is trained twice.")
+        print("\n".join(f"{count} finished {'runs are' if count > 1 else 'run is'} taken up again: {why}"
+                        for why, count in Counter(again.values()).items()))
     with Display(plan, read_states(out, plan.ids), backends.workers(wanted.backend)) as display:
         outcome = backends.execute(plan, wanted.backend, out, campaign.name, display, wanted.command.detach,
                                    search.search if search else None)

@@ -3,6 +3,7 @@
 import dataclasses
 import importlib.metadata
 import sys
+import warnings
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +15,7 @@ from bench.config import ConfigError, Experiment
 from bench.data import Dataset
 from bench.processes import device as devices
 from bench.processes import dist
-from results.records import RunRecord, StoreError, read_run, write_run
+from results.records import RUN_FILE, RecordError, RunRecord, SchemaError, StoreError, StoreWarning, read_run, write_run
 
 
 class Paid(Protocol):
@@ -58,8 +59,11 @@ def opened(folder: Path, experiment: Experiment, protocol: dict[str, Any], data:
                 f"{folder} was begun on other data ({old.data_hash[:12]}, now {data.hash[:12]}); "
                 "restore the data, or remove the folder to begin again"
             )
-    except StoreError:
-        pass
+    except SchemaError:
+        raise
+    except (StoreError, RecordError) as error:
+        if (folder / RUN_FILE).exists():
+            warnings.warn(f"{error}; its run is done again from its checkpoints", StoreWarning, stacklevel=2)
     record = RunRecord(
         run_id=folder.name, label=experiment.label, method=experiment.name, data=experiment.data.name,
         backbone=experiment.backbone.name, seed=experiment.seed,

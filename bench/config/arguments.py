@@ -72,6 +72,8 @@ def _one(text: str) -> Given:
         raise ConfigError(f"{text!r} cannot be read ({why}); {_way_out(key, value)}") from error
     if override.package is not None or re.match(r"hydra\b", override.key_or_group):
         raise ConfigError(f"{text}: packages (@) and keys of Hydra mean nothing here; {HELP} shows the keys that there are")
+    if not values:
+        raise ConfigError(f"{text} is an axis without a value, and would leave no run")
     if {} in values:
         raise ConfigError(f"{text} changes nothing: a mapping sets the keys that it has; name one, or leave it out")
     return Given(override.key_or_group, values, text)

@@ -10,6 +10,7 @@ from bench.config.schema import Features
 from bench.config.types import (
     Count,
     Minutes,
+    Place,
     Positive,
     Says,
     Seconds,
@@ -44,7 +45,7 @@ class Cifar10(Section):
     """torchvision's CIFAR-10."""
 
     name: Literal["cifar10"]
-    root: Text
+    root: Place
     download: bool = False
     features: Features
 
@@ -53,8 +54,8 @@ class Arrays(Section):
     """A file of the user's."""
 
     name: Literal["arrays"]
-    path: Text
-    heldout: Text | None = None
+    path: Place
+    heldout: Place | None = None
     limit: Annotated[int, Ge(FEWEST)] | None = None
     flip: bool = False
     features: Features
@@ -64,7 +65,7 @@ class Folder(Section):
     """A folder of the user's."""
 
     name: Literal["folder"]
-    path: Text
+    path: Place
     size: Count | None = None
     flip: bool = False
     features: Features

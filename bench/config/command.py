@@ -20,6 +20,7 @@ from bench.config.experiment import parse as parse_experiment
 from bench.config.parse import Faults, mapping
 from bench.config.points import EXPERIMENT, Maker, axes_of, points
 from bench.config.schema import Command, Sweep
+from bench.config.types import reachable
 from results.records import near
 from sweeps.plan import SpecError
 
@@ -156,7 +157,7 @@ def _plugins(given: Sequence[Given]) -> str | None:
         return None
     if g.is_axis:
         raise ConfigError(_one_value(g))
-    if not isinstance(value, str) or not Path(value).expanduser().is_dir():
+    if not isinstance(value, str) or not reachable(value) or not Path(value).expanduser().is_dir():
         raise ConfigError(f"plugins={shown(value)} is not a folder")
     if not any(any(folders(group, value)[-1].rglob("*.yaml")) for group in GROUPS):
         raise ConfigError(f"plugins={value} holds nothing that can be chosen: no method/NAME.yaml, and no sweep/NAME.yaml")

@@ -10,6 +10,7 @@ from bench.config.types import (
     Count,
     Decay,
     Decays,
+    Place,
     Positive,
     Says,
     Section,
@@ -42,10 +43,10 @@ class Seeded(Section):
 class Command(Section):
     """What holds for a whole command."""
 
-    out: Text
+    out: Place
     plan: bool
     detach: bool
-    plugins: Text | None
+    plugins: Place | None
 
 
 class Budget(Section):
@@ -95,8 +96,8 @@ class Evaluation(Section):
     reference_count: Annotated[int, Ge(2)] | None = None
     also: Annotated[tuple[Features, ...], Strict(False), AfterValidator(distinct)] = ()
     rounding: Rounding | None = None
-    statistics: Text | None = None
-    weights: Text | None = None
+    statistics: Place | None = None
+    weights: Place | None = None
     milestones: bool = False
     grid: Literal["untuned", "papers"] = "untuned"
     chunk: Count

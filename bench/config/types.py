@@ -1,5 +1,6 @@
 """Types that say what a value may be: pydantic checks by them, and the same words stand in errors and in --help."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -57,7 +58,13 @@ def _filled(text: str) -> bool:
     return bool(text.strip())
 
 
+def reachable(path: str) -> bool:
+    """Whether a path that begins with ~ or ~USER begins with a home that there is."""
+    return not os.path.expanduser(path).startswith("~")
+
+
 Text = Annotated[str, checked(_filled), Says("a string")]
+Place = Annotated[str, checked(_filled), checked(reachable), Says("a path, and ~ or ~USER in it a home that there is")]
 Seed = Annotated[int, Ge(0)]
 Steps = Annotated[tuple[Annotated[int, Ge(1), Le(10**6)], ...], Strict(False), MinLen(1), AfterValidator(distinct)]
 Seeds = Annotated[tuple[Seed, ...], Strict(False), MinLen(1), AfterValidator(distinct)]
@@ -68,8 +75,8 @@ Minutes = Annotated[int, Ge(1), Unit("minutes")]
 Seconds = Annotated[float, Gt(0), Unit("seconds")]
 
 __all__ = [
-    "Count", "Decay", "Decays", "Literal", "Minutes", "Positive", "Says", "Seconds", "Section", "Seed", "Seeds",
-    "Sizes", "Steps", "Text", "Texts", "Unit", "Whole", "checked", "distinct", "fields", "words",
+    "Count", "Decay", "Decays", "Literal", "Minutes", "Place", "Positive", "Says", "Seconds", "Section", "Seed", "Seeds",
+    "Sizes", "Steps", "Text", "Texts", "Unit", "Whole", "checked", "distinct", "fields", "reachable", "words",
 ]  # fmt: skip
 
 

@@ -38,11 +38,15 @@ class Campaign:
             from bench.planning.tune import tuned  # here: it brings Optuna
 
             search = tuned(request, preview)
-            return cls(request, Plan(search.preview() if preview else search.references), named, data, search)
+            made = cls(request, Plan(search.preview() if preview else search.references), named, data, search)
+            made.check_one_table()
+            return made
         plan = Plan(jobs(request.experiments))
         # A single experiment is named by its run, so that two of them can go on side by side.
         own = named if len(request.experiments) > 1 else folder.of_run(plan.jobs[-1].id, request.changed)
-        return cls(request, plan, own, data)
+        made = cls(request, plan, own, data)
+        made.check_one_table()
+        return made
 
     def text(self, workers: int) -> str:
         """What would run, what is done already, how long it would take and what it would cost."""
@@ -70,8 +74,8 @@ class Campaign:
         references = [job.id for job in self.plan if job.kind == "reference"]
         if len(references) > 1:
             raise ConfigError(
-                f"this sweep would need {len(references)} tables: its runs differ in data or evaluation, and numbers of two "
-                "protocols cannot stand in one; run one sweep for each"
+                f"this sweep would need {len(references)} tables: its runs differ in data, evaluation or the first average "
+                "(train.ema), and numbers of two protocols cannot stand in one; run one sweep for each"
             )
 
     def _prices(self) -> Prices:

@@ -9,8 +9,8 @@ from typing import Any
 from bench.config import TRUTH, Data, Experiment, records, with_method
 from bench.data import fingerprint
 from bench.planning.identity import reference_id, run_ids
-from bench.protocols import SHIPPED, planned
-from results.records import RecordError, StoreError, read_run, write_run
+from bench.protocols import SHIPPED, Protocol, planned
+from results.records import RecordError, RunRecord, StoreError, read_run, whole_rows, write_rows, write_run
 from sweeps.plan import Job
 
 Config = dict[str, Any]
@@ -89,22 +89,46 @@ def _teacher(experiment: Experiment, share: float = 1.0) -> Experiment:
     return other
 
 
-def reopen(out: Path, plan: Iterable[Job]) -> int:
-    """Mark finished runs that were scored under another evaluation as interrupted, so that they are scored again.
+def reopen(out: Path, plan: Iterable[Job]) -> dict[str, str]:
+    """Mark finished runs that have not all that they ended with as interrupted, so that it is made again: {run: why}.
 
-    Training is not repeated: the run goes on at its last checkpoint. Returns how many there were.
+    What may be missing: rows under the present protocol, rows that were lost, the checkpoint that a student starts from.
+    Training is not repeated where its last checkpoint is there.
     """
-    count = 0
-    for job in plan:
+    jobs, again, unfinished = list(plan), dict[str, str](), set[str]()
+    for job in reversed(jobs):  # parents come first in a plan, and are wanted by what comes after
         folder = out / "runs" / job.id
         try:
             record = read_run(folder)
-        except (StoreError, RecordError):
-            continue
-        if record.status == "done" and not _scored_alike(record.config, job.config):
-            write_run(folder, dataclasses.replace(record, status="interrupted", reason="scored under another protocol"))
-            count += 1
-    return count
+            why = _lacking(folder, record, job, needed=job.id in unfinished) if record.status == "done" else ""
+        except (StoreError, RecordError):  # told, and done again, where the states are read
+            record, why = None, ""
+        if record is not None and why:
+            write_run(folder, dataclasses.replace(record, status="interrupted", reason=why))
+            again[job.id] = why
+        if record is None or why or record.status not in ("done", "diverged"):
+            unfinished.update(job.parents)
+    return again
+
+
+def _lacking(folder: Path, record: RunRecord, job: Job, needed: bool) -> str:
+    """What a finished run has not; empty where it has all."""
+    if not _scored_alike(record.config, job.config):
+        return "scored under another protocol"
+    from bench.training import final_checkpoint  # here: who only plans needs nothing of it
+
+    if needed and not final_checkpoint(folder / "checkpoints", record.final, record.optimizer_steps):
+        return "the checkpoint that it ended with is gone"
+    if job.config.get("proxy"):  # a trial leaves a score, and no rows
+        return ""
+    found, damaged = whole_rows(folder)
+    if damaged:
+        return "rows of its evaluation were lost"
+    protocol = Protocol.recorded(record.config["protocol"]).id if record.rows is not None else ""
+    if len([row for row in found if row.protocol == protocol]) == record.rows or (record.rows is None and found):
+        return ""
+    write_rows(folder, [row for row in found if row.protocol != protocol])  # it is not known which: all are scored again
+    return "rows of its evaluation were lost"
 
 
 def _scored_alike(ran: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:

@@ -6,7 +6,9 @@ Rows carry its id, and tables refuse to mix two.
 import dataclasses
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Self
 
 from bench.config import ConfigError
 
@@ -51,6 +53,12 @@ class Protocol:
             raise ConfigError(f"evaluation.count={self.count} is too few samples to compare distributions")
         if not self.seeds:
             raise ConfigError("evaluation.seeds needs at least one evaluation seed, for example [0]")
+
+    @classmethod
+    def recorded(cls, said: Mapping[str, Any]) -> Self:
+        """The protocol that a run's record states. Raises TypeError where it has fields of another version."""
+        values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in said.items()}
+        return cls(**values)
 
     @property
     def papers(self) -> bool:

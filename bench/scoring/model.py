@@ -3,7 +3,7 @@
 import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +14,7 @@ from bench.scoring.sample import Sampler
 from bench.teaching import Teacher
 from bench.training import checkpoint
 from methods.base import Method, Models
-from results.records import read_run
+from results.records import RunRecord, read_run
 
 
 @dataclass(frozen=True)
@@ -64,18 +64,16 @@ class Model:
 
 
 def load(folder: Path | str, ema: float | None = None, device: str | torch.device = "cpu") -> Model:
-    """The newest whole checkpoint of a run folder with the given average (default: the first of train.ema).
+    """The model of a run folder with the given average (default: the first of train.ema).
 
+    Of a finished run that is the checkpoint which its record names as final and no other one, else the newest whole one.
     Raises ValueError naming the folder when it holds no usable checkpoint or no such average, or when the run is in a
     stage before which some of the networks that it samples from are not made.
     """
     folder = Path(folder)
     record = read_run(folder)
     experiment = recorded_experiment(record.config)
-    found = checkpoint.newest(folder / "checkpoints")
-    if found is None:
-        raise ValueError(f"{folder} holds no usable checkpoint (its status is {record.status!r}); run its command again")
-    path, state = found
+    path, state = _state(folder, record)
     method, shape = experiment.method, records.shape(record.config)
     models = method.build(factory(experiment, shape))
     images, stage = experiment.budget.images, state["stage"]
@@ -94,6 +92,19 @@ def load(folder: Path | str, ema: float | None = None, device: str | torch.devic
     for module in models.values():
         module.to(device).eval().requires_grad_(False)
     return Model(method, models, shape, experiment, folder.name, torch.device(device), path.name)
+
+
+def _state(folder: Path, record: RunRecord) -> tuple[Path, dict[str, Any]]:
+    """The checkpoint that is the run's model, and what is in it."""
+    if record.status == "done":
+        if path := checkpoint.final(folder / "checkpoints", record.final, record.optimizer_steps):
+            return path, checkpoint.load(path)
+        raise ValueError(f"{folder} has lost the checkpoint that it ended with ({record.final or record.optimizer_steps}), "
+                         "and an older one is not its model; run its command again")
+    found = checkpoint.newest(folder / "checkpoints")
+    if found is None:
+        raise ValueError(f"{folder} holds no usable checkpoint (its status is {record.status!r}); run its command again")
+    return found
 
 
 def complete(method: Method, models: Models, images: int, stage: int) -> bool:

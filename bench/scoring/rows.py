@@ -16,15 +16,21 @@ from bench.scoring.model import complete
 from bench.scoring.score import scorer
 from bench.scoring.score_images import Progress
 from bench.training import Trainer, checkpoint
-from results.records import append_rows, read_rows
+from results.records import append_rows, read_rows, whole_rows, write_rows
 
 Report = Callable[[dict[str, Any]], bool]
 
 
 def append(experiment: Experiment, data: Dataset, protocol: Protocol, trainer: Trainer, last: Path | None, folder: Path,
-           device: torch.device, report: Report) -> None:
-    """Append the rows that are not there yet: one append per evaluation, so a killed run leaves whole ones."""
-    have = {(r.protocol, r.steps, r.evaluation_seed, r.sampler, r.images_seen) for r in read_rows(folder)}
+           device: torch.device, report: Report) -> int:
+    """Append the rows that are not there yet, an evaluation at a time, and return how many of this protocol there are.
+
+    An evaluation that lost a row, to a kill or to a disk, is made again as a whole.
+    """
+    found, damaged = whole_rows(folder)
+    if damaged:
+        write_rows(folder, found)
+    have = {(r.protocol, r.steps, r.evaluation_seed, r.sampler, r.images_seen) for r in found}
     score = scorer(data, protocol, device, experiment.evaluation, told(report))
     for step, path, models in _checkpoints(experiment, protocol, trainer, last, folder):
         evaluation = Evaluation(
@@ -33,6 +39,7 @@ def append(experiment: Experiment, data: Dataset, protocol: Protocol, trainer: T
         )
         for rows in evaluation.rows(skip=have):
             append_rows(folder, rows)
+    return sum(row.protocol == protocol.id for row in read_rows(folder))
 
 
 def _checkpoints(experiment: Experiment, protocol: Protocol, trainer: Trainer, last: Path | None,

@@ -54,6 +54,13 @@ def newest(folder: Path, kind: str = "step") -> tuple[Path, dict[str, Any]] | No
     return None
 
 
+def final(folder: Path, name: str, step: int) -> Path | None:
+    """The checkpoint that a finished training ended with, by its name, or by its step where no name was kept."""
+    if name:
+        return folder / name if (folder / name).exists() else None
+    return next((path for number, path in _files(folder, "step") if number == step), None)
+
+
 def milestones(folder: Path) -> Iterator[tuple[int, Path, dict[str, Any]]]:
     """(global step, file, state on the CPU) of every whole milestone, oldest first. A damaged one is skipped with a warning."""
     for step, path in sorted(_files(folder, "milestone")):

@@ -22,6 +22,10 @@ class RecordError(ValueError):
     """A record that does not follow the schema; the message names the file and the field."""
 
 
+class SchemaError(RecordError):
+    """A record of another version or program: not damaged, and not ours to replace."""
+
+
 class _Record:
     """Round trip to a plain dictionary. Subclasses are frozen dataclasses with a `schema` field."""
 
@@ -85,6 +89,8 @@ class RunRecord(_Record):
     while training (0 on a CPU). All are 0 in records written before they were counted.
     `league` parts what is ranked: "plain", or "perceptual" where a loss shares features with the metric or a GAN is used.
     `parents` maps a role (teacher, trajectories) to the run it comes from.
+    `final` names the checkpoint that the training ended with, the only one that is this run's model, and `rows` counts the rows
+    of its last evaluation, all of which must be there; "" and None in records written before they were kept.
     `started` and `finished` are ISO 8601 strings, empty while unknown; `reason` says why a run is not done.
     """
 
@@ -128,6 +134,8 @@ class RunRecord(_Record):
     started: str = ""
     finished: str = ""
     attempts: int = 1
+    final: str = ""
+    rows: int | None = None
     schema: int = SCHEMA
 
 
@@ -157,6 +165,11 @@ class EvalRow(_Record):
     extra: dict[str, Any] = field(default_factory=dict)
     schema: int = SCHEMA
 
+    @property
+    def evaluation(self) -> tuple[str, str, int, str, int, int, int]:
+        """What was scored at once: protocol, label, seed, sampler, images seen and steps, and with which evaluation seed."""
+        return self.protocol, self.label, self.seed, self.sampler, self.images_seen, self.steps, self.evaluation_seed
+
 
 _HINTS: dict[type, dict[str, Any]] = {}
 _PASSED: set[tuple[Any, ...]] = set()  # (record class, field names, types of the values)
@@ -174,8 +187,8 @@ def _check_schema(found: Any, name: str, source: str) -> None:
     if found == SCHEMA:
         return
     if isinstance(found, int) and found > SCHEMA:
-        raise RecordError(f"{source}: {name} schema {found} is newer than {SCHEMA}, which this version reads; update")
-    raise RecordError(
+        raise SchemaError(f"{source}: {name} schema {found} is newer than {SCHEMA}, which this version reads; update")
+    raise SchemaError(
         f"{source}: {name} schema {found!r} is not {SCHEMA}: written by an older or another program; "
         "move the folder away and run the same command again"
     )

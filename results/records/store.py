@@ -1,23 +1,29 @@
 """Run folders on disk: run.json written atomically, evals.jsonl appended, both read back with suspicion.
 
-A process may die inside any write. A torn last line is skipped with a warning when read and cut off before the
-next append, so an interrupted and continued file equals an undisturbed one. One folder never stops the others.
+A process may die inside any write, and a disk may change what was written. A torn last line is skipped with a warning
+when read and cut off before the next append, so an interrupted and continued file equals an undisturbed one. Records and
+rows end with a checksum of their own text; one that does not fit is damaged, however well it reads. Files of before there
+were checksums pass. One folder never stops the others.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import warnings
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from results.records.record import EvalRow, RecordError, RunRecord
+from results.records.record import EvalRow, RecordError, RunRecord, SchemaError
 
 RUN_FILE = "run.json"
 PROXY_FILE = "proxy.jsonl"
 EVALS_FILE = "evals.jsonl"
+_SEAL = re.compile(rb',\s*"sum": "([0-9a-f]{8})"(\s*})\s*$')
 
 
 class StoreError(RuntimeError):
@@ -30,7 +36,7 @@ class StoreWarning(UserWarning):
 
 def write_run(folder: Path, record: RunRecord) -> None:
     """Replace the folder's run.json by `record`, creating the folder; readers see the old or the new, never a half."""
-    write_json(Path(folder) / RUN_FILE, record.to_dict())
+    write_text(Path(folder) / RUN_FILE, _sealed(json.dumps(record.to_dict(), indent=1, default=_plain)) + "\n")
 
 
 def read_run(folder: Path) -> RunRecord:
@@ -41,7 +47,43 @@ def read_run(folder: Path) -> RunRecord:
 
 def append_rows(folder: Path, rows: Iterable[EvalRow]) -> None:
     """Append evaluation rows in one write; on disk when this returns."""
-    append_jsonl(Path(folder) / EVALS_FILE, (row.to_dict() for row in rows))
+    append_jsonl(Path(folder) / EVALS_FILE, (row.to_dict() for row in rows), sealed=True)
+
+
+def write_rows(folder: Path, rows: Iterable[EvalRow]) -> None:
+    """Replace the folder's evals.jsonl by `rows`; readers see the old or the new, never a half."""
+    lines = (_sealed(json.dumps(row.to_dict(), default=_plain)) + "\n" for row in rows)
+    write_text(Path(folder) / EVALS_FILE, "".join(lines))
+
+
+def whole_rows(folder: Path) -> tuple[list[EvalRow], bool]:
+    """The rows of evaluations that lost none, and whether any was lost.
+
+    The lines of one evaluation stand together: a line that cannot be trusted takes those of its neighbours' with it.
+    """
+    path = Path(folder) / EVALS_FILE
+    if not path.exists():
+        return [], False
+    lines, kept = path.read_bytes().split(b"\n"), list[EvalRow | None]()
+    if (all_good := _parsed_whole(lines)) is not None:
+        with suppress(RecordError):
+            return [EvalRow.from_dict(data, f"{path}:{number}") for number, data in all_good], False
+    for line in lines:
+        if line.strip():
+            data = _parsed(line)
+            try:
+                kept.append(None if data is None else EvalRow.from_dict(data))
+            except SchemaError as error:
+                raise SchemaError(f"{path}: {error}") from None
+            except RecordError:
+                kept.append(None)
+    gone = set()
+    for at, lost in enumerate(kept):
+        if lost is None:
+            before = next((row for row in reversed(kept[:at]) if row is not None), None)
+            after = next((row for row in kept[at:] if row is not None), None)
+            gone |= {row.evaluation for row in (before, after) if row is not None}
+    return [row for row in kept if row is not None and row.evaluation not in gone], None in kept
 
 
 def read_rows(folder: Path) -> list[EvalRow]:
@@ -71,12 +113,15 @@ def load_runs(folders: Iterable[Path]) -> list[tuple[RunRecord, list[EvalRow]]]:
 def read_json(path: Path) -> dict[str, Any]:
     """The JSON object in `path`. Raises StoreError if it is absent, unreadable or not an object."""
     try:
-        data = json.loads(Path(path).read_bytes())
+        content = Path(path).read_bytes()
+        data = _opened(content, json.loads(content))
     except FileNotFoundError:
         raise StoreError(f"{path}: no such file; is {Path(path).parent} a run folder?") from None
     except OSError as error:
         raise StoreError(f"{path}: cannot be read ({error.strerror})") from None
-    except ValueError as error:
+    except _Unsealed:
+        raise StoreError(f"{path}: damaged: it is not what was written (its checksum does not fit)") from None
+    except (ValueError, RecursionError) as error:
         raise StoreError(f"{path}: not valid JSON ({error})") from None
     if not isinstance(data, dict):
         raise StoreError(f"{path}: holds a {type(data).__name__}, expected a JSON object")
@@ -119,13 +164,15 @@ def proxy_scores(folder: Path) -> dict[int, float]:
     return {int(row["images"]): float(row["value"]) for row in read_jsonl(file)} if file.exists() else {}
 
 
-def append_jsonl(path: Path, rows: Iterable[Mapping[str, Any]], sync: bool = True) -> None:
+def append_jsonl(path: Path, rows: Iterable[Mapping[str, Any]], sync: bool = True, sealed: bool = False) -> None:
     """Append `rows`, one JSON object per line, after cutting off a torn last line. The caller is the only writer.
 
-    `sync=False` skips the fsync (progress lines may be lost with the machine, not with the process). Where they do not all
-    fit (a full disk), none is left behind: some rows of an evaluation would pass for all of them. Raises StoreError then.
+    `sealed`: each with its checksum, for results. `sync=False` skips the fsync (progress lines may be lost with the machine,
+    not with the process). Where they do not all fit (a full disk), none is left behind: some rows of an evaluation would pass
+    for all of them. Raises StoreError then.
     """
-    lines = "".join(json.dumps(row, default=_plain) + "\n" for row in rows).encode()
+    texts = (json.dumps(row, default=_plain) for row in rows)
+    lines = "".join((_sealed(text) if sealed else text) + "\n" for text in texts).encode()
     if not lines:
         return
     try:
@@ -191,18 +238,40 @@ def _parsed_whole(lines: list[bytes]) -> list[tuple[int, dict[str, Any]]] | None
         lines = lines[:-1]
     try:
         found = json.loads(b"[" + b",".join(lines) + b"]")
-    except ValueError:
+        if len(found) != len(lines) or not all(type(data) is dict for data in found):
+            return None
+        return list(enumerate(map(_opened, lines, found), 1))
+    except (ValueError, RecursionError):
         return None
-    plain = len(found) == len(lines) and all(type(data) is dict for data in found)
-    return list(enumerate(found, 1)) if plain else None
 
 
 def _parsed(line: bytes) -> dict[str, Any] | None:
     try:
-        data = json.loads(line)
-    except ValueError:  # covers bad JSON and bytes that are not UTF-8
+        data = _opened(line, json.loads(line))
+    except (ValueError, RecursionError):  # covers bad JSON, a wrong checksum, and bytes that are not UTF-8
         return None
     return data if isinstance(data, dict) else None
+
+
+class _Unsealed(ValueError):
+    """The checksum is not that of the text."""
+
+
+def _sealed(text: str) -> str:
+    """The text of a JSON object with, as its last key, the checksum of what stands before it."""
+    body = text[:-1].rstrip()
+    end = text[len(body) :]
+    return f'{body},{end[:-1]} "sum": "{zlib.crc32(body.encode()):08x}"{end}'
+
+
+def _opened(content: bytes, data: Any) -> Any:
+    """`data`, as parsed from `content`, without its checksum. Raises _Unsealed where that does not fit."""
+    if isinstance(data, dict) and "sum" in data:
+        seal = _SEAL.search(content)
+        if seal is None or int(seal[1], 16) != zlib.crc32(content[: seal.start()]):
+            raise _Unsealed("its checksum does not fit")
+        del data["sum"]
+    return data
 
 
 def _plain(value: Any) -> Any:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
 
-from results.records import RUN_FILE
+from results.records import RUN_FILE, StoreError, read_json
 from sweeps.plan.jobs import Job, Plan
 
 
@@ -89,26 +87,21 @@ def todo(plan: Plan, states: Mapping[str, str]) -> list[Job]:
 
 def read_status(folder: Path) -> State | None:
     """The status that a run folder's `run.json` states; None where there is none, or none to trust (a warning)."""
-    try:
-        return State(_said(folder)["status"])
-    except (FileNotFoundError, NotADirectoryError):
+    if not (folder / RUN_FILE).exists():
         return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    try:
+        return State(read_json(folder / RUN_FILE)["status"])
+    except (StoreError, ValueError, KeyError, TypeError) as error:
         warnings.warn(f"{folder / RUN_FILE} is not a readable run record ({type(error).__name__}: {error}); the run counts as "
                       "to do", stacklevel=2)
         return None
 
 
-def _said(folder: Path) -> Any:
-    """What stands in a folder's record, whatever that is."""
-    return json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
-
-
 def read_reason(folder: Path) -> str:
     """Why a run ended as it did, as its `run.json` says; empty where nothing is said."""
     try:
-        return str(_said(folder)["reason"])
-    except (OSError, ValueError, KeyError, TypeError):
+        return str(read_json(folder / RUN_FILE)["reason"])
+    except (StoreError, KeyError):
         return ""
 
 

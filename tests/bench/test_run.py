@@ -126,7 +126,7 @@ def test_a_sweep_over_two_data_sets_is_refused_before_it_trains(
 ) -> None:
     assert run.main(["sweep=none", "method=psd_m", "data=gaussian,skewed", *SMALL, f"out={tmp_path}"]) == 2
     assert "one sweep for each" in capsys.readouterr().err
-    assert not list((tmp_path / "runs").iterdir())
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_tiny_cifar_sweep_on_a_users_arrays(tmp_path: Path) -> None:

@@ -205,10 +205,8 @@ RIGHT_ONE: list[Right] = [
     ("method=lsd,psd_m,ect method.eta=0.5 train.lr=1e-3,2e-3", {"label": "lsd train.lr=0.001", "method.eta": 0.5, "runs": 6}),
     ("method=ect,lsd method.eta=0.5", {"label": "ect", "method.c": 1e-6, "runs": 2}),
     ("method=ect method.c=null,1e-6", {"method.c": None, "runs": 2}),
-    ("method=lsd train.ema=[0.9],[0.99]", {"train.ema": [0.9], "runs": 2}),
     ("method=lsd train.dropout=true,false", {"train.dropout": True, "runs": 2}),
     ("method=lsd budget.micro_batch=null,32", {"budget.micro_batch": None, "runs": 1}),  # it changes no run
-    ("method=psd_m data=gaussian,skewed", {"data.name": "gaussian", "runs": 2}),  # two tables: for the run to refuse
     # backend
     ("backend=local backend.workers=null", {"backend.name": "local", "backend.workers": None}),
     ("backend=local backend.workers=0 backend.attempts=3", {"backend.workers": 0, "backend.attempts": 3}),
@@ -486,7 +484,15 @@ WRONG_ONE: list[Wrong] = [
     ("seed=0-2", ("seed", "0-2")),
     ("seed=0:3", ("seed", "0:3")),
     ("seed=range(0,1,0.5)", ("seed", "0.0")),
-    ("seed=range(0,0)", ("seed", "range")),
+    ("seed=range(0,0)", ("seed=range(0,0)", "without a value")),
+    ("method=psd_m data=gaussian,skewed", ("2 tables", "data")),
+    ("evaluation.count=300,400", ("2 tables", "evaluation")),
+    ("method=lsd train.ema=[0.9],[0.99]", ("2 tables", "train.ema")),
+    ('out="\'~nosuchuser/x\'"', ("out", "nosuchuser", "home")),
+    ('plugins="\'~nosuchuser/x\'"', ("plugins", "nosuchuser")),
+    ('data=arrays data.path="\'~nosuchuser/x.npy\'"', ("data.path", "nosuchuser", "home")),
+    ('data=cifar10 data.root="\'~nosuchuser/x\'"', ("data.root", "nosuchuser", "home")),
+    ('evaluation.statistics="\'~nosuchuser/x.npz\'"', ("evaluation.statistics", "nosuchuser", "home")),
     ("seed=range(0,3,0)", ("seed", "range")),
     ("train.lr=range(0,1,0.0)", ("train.lr", "range")),
     ("seed=bool(1)", ("seed",)),
