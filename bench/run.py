@@ -75,7 +75,7 @@ def _main(arguments: Sequence[str]) -> int:
 
 def _run(campaign: "Campaign", arguments: Sequence[str]) -> int:
     """Execute the plan and draw its table; returns the exit status."""
-    from bench.planning import backends, listing, reopen
+    from bench.planning import backends, listing, reopen, saved
     from sweeps.display import Display
     from sweeps.plan import Plan, read_reason, read_states
 
@@ -88,7 +88,8 @@ def _run(campaign: "Campaign", arguments: Sequence[str]) -> int:
     if again := reopen(out, plan):
         print("\n".join(f"{count} finished {'runs are' if count > 1 else 'run is'} taken up again: {why}"
                         for why, count in Counter(again.values()).items()))
-    with Display(plan, read_states(out, plan.ids), backends.workers(wanted.backend)) as display:
+    states = read_states(out, plan.ids)
+    with Display(plan, states, backends.workers(wanted.backend), saved=saved(out, plan, states)) as display:
         outcome = backends.execute(plan, wanted.backend, out, campaign.name, display, wanted.command.detach,
                                    search.search if search else None)
     if outcome.detached:

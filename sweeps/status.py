@@ -83,7 +83,8 @@ def _row(job: dict[str, Any], entry: Entry, runs: Path, states: dict[str, str], 
             state, reason = str(written if written in FINAL else state), last
         elif entry.state == State.TODO:
             state, reason = _waiting(job, states, reason)
-        return Row(id, job["label"], state, 1.0 if state == "done" else None, attempts=len(past), cost=spent,
+        share = 1.0 if state == "done" else _saved(runs / id / "attempts", entry)
+        return Row(id, job["label"], state, share, attempts=len(past), cost=spent,
                    node=past[-1].node if past else "", reason=reason)
     record = _record(runs / id / "attempts" / f"{entry.open.number:04d}.json")
     if record is None or record.tag != entry.open.tag:
@@ -96,6 +97,13 @@ def _row(job: dict[str, Any], entry: Entry, runs: Path, states: dict[str, str], 
     return Row(id, job["label"], (record.stage or "running") + silent, _share(record), rate,
                (record.budget - record.images) / rate if rate else None, len(past) + 1, record.node,
                spent + ran, last)
+
+
+def _saved(attempts: Path, entry: Entry) -> float | None:
+    """The share of a run at which its next start goes on; None where nothing is known to be saved."""
+    reached = max((each.reached for each in entry.past), default=0)
+    record = _record(attempts / f"{entry.number:04d}.json") if reached else None
+    return min(1.0, reached / record.budget) if record and record.budget else None
 
 
 def _waiting(job: dict[str, Any], states: dict[str, str], reason: str) -> tuple[str, str]:

@@ -34,6 +34,17 @@ def protocol(config: Mapping[str, Any]) -> tuple[int, str]:
     return int(found.get("version", 1)), str(found.get("grid", ""))
 
 
+def full_protocol(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Everything that it says; nothing in records of before it was kept."""
+    found: Mapping[str, Any] = config.get("protocol") or {}
+    return found
+
+
+def is_trial(config: Mapping[str, Any]) -> bool:
+    """Whether the run is a trial of a search, which leaves a score and no rows."""
+    return bool(config.get("proxy"))
+
+
 def network(config: Mapping[str, Any]) -> str:
     """The network alone."""
     return json.dumps(config.get("backbone"), sort_keys=True, default=str)
@@ -74,6 +85,12 @@ def _side(config: Mapping[str, Any]) -> int | None:
 def images(config: Mapping[str, Any]) -> int:
     """The budget of a training; 0 for reference rows."""
     return int((config.get("budget") or {}).get("images") or 0)
+
+
+def share(config: Mapping[str, Any], steps: int) -> float:
+    """How much of its training a run has done after so many steps, in [0, 1]."""
+    whole = images(config)
+    return min(1.0, steps * int(config["budget"]["batch"]) / whole) if whole else 0.0
 
 
 def smaller(config: Mapping[str, Any], times: int) -> dict[str, Any] | None:

@@ -11,7 +11,7 @@ from bench.data import fingerprint
 from bench.planning.identity import reference_id, run_ids
 from bench.protocols import SHIPPED, Protocol, planned
 from results.records import RecordError, RunRecord, StoreError, read_run, whole_rows, write_rows, write_run
-from sweeps.plan import Job
+from sweeps.plan import FINAL, Job
 
 Config = dict[str, Any]
 Content = Callable[[Data], str | None]
@@ -111,6 +111,14 @@ def reopen(out: Path, plan: Iterable[Job]) -> dict[str, str]:
     return again
 
 
+def saved(out: Path, plan: Iterable[Job], states: Mapping[str, str]) -> dict[str, float]:
+    """The share in [0, 1] of its training at which each begun and unfinished run goes on: that of its newest checkpoint."""
+    from bench.training import reached
+
+    begun = [job for job in plan if job.id in states and states[job.id] not in FINAL]
+    return {job.id: records.share(job.config, reached(out / "runs" / job.id / "checkpoints")) for job in begun}
+
+
 def _lacking(folder: Path, record: RunRecord, job: Job, needed: bool) -> str:
     """What a finished run has not; empty where it has all."""
     if not _scored_alike(record.config, job.config):
@@ -119,12 +127,12 @@ def _lacking(folder: Path, record: RunRecord, job: Job, needed: bool) -> str:
 
     if needed and not final_checkpoint(folder / "checkpoints", record.final, record.optimizer_steps):
         return "the checkpoint that it ended with is gone"
-    if job.config.get("proxy"):  # a trial leaves a score, and no rows
+    if records.is_trial(job.config):
         return ""
     found, damaged = whole_rows(folder)
     if damaged:
         return "rows of its evaluation were lost"
-    protocol = Protocol.recorded(record.config["protocol"]).id if record.rows is not None else ""
+    protocol = Protocol.recorded(records.full_protocol(record.config)).id if record.rows is not None else ""
     if len([row for row in found if row.protocol == protocol]) == record.rows or (record.rows is None and found):
         return ""
     write_rows(folder, [row for row in found if row.protocol != protocol])  # it is not known which: all are scored again

@@ -1,9 +1,9 @@
 """How a method is trained: the loop, its recipe, averages, checkpoints, teachers. Nothing that scores."""
 
-from bench.training.checkpoint import CheckpointWarning
+from bench.training.checkpoint import CheckpointWarning, reached
 from bench.training.checkpoint import final as final_checkpoint
 from bench.training.recipe import Recipe
 from bench.training.rng import generator
 from bench.training.train import Outcome, Trainer
 
-__all__ = ["CheckpointWarning", "Outcome", "Recipe", "Trainer", "final_checkpoint", "generator"]
+__all__ = ["CheckpointWarning", "Outcome", "Recipe", "Trainer", "final_checkpoint", "generator", "reached"]

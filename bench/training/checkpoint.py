@@ -61,6 +61,11 @@ def final(folder: Path, name: str, step: int) -> Path | None:
     return next((path for number, path in _files(folder, "step") if number == step), None)
 
 
+def reached(folder: Path) -> int:
+    """The global step of the newest checkpoint, by its name; 0 without one."""
+    return max((step for step, _ in _files(folder, "step")), default=0)
+
+
 def milestones(folder: Path) -> Iterator[tuple[int, Path, dict[str, Any]]]:
     """(global step, file, state on the CPU) of every whole milestone, oldest first. A damaged one is skipped with a warning."""
     for step, path in sorted(_files(folder, "milestone")):

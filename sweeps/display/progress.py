@@ -33,6 +33,8 @@ class Active:
     budget: int = 0
     first: tuple[float, int] | None = None  # the clock and the images of this stage's first report
     rate: float = 0.0
+    saved: float = 0.0  # the share that a next start would begin with
+    told: bool = False
 
     def hear(self, info: Info, now: float) -> None:
         """Takes in what the run reported; a value that it did not name keeps."""
@@ -41,6 +43,8 @@ class Active:
             self.stage, self.first = stage, None
         self.images = int(info.get("images", self.images))
         self.budget = int(info.get("budget", self.budget))
+        if not self.told and self.budget:  # what it resumed from
+            self.told, self.saved = True, self.fraction()
         if self.first is None:
             self.first, self.rate = (now, self.images), 0.0
         elif now > self.first[0]:
@@ -48,7 +52,7 @@ class Active:
 
     def fraction(self) -> float:
         """How much of the run is behind it, in [0, 1]."""
-        return min(1.0, max(0.0, self.images / self.budget)) if self.budget > 0 else 0.0
+        return min(1.0, max(0.0, self.images / self.budget)) if self.budget > 0 else self.saved
 
     def text(self) -> str:
         seed = self.job.seed
@@ -63,9 +67,10 @@ class Active:
 class Tally:
     """The arithmetic of the display: which cost is settled, what runs, how it went. Knows no screen."""
 
-    def __init__(self, plan: Plan, states: Mapping[str, str], workers: int) -> None:
+    def __init__(self, plan: Plan, states: Mapping[str, str], workers: int, saved: Mapping[str, float] | None = None) -> None:
         self.plan = plan
         self.workers = workers
+        self._saved = dict(saved or {})  # of runs that wait: the share at which they go on
         self.active: dict[str, Active] = {}
         self._held = ""  # the words of a queue that takes no more
         self._states: dict[str, State] = at_start(states)
@@ -79,14 +84,17 @@ class Tally:
                 self._states |= {id: state for id, state in states.items() if state in SETTLED}
                 self._count()
             case Started(id, worker):
-                self.active[id] = Active(self.plan[id], worker)
+                self.active[id] = Active(self.plan[id], worker, saved=self._saved.pop(id, 0.0))
             case Held(waiting, said) if said != self._held:
                 self._held = said
                 return f"the queue takes no more for now, {count(waiting, 'run')} wait and are offered again: {said}"
             case Reported(id, info) if id in self.active:
                 self.active[id].hear(info, now)
             case Ended(id, outcome, reason, _):
-                self.active.pop(id, None)
+                left = self.active.pop(id, None)
+                if left and outcome not in SETTLED:  # a graceful end saves all
+                    graceful = outcome in (State.YIELDED, State.INTERRUPTED)
+                    self._saved[id] = left.fraction() if graceful else left.saved
                 self._states[id] = outcome
                 self._count()
                 if outcome in (State.FAILED, State.LOST, State.DIVERGED):
@@ -94,9 +102,10 @@ class Tally:
         return None
 
     def fraction(self) -> float:
-        """Settled and running cost over the whole, in [0, 1]."""
+        """Settled, running and saved cost over the whole, in [0, 1]."""
         running = sum(each.fraction() * each.job.cost for each in self.active.values())
-        return min(1.0, (self._settled + running) / self._total) if self._total else 1.0
+        waiting = sum(share * self.plan[id].cost for id, share in self._saved.items() if self._states.get(id) not in SETTLED)
+        return min(1.0, (self._settled + running + waiting) / self._total) if self._total else 1.0
 
     def headline(self) -> str:
         """18 runs, 2 workers, 7 done, 1 failed."""
@@ -120,14 +129,15 @@ class Display:
             run(plan, ..., progress=display)
 
     On a terminal: a bar with elapsed and remaining time, and a line per running job. Elsewhere one plain line about
-    every `every` seconds. Failures are told as they happen. `states` are those of the run folders at the start.
+    every `every` seconds. Failures are told as they happen. `states` are those of the run folders at the start,
+    `saved` the shares in [0, 1] at which begun runs go on.
     """
 
-    def __init__(self, plan: Plan, states: Mapping[str, str], workers: int, *, stream: TextIO | None = None,
-                 every: float = 20.0, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, plan: Plan, states: Mapping[str, str], workers: int, *, saved: Mapping[str, float] | None = None,
+                 stream: TextIO | None = None, every: float = 20.0, clock: Callable[[], float] = time.monotonic) -> None:
         self._stream = stream or sys.stderr
         self._clock = clock
-        self._tally = Tally(plan, {id: state for id, state in states.items() if id in plan}, max(1, workers))
+        self._tally = Tally(plan, {id: state for id, state in states.items() if id in plan}, max(1, workers), saved)
         terminal = self._stream.isatty()
         view = _Bars if terminal else _Lines
         self._view: _Bars | _Lines = view(self._stream, self._tally, clock())

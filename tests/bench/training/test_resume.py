@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from small_runs import bits, planned, run
 
 from bench.job import execute
 from bench.training import checkpoint
+from results.records import read_run, write_run
 
 CHILD = "import json, sys; from bench.job import execute; execute(json.load(open(sys.argv[1])), sys.argv[2], lambda m: False)"
 
@@ -76,8 +78,8 @@ def test_a_flipped_byte_is_found_and_an_older_checkpoint_used(tmp_path: Path) ->
 def test_a_run_on_other_data_than_it_was_begun_with_is_refused(tmp_path: Path) -> None:
     made = planned("psd_m")
     run(tmp_path, made, stop_after=0)
-    path = tmp_path / made[-1].id / "run.json"
-    path.write_text(path.read_text().replace(json.loads(path.read_text())["data_hash"], "0" * 64))
+    folder = tmp_path / made[-1].id
+    write_run(folder, replace(read_run(folder), data_hash="0" * 64))
     with pytest.raises(ValueError, match="other data"):
         run(tmp_path, made)
 

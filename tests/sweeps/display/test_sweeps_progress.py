@@ -31,6 +31,21 @@ def test_the_bar_moves_by_cost_and_within_a_run():
     assert tally.fraction() == pytest.approx(0.6)
 
 
+@pytest.mark.parametrize(("outcome", "at"), [(State.LOST, 0.1), (State.YIELDED, 0.2), (State.INTERRUPTED, 0.2)])
+def test_a_run_that_waits_to_be_started_again_is_where_its_checkpoint_is(outcome, at):
+    tally = Tally(plan(), {"old": "done"}, 2, {"t": 0.25})
+    assert tally.fraction() == pytest.approx(0.2 + 0.1), "what a former command saved"
+    tally.take(Started("t", 0), 0.0)
+    assert tally.fraction() == pytest.approx(0.3), "and before it has told anything"
+    for images in (250, 500):
+        tally.take(Reported("t", {"images": images, "budget": 1000, "stage": "train"}), 1.0)
+    tally.take(Ended("t", outcome, "x", 1.0), 2.0)
+    assert tally.fraction() == pytest.approx(0.2 + at), "a graceful end saves all, a lost run goes on where it began"
+    tally.take(Started("t", 0), 3.0)
+    tally.take(Ended("t", State.DONE, "", 1.0), 4.0)
+    assert tally.fraction() == pytest.approx(0.6)
+
+
 def test_what_is_skipped_is_behind_us_and_what_is_lost_is_not():
     tally = Tally(plan(), {}, 2)
     assert tally.take(Ended("t", State.LOST, "worker died", 1.0), 0.0) == "t lost: worker died"
