@@ -54,7 +54,7 @@ def execute(config: dict[str, Any], folder: str, report: Report) -> str:
 class _Run:
     def __init__(self, experiment: Experiment, folder: Path, report: Report) -> None:
         self.experiment, self.folder, self.report = experiment, folder, report
-        self.device = device.of(experiment.backend.device)
+        self.device = device.of(experiment.backend.device, experiment.backend.promised)
         self.data = dataset(experiment)
         self.protocol = protocol_of(experiment, self.data)
         teachers = (load_teacher(folder.parent / run, self.device) if run else None
@@ -137,7 +137,8 @@ class _Run:
 
 
 def _references(wanted: References, folder: Path, report: Report) -> str:
-    begin, at, data = time.monotonic(), device.of(wanted.backend.device), dataset(wanted)
+    begin, data = time.monotonic(), dataset(wanted)
+    at = device.of(wanted.backend.device, wanted.backend.promised)
     protocol = protocol_of(wanted, data)
     record = RunRecord(
         run_id=folder.name, kind="reference", label="references", method="reference", data=data.name, backbone="", seed=0,

@@ -162,6 +162,11 @@ class Common(Section):
         """Processes of this machine that share one training."""
         return 1
 
+    @property
+    def promised(self) -> int:
+        """GPUs that a job was given by whoever placed it; 0 where nobody has promised any."""
+        return 0
+
 
 class Debug(Common):
     """Runs one after another in this process."""
@@ -204,6 +209,10 @@ class Slurm(Common):
     jobs: Count | None = None
     requeue: bool = True
     interval: Seconds = 5.0
+
+    @property
+    def promised(self) -> int:
+        return 0 if self.device == "cpu" else self.gpus or 0
 
 
 Backend = Debug | Local | Slurm

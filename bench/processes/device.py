@@ -1,13 +1,25 @@
 """The device of a run, and its name for people."""
 
+import socket
+
 import torch
 
 from bench.config import ConfigError
 from bench.processes import dist
 
 
-def of(name: str) -> torch.device:
-    """backend.device: "cpu", "cuda", "cuda:1"; "auto" and "cuda" take the worker's GPU, "auto" the CPU where there is none."""
+class NoGpu(RuntimeError):
+    """A job was promised a GPU and sees none: the fault of its node (or driver), and another one may have it."""
+
+
+def of(name: str, promised: int = 0) -> torch.device:
+    """backend.device: "cpu", "cuda", "cuda:1"; "auto" and "cuda" take the worker's GPU, "auto" the CPU where there is none.
+
+    promised: GPUs that the job was given. Raises NoGpu where PyTorch sees none of them: never a silent training on the CPU.
+    """
+    if promised and not torch.cuda.is_available():
+        raise NoGpu(f"No CUDA GPUs are available on {socket.gethostname()}, though this job was given {promised} "
+                    "(backend.gpus): look at nvidia-smi and the installed PyTorch there, or set backend.device=cpu")
     if name not in ("auto", "cuda"):
         return torch.device(name)
     if torch.cuda.is_available():
