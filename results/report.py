@@ -122,10 +122,31 @@ def gather(place: Path) -> tuple[Runs, dict[str, Any]]:
     """
     if place.is_file():
         runs, sweep = archive.read(place)
+        _check(sweep, place)
     else:
-        sweep = read_json(place / SWEEP_FILE) if (place / SWEEP_FILE).exists() else {}
+        sweep = _listing(place) if (place / SWEEP_FILE).exists() else {}
         runs = load_runs(find_runs(place))
     return relabelled(runs, sweep.get("labels") or {}), sweep
+
+
+def _listing(folder: Path) -> dict[str, Any]:
+    """What a sweep's command left beside its table. Raises StoreError naming the key that cannot be meant."""
+    found = read_json(folder / SWEEP_FILE)
+    _check(found, folder / SWEEP_FILE)
+    return found
+
+
+def _check(sweep: Any, where: Path) -> None:
+    for key, value in sweep.items() if isinstance(sweep, dict) else [("it", sweep)]:
+        if key in ("runs", "order", "protocols"):
+            fits = isinstance(value, list) and all(isinstance(each, str) for each in value)
+        elif key == "labels":
+            fits = isinstance(value, dict) and all(isinstance(each, str) for each in value.values())
+        else:
+            fits = key != "it" and (value is None or isinstance(value, str))
+        if not fits:
+            raise StoreError(f"{where}: {key}={value!r} is not what a sweep writes there; give its command "
+                             "again to write it anew")
 
 
 def find_runs(folder: Path) -> list[Path]:
@@ -135,7 +156,7 @@ def find_runs(folder: Path) -> list[Path]:
         return [folder]
     if (folder / SWEEP_FILE).exists():
         home = folder.resolve().parent.parent / "runs"
-        found = [home / str(run) for run in read_json(folder / SWEEP_FILE).get("runs", [])]
+        found = [home / run for run in _listing(folder).get("runs", [])]
         return [run for run in found if run.exists()]
     found = sorted(path.parent for path in folder.glob(f"*/{RUN_FILE}"))
     for begun in sorted({path.parent for path in folder.glob(f"*/{EVALS_FILE}")} - set(found)):

@@ -82,13 +82,8 @@ def _teachers(folder: Path) -> list[str]:
 
 def _planned_parents(out: Path, finished: Container[str]) -> set[str]:
     """What the runs of all sweeps' plans wait for, unless they are finished: most have no folder yet."""
-    found: set[str] = set()
-    for file in (out / "sweeps").glob("*/plan.json"):
-        try:
-            found.update(parent for job in read_json(file)["jobs"] if job["id"] not in finished for parent in job["parents"])
-        except (StoreError, KeyError, TypeError):
-            continue
-    return found
+    plans = [planned(file.parent) for file in (out / "sweeps").glob("*/plan.json")]
+    return {parent for jobs in plans for job in jobs if job["id"] not in finished for parent in job["parents"]}
 
 
 class Quota:
@@ -142,7 +137,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--yes", action="store_true", help="remove; without it only say what would go")
     given = parser.parse_args(arguments)
     try:
-        ids = planned(find_sweep(given.name, given.out)) if given.name else None
+        ids = [job["id"] for job in planned(find_sweep(given.name, given.out))] if given.name else None
     except RequestError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

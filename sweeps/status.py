@@ -14,7 +14,7 @@ from typing import Any
 from results import terminal
 from results.records import StoreError, read_json, read_jsonl, short, write_text
 from sweeps.display import Try, picture, tries
-from sweeps.engine import Book, Entry, Record, RequestError, find_sweep, read_record
+from sweeps.engine import Book, Entry, Record, RequestError, find_sweep, planned, read_record
 from sweeps.plan import DEAD_ENDS, FINAL, State, aligned, count, duration, read_status
 
 SILENT = 120.0
@@ -67,11 +67,7 @@ def _journal(folder: Path) -> list[dict[str, Any]]:
 
 
 def _plan(folder: Path, book: Book) -> list[dict[str, Any]]:
-    try:
-        jobs: list[dict[str, Any]] = read_json(folder / "plan.json")["jobs"]
-        return jobs
-    except StoreError:
-        return [{"id": id, "label": "", "parents": []} for id in book.jobs]
+    return planned(folder) or [{"id": id, "label": "", "parents": []} for id in book.jobs]
 
 
 def _row(job: dict[str, Any], entry: Entry, runs: Path, states: dict[str, str], past: Sequence[Try], now: float) -> Row:

@@ -28,4 +28,6 @@ class Log:
     def seconds(self) -> float:
         """Of training up to this step, as the lines tell."""
         lines = read_jsonl(self.folder / FILE) if self.folder is not None else []
-        return max((float(line["seconds"]) for line in lines if line["step"] <= self.progress.step), default=0.0)
+        told = ((line.get("step"), line.get("seconds")) for line in lines)
+        return max((float(seconds) for step, seconds in told if isinstance(step, int) and isinstance(seconds, int | float)
+                    and step <= self.progress.step), default=0.0)

@@ -10,7 +10,6 @@ controller that died between the two finds its jobs again.
 from __future__ import annotations
 
 import io
-import json
 import re
 import secrets
 import shlex
@@ -26,7 +25,7 @@ from typing import Any
 import submitit
 from submitit.core.utils import FailedJobError, FailedSubmissionError
 
-from results.records import write_json
+from results.records import StoreError, read_json, write_json
 from sweeps.backends import slurm_environment
 from sweeps.backends import slurm_queries as queries
 from sweeps.backends.slurm_job import CANCELLED, task
@@ -148,7 +147,7 @@ class Slurm(Detached):
         return file if file.exists() else None
 
     def find(self, tags: Sequence[str]) -> Mapping[str, str]:
-        batches = {tag: batch for batch in self._read_batches().values() for tag in batch["tags"]}
+        batches = {tag: batch for batch in self._read_batches().values() for tag in batch.get("tags") or ()}
         mine = {tag: batches[tag] for tag in tags if tag in batches}
         unknown = {batch["name"] for batch in mine.values() if batch["number"] is None}
         numbers = queries.named(unknown, self._accounting) if unknown else {}
@@ -214,7 +213,8 @@ class Slurm(Detached):
     def _read_batches(self) -> dict[str, dict[str, Any]]:
         for file in (self._folder / "batches").glob("*.json"):
             if file.stem not in self._batches:
-                self._batches[file.stem] = json.loads(file.read_text(encoding="utf-8"))
+                with suppress(StoreError):  # its jobs are found again by their names, or vanish
+                    self._batches[file.stem] = read_json(file)
         return self._batches
 
 

@@ -8,6 +8,7 @@ import time
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from results import terminal
 from results.records import StoreError, near, read_json, write_json
@@ -31,7 +32,7 @@ def find_sweep(name: str, out: Path) -> Path:
 
 def request(folder: Path, verb: str, runs: Sequence[str]) -> Path:
     """Writes one request: `verb` is "cancel" or "retry", no runs mean all. Raises RequestError for an unknown run."""
-    known = planned(folder)
+    known = [job["id"] for job in planned(folder)]
     for run in runs:
         if known and run not in known:
             close = near(run, known, 3)
@@ -42,10 +43,13 @@ def request(folder: Path, verb: str, runs: Sequence[str]) -> Path:
     return path
 
 
-def planned(folder: Path) -> list[str]:
-    """The run ids of a sweep's plan; none if it is not written (a sweep of an older version)."""
+def planned(folder: Path) -> list[dict[str, Any]]:
+    """The jobs of a sweep's plan: id, label, parents, cost. None if it is not written, or not as a controller writes it."""
     try:
-        return [str(job["id"]) for job in read_json(folder / "plan.json")["jobs"]]
+        jobs = [{"label": "", **job} for job in read_json(folder / "plan.json")["jobs"]]
+        fit = all(isinstance(job["id"], str) and isinstance(job["label"], str) and isinstance(job["parents"], list)
+                  and all(isinstance(parent, str) for parent in job["parents"]) for job in jobs)
+        return jobs if fit else []
     except (StoreError, KeyError, TypeError):
         return []
 
