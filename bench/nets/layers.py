@@ -14,6 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from bench.nets.affine import Linear, affine
+
 Mask = Callable[[str, tuple[int, ...]], Tensor]
 Kernel = Callable[[Tensor, Tensor, Tensor], Tensor]
 Layer = TypeVar("Layer", bound=nn.Module)
@@ -43,22 +45,29 @@ class TimeEmbedding(nn.Module):
             raise ValueError(f"backbone.embedding must be an even number of at least 2, got {width}")
         self.register_buffer("frequencies", frequencies(width // 2, scale), persistent=False)
         self.start = linear(width, width)
-        self.gap = zeroed(nn.Linear(width, width, bias=False))
+        self.gap = zeroed(Linear(width, width, bias=False))
         self.label = nn.Embedding(classes, width) if classes else None
 
     def forward(self, s: Tensor, t: Tensor, condition: Tensor | None = None) -> Tensor:
-        angle, turn = s[:, None] * self.frequencies, (t - s)[:, None] * self.frequencies
-        h = self.start(torch.cat([angle.sin(), angle.cos()], 1)) + self.gap(torch.cat([turn.sin(), turn.cos() - 1], 1))
+        angle, turn = self._angle(s), self._angle(t - s)
+        turned = affine(lambda c: c - 1, lambda dc: dc, turn.cos())
+        h = self.start(torch.cat([angle.sin(), angle.cos()], 1)) + self.gap(torch.cat([turn.sin(), turned], 1))
         if condition is not None:
             if self.label is None:
                 raise ValueError("the network was built without classes (backbone.classes=0) and got class labels")
             h = h + self.label(condition)
         return F.silu(h)
 
+    def _angle(self, time: Tensor) -> Tensor:
+        def turn(time: Tensor) -> Tensor:
+            return time[:, None] * self.frequencies
 
-def linear(inputs: int, outputs: int, bias: bool = True) -> nn.Linear:
+        return affine(turn, turn, time)
+
+
+def linear(inputs: int, outputs: int, bias: bool = True) -> Linear:
     """A linear layer that keeps the variance of a white input; zero bias."""
-    layer = nn.Linear(inputs, outputs, bias=bias)
+    layer = Linear(inputs, outputs, bias=bias)
     nn.init.normal_(layer.weight, std=1 / sqrt(inputs))
     if bias:
         nn.init.zeros_(layer.bias)
@@ -72,7 +81,7 @@ def zeroed(layer: Layer) -> Layer:
     return layer
 
 
-def modulation(inputs: int, widths: list[int]) -> nn.Linear:
+def modulation(inputs: int, widths: list[int]) -> Linear:
     """One linear map to the (scale, shift) pairs of all blocks, concatenated as scale_0, shift_0, scale_1, ...
 
     Scales are 1 and shifts 0 before training, plus a random function of the input. One large product is cheaper than
@@ -116,7 +125,9 @@ class GroupNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         wide = x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
-        return torch.addcmul(self.bias, F.group_norm(wide, self.groups), self.weight).to(x.dtype)
+        weight, bias, white = self.weight, self.bias, F.group_norm(wide, self.groups)
+        h = affine(lambda h: torch.addcmul(bias, h, weight), lambda dh: dh * weight, white, weight, bias)
+        return h.to(x.dtype)
 
 
 def exact_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -141,7 +152,7 @@ class Attention(nn.Module):
         self.kernel = kernel
         self.norm = GroupNorm(channels)
         self.qkv = linear(channels, 3 * channels)
-        self.project = zeroed(nn.Linear(channels, channels))
+        self.project = zeroed(Linear(channels, channels))
 
     def forward(self, x: Tensor) -> Tensor:
         tokens = self.norm(x).flatten(2).transpose(1, 2)

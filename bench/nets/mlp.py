@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bench.nets.affine import Linear
 from bench.nets.layers import Mask, TimeEmbedding, keyed_dropout, linear, modulation, zeroed
 from bench.nets.temporal import mixed
 
@@ -40,7 +41,7 @@ class MLP(nn.Module):
         self.stem = linear(features, width)
         self.first = nn.ModuleList(linear(width, width, bias=False) for _ in range(depth))
         self.second = nn.ModuleList(_damped(linear(width, width, bias=False), depth) for _ in range(depth))
-        self.head = zeroed(nn.Linear(width, features))
+        self.head = zeroed(Linear(width, features))
         self.widths = [width] * depth
         self.mixing = nn.ModuleList()
 
@@ -58,7 +59,7 @@ class MLP(nn.Module):
         return out.reshape(x.shape).to(x.dtype)
 
 
-def _damped(layer: nn.Linear, depth: int) -> nn.Linear:
+def _damped(layer: Linear, depth: int) -> Linear:
     """Scale a block's last layer so that the variance of the residual stream does not grow with the depth."""
     with torch.no_grad():
         layer.weight.div_(sqrt(depth))

@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bench.nets.affine import Conv2d, affine, scaled
 from bench.nets.layers import (
     KERNELS,
     Attention,
@@ -97,7 +98,7 @@ class UNet(nn.Module):
         h = mixed(self.mixing, done, self.middle(h, next(changes), dropout))
         for i, block in enumerate(self.decoder):
             if i and i % (self.blocks + 1) == 0:
-                h = F.interpolate(h, scale_factor=2.0, mode="nearest")
+                h = affine(doubled, doubled, h)
             h = mixed(self.mixing, done + 1 + i, block(torch.cat([h, skips.pop()], 1), next(changes), dropout))
         out: Tensor = self.head(F.silu(self.norm(h)))
         return out.to(x.dtype)
@@ -121,15 +122,20 @@ class Block(nn.Module):
         h: Tensor = self.first(F.silu(self.norm(x)))
         h = F.silu(torch.addcmul(shift, normalized(h, self.groups), scale))
         h = self.second(keyed_dropout(h, self.rate, self.name, dropout))
-        h = ((x if self.skip is None else self.skip(x)) + h) * sqrt(0.5)
+        h = scaled((x if self.skip is None else self.skip(x)) + h, sqrt(0.5))
         if self.attention is not None:
-            h = (h + self.attention(h)) * sqrt(0.5)
+            h = scaled(h + self.attention(h), sqrt(0.5))
         return h
 
 
-def conv(inputs: int, outputs: int, size: int = 3) -> nn.Conv2d:
+def doubled(h: Tensor) -> Tensor:
+    """Nearest upsampling of (B, C, H, W) to twice the resolution."""
+    return F.interpolate(h, scale_factor=2.0, mode="nearest")
+
+
+def conv(inputs: int, outputs: int, size: int = 3) -> Conv2d:
     """A convolution that keeps the resolution, and the variance of a white input; zero bias."""
-    layer = nn.Conv2d(inputs, outputs, size, padding=size // 2)
+    layer = Conv2d(inputs, outputs, size, padding=size // 2)
     nn.init.normal_(layer.weight, std=1 / sqrt(inputs * size**2))
     assert layer.bias is not None
     nn.init.zeros_(layer.bias)

@@ -233,7 +233,7 @@ RIGHT_ONE: list[Right] = [
 RIGHT: list[Right] = [
     *((f"sweep=none {command}", expected) for command, expected in RIGHT_ONE),
     # sweeps that ship, and what the command line says over them
-    ("", {"label": "flow_matching", "seed": 0, "budget.images": 160000, "runs": 18}),
+    ("", {"label": "flow_matching", "seed": 0, "budget.images": 120000, "runs": 18}),
     ("method=lsd seed=3", {"label": "lsd", "seed": 3, "runs": 1}),
     ("method.eta=0.5", {"label": "flow_matching", "runs": 18}),
     ("method=progressive seed=0", {"method.start": 16}),

@@ -1,0 +1,88 @@
+"""Claims about forward mode through affine maps: PyTorch's values, without its products by zero."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from specs import network
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from bench.nets import Backbone
+from bench.nets.affine import Conv2d, Linear, affine, scaled
+
+X, DX = torch.randn(2, 3, 4, 8, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+OURS = {
+    "linear": (lambda: Linear(8, 5), lambda: nn.Linear(8, 5)),
+    "linear without bias": (lambda: Linear(8, 5, bias=False), lambda: nn.Linear(8, 5, bias=False)),
+    "conv": (lambda: Conv2d(4, 6, 3, padding=1), lambda: nn.Conv2d(4, 6, 3, padding=1)),
+    "strided conv": (lambda: Conv2d(4, 6, 3, stride=2, padding=1, groups=2, bias=False),
+                     lambda: nn.Conv2d(4, 6, 3, stride=2, padding=1, groups=2, bias=False)),
+}  # fmt: skip
+each = pytest.mark.parametrize("name", OURS)
+
+
+def pair(name: str) -> tuple[nn.Module, nn.Module]:
+    """Our layer and PyTorch's, of equal weights."""
+    ours, theirs = (make().double() for make in OURS[name])
+    theirs.load_state_dict(ours.state_dict())
+    return ours, theirs
+
+
+def found(layer: nn.Module) -> list[Tensor]:
+    """The value, the tangent, and the gradient of a function of both."""
+    value, tangent = torch.func.jvp(layer, (X,), (DX,))
+    return [value, tangent, *torch.autograd.grad((value * tangent).sin().sum(), list(layer.parameters()))]
+
+
+@each
+def test_values_tangents_and_gradients_are_pytorchs(name: str) -> None:
+    ours, theirs = pair(name)
+    assert torch.equal(ours(X), theirs(X))
+    for mine, yours in zip(found(ours), found(theirs), strict=True):
+        torch.testing.assert_close(mine, yours)
+
+
+@each
+@pytest.mark.parametrize("input_moves", [True, False])
+def test_weights_that_move_are_differentiated_too(name: str, input_moves: bool) -> None:
+    def tangent(layer: nn.Module) -> Tensor:
+        names, weights = zip(*layer.named_parameters(), strict=True)
+
+        def call(x: Tensor, *weights: Tensor) -> Tensor:
+            out: Tensor = torch.func.functional_call(layer, dict(zip(names, weights, strict=True)), (x,))
+            return out
+
+        moves = tuple(torch.ones_like(w) for w in weights)
+        return torch.func.jvp(call, (X, *weights), (DX if input_moves else 0 * DX, *moves))[1]
+
+    torch.testing.assert_close(*(tangent(layer) for layer in pair(name)))
+
+
+@pytest.mark.parametrize("f", [lambda x: scaled(x, -3.0), lambda x: affine(lambda x: 2 * x - 1, lambda dx: 2 * dx, x)])
+def test_gradients_of_any_order_pass(f: Callable[[Tensor], Tensor]) -> None:
+    def slope(x: Tensor) -> Tensor:
+        return torch.func.jvp(lambda x: f(x.sin()), (x,), (torch.ones_like(x),))[1]
+
+    x = X[0, 0, 0].clone().requires_grad_()
+    assert torch.autograd.gradcheck(slope, x)
+    assert torch.autograd.gradcheck(lambda x: f(x.sin()), x, check_forward_ad=True)
+
+
+NETS = [{"name": "mlp", "width": 32, "depth": 2, "embedding": 16}, {"name": "mlp_plain"},
+        {"name": "unet", "channels": 8, "multipliers": [1, 2], "blocks": 1, "attention": []}]  # attention has products of its own
+
+
+@pytest.mark.parametrize("options", NETS, ids=[str(net["name"]) for net in NETS])
+def test_forward_mode_multiplies_twice_and_not_three_times(options: dict[str, object]) -> None:
+    """Once for the value, once for the tangent."""
+    net, (s, t) = Backbone(network(options), (1, 8, 8), 0).net(), torch.rand(2, 4)
+    at = torch.randn(4, 1, 8, 8), s, t
+
+    def flops(run: Callable[[], object]) -> int:
+        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+            run()
+        return counter.get_total_flops()
+
+    plain, forward = flops(lambda: net(*at)), flops(lambda: torch.func.jvp(net, at, at))
+    assert forward == 2 * plain > 0
