@@ -72,7 +72,7 @@ class AYF(Method):
     def needs(self) -> Needs:
         """Under guidance the map that is learned is another one, and its truth is that one's."""
         truth = "A at warmup_end=1, after its warm-up"
-        return Needs(teacher=True, weak_teacher=self.guided, cost=3.0 if self.guided else 2.7, truth=truth)
+        return Needs(teacher=True, weak_teacher=self.guided, cost=2.6 if self.guided else 2.3, truth=truth)
 
     def stages(self, images: int) -> Sequence[Stage]:
         return [Stage("train", images, prepare=start_from_teacher if self.initialise else None)]

@@ -36,12 +36,11 @@ class MapDistillation(Method):
 
     stop_gradient: bool = True
     initialise: bool = False
-    relative_cost: ClassVar[float] = 4.0
     paper: ClassVar[str] = PAPER
 
     @property
     def needs(self) -> Needs:
-        return Needs(teacher=True, cost=self.relative_cost, truth="A")
+        return Needs(teacher=True, cost=3.2, truth="A")
 
     def stages(self, images: int) -> Sequence[Stage]:
         return [Stage("train", images, prepare=start_from_teacher if self.initialise else None)]
@@ -74,7 +73,6 @@ class EMD(MapDistillation):
     """Eulerian map distillation; the cut is at the product grad X . b."""
 
     stop_gradient: bool = False
-    relative_cost: ClassVar[float] = 4.0
 
     def residual(self, v: Velocity, x: Tensor, s: Tensor, t: Tensor, b: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
         with torch.no_grad():
@@ -91,7 +89,7 @@ class FMM(Method):
 
     @property
     def needs(self) -> Needs:
-        return Needs(cost=4.5, truth="C, A in its inversion term")
+        return Needs(cost=3.8, truth="C, A in its inversion term")
 
     def losses(self, models: Models, batch: Batch, context: Context) -> dict[str, Loss]:
         path, x_1 = self.interpolant, batch.x_1

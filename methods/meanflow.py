@@ -36,7 +36,7 @@ class MeanFlow(Method):
 
     @property
     def needs(self) -> Needs:
-        return Needs(cost=2.4, truth="C at power=0")
+        return Needs(cost=2.0, truth="C at power=0")
 
     def losses(self, models: Models, batch: Batch, context: Context) -> dict[str, Loss]:
         path, x_1 = self.interpolant, batch.x_1

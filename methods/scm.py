@@ -120,7 +120,7 @@ class SCT(SCM):
 
     @property
     def needs(self) -> Needs:
-        return Needs(reaches="data", rule="renoise", cost=2.6, truth="C at normalise=false, after its warm-up")
+        return Needs(reaches="data", rule="renoise", cost=2.0, truth="C at normalise=false, after its warm-up")
 
     def speed(self, batch: Batch, context: Context, z: Tensor, x: Tensor, a: Tensor) -> Tensor:
         return align(torch.cos(a), x) * z - align(torch.sin(a), x) * batch.x_1
@@ -134,7 +134,7 @@ class SCD(SCM):
 
     @property
     def needs(self) -> Needs:
-        return Needs(teacher=True, reaches="data", rule="renoise", cost=2.9, truth="A after its warm-up")
+        return Needs(teacher=True, reaches="data", rule="renoise", cost=2.3, truth="A after its warm-up")
 
     def stages(self, images: int) -> Sequence[Stage]:
         (stage,) = super().stages(images)

@@ -50,7 +50,7 @@ class SelfDistillation(Method):
     learned_weight: bool = True
     anneal: Share = 0.0
     stop_gradient: StopGradient = StopGradient.CONVEX
-    relative_cost: ClassVar[float] = 2.4
+    relative_cost: ClassVar[float] = 2.0
     placements: ClassVar[tuple[StopGradient, ...]] = tuple(StopGradient)
     paper: ClassVar[str] = "Boffi et al. 2025, arXiv 2505.18825"
 
@@ -124,7 +124,7 @@ class ESD(SelfDistillation):
     """Eulerian self-distillation."""
 
     stop_gradient: StopGradient = StopGradient.FULL
-    relative_cost: ClassVar[float] = 3.0
+    relative_cost: ClassVar[float] = 2.4
 
     def residual(self, v: Velocity, x: Tensor, s: Tensor, t: Tensor, context: Context) -> Tensor:
         gap = align(t - s, x)

@@ -32,7 +32,7 @@ class Shortcut(Method):
 
     @property
     def needs(self) -> Needs:
-        return Needs(target_ema=self.target_ema, reaches="grid", cost=1.2,
+        return Needs(target_ema=self.target_ema, reaches="grid", cost=1.3,
                      truth="A where bootstrapped, C up to its smallest step elsewhere")
 
     def losses(self, models: Models, batch: Batch, context: Context) -> dict[str, Loss]:
