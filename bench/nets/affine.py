@@ -23,7 +23,8 @@ def affine(f: Map, linear: Map, x: Tensor, *constants: Tensor | None) -> Tensor:
     value, tangent = unpack_dual(x)
     if tangent is None or any(c is not None and unpack_dual(c).tangent is not None for c in constants):
         return f(x)
-    return make_dual(f(value), linear(tangent))
+    pair: Tensor = make_dual(f(value), linear(tangent))  # type: ignore[no-untyped-call]
+    return pair
 
 
 def scaled(x: Tensor, factor: float) -> Tensor:
@@ -40,11 +41,10 @@ class Linear(nn.Linear):
 
 
 class Conv2d(nn.Conv2d):
-    """nn.Conv2d with zero padding."""
+    """nn.Conv2d."""
 
     def forward(self, x: Tensor) -> Tensor:
         weight, bias = self.weight, self.bias
-        options = self.stride, self.padding, self.dilation, self.groups
         return affine(
-            lambda x: F.conv2d(x, weight, bias, *options), lambda dx: F.conv2d(dx, weight, None, *options), x, weight, bias
+            lambda x: self._conv_forward(x, weight, bias), lambda dx: self._conv_forward(dx, weight, None), x, weight, bias
         )

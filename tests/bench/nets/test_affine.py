@@ -70,12 +70,12 @@ def test_gradients_of_any_order_pass(f: Callable[[Tensor], Tensor]) -> None:
 
 
 NETS = [{"name": "mlp", "width": 32, "depth": 2, "embedding": 16}, {"name": "mlp_plain"},
-        {"name": "unet", "channels": 8, "multipliers": [1, 2], "blocks": 1, "attention": []}]  # attention has products of its own
+        {"name": "unet", "channels": 8, "multipliers": [1, 2], "blocks": 1, "attention": []}]
 
 
 @pytest.mark.parametrize("options", NETS, ids=[str(net["name"]) for net in NETS])
 def test_forward_mode_multiplies_twice_and_not_three_times(options: dict[str, object]) -> None:
-    """Once for the value, once for the tangent."""
+    """Once for the value, once for the tangent; attention alone, which is left out, has products of its own."""
     net, (s, t) = Backbone(network(options), (1, 8, 8), 0).net(), torch.rand(2, 4)
     at = torch.randn(4, 1, 8, 8), s, t
 

@@ -1,0 +1,96 @@
+"""`python tests/make_reference.py NAME [arguments]`: run a sweep afresh and keep its results in results/reference/NAME.
+
+Tables, pictures and records are copied, the row of results/reference/README.md is written (date, revision, machine, time), the
+pages' tables are filled, and for the quickstart the picture of its page is taken. Arguments are added to the command, and
+stand in the row. The tree must hold no change that is not committed, or the revision would name other code; what the run
+leaves stays in outputs/reference/NAME.
+"""
+
+import os
+import platform
+import re
+import resource
+import shutil
+import subprocess
+import sys
+import time
+from datetime import date
+from pathlib import Path
+
+import torch
+from playwright.sync_api import sync_playwright
+
+ROOT = Path(__file__).parent.parent
+REFERENCE = ROOT / "results" / "reference"
+QUICKSTART = "digits_quickstart"
+SWEEPS = {
+    QUICKSTART: "",
+    "digits_all_methods": "sweep=digits_all_methods",
+    "mixture_all_methods": "sweep=mixture_all_methods",
+    "checkerboard_self_distillation_cpu": "sweep=paper/checkerboard_self_distillation_cpu",
+    "cifar_smoke": "sweep=cifar_smoke",
+}
+NOT_KEPT = {"attempts.jsonl", "index.html", "plan.json", "runs.json"}  # the page holds everything once more
+
+
+def main(name: str, *more: str) -> None:
+    if name not in SWEEPS:
+        sys.exit(f"no reference named {name}: one of {', '.join(SWEEPS)}")
+    if git("status", "--porcelain"):
+        sys.exit("there are changes that no revision holds: commit them first")
+    revision, out = git("rev-parse", "--short", "HEAD"), ROOT / "outputs" / "reference" / name
+    shutil.rmtree(out, ignore_errors=True)
+    words = [*SWEEPS[name].split(), *more]
+    started = time.monotonic()
+    subprocess.run([sys.executable, "-m", "bench.run", *words, f"out={out}", f"sweep.name={name}"], check=True, cwd=ROOT)
+    wall, used = time.monotonic() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
+    left, kept = out / "sweeps" / name, REFERENCE / name
+    shutil.rmtree(kept, ignore_errors=True)
+    shutil.copytree(left, kept, ignore=lambda _, names: NOT_KEPT.intersection(names))
+    spent = f"{minutes(wall)} of wall clock, {minutes(used.ru_utime + used.ru_stime)} of core time"
+    command = " ".join(["python -m bench.run", *words])
+    write_row([name, f"`{command}`", date.today().isoformat(), revision, machine(), spent])
+    if name == QUICKSTART:
+        photograph(left / "index.html", REFERENCE / "page.png")
+    subprocess.run([sys.executable, "-m", "results.tables.readme"], check=True, cwd=ROOT)
+
+
+def git(*words: str) -> str:
+    return subprocess.run(["git", *words], check=True, cwd=ROOT, capture_output=True, text=True).stdout.strip()
+
+
+def minutes(seconds: float) -> str:
+    return f"{seconds // 60:.0f} min {seconds % 60:.0f} s"
+
+
+def machine() -> str:
+    """In words, of what the table's times depend on."""
+    models = re.findall(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text()) if sys.platform == "linux" else []
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"{os.cpu_count()} virtual CPU cores"
+    return f"{device} ({models[0] if models else platform.processor()}), PyTorch {torch.__version__.split('+')[0]}"
+
+
+def write_row(cells: list[str]) -> None:
+    """In the page's table, in place of the row of that name."""
+    page = REFERENCE / "README.md"
+    row, old = "| " + " | ".join(cells) + " |", re.compile(rf"^\| {cells[0]} \|.*$", re.MULTILINE)
+    text = page.read_text(encoding="utf-8")
+    if not old.search(text):
+        sys.exit(f"{page} has no row for {cells[0]}: add one that begins with it")
+    page.write_text(old.sub(lambda _: row, text), encoding="utf-8")
+
+
+def photograph(page: Path, picture: Path) -> None:
+    """The page as a reader sees it, one number opened."""
+    chromium = os.environ.get("FEWSTEP_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        tab = browser.new_page(viewport={"width": 1280, "height": 900})
+        tab.goto(page.as_uri())
+        tab.locator("#board-table [data-open]").first.click()
+        tab.screenshot(path=picture)
+        browser.close()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
