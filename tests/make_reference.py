@@ -2,8 +2,8 @@
 
 Tables, pictures and records are copied, the row of results/reference/README.md is written (date, revision, machine, time), the
 pages' tables are filled, and for the quickstart the picture of its page is taken. Arguments are added to the command, and
-stand in the row. The tree must hold no change that is not committed, or the revision would name other code; what the run
-leaves stays in outputs/reference/NAME.
+stand in the row. The tree must hold no change that is not committed but to what this writes, or the revision would name other
+code. What the run leaves stays in outputs/reference/NAME.
 """
 
 import os
@@ -36,7 +36,7 @@ NOT_KEPT = {"attempts.jsonl", "index.html", "plan.json", "runs.json"}  # the pag
 def main(name: str, *more: str) -> None:
     if name not in SWEEPS:
         sys.exit(f"no reference named {name}: one of {', '.join(SWEEPS)}")
-    if git("status", "--porcelain"):
+    if git("status", "--porcelain", "--", ".", ":!results/reference", ":!*.md"):
         sys.exit("there are changes that no revision holds: commit them first")
     revision, out = git("rev-parse", "--short", "HEAD"), ROOT / "outputs" / "reference" / name
     shutil.rmtree(out, ignore_errors=True)
