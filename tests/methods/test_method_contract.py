@@ -4,11 +4,13 @@ from dataclasses import fields, replace
 
 import pytest
 import torch
-from contract import METHODS, TRUTH, batch_of, built, losses, made
+from contract import METHODS, NETWORKS, TRUTH, batch_of, built, losses, made
 from omegaconf import OmegaConf
 from oracle import Oracle, context, data, teacher_of
+from trainings import points
 
 from bench.config.compose import CONF
+from bench.training.contract import CHECKS, Subject
 from methods.tools.interpolant import Interpolant, Linear, Trigonometric
 
 # The noise level at which two steps stop by evaluation.grid=papers; no other method's times differ from its even ones.
@@ -34,23 +36,11 @@ def test_the_yaml_states_every_knob_at_the_default_of_the_class(name: str) -> No
 
 
 @EACH
-def test_its_needs_are_sane(name: str) -> None:
-    needs = made(name).needs
-    assert needs.target_ema is None or 0 < needs.target_ema < 1
-    assert needs.group >= 1 and needs.cost > 0
-    assert needs.reaches in ("any", "grid", "data") and needs.rule in ("hop", "renoise")
-    assert needs.truth[0] in "ABC" and needs.truth[1:2] in ("", " ", ",")
-    assert needs.teacher or not needs.weak_teacher
-    assert needs.reaches != "data" or needs.rule == "renoise"
-
-
-@EACH
-def test_its_stages_spend_the_budget_and_train_known_roles(name: str) -> None:
-    stages = made(name).stages(BUDGET)
-    assert sum(stage.images for stage in stages) == BUDGET
-    roles = built(made(name)).keys()
-    for stage in stages:
-        assert {role for trained in stage.trained.values() for role in trained} <= roles
+@pytest.mark.parametrize("check", CHECKS)
+def test_it_keeps_the_contract_of_the_loop(name: str, check: str) -> None:
+    """What the author of a plug-in can check too, of every stage."""
+    method = made(name)
+    CHECKS[check](Subject(method, NETWORKS, points("gaussian"), tuple(method.stages(BUDGET)), B, torch.float64))
 
 
 @EACH
@@ -96,18 +86,6 @@ def test_its_gradients_are_finite_in_the_precision_of_training(name: str, autoca
         loss.per_sample.mean().backward(retain_graph=True)
     gradients = [p.grad for p in models["net"].parameters()]
     assert all(g is not None and g.isfinite().all() for g in gradients)
-
-
-@EACH
-def test_a_loss_is_a_pure_function(name: str) -> None:
-    models, x_1 = built(made(name)), data(TRUTH, B)
-    torch.manual_seed(0)
-    first = losses(made(name), models, x_1)["net"].per_sample
-    torch.manual_seed(1)
-    state = torch.get_rng_state()
-    second = losses(made(name), models, x_1)["net"].per_sample
-    assert torch.equal(first, second)
-    assert torch.equal(state, torch.get_rng_state())
 
 
 @EACH

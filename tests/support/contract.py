@@ -19,6 +19,8 @@ from methods.tools.solvers import solve
 
 METHODS = names("method")
 TRUTH = target("gaussian")
+SMALL = {"name": "mlp", "width": 16, "depth": 1, "embedding": 8}
+NETWORKS = Backbone(network(SMALL), (2,), seed=0)
 
 
 @lru_cache
@@ -31,7 +33,7 @@ def made(name: str, path: Interpolant | None = None) -> Method:
 
 def built(method: Method, shape: tuple[int, ...] = (2,), dtype: torch.dtype = torch.float64) -> dict[str, nn.Module]:
     """Small networks of every role, moved off their zero start so that every gradient is alive."""
-    models = method.build(Backbone(network({"name": "mlp", "width": 16, "depth": 1, "embedding": 8}), shape, seed=0))
+    models = method.build(Backbone(network(SMALL), shape, seed=0))
     with torch.no_grad():
         for k, module in enumerate(models.values()):
             for i, p in enumerate(module.parameters()):

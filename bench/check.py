@@ -1,0 +1,94 @@
+"""`python -m bench.check method=NAME plugins=FOLDER [key=value ...]`: whether a method keeps the contract of the training loop.
+
+    python -m bench.check method=halves plugins=mine
+    python -m bench.check method=halves plugins=mine data=mixture budget.batch=64
+
+It takes some steps of it with the network and the data of the command, and says of every check whether it holds: seconds, where
+a training that breaks the contract would end in numbers that mean nothing. Whether the objective is right it does not know:
+train it where the exact map is known (data=gaussian) for that.
+"""
+
+import inspect
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from bench.config import ConfigError, Experiment, request
+from results import terminal
+
+if TYPE_CHECKING:  # PyTorch is loaded where something is checked
+    from bench.training.contract import Subject
+
+BATCH = 16  # samples of a step, or as many more as two slices of whole groups need
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print each check; returns the exit status: 0 all hold, 1 some do not, 2 a wrong command."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    terminal.ready()
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(__doc__, file=sys.stdout if arguments else sys.stderr)
+        return 0 if arguments else 2
+    try:
+        experiments = request(["sweep=none", *arguments]).experiments
+        broken = sum(_check(experiment) for experiment in _methods(experiments))
+    except ConfigError as error:
+        print("\n".join(f"error: {fault}" for fault in error.faults), file=sys.stderr)
+        return 2
+    return 1 if broken else 0
+
+
+def _methods(experiments: Sequence[Experiment]) -> Iterator[Experiment]:
+    """The first experiment of each method."""
+    seen = []
+    for experiment in experiments:
+        if experiment.method not in seen:
+            seen.append(experiment.method)
+            yield experiment
+
+
+def _check(experiment: Experiment) -> int:
+    """Print the checks of one method; returns how many are broken."""
+    from bench.training.contract import CHECKS
+
+    subject, broken = _subject(experiment), 0
+    data, backbone = experiment.data.name, experiment.backbone.name
+    print(f"{experiment.label}: {subject.batch} samples a step, data={data}, backbone={backbone}")
+    for name, check in CHECKS.items():
+        assert check.__doc__ is not None
+        try:
+            check(subject)
+        except Exception as error:
+            broken += 1
+            print(f"  BROKEN  {name:10} {_said(error, subject)}")
+        else:
+            print(f"  holds   {name:10} {check.__doc__}")
+    return broken
+
+
+def _subject(experiment: Experiment) -> "Subject":
+    from bench.data import dataset
+    from bench.nets import factory
+    from bench.training.contract import Subject
+
+    method, data = experiment.method, dataset(experiment)
+    group = 2 * max(1, method.needs.group)
+    stages = tuple(method.stages(experiment.budget.images))
+    return Subject(method, factory(experiment, data.shape), data, stages, max(BATCH // group, 1) * group)
+
+
+def _said(error: Exception, subject: "Subject") -> str:
+    """What a check says, or what a method raised, with the place in the method's file."""
+    from bench.training.contract import Broken
+
+    text = " ".join(str(error).split())
+    if isinstance(error, Broken):
+        return text
+    mine = inspect.getsourcefile(type(subject.method))
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == mine]
+    return f"{type(error).__name__}: {text}" + (f" ({mine}, line {lines[-1]})" if lines else "")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,240 @@
+"""Every way to break the contract of the loop is found, and told with what to do; what keeps it passes."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from contract import NETWORKS
+from trainings import points
+
+from bench.check import main
+from bench.training.contract import CHECKS, Broken, Subject
+from methods.base import Loss, Method, Needs, Stage
+from methods.flow_matching import FlowMatching
+
+CALLS = []
+
+
+@dataclass(frozen=True)
+class Plain(FlowMatching):
+    """Flow matching, as a method to be spoiled."""
+
+    def changed(self, models: Any, batch: Any, context: Any, change: Callable[[torch.Tensor], Any]) -> dict[str, Loss]:
+        loss = super().losses(models, batch, context)["net"].per_sample
+        return {"net": Loss(change(loss))}
+
+
+class Random(Plain):
+    def losses(self, models, batch, context):
+        return self.changed(models, batch, context, lambda loss: loss * torch.rand(len(loss)))
+
+
+class Counting(Plain):
+    def losses(self, models, batch, context):
+        CALLS.append(1)
+        return self.changed(models, batch, context, lambda loss: loss * len(CALLS))
+
+
+class Moving(Plain):
+    def losses(self, models, batch, context):
+        with torch.no_grad():
+            next(models["net"].parameters()).mul_(0.99)
+        return super().losses(models, batch, context)
+
+
+class Centred(Plain):
+    def losses(self, models, batch, context):
+        return self.changed(models, batch, context, lambda loss: loss / loss.detach().mean())
+
+
+class Positions(Plain):
+    def losses(self, models, batch, context):
+        return self.changed(models, batch, context, lambda loss: loss * torch.arange(len(loss)))
+
+
+class Detached(Plain):
+    def losses(self, models, batch, context):
+        return self.changed(models, batch, context, lambda loss: loss.detach())
+
+
+class Infinite(Plain):
+    def losses(self, models, batch, context):
+        return self.changed(models, batch, context, lambda loss: loss / 0)
+
+
+class Rooted(Plain):
+    def losses(self, models, batch, context):
+        return self.changed(models, batch, context, lambda loss: loss + (loss - loss.detach()).sqrt())
+
+
+class Reduced(Plain):
+    def losses(self, models, batch, context):
+        return self.changed(models, batch, context, torch.mean)
+
+
+class Misnamed(Plain):
+    def losses(self, models, batch, context):
+        return {"loss": super().losses(models, batch, context)["net"]}
+
+
+class Graphed(Plain):
+    def losses(self, models, batch, context):
+        loss = super().losses(models, batch, context)["net"].per_sample
+        return {"net": Loss(loss, {"velocity": loss})}
+
+
+class Scalar(Plain):
+    def losses(self, models, batch, context):
+        loss = super().losses(models, batch, context)["net"].per_sample
+        return {"net": Loss(loss, {"velocity": loss.mean().detach()})}
+
+
+class Spending(Plain):
+    def stages(self, images):
+        return [Stage("one", images // 2), Stage("two", images // 3)]
+
+
+class Training(Plain):
+    def stages(self, images):
+        return [Stage("train", images, {"net": ("nets",)})]
+
+
+class Balanced(Plain):
+    def stages(self, images):
+        return [Stage("train", images, balanced={"further": "other"})]
+
+
+class Nameless(Plain):
+    def build(self, backbone):
+        return {"student": backbone.net()}
+
+
+class Decaying(Plain):
+    needs = Needs(target_ema=1.0)
+
+
+class Reaching(Plain):
+    needs = Needs(reaches="everything")
+
+
+class Unteachable(Plain):
+    needs = Needs(weak_teacher=True)
+
+
+class Landing(Plain):
+    def jump(self, models, x, s, t, condition=None):
+        return models["net"](x, s, t)
+
+
+class Flat(Plain):
+    def jump(self, models, x, s, t, condition=None):
+        return super().jump(models, x, s, t, condition).flatten()
+
+
+class Backwards(Plain):
+    def grid(self, steps):
+        return super().grid(steps).flip(0)
+
+
+class Nowhere(Plain):
+    def supports(self, steps):
+        return False
+
+
+class Remembering(Plain):
+    """Only a restart finds it: within a process the losses of a step are the same."""
+
+    def losses(self, models, batch, context):
+        steps = vars(self).setdefault("seen", {})
+        first = steps.setdefault(context.progress, len(steps))
+        return self.changed(models, batch, context, lambda loss: loss * (1 + first))
+
+
+BROKEN: dict[type[Method], tuple[str, str]] = {
+    Random: ("pure", "move PyTorch's global generator: take every random number from `context`"),
+    Counting: ("pure", "differs between two calls of one step"),
+    Moving: ("pure", "change the network net .*: only the optimizer does"),
+    Centred: ("slices", "depends on no other sample"),
+    Positions: ("slices", "shares of the batch come from context.split"),
+    Detached: ("gradients", "no gradient of net reaches the network net"),
+    Infinite: ("losses", "is not finite"),
+    Rooted: ("gradients", "the gradient of net is not finite"),
+    Reduced: ("losses", "shape \\(\\), not one number for each of the 16 samples"),
+    Misnamed: ("losses", "\\['loss'\\], not a dictionary of \\['net'\\]"),
+    Graphed: ("losses", "the part velocity holds the graph of the step: .detach\\(\\) it"),
+    Scalar: ("losses", "the part velocity has shape \\(\\)"),
+    Spending: ("stages", "spend 873813 images: they must sum to the budget"),
+    Training: ("stages", "trains \\['nets'\\], and build makes \\['net'\\]"),
+    Balanced: ("stages", "balances with \\['other'\\]"),
+    Nameless: ("stages", "build makes \\['student'\\], and no \"net\""),
+    Decaying: ("needs", "target_ema=1.0, not a decay"),
+    Reaching: ("needs", "reaches='everything', none of any, grid, data"),
+    Unteachable: ("needs", "weak_teacher=True, without a teacher"),
+    Landing: ("jump", "is not the identity"),
+    Flat: ("jump", "jump returns .* of shape \\(32,\\)"),
+    Backwards: ("grid", "grid\\(1\\) is not 2 increasing times"),
+    Nowhere: ("grid", "no number of steps"),
+    Remembering: ("restart", "after a restart the network net has other weights"),
+}
+
+
+def subject(method: Method) -> Subject:
+    return Subject(method, NETWORKS, points("gaussian"), tuple(method.stages(2**20)), 16)
+
+
+@pytest.mark.parametrize("method", BROKEN, ids=[cls.__name__ for cls in BROKEN])
+def test_what_breaks_it_is_told(method: type[Method]) -> None:
+    check, said = BROKEN[method]
+    with pytest.raises((Broken, TypeError), match=said):
+        CHECKS[check](subject(method()))
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_every_check_finds_some_fault_and_passes_what_has_none(check: str) -> None:
+    assert check in {found for found, _ in BROKEN.values()}
+    CHECKS[check](subject(Plain()))
+
+
+def test_a_batch_that_groups_do_not_divide_is_told() -> None:
+    class Grouped(Plain):
+        needs = Needs(group=5)
+
+    with pytest.raises(Broken, match=r"group=5 does not divide slices of 8: choose a budget\.batch"):
+        CHECKS["slices"](replace(subject(Plain()), method=Grouped()))
+
+
+PLUGIN = '''
+from dataclasses import dataclass
+from methods.flow_matching import FlowMatching
+
+@dataclass(frozen=True)
+class Mine(FlowMatching):
+    def losses(self, models, batch, context):
+        return BODY
+'''
+
+
+@pytest.mark.parametrize(("body", "status", "said"), [
+    ("super().losses(models, batch, context)", 0, "holds   restart"),
+    ("super().losses(models, batch, context)['net']", 1, "BROKEN  losses     TypeError: Mine.losses"),
+    ("{}['net']", 1, "BROKEN  losses     KeyError: 'net' (FILE, line 8)"),
+])  # fmt: skip
+def test_the_command_says_of_each_check_whether_it_holds(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], body: str, status: int, said: str
+) -> None:
+    name = f"mine_{status}_{len(body)}"  # a module's name is imported once
+    (tmp_path / "method").mkdir()
+    (tmp_path / f"{name}.py").write_text(PLUGIN.replace("BODY", body))
+    (tmp_path / "method" / f"{name}.yaml").write_text(f"name: {name}\ntarget: {name}:Mine\n")
+    assert main([f"method={name}", f"plugins={tmp_path}", "data=gaussian", "backbone.width=16"]) == status
+    told = capsys.readouterr().out
+    assert said.replace("FILE", str(tmp_path / f"{name}.py")) in told
+    assert len(told.splitlines()) == 1 + len(CHECKS)
+
+
+def test_a_wrong_command_is_refused_in_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["method=halvs"]) == 2
+    assert capsys.readouterr().err.startswith("error: method=halvs")
