@@ -108,7 +108,7 @@ def _run(campaign: "Campaign", arguments: Sequence[str]) -> int:
 
     text, nothing = leaderboard.draw(out, campaign.name, shown, wanted.sweep.published)
     print(text)
-    return _tell(outcome, arguments, nothing)
+    return _tell(outcome, arguments, nothing, out)
 
 
 def _noted(folder: Path, note: str, published: str | None, shown: dict[str, Any]) -> dict[str, Any]:
@@ -132,11 +132,12 @@ def _agree(hours: float, limit: float) -> None:
                       f"backend.max_gpu_hours={math.ceil(hours)}")
 
 
-def _tell(outcome: "Outcome", arguments: Sequence[str], nothing: str) -> int:
+def _tell(outcome: "Outcome", arguments: Sequence[str], nothing: str, out: Path) -> int:
     """What did not end well, in a line each; `nothing`: the line for a table without a number. Returns the exit status."""
     for kind, reasons in (("failed", outcome.failed), ("skipped", outcome.skipped), ("cancelled", outcome.cancelled)):
         for run, reason in reasons.items():
-            print(f"{kind}: {run}: {reason}", file=sys.stderr)
+            traceback = out / "runs" / run / "error.txt"
+            print(f"{kind}: {run}: {reason}" + (f" (more in {traceback})" if traceback.exists() else ""), file=sys.stderr)
     if outcome.interrupted:
         command = shlex.join(["python", "-m", "bench.run", *arguments])
         print(f"interrupted; nothing is lost. Continue with: {command}", file=sys.stderr)

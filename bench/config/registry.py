@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import importlib.util
 import inspect
 import sys
 from collections.abc import Mapping
@@ -30,10 +31,15 @@ if TYPE_CHECKING:  # the mathematics brings PyTorch, which --help does without
 _STRICT = ConfigDict(strict=True, allow_inf_nan=False, arbitrary_types_allowed=True)
 
 
+_home: Path | None = None  # the folder of plug-ins that is in use
+
+
 def use_plugins(folder: str | None) -> None:
     """Make the modules of the user's method folder importable."""
-    if folder is not None and (home := str(Path(folder).expanduser().resolve())) not in sys.path:
-        sys.path.append(home)  # at the end: no file of the user's shadows a package
+    global _home
+    _home = None if folder is None else Path(folder).expanduser().resolve()
+    if _home is not None and str(_home) not in sys.path:
+        sys.path.append(str(_home))  # at the end: no file of the user's shadows a package
 
 
 def make_interpolant(name: str, base_scale: float) -> Interpolant:
@@ -158,12 +164,27 @@ def _arguments(cls: type) -> list[str] | None:
     return None if call is None else list(inspect.signature(call).parameters)
 
 
+def _check_home(module: str, key: str, target: Any) -> None:
+    """Raise ConfigError where the user's folder has a file of that name, and Python would take another."""
+    mine = _home and _home / f"{module.replace('.', '/')}.py"
+    if mine is None or not mine.exists():
+        return
+    spec = importlib.util.find_spec(module)
+    taken = Path(spec.origin) if spec is not None and spec.origin and Path(spec.origin).exists() else None
+    if taken is None or taken.read_bytes() != mine.read_bytes():  # a copy of the folder, as clusters have it, is the same
+        raise ConfigError(f"{key}.target={target} is {taken or module + ', which comes with Python'}, and not {mine}: give "
+                          "your file another name")
+
+
 def _load(target: Any, key: str) -> type:
     module, _, name = target.partition(":") if isinstance(target, str) else ("", "", "")
     if not module or not name:
         raise ConfigError(f"{key}.target={shown(target)} must be the place of a class, module:Class")
     try:
+        _check_home(module, key, target)
         found = getattr(importlib.import_module(module), name)
+    except ConfigError:
+        raise
     except Exception as error:  # whatever the import of a user's module raises
         text = f"{type(error).__name__}: {error}".split("\n")[0]
         raise ConfigError(f"{key}.target={target} cannot be imported: {text}") from error

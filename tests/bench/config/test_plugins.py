@@ -79,6 +79,30 @@ def test_its_knobs_are_checked_like_those_of_shipped_methods(plugins: Path, caps
     assert "earliest" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("module", ["inspect", "sys", "numpy", "methods.edm"])
+def test_a_file_that_python_has_another_of_is_refused(plugins: Path, capsys: pytest.CaptureFixture[str], module: str) -> None:
+    mine = plugins / f"{module.replace('.', '/')}.py"
+    mine.parent.mkdir(exist_ok=True)
+    (plugins / "late_method.py").rename(mine)
+    (plugins / "method" / "late.yaml").write_text(YAML.replace("late_method", module))
+    assert run.main([*SMALL, f"plugins={plugins}", "method=late", "plan=true"]) == 2
+    said = capsys.readouterr().err
+    assert f"method.target={module}:Late is " in said and f"and not {mine}: give your file another name" in said
+
+
+def test_a_run_that_fails_names_the_file_with_its_traceback(
+    plugins: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = "late_failing"
+    (plugins / f"{name}.py").write_text(textwrap.dedent(METHOD).replace("self.earliest +", "self.latest +"))
+    (plugins / "method" / "late.yaml").write_text(YAML.replace("late_method", name))
+    out = tmp_path / "out"
+    assert run.main([*SMALL, f"plugins={plugins}", "method=late", f"out={out}"]) == 1
+    (file,) = (out / "runs").glob("late-*/error.txt")
+    assert f"AttributeError: 'Late' object has no attribute 'latest' (more in {file})" in capsys.readouterr().err
+    assert f"{name}.py" in file.read_text(encoding="utf-8")
+
+
 def test_a_cluster_s_jobs_import_the_folder_as_it_was_when_they_were_submitted(plugins: Path, tmp_path: Path) -> None:
     out = plugins / "outputs"  # it is not copied with the folder that it is in
     (out / "runs").mkdir(parents=True)
