@@ -1,6 +1,6 @@
 """What only holds of several values together, as far as it is known without data, network or device: a line for each fault."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import inf
 
 from bench.config.choices import EXACT, IMAGES, PlainMLP, Points, UNet
@@ -30,6 +30,18 @@ def unfit(e: Experiment, train: int, height: int, width: int) -> Iterator[str]:
     if size is not None and size > train:
         yield (f"evaluation.reference_count={size}: data={e.data.name} has {train} training images to compare with; lower it "
                "or leave it null for all")
+
+
+def unserved(experiments: Sequence[Experiment]) -> Iterator[str]:
+    """Numbers of sampling steps for which no method of a command defines a sample: an empty column."""
+    for n in sorted({n for e in experiments for n in e.evaluation.steps}):
+        if not any(n in e.evaluation.steps and e.method.supports(n) for e in experiments):
+            labels = sorted({e.label for e in experiments})
+            who = labels[0] if len(labels) == 1 else f"none of the {len(labels)} methods"
+            some = [m for m in range(1, 2 * n + 1) if any(e.method.supports(m) for e in experiments)]
+            close = sorted(sorted(some, key=lambda m: abs(m - n))[:3])
+            yield (f"evaluation.steps: {who} defines {'no' if len(labels) == 1 else 'a'} sample of {n} steps; nearest: "
+                   f"{', '.join(map(str, close))}")
 
 
 def _known(e: Experiment) -> Iterator[str]:
