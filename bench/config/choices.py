@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Literal, NamedTuple
 
-from annotated_types import Ge, Gt, Lt, MinLen
+from annotated_types import Ge, Gt, Le, Lt, MinLen
 from pydantic import Strict
 
 from bench.config.schema import Features
@@ -131,6 +131,9 @@ class UNet(Section):
 Network = MLP | PlainMLP | UNet
 BACKBONES: dict[str, type[Network]] = {"mlp": MLP, "mlp_plain": PlainMLP, "unet": UNet}
 
+MOST = 1024  # threads, workers or processes of one machine
+Many = Annotated[Count, Le(MOST)]
+
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
 _MEMORY = re.compile(r"\d+[KMGT]?")
 
@@ -150,7 +153,7 @@ def _are_options(values: tuple[str, ...]) -> bool:
 class Common(Section):
     """What every backend has. quota_gb and patience_minutes: null is without."""
 
-    threads: Count = 1
+    threads: Many = 1
     device: Annotated[str, checked(_is_device), Says("auto, cpu, cuda or cuda:N")] = "auto"
     attempts: Count = 1
     max_gpu_hours: Annotated[float, Ge(0), Unit("GPU-hours")] | None = None
@@ -178,8 +181,8 @@ class Local(Common):
     """Worker processes on this machine."""
 
     name: Literal["local"]
-    workers: Whole | None = None
-    processes: Count = 1
+    workers: Annotated[Whole, Le(MOST)] | None = None
+    processes: Many = 1
 
     @property
     def sharing(self) -> int:
@@ -212,7 +215,20 @@ class Slurm(Common):
 
     @property
     def promised(self) -> int:
-        return 0 if self.device == "cpu" else self.gpus or 0
+        """Those of `gpus`, or else what the site's own options ask for."""
+        return 0 if self.device == "cpu" else self.gpus or max((_gpus(option) for option in self.sbatch), default=0)
+
+
+def _gpus(option: str) -> int:
+    """How many GPUs an option of sbatch asks for: --gres=gpu:a100:2, --gpus-per-node=2, --gpus=a100:1."""
+    name, value = re.split(r"[= ]+|(?<=^-G)", f"{option}=", maxsplit=1)
+    value = value.rstrip("=")
+    if name == "--gres":
+        value = next((one for one in value.split(",") if one.split(":")[0] == "gpu"), "")
+    elif name not in ("-G", "--gpus", "--gpus-per-node", "--gpus-per-task"):
+        value = ""
+    last = value.split("(")[0].split(":")[-1]
+    return int(last) if last.isdigit() else int(bool(value))
 
 
 Backend = Debug | Local | Slurm

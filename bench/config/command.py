@@ -20,6 +20,7 @@ from bench.config.experiment import Config, Experiment, get, has, put
 from bench.config.experiment import parse as parse_experiment
 from bench.config.parse import Faults, mapping
 from bench.config.points import EXPERIMENT, Maker, axes_of, points
+from bench.config.registry import make_interpolant, make_method, use_plugins
 from bench.config.schema import Command, Sweep
 from bench.config.types import reachable
 from results.records import near
@@ -162,6 +163,8 @@ def _plugins(given: Sequence[Given]) -> str | None:
         raise ConfigError(_one_value(g))
     if not isinstance(value, str) or not reachable(value) or not Path(value).expanduser().is_dir():
         raise ConfigError(f"plugins={shown(value)} is not a folder")
+    if "${" in str(Path(value).expanduser().resolve()):
+        raise ConfigError(f"plugins={value}: ${{ in a path is read as a reference; rename the folder, or link to it")
     if not any(any(folders(group, value)[-1].rglob("*.yaml")) for group in GROUPS):
         raise ConfigError(f"plugins={value} holds nothing that can be chosen: no method/NAME.yaml, and no sweep/NAME.yaml")
     taken = [name for name in names("method") if (folders("method", value)[-1] / f"{name}.yaml").exists()]
@@ -242,7 +245,9 @@ def _whole_file(file: Path, raw: Mapping[str, Any], plugins: str | None) -> Iter
             if isinstance(key, str) and key.split("/")[-1] in WHOLE:
                 yield f"defaults: {key} holds for a whole command; leave it to the command line"
     for key, value in raw.items():
-        if key not in (*ALL, "defaults"):
+        if key in Command.model_fields:
+            yield f"{key} holds for a whole command; leave it to the command line"
+        elif key not in (*ALL, "defaults"):
             yield no_key("", str(key), ALL)
         elif key in SECTIONS and key in GROUPS and isinstance(value, str):
             yield f"{key}={value} is chosen in the list of defaults: defaults: [override /{key}: {value}]"
@@ -312,6 +317,7 @@ def _sweep(raw: Any, plugins: str | None, faults: Faults, of: str = "") -> Sweep
     if sweep is not None:
         faults += _varied(sweep, plugins)
         faults += _methods_of(sweep, names("method", plugins))
+        faults += _knobs_of(sweep, plugins) if of else []
     if sweep is not None and sweep.published is not None and sweep.published not in (tables := _published()):
         faults.append(unknown("sweep.published", sweep.published, tables))
     return sweep if len(faults) == before else None
@@ -342,6 +348,25 @@ def _methods_of(sweep: Sweep, known: Sequence[str]) -> Iterator[str]:
         for name in methods:
             if name not in known:
                 yield no_key(where, name, known)
+
+
+def _knobs_of(sweep: Sweep, plugins: str | None) -> Iterator[str]:
+    """What is wrong with the knobs of a sweep's file, of methods too that a command leaves out: today's typing error of one is
+    tomorrow's refusal of the whole sweep."""
+    for name, knobs in sweep.knobs.items():
+        if name not in names("method", plugins):
+            continue
+        own = defaults(name, plugins)
+        if unknown_ := [key for key in knobs if not has(own, key)]:
+            yield from (no_key(f"sweep.knobs.{name}", key, keys(own), f"{HELP} method={name}") for key in unknown_)
+            continue
+        for key, value in knobs.items():
+            put(own, key, value)
+        use_plugins(plugins)
+        try:
+            make_method(own, make_interpolant("linear", 1.0))
+        except ConfigError as error:
+            yield from (f"sweep.knobs.{name}: {fault}" for fault in error.faults)
 
 
 def _published() -> list[str]:

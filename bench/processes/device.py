@@ -15,11 +15,15 @@ class NoGpu(RuntimeError):
 def of(name: str, promised: int = 0) -> torch.device:
     """backend.device: "cpu", "cuda", "cuda:1"; "auto" and "cuda" take the worker's GPU, "auto" the CPU where there is none.
 
-    promised: GPUs that the job was given. Raises NoGpu where PyTorch sees none of them: never a silent training on the CPU.
+    promised: GPUs that the job was given. Raises NoGpu where PyTorch sees none of them: never a silent training on
+    the CPU; ConfigError where there is no such device.
     """
     if promised and not torch.cuda.is_available():
         raise NoGpu(f"No CUDA GPUs are available on {socket.gethostname()}, though this job was given {promised} "
                     "(backend.gpus): look at nvidia-smi and the installed PyTorch there, or set backend.device=cpu")
+    if name.startswith("cuda:") and int(name[5:]) >= (there := torch.cuda.device_count()):
+        seen = f"{there} GPU{'s' if there > 1 else ''} here, the last of them cuda:{there - 1}" if there else "no GPU here"
+        raise ConfigError(f"backend.device={name}: PyTorch sees {seen}; use auto or cpu")
     if name not in ("auto", "cuda"):
         return torch.device(name)
     if torch.cuda.is_available():

@@ -192,10 +192,10 @@ def test_a_finished_run_samples_and_exports(tmp_path: Path) -> None:
     assert (tmp_path / "weights.pt").stat().st_size > 1000
 
 
-def test_a_cancelled_run_is_told_of_and_is_no_success(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_cancelled_run_is_told_of_and_is_no_success(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ended = Outcome(("a",), (), {}, {}, (), False, cancelled={"b": "cancelled on request"})
-    assert run._tell(ended, [], "") == 1 and "cancelled: b: cancelled on request" in capsys.readouterr().err
-    assert run._tell(Outcome(("a",), (), {}, {}, (), False), [], "") == 0
+    assert run._tell(ended, [], "", tmp_path) == 1 and "cancelled: b: cancelled on request" in capsys.readouterr().err
+    assert run._tell(Outcome(("a",), (), {}, {}, (), False), [], "", tmp_path) == 0
 
 
 def test_a_device_that_is_not_there_is_told_before_anything_starts(

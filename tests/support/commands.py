@@ -906,6 +906,10 @@ WRONG_ONE: list[Wrong] = [
     ("detach=true backend=debug", ("detach", "debug")),
     ("budget.batch=4 budget.images=4000 backend.processes=8", ("budget.batch", "backend.processes", "8")),
     # backend: this machine
+    ("backend.device=cuda:99", ("backend.device=cuda:99", "no GPU|GPU", "cpu")),
+    ("backend.threads=100000", ("backend.threads", "100000", "1024")),
+    ("backend.workers=100000", ("backend.workers", "100000", "1024")),
+    ("backend.processes=100000", ("backend.processes", "100000", "1024")),
     ("backend.workers=-1", ("backend.workers", "-1")),
     ("backend.workers=1.5", ("backend.workers", "1.5")),
     ("backend.workers=two", ("backend.workers", "two")),
@@ -1082,6 +1086,11 @@ WRONG: list[Wrong] = [
     (f"{MINE} sweep=knobs_method", ("sweep.knobs", "lsdd|sweep.knobs.lsdd", "lsd")),
     (f"{MINE} sweep=knobs_unknown", ("sweep.knobs.lsd|sweep.knobs.lsd.etaa", "etaa", "eta")),
     (f"{MINE} sweep=knobs_value", ("eta|method.eta|sweep.knobs.lsd.eta", "2")),
+    (f"{MINE} sweep=knobs_unused", ("sweep.knobs.ect", "sigma_max", "0")),
+    (f"{MINE} sweep=knobs_unused_key", ("sweep.knobs.tcm", "boundry", "boundary")),
+    (f"{MINE} sweep=plans", ("plan", "command line")),
+    (f"{MINE} sweep=elsewhere", ("out", "command line")),
+    (f"{MINE} sweep=plugged", ("plugins", "command line")),
     # a search in a file
     (f"{MINE} sweep=search_key", ("sweep.search", "trails|sweep.search.trails", "trials|sweep.search.trials")),
     (f"{MINE} sweep=search_no_proxy", ("sweep.search.proxy|proxy",)),

@@ -80,6 +80,8 @@ SWEEPS = {
     "knobs_method": "name: mine, axes: {method: [lsd]}, knobs: {lsdd: {eta: 0.5}}",
     "knobs_unknown": "name: mine, axes: {method: [lsd]}, knobs: {lsd: {etaa: 0.5}}",
     "knobs_value": "name: mine, axes: {method: [lsd]}, knobs: {lsd: {eta: 2}}",
+    "knobs_unused": "name: mine, axes: {method: [lsd]}, knobs: {lsd: {eta: 0.5}, ect: {sigma_max: 0}}",
+    "knobs_unused_key": "name: mine, axes: {method: [lsd]}, knobs: {tcm: {boundry: 0.5}}",
     # wrong: a search
     "search_key": _search(trails="3"),
     "search_no_proxy": _search(proxy=""),
@@ -105,6 +107,9 @@ FILES = {
     "mine/sweep/unknown_setting.yaml": f"@\ntrain: {{lrr: 1e-3}}\n{LSD}\n",
     "mine/sweep/unknown_section.yaml": f"@\ntrian: {{lr: 1e-3}}\n{LSD}\n",
     "mine/sweep/wrong_setting.yaml": f"@\ntrain: {{lr: -1}}\n{LSD}\n",
+    "mine/sweep/plans.yaml": f"@\nplan: true\n{LSD}\n",
+    "mine/sweep/elsewhere.yaml": f"@\nout: elsewhere\n{LSD}\n",
+    "mine/sweep/plugged.yaml": f"@\nplugins: mine\n{LSD}\n",
     "mine/sweep/wrong_data.yaml": f"@\ndefaults: [override /data: nowhere]\n{LSD}\n",
     "mine/data/strange.yaml": "name: strange\n",
     "mine/commands_late.py": LATE,

@@ -20,7 +20,7 @@ def folder(command: str) -> str:
 
 
 @pytest.mark.parametrize("command", [
-    "", "method=lsd,esd", "seed=0", "method=lmd seed=5,6", "budget.images=160000", "data=digits backbone=mlp", "train.logs=7",
+    "", "method=lsd,esd", "seed=0", "method=lmd seed=5,6", "budget.images=120000", "data=digits backbone=mlp", "train.logs=7",
     "budget.micro_batch=16 train.checkpoints=3", "backend=debug backend.threads=2", "evaluation.batch=10", "out=elsewhere",
     "sweep.note=other",
 ])  # fmt: skip
