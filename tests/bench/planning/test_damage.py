@@ -1,5 +1,6 @@
 """What a finished run has lost comes back with the same command and with the same numbers; a changed record is not believed."""
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -78,6 +79,21 @@ def test_what_was_lost_comes_back_as_it_was(what: str, kind: str, finished: Path
     assert sorted(map(repr, read_rows(folder))) == sorted(map(repr, before[1]))
     assert sorted(p.name for p in folder.glob("checkpoints/*")) == before[2], "nothing is trained twice"
     assert read_run(folder).status == "done"
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_rows_that_a_record_of_before_has_lost_come_back_too(finished: Path, tmp_path: Path) -> None:
+    """Its record does not say how many there were, and has no checksum: a line that does not read tells."""
+    shutil.copytree(finished, out := tmp_path / "out")
+    folder = next((out / "runs").glob("lsd-*"))
+    before, record = numbers(out), read_run(folder).to_dict()
+    (folder / "run.json").write_text(json.dumps({**record, "rows": None}))
+    assert command(out) == 0
+    pd.testing.assert_frame_equal(numbers(out), before)
+    assert read_run(folder).rows is None, "whole, and left alone"
+    DAMAGE["a line unreadable"](folder)
+    assert command(out) == 0
+    pd.testing.assert_frame_equal(numbers(out), before)
 
 
 def test_whole_runs_are_not_touched(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:

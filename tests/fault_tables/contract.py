@@ -1,0 +1,40 @@
+"""Faults in: The contract of the loop as authors check it, and forward mode through the networks' affine maps."""
+
+from fault_tables.base import of
+
+BROKEN = "tests/bench/training/test_contract.py::test_what_breaks_it_is_told"
+AFFINE = "tests/bench/nets/test_affine.py"
+
+FAULTS = [
+    *of(
+        "contract", "bench/training/contract.py",
+        ("a moved generator passes", "if not untouched():", "if False:", f"{BROKEN}[Random]"),
+        ("other numbers pass", "if not torch.equal(first[name].per_sample, second[name].per_sample):", "if False:",
+         f"{BROKEN}[Counting]"),
+        ("a changed network passes", "if not torch.equal(value, after[key])]:", "if False]:", f"{BROKEN}[Moving]"),
+        ("slices of any losses pass", "if not torch.allclose(one, several,", "if False and not torch.allclose(one, several,",
+         (f"{BROKEN}[Centred]", f"{BROKEN}[Positions]")),
+        ("no gradient passes", "if not any(bool(g.any()) for g in moved):", "if False:", f"{BROKEN}[Detached]"),
+        ("any gradient passes", "if not all(bool(g.isfinite().all()) for g in moved):", "if False:", f"{BROKEN}[Rooted]"),
+        ("a restart that is none", "stopped.rungs = {recipe.steps // 2: _stop}", "stopped.rungs = {}",
+         f"{BROKEN}[Remembering]"),
+        ("what a method keeps goes on", "method, teacher = copy.deepcopy(subject.method),", "method, teacher = subject.method,",
+         f"{BROKEN}[Remembering]"),
+        ci="a restart that is none",
+    ),
+    *of(
+        "affine maps", "bench/nets/affine.py",
+        ("tangent with the bias", "lambda dx: F.linear(dx, weight),", "lambda dx: F.linear(dx, weight, bias),",
+         f"{AFFINE}::test_values_tangents_and_gradients_are_pytorchs[linear]"),
+        ("moving weights forgotten", "if tangent is None or any(", "if tangent is None or False and any(",
+         f"{AFFINE}::test_weights_that_move_are_differentiated_too[True-linear]"),
+        ("products by zero", "if tangent is None or", "if True or",
+         f"{AFFINE}::test_forward_mode_multiplies_twice_and_not_three_times[mlp]"),
+        ci="tangent with the bias",
+    ),
+    *of(
+        "affine maps", "methods/tools/flow_map.py",
+        ("times exchanged", 'moving["s"] = (s, torch.full_like(s, ds))', 'moving["s"] = (s, torch.full_like(s, dt))',
+         "pointwise::test_loss_and_gradient_vanish_at_the_exact_map"),
+    ),
+]  # fmt: skip
