@@ -41,6 +41,7 @@ NOT_HERE = {
     "pip install": "the same",
     "python -m pytest": "runs this test; the benchmarks take minutes",
     "python tests/faults.py": "breaks every method in turn, for hours; the gate runs a part",
+    "python tests/make_reference.py": "trains for half an hour, and writes what a test here compares with the records",
     "python tests/support/methods_table.py": "writes the page that a test here compares with the code",
     "python -m results.tables.readme": "writes the pages that a test here compares with the records",
     "tests/install.sh": "installs system packages, as root, from the network",
