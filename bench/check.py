@@ -18,7 +18,7 @@ from bench.config import ConfigError, Experiment, request
 from results import terminal
 
 if TYPE_CHECKING:  # PyTorch is loaded where something is checked
-    from bench.training.contract import Subject
+    from bench.training import Subject
 
 BATCH = 16  # samples of a step, or as many more as two slices of whole groups need
 
@@ -50,7 +50,7 @@ def _methods(experiments: Sequence[Experiment]) -> Iterator[Experiment]:
 
 def _check(experiment: Experiment) -> int:
     """Print the checks of one method; returns how many are broken."""
-    from bench.training.contract import CHECKS
+    from bench.training import CHECKS
 
     subject, broken = _subject(experiment), 0
     data, backbone = experiment.data.name, experiment.backbone.name
@@ -70,7 +70,7 @@ def _check(experiment: Experiment) -> int:
 def _subject(experiment: Experiment) -> "Subject":
     from bench.data import dataset
     from bench.nets import factory
-    from bench.training.contract import Subject
+    from bench.training import Subject
 
     method, data = experiment.method, dataset(experiment)
     group = 2 * max(1, method.needs.group)
@@ -80,7 +80,7 @@ def _subject(experiment: Experiment) -> "Subject":
 
 def _said(error: Exception, subject: "Subject") -> str:
     """What a check says, or what a method raised, with the place in the method's file."""
-    from bench.training.contract import Broken
+    from bench.training import Broken
 
     text = " ".join(str(error).split())
     if isinstance(error, Broken):
