@@ -8,5 +8,6 @@ from bench.training.rng import generator
 from bench.training.train import Outcome, Trainer
 
 __all__ = [
-    "CHECKS", "Broken", "CheckpointWarning", "Outcome", "Recipe", "Subject", "Trainer", "final_checkpoint", "generator", "reached",
+    "CHECKS", "Broken", "CheckpointWarning", "Outcome", "Recipe", "Subject", "Trainer", "final_checkpoint", "generator",
+    "reached",
 ]  # fmt: skip
