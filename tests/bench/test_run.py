@@ -192,6 +192,21 @@ def test_a_finished_run_samples_and_exports(tmp_path: Path) -> None:
     assert (tmp_path / "weights.pt").stat().st_size > 1000
 
 
+@pytest.mark.parametrize("decay", ["0", "0.0", "0.9"])
+def test_an_average_of_any_decay_is_taught_scored_loaded_and_sampled(decay: str, tmp_path: Path) -> None:
+    """`train.ema=[0]`, no averaging, is a common wish; written as an integer it once trained what could not be loaded."""
+    methods = ["sweep=none", "method=lmd,progressive", "method.start=4"]
+    assert run.main([*methods, f"train.ema=[{decay}]", *SMALL, f"out={tmp_path}"]) == 0
+    assert set(pd.read_csv(table_file(tmp_path))["method"]) >= {"lmd", "progressive"}
+    for folder in (tmp_path / "runs").glob("*-s0-*"):
+        model = load(folder)
+        assert model.sample(n=3, steps=1, seed=0).shape == (3, 1, 8, 8)
+        if decay != "0.9" and folder.name.startswith("lmd"):
+            state = torch.load(next(folder.glob(f"checkpoints/{read_run(folder).final}")), weights_only=True)
+            live = state["models"]["net"]
+            assert all(torch.equal(live[name], value) for name, value in state["ema"]["0.0"].items()), "the live weights"
+
+
 def test_a_cancelled_run_is_told_of_and_is_no_success(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ended = Outcome(("a",), (), {}, {}, (), False, cancelled={"b": "cancelled on request"})
     assert run._tell(ended, [], "", tmp_path) == 1 and "cancelled: b: cancelled on request" in capsys.readouterr().err
