@@ -44,6 +44,7 @@ class Draws(Protocol):
     """Random numbers of one training step, as pure functions of (seed, purpose, step, global sample index)."""
 
     rows: range  # global indices of the samples in this slice of the batch
+    device: torch.device  # where the numbers are
 
     def uniform(self, purpose: str, *shape: int) -> Tensor:
         """(len(rows), *shape) in [0, 1)."""
@@ -127,7 +128,7 @@ class Context:
         Sample i is inside when floor((i+1) share) > floor(i share): exactly floor(B share) of B samples, spread evenly,
         so that every slice has its part and no random number or device synchronisation is spent on it.
         """
-        return _split(self.draws.rows, share)
+        return _split(self.draws.rows, share, self.draws.device)
 
     def teach(self, x: Tensor, t: Tensor, condition: Tensor | None = None) -> Tensor:
         """b_t(x) of the frozen teacher. Raises if the harness handed none in."""
@@ -267,9 +268,9 @@ class Method(ABC):
 
 
 @lru_cache(maxsize=256)
-def _split(rows: range, share: float) -> tuple[Tensor, Tensor]:
+def _split(rows: range, share: float, device: torch.device) -> tuple[Tensor, Tensor]:
     inside = torch.tensor([int((i + 1) * share + 1e-9) > int(i * share + 1e-9) for i in rows], dtype=torch.bool)
-    return inside.nonzero()[:, 0], (~inside).nonzero()[:, 0]
+    return inside.nonzero()[:, 0].to(device), (~inside).nonzero()[:, 0].to(device)
 
 
 def start_from_teacher(models: Models, previous: Models) -> None:

@@ -34,7 +34,7 @@ from methods.base import Batch, Context, Loss, Method, Models, Needs, Stage, sta
 from methods.flow_matching import velocity_loss
 from methods.knobs import Decay, Levels, NotNegative, Part, Positive
 from methods.times import karras_sigmas, normal_quantile, to_data
-from methods.tools import Mask, Solver, Velocity, conditioned, jump, squared, step
+from methods.tools import Mask, Solver, Velocity, conditioned, constant, jump, squared, step
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class CTM(Method):
 
     def losses(self, models: Models, batch: Batch, context: Context) -> dict[str, Loss]:
         path, x_1 = self.interpolant, batch.x_1
-        times = self.times().to(x_1)
+        times = constant(type(self).times, self, like=x_1)
         h = self.substeps(context.draws.common("substeps"))
         first, last = self.levels(*context.uniform_pair("times"), h)
         s, u, t = times[first], times[first + h], times[last]
@@ -113,7 +113,7 @@ class CTM(Method):
     def denoise(self, net: nn.Module, batch: Batch, context: Context) -> Tensor:
         """The denoising loss per sample, on noise of its own."""
         path, x_1 = self.interpolant, batch.x_1
-        log_normal = context.split(0.5)[0].to(x_1.device)
+        log_normal = context.split(0.5)[0]
         t = path.time_of_sigma(self.noise_levels(context.draws.uniform("denoising"), log_normal))
         x_0 = path.base_scale * context.draws.normal("denoising", *x_1.shape[1:])
         v = conditioned(net, batch.condition, context.draws.dropout("denoising"))

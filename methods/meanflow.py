@@ -44,7 +44,7 @@ class MeanFlow(Method):
         u, u_2 = context.uniform_pair("times")
         s, t = ordered(self.time_law(u), self.time_law(u_2))
         # The paper's diagonal samples keep the time nearer to noise: s, in this clock.
-        t = t.index_copy(0, (on := context.split(self.eta)[0].to(t.device)), s[on])
+        t = t.index_copy(0, (on := context.split(self.eta)[0]), s[on])
         v = conditioned(models["net"], batch.condition, context.draws.dropout("student"))
         speed = path.velocity(x_0, x_1, s)
         value, dv = derivative(v, path.point(x_0, x_1, s), s, t, dx=speed, ds=1.0, how=self.derivative)

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 
 from methods.base import Backbone, Batch, Context, Loss, Method, Models, Needs, Stage, Trajectories
 from methods.knobs import Cap, Count
-from methods.tools import Mask, Solver, align, conditioned
+from methods.tools import Mask, Solver, align, conditioned, constant
 
 
 class Distance(Enum):
@@ -96,13 +96,13 @@ class DSNO(Method):
         found = self.trajectory(models, x_0, None, _per_slot(context.draws.dropout("student"), self.slots))
         error = (found - states).flatten(2)
         distance = error.abs().sum(2) if self.distance is Distance.ABSOLUTE else error.square().sum(2)
-        return {"net": Loss((self.weights.to(distance) * distance).mean(1), {"last": distance[:, -1].detach()})}
+        return {"net": Loss((constant(_weights, self, like=distance) * distance).mean(1), {"last": distance[:, -1].detach()})}
 
     def trajectory(
         self, models: Models, x_0: Tensor, condition: Tensor | None = None, dropout: Mask | None = None
     ) -> Tensor:
         """X_{0,t_k}(x_0) at all of `slot_times`, (B, T, ...): one call of the network on B * T rows."""
-        t = self.slot_times.to(x_0).repeat(len(x_0))
+        t = constant(_slot_times, self, like=x_0).repeat(len(x_0))
         x = x_0.repeat_interleave(self.slots, 0)
         c = None if condition is None else condition.repeat_interleave(self.slots, 0)
         v = conditioned(models["net"], c, dropout)(x, torch.zeros_like(t), t)
@@ -146,6 +146,14 @@ def share_teacher(models: Models, previous: Models) -> None:
     """A `Stage.prepare`: the part that the operator shares with its teacher takes the teacher's weights."""
     net = models["net"]
     net.load_state_dict(net.state_dict() | previous["net"].state_dict())
+
+
+def _slot_times(method: DSNO) -> Tensor:
+    return method.slot_times
+
+
+def _weights(method: DSNO) -> Tensor:
+    return method.weights
 
 
 def _per_slot(dropout: Mask | None, slots: int) -> Mask | None:

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from methods.knobs import Base, Count, Levels, NotNegative, Positive
 from methods.times import karras_sigmas, normal_quantile, to_data
-from methods.tools import Interpolant
+from methods.tools import Interpolant, constant
 
 
 class Pairs(Protocol):
@@ -74,8 +74,11 @@ class KarrasPairs:
         _check_levels(self.sigma_min, self.sigma_max)
 
     def __call__(self, u: Tensor, progress: float, path: Interpolant) -> tuple[Tensor, Tensor, Tensor]:
-        sigmas = to_data(karras_sigmas(self.n, self.sigma_min, self.sigma_max, self.rho))
-        return _any_neighbours(path.time_of_sigma(sigmas), u)
+        return _any_neighbours(constant(KarrasPairs.times, self, path, like=u), u)
+
+    def times(self, path: Interpolant) -> Tensor:
+        """Those of the levels, float64."""
+        return path.time_of_sigma(to_data(karras_sigmas(self.n, self.sigma_min, self.sigma_max, self.rho)))
 
 
 @dataclass(frozen=True)
@@ -131,13 +134,19 @@ class DoublingPairs:
         return min(doubled, self.end)
 
     def __call__(self, u: Tensor, progress: float, path: Interpolant) -> tuple[Tensor, Tensor, Tensor]:
-        sigmas = karras_sigmas(self.intervals(progress) + 1, self.sigma_min, self.sigma_max, self.rho)
+        reached, times, w = constant(DoublingPairs.table, self, self.intervals(progress), path, like=u)
+        i = torch.searchsorted(reached[1:-1], u, right=True)
+        return times[i], times[i + 1], w[i]
+
+    def table(self, n: int, path: Interpolant) -> Tensor:
+        """Of each level of n intervals the share of samples before it, its time, and the weight of the interval after it (of
+        the last one 0); (3, n + 1), float64."""
+        sigmas = karras_sigmas(n + 1, self.sigma_min, self.sigma_max, self.rho)
         below = torch.special.erf((sigmas.log() - self.mean) / (sqrt(2) * self.std))
         reached = (below[0] - below) / (below[0] - below[-1])  # rises from 0 at sigma_max to 1 at sigma_min
-        i = torch.searchsorted(reached[1:-1].to(u), u, right=True)
         sigmas = to_data(sigmas)
-        times, w = path.time_of_sigma(sigmas).to(u), (-1 / sigmas.diff()).to(u)
-        return times[i], times[i + 1], w[i]
+        weights = torch.cat([-1 / sigmas.diff(), torch.zeros_like(sigmas[:1])])
+        return torch.stack([reached, path.time_of_sigma(sigmas), weights])
 
 
 @dataclass(frozen=True)
@@ -147,11 +156,13 @@ class UniformPairs:
     n: Count = 18
 
     def __call__(self, u: Tensor, progress: float, path: Interpolant) -> tuple[Tensor, Tensor, Tensor]:
-        return _any_neighbours(torch.linspace(0, 1, self.n + 1, dtype=torch.float64), u)
+        return _any_neighbours(constant(UniformPairs.times, self, like=u), u)
+
+    def times(self) -> Tensor:
+        return torch.linspace(0, 1, self.n + 1, dtype=torch.float64)
 
 
 def _any_neighbours(times: Tensor, u: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    times = times.to(u)
     i = (u * (len(times) - 1)).long()
     return times[i], times[i + 1], torch.ones_like(u)
 

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 
 from methods.base import Backbone, Batch, Context, Loss, Method, Models, Needs, Stage
 from methods.knobs import Count, Positive
-from methods.tools import align, conditioned, jump, squared
+from methods.tools import align, conditioned, constant, jump, squared
 
 
 class Weighting(Enum):
@@ -97,7 +97,7 @@ class Progressive(Method):
 
     def losses(self, models: Models, batch: Batch, context: Context) -> dict[str, Loss]:
         path, x_1, n = self.interpolant, batch.x_1, context.stage.options["steps"]
-        times = self.times(2 * n).to(x_1)
+        times = constant(type(self).times, self, 2 * n, like=x_1)
         i = (context.draws.uniform("times") * n).long()
         s, m, t = times[2 * i], times[2 * i + 1], times[2 * i + 2]
         x = path.point(path.base_scale * context.noise(x_1), x_1, s)

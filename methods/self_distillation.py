@@ -77,7 +77,7 @@ class SelfDistillation(Method):
         s, t = ordered(*context.uniform_pair("times"))
         if self.anneal > 0:
             t = torch.minimum(t, s + min(1.0, context.progress / self.anneal))
-        on, off = (i.to(x_1.device) for i in context.split(self.eta))
+        on, off = context.split(self.eta)
         # Where a sample is on the diagonal its time is uniform: an own number, since max(u, u') is not.
         d = context.draws.uniform("diagonal")[on]
         labels = batch.condition
@@ -146,7 +146,7 @@ class PSD(SelfDistillation):
 
     def residual(self, v: Velocity, x: Tensor, s: Tensor, t: Tensor, context: Context) -> Tensor:
         if self.uniform:
-            gamma = context.draws.uniform("gamma")[context.split(self.eta)[1].to(x.device)]
+            gamma = context.draws.uniform("gamma")[context.split(self.eta)[1]]
         else:
             gamma = torch.full_like(s, 0.5)
         with torch.set_grad_enabled(self.stop_gradient is StopGradient.NONE):

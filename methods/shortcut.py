@@ -38,7 +38,7 @@ class Shortcut(Method):
     def losses(self, models: Models, batch: Batch, context: Context) -> dict[str, Loss]:
         path, x_1, n = self.interpolant, batch.x_1, 2**self.levels
         x_0 = path.base_scale * context.noise(x_1)
-        on, off = (i.to(x_1.device) for i in context.split(self.bootstrap))
+        on, off = context.split(self.bootstrap)
         u, which = context.uniform_pair("times")
         labels = batch.condition
         v = conditioned(models["net"], None if labels is None else labels[off], context.draws.dropout("student", off))

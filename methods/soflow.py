@@ -68,7 +68,7 @@ class SoFlow(Method):
         path, x_1, labels = self.interpolant, batch.x_1, batch.condition
         x_0 = path.base_scale * context.noise(x_1)
         s, l, t = self.times(*context.uniform_pair("times"), context.progress)
-        on, off = (i.to(x_1.device) for i in context.split(self.velocity_share))
+        on, off = context.split(self.velocity_share)
 
         x_0_off, x_1_off, s_off, l, t = x_0[off], x_1[off], s[off], l[off], t[off]
         v = conditioned(models["net"], None if labels is None else labels[off], context.draws.dropout("student", off))

@@ -29,7 +29,7 @@ from methods.base import Backbone, Context, Models, Needs, Stage
 from methods.consistency import ECT
 from methods.knobs import Count, Inner, NotNegative, Positive, Share
 from methods.pairs import EasyPairs
-from methods.tools import Mask, align, conditioned, jump
+from methods.tools import Mask, align, conditioned, constant, jump
 
 
 @dataclass(frozen=True)
@@ -59,19 +59,19 @@ class TruncatedStudent:
 
     def __call__(self, u: Tensor) -> Tensor:
         """Noise levels from uniforms in [0, 1), same shape."""
-        y, mass = (a.to(u.device) for a in self._table)
+        y, mass = constant(TruncatedStudent.table, self, like=u, dtype=torch.float64)
         at = u.double() * mass[-1]
         i = torch.searchsorted(mass[1:-1], at, right=True)
         inside = (at - mass[i]) / (mass[i + 1] - mass[i])
         student = sqrt(self.df) * torch.sinh(y[i] + inside * (y[i + 1] - y[i]))
         return torch.exp(self.mean + self.scale * student).clamp(self.low, self.high).to(u.dtype)
 
-    @cached_property
-    def _table(self) -> tuple[Tensor, Tensor]:
+    def table(self) -> Tensor:
+        """y and the integral of its density up to there, (2, points), float64."""
         low, high = (asinh((log(end) - self.mean) / (self.scale * sqrt(self.df))) for end in (self.low, self.high))
         y = torch.linspace(low, high, 2**13 + 1, dtype=torch.float64)
         mass = torch.cumulative_trapezoid(torch.cosh(y) ** -self.df, y)
-        return y, torch.cat([torch.zeros_like(mass[:1]), mass])
+        return torch.stack([y, torch.cat([torch.zeros_like(mass[:1]), mass])])
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ class TCM(ECT):
         u, path = context.draws.uniform("times"), self.interpolant
         if not context.stage.options["truncated"]:
             return self.pairs(u, context.progress / self.first_share, path)
-        on = context.split(self.boundary_share)[0].to(u.device)
+        on = context.split(self.boundary_share)[0]
         sigma = self.law(u).index_fill(0, on, self.boundary)
         s, r, w = self.pairs.paired(sigma, self.pairs.doublings - 1, path)
         share = torch.full_like(w, 1 / (1 - self.boundary_share))

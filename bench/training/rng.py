@@ -32,7 +32,7 @@ class StepDraws:
     ) -> None:
         """rows: the slice's global sample indices, within range(batch). training False switches dropout off."""
         self.rows, self._seed, self._step, self._batch = rows, seed, step, batch
-        self._device, self._dtype, self._training = device, dtype, training
+        self.device, self._dtype, self._training = device, dtype, training
         self._whole: dict[tuple[str, str, tuple[int, ...]], Tensor] = {}
 
     def uniform(self, purpose: str, *shape: int) -> Tensor:
@@ -56,15 +56,15 @@ class StepDraws:
 
     def slice(self, rows: range) -> "StepDraws":
         """The same step seen by another slice of the batch; whole-batch tensors already drawn are shared."""
-        other = StepDraws(self._seed, self._step, rows, self._batch, self._device, self._dtype, self._training)
+        other = StepDraws(self._seed, self._step, rows, self._batch, self.device, self._dtype, self._training)
         other._whole = self._whole
         return other
 
     def _rows(self, kind: str, draw: Callable[..., Tensor], purpose: str, shape: tuple[int, ...]) -> Tensor:
         name = (kind, purpose, shape)
         if name not in self._whole:
-            g = generator(self._device, self._seed, kind, purpose, self._step)
-            whole = draw((self._batch, *shape), generator=g, device=self._device, dtype=self._dtype)
+            g = generator(self.device, self._seed, kind, purpose, self._step)
+            whole = draw((self._batch, *shape), generator=g, device=self.device, dtype=self._dtype)
             if len(self.rows) == self._batch:
                 return whole
             self._whole[name] = whole  # kept only where several slices share it

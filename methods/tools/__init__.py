@@ -1,6 +1,7 @@
 """What several methods share: interpolants, identities of flow maps, solvers, tangents. No method, nothing of the
 harness."""
 
+from methods.tools.constants import constant
 from methods.tools.flow_map import Derivative, Velocity, derivative, eulerian, jump, lagrangian
 from methods.tools.interpolant import Interpolant, Linear, Trigonometric, convert_point, convert_velocity
 from methods.tools.network import Mask, conditioned
@@ -11,6 +12,6 @@ from methods.tools.tangent import check, normalised, pull, warm_up
 
 __all__ = [
     "Derivative", "Interpolant", "Linear", "Mask", "Preconditioned", "Solver", "Trigonometric", "Velocity", "align",
-    "check", "coefficients", "conditioned", "convert_point", "convert_velocity", "derivative", "eulerian", "jump",
+    "check", "coefficients", "conditioned", "constant", "convert_point", "convert_velocity", "derivative", "eulerian", "jump",
     "lagrangian", "normalised", "pull", "solve", "squared", "step", "warm_up",
 ]  # fmt: skip

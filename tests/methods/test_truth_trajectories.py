@@ -55,6 +55,10 @@ class Fixed:
     def rows(self) -> range:
         return self.draws.rows
 
+    @property
+    def device(self) -> torch.device:
+        return self.draws.device
+
     def uniform(self, purpose: str, *shape: int) -> Tensor:
         u = self.draws.uniform(purpose, *shape)
         return u if self.pair is None or purpose != "times" else u.new_tensor(self.pair).expand(len(u), 2)
