@@ -1,8 +1,9 @@
-"""Faults in: The contract of the loop as authors check it, and forward mode through the networks' affine maps."""
+"""Faults in: The contract of the loop as authors check it, forward mode through affine maps, and what waits for the host."""
 
 from fault_tables.base import of
 
 BROKEN = "tests/bench/training/test_contract.py::test_what_breaks_it_is_told"
+STEADY = "tests/bench/training/test_on_a_device.py::test_a_steady_step_of_every_stage_leaves_the_host_alone"
 AFFINE = "tests/bench/nets/test_affine.py"
 
 FAULTS = [
@@ -31,6 +32,18 @@ FAULTS = [
         ("products by zero", "if tangent is None or", "if True or",
          f"{AFFINE}::test_forward_mode_multiplies_twice_and_not_three_times[mlp]"),
         ci="tangent with the bias",
+    ),
+    *of(
+        "host and device", "methods/tools/constants.py",
+        ("copied in every step", "return _kept(make, arguments, like.device, dtype or like.dtype)",
+         "return make(*arguments).to(like.device, dtype or like.dtype)", f"{STEADY}[ict-unet]"),
+        ("of whatever came first", "@lru_cache(maxsize=256)\ndef _kept(make: Callable[..., Tensor], arguments:",
+         "@lru_cache(maxsize=1)\ndef _kept(make: Callable[..., Tensor], arguments:", f"{STEADY}[dsno-unet]"),
+    ),
+    *of(
+        "host and device", "methods/base.py",
+        ("positions on the host", "return inside.nonzero()[:, 0].to(device), ", "return inside.nonzero()[:, 0], ",
+         f"{STEADY}[lsd-unet]"),
     ),
     *of(
         "affine maps", "methods/tools/flow_map.py",

@@ -32,8 +32,8 @@ FAULTS = [
     ),
     *of(
         "share of the batch", "methods/base.py",
-        ("local instead of global indices", "_split(self.draws.rows, share)",
-         "_split(range(len(self.draws.rows)), share)",
+        ("local instead of global indices", "_split(self.draws.rows, share,",
+         "_split(range(len(self.draws.rows)), share,",
          ("clocks::test_a_share_of_the_batch_is_exact_however_the_batch_is_sliced", f"{MICRO}[4-meanflow]")),
     ),
     *of(

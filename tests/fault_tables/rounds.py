@@ -16,7 +16,7 @@ FAULTS = [
          'truncated = context.stage.options["first"] and self.weighting is', ROUND),
         ("weight not squared", "path.beta(s)).square() if truncated", "path.beta(s)) if truncated", ROUND),
         ("first round's grid in all", 'batch.x_1, context.stage.options["steps"]', "batch.x_1, self.start", ROUND),
-        ("even grid in the last two rounds", "times = self.times(2 * n).to(x_1)",
+        ("even grid in the last two rounds", "times = constant(type(self).times, self, 2 * n, like=x_1)",
          "times = (self.times(2 * n) if n > 2 else torch.linspace(0, 1, 2 * n + 1).double()).to(x_1)", ROUND),
         ("middle at the end", "times[2 * i + 1], times[2 * i + 2]", "times[2 * i + 2], times[2 * i + 2]", ROUND),
         ("every round the first", '"first": n == self.start', '"first": True', ROUND),
@@ -85,8 +85,8 @@ FAULTS = [
     ),
     *of(
         "meanflow", "methods/meanflow.py",
-        ("start moved to the diagonal", "t = t.index_copy(0, (on := context.split(self.eta)[0].to(t.device)), s[on])",
-         "s = s.index_copy(0, (on := context.split(self.eta)[0].to(t.device)), t[on])",
+        ("start moved to the diagonal", "t = t.index_copy(0, (on := context.split(self.eta)[0]), s[on])",
+         "s = s.index_copy(0, (on := context.split(self.eta)[0]), t[on])",
          "limits::test_meanflow_puts_its_share_on_the_diagonal_at_the_noisier_time"),
     ),
     *of(

@@ -64,7 +64,7 @@ FAULTS = [
         "psd_u", SELF,
         ("swapped shares", "(1 - g) * first + g * v(", "g * first + (1 - g) * v(", f"{POINT}[psd_u-linear]"),
         ("swapped cut", "u = gamma * s + (1 - gamma) * t", "u = (1 - gamma) * s + gamma * t", f"{POINT}[psd_u-linear]"),
-        ("cuts of the wrong samples", "[context.split(self.eta)[1].to(x.device)]", "[: len(s)]", f"{MICRO}[4-psd_u]"),
+        ("cuts of the wrong samples", "[context.split(self.eta)[1]]", "[: len(s)]", f"{MICRO}[4-psd_u]"),
         ci="swapped shares",
     ),
 ]  # fmt: skip
