@@ -15,7 +15,7 @@ from bench.config.choices import (
     Points,
     Slurm,
 )
-from bench.config.combinations import HELD_OUT, POINTS, unfit, unshared
+from bench.config.combinations import HELD_OUT, POINTS, unfit, unserved, unshared
 from bench.config.command import Request, options, request, whole, with_method
 from bench.config.errors import ConfigError, nearest, shown, unknown
 from bench.config.experiment import TRUTH, Experiment, References, Surroundings, recorded, recorded_experiment
@@ -28,6 +28,6 @@ __all__ = [
     "BACKBONES", "FEWEST", "HELD_OUT", "IMAGES", "POINTS", "TRUTH", "Arrays", "Backend", "Budget", "Cifar10",
     "ConfigError", "Data", "Digits", "Evaluation", "Experiment", "Folder", "Local", "Network", "Points", "Proxy",
     "References", "Request", "Scoring", "Section", "Slurm", "Surroundings", "Train", "Tuning", "nearest", "options",
-    "recorded", "recorded_experiment", "request", "section", "shown", "smaller", "unfit", "unknown", "unshared",
+    "recorded", "recorded_experiment", "request", "section", "shown", "smaller", "unfit", "unknown", "unserved", "unshared",
     "whole", "with_method",
 ]  # fmt: skip

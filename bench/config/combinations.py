@@ -32,16 +32,11 @@ def unfit(e: Experiment, train: int, height: int, width: int) -> Iterator[str]:
                "or leave it null for all")
 
 
-def unserved(experiments: Sequence[Experiment]) -> Iterator[str]:
-    """Numbers of sampling steps for which no method of a command defines a sample: an empty column."""
-    for n in sorted({n for e in experiments for n in e.evaluation.steps}):
-        if not any(n in e.evaluation.steps and e.method.supports(n) for e in experiments):
-            labels = sorted({e.label for e in experiments})
-            who = labels[0] if len(labels) == 1 else f"none of the {len(labels)} methods"
-            some = [m for m in range(1, 2 * n + 1) if any(e.method.supports(m) for e in experiments)]
-            close = sorted(sorted(some, key=lambda m: abs(m - n))[:3])
-            yield (f"evaluation.steps: {who} defines {'no' if len(labels) == 1 else 'a'} sample of {n} steps; nearest: "
-                   f"{', '.join(map(str, close))}")
+def unserved(experiments: Sequence[Experiment]) -> tuple[int, ...]:
+    """Numbers of sampling steps in which no method of a command defines a sample: columns without a number. They are told and
+    not refused: a command that narrows a sweep keeps its columns."""
+    wanted = sorted({n for e in experiments for n in e.evaluation.steps})
+    return tuple(n for n in wanted if not any(n in e.evaluation.steps and e.method.supports(n) for e in experiments))
 
 
 def _known(e: Experiment) -> Iterator[str]:

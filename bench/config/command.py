@@ -11,7 +11,6 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from bench.config import combinations
 from bench.config.arguments import Given, parse, quoted
 from bench.config.choices import BACKENDS, Backend
 from bench.config.compose import GROUPS, Compositions, composed, defaults, file_of, folders, keys, names, section
@@ -89,8 +88,6 @@ def request(arguments: Sequence[str]) -> Request:
         faults.append(f"sweep={sweep.name}: {error}")
         experiments = []
     made.check_knobs()
-    if any(g.key == "evaluation.steps" for g in given):  # what a sweep's file says is for all the methods that there are
-        faults += [] if faults else list(combinations.unserved(experiments))
     _tell(faults)
     return Request(command, sweep, backend, experiments, _changed(given, sweep, plugins))
 

@@ -1,12 +1,12 @@
 """A whole command as a plan: what would run under which name, what it would cost, and what its table shows."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.config import ConfigError, Experiment, Points, Request, unfit
+from bench.config import ConfigError, Experiment, Points, Request, unfit, unserved
 from bench.data import inspect
 from bench.planning import folder, price
 from bench.planning.jobs import jobs
@@ -33,7 +33,7 @@ class Campaign:
         """A preview writes nothing. Raises ConfigError or PlanError for what cannot run."""
         price.device(request.experiments[0])  # one that is not there is told before anything starts
         named = folder.name(request.sweep.name, request.changed)
-        data = _inspected(request.experiments, preview)
+        data = (*_inspected(request.experiments, preview), *_empty(request.experiments))
         if request.sweep.search is not None:
             from bench.planning.tune import tuned  # here: it brings Optuna
 
@@ -91,6 +91,14 @@ def _inspected(experiments: Sequence[Experiment], preview: bool) -> tuple[str, .
     if faults:
         raise ConfigError(*faults)
     return tuple(each.text for each in found.values())
+
+
+def _empty(experiments: Sequence[Experiment]) -> Iterator[str]:
+    """A line where no method has a number for some of evaluation.steps."""
+    if empty := unserved(experiments):
+        labels = sorted({e.label for e in experiments})
+        who = f"{labels[0]} defines no sample" if len(labels) == 1 else f"none of the {len(labels)} methods defines a sample"
+        yield f"evaluation.steps: {who} of {', '.join(map(str, empty))} steps, which stay without a number"
 
 
 def listing(plan: Plan, whole: Sequence[Experiment], out: Path) -> dict[str, Any]:

@@ -611,8 +611,6 @@ WRONG_ONE: list[Wrong] = [
     ("evaluation.steps=4", ("evaluation.steps", "4", "list|[4]")),
     ("evaluation.steps=1,2,4", ("evaluation.steps", "1")),
     ("evaluation.steps=[1,1]", ("evaluation.steps", "1")),
-    ("method=dsno evaluation.steps=[1,2]", ("evaluation.steps", "dsno", "2", "nearest: 1")),
-    ("method=dsno,progressive evaluation.steps=[1,3]", ("evaluation.steps", "none of the 2 methods", "3", "1, 2, 4")),
     ("evaluation.steps=[true]", ("evaluation.steps", "true|True")),
     ("\"evaluation.steps=[1 2]\"", ("evaluation.steps", "1 2")),
     ("evaluation.steps=[[1]]", ("evaluation.steps",)),

@@ -46,3 +46,17 @@ def test_cifar10_that_is_not_there_can_be_planned_and_not_started(
     assert "nothing can start yet: data.root=" in capsys.readouterr().out.split("\n")[0]
     assert run.main(["sweep=none", *command, f"out={tmp_path / 'out'}"]) == 2
     assert "data.download=true" in capsys.readouterr().err and not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("command", "said"), [
+    ("method=dsno", "evaluation.steps: dsno defines no sample of 2, 4, 8, 16 steps, which stay without a number"),
+    ("method=dsno,progressive evaluation.steps=[1,3]", "none of the 2 methods defines a sample of 3 steps"),
+    ("method=dsno,lmd evaluation.steps=[1,3]", ""), ("", ""),
+])  # fmt: skip
+def test_steps_in_which_no_method_can_sample_are_told_before_anything_runs(
+    command: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And not refused: a command that narrows a sweep to one method keeps the sweep's columns."""
+    assert run.main([*command.split(), "plan=true"]) == 0
+    told = [line for line in capsys.readouterr().out.splitlines() if line.startswith("evaluation.steps")]
+    assert len(told) == bool(said) and all(said in line for line in told)
