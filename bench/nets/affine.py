@@ -20,7 +20,10 @@ def affine(f: Map, linear: Map, x: Tensor, *constants: Tensor | None) -> Tensor:
 
     `constants` are the tensors that f closes over. Where one of them moves too, f is differentiated by PyTorch.
     """
-    value, tangent = unpack_dual(x)
+    try:
+        value, tangent = unpack_dual(x)
+    except RuntimeError:  # a vmap inside of forward mode: it has no rule for looking at tangents
+        return f(x)
     if tangent is None or any(c is not None and unpack_dual(c).tangent is not None for c in constants):
         return f(x)
     pair: Tensor = make_dual(f(value), linear(tangent))  # type: ignore[no-untyped-call]

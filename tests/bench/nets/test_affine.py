@@ -69,6 +69,32 @@ def test_gradients_of_any_order_pass(f: Callable[[Tensor], Tensor]) -> None:
     assert torch.autograd.gradcheck(lambda x: f(x.sin()), x, check_forward_ad=True)
 
 
+def second(net: nn.Module, x: Tensor, dx: Tensor) -> Tensor:
+    def first(x: Tensor) -> Tensor:
+        return torch.func.jvp(net, (x,), (dx,))[1]
+
+    return torch.func.jvp(first, (x,), (dx,))[1]
+
+
+NESTED: dict[str, Callable[[nn.Module, Tensor, Tensor], Tensor]] = {
+    "forward in forward": second,
+    "forward in vmap": lambda net, x, dx: torch.func.vmap(lambda x, dx: torch.func.jvp(net, (x,), (dx,))[1])(x, dx),
+    "vmap in forward": lambda net, x, dx: torch.func.jvp(torch.func.vmap(net), (x,), (dx,))[1],
+    "forward in backward": lambda net, x, dx: torch.func.grad(lambda x: torch.func.jvp(net, (x,), (dx,))[1].sin().sum())(x),
+    "backward in forward": lambda net, x, dx: torch.func.jvp(torch.func.grad(lambda x: net(x).sin().sum()), (x,), (dx,))[1],
+    "hessian": lambda net, x, dx: torch.func.hessian(lambda x: net(x).sum())(x[0]),
+}
+
+
+@pytest.mark.parametrize("how", NESTED)
+def test_transforms_nest_as_around_pytorchs_own_layers(how: str) -> None:
+    ours = nn.Sequential(Linear(4, 8), nn.SiLU(), Linear(8, 4)).double()
+    theirs = nn.Sequential(nn.Linear(4, 8), nn.SiLU(), nn.Linear(8, 4)).double()
+    theirs.load_state_dict(ours.state_dict())
+    x, dx = torch.randn(2, 3, 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    torch.testing.assert_close(*(NESTED[how](net, x, dx) for net in (ours, theirs)))
+
+
 NETS = [{"name": "mlp", "width": 32, "depth": 2, "embedding": 16}, {"name": "mlp_plain"},
         {"name": "unet", "channels": 8, "multipliers": [1, 2], "blocks": 1, "attention": []}]
 
