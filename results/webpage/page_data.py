@@ -40,7 +40,7 @@ COSTS = (
     ("GPU-hours without the teacher's", "hours", ("gpu_hours",)),
 )
 NOISE = ("training_sd", "sampling_sd", "detectable", "rank_low", "rank_high")  # of one cell, where the leaderboard has them
-HIDDEN = ("config", "schema", "kind")  # fields of a record that are not shown as they stand
+HIDDEN = ("config", "schema", "kind", "final", "rows")  # fields of a record that are not shown: each value names its checkpoint
 
 
 class Table:
