@@ -8,6 +8,7 @@ a training that breaks the contract would end in numbers that mean nothing. Whet
 train it where the exact map is known (data=gaussian) for that.
 """
 
+import dataclasses
 import inspect
 import sys
 import traceback
@@ -20,7 +21,6 @@ from results import terminal
 if TYPE_CHECKING:  # PyTorch is loaded where something is checked
     from bench.training import Subject
 
-BATCH = 16  # samples of a step, or as many more as two slices of whole groups need
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -68,14 +68,21 @@ def _check(experiment: Experiment) -> int:
 
 
 def _subject(experiment: Experiment) -> "Subject":
+    import torch
+
     from bench.data import dataset
     from bench.nets import factory
     from bench.training import Subject
 
-    method, data = experiment.method, dataset(experiment)
-    group = 2 * max(1, method.needs.group)
-    stages = tuple(method.stages(experiment.budget.images))
-    return Subject(method, factory(experiment, data.shape), data, stages, max(BATCH // group, 1) * group)
+    method, data, budget = experiment.method, dataset(experiment), experiment.budget
+    group = 2 * method.needs.group  # two slices of whole groups
+    subject = Subject(method, factory(experiment, data.shape), data, budget.images, max(budget.batch // group, 1) * group)
+    sharp = dataclasses.replace(subject, dtype=torch.float64)
+    try:
+        sharp.losses(sharp.models(), subject.stages[0])
+    except Exception:  # in which precision, the checks tell
+        return subject
+    return sharp
 
 
 def _said(error: Exception, subject: "Subject") -> str:

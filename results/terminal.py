@@ -16,6 +16,8 @@ def ready() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="fewstep")
+    # PyTorch's own, of a part of itself, at the first use of forward mode: nobody here can act on it.
+    warnings.filterwarnings("ignore", message=r".*torch\.jit\.script.* is deprecated", category=FutureWarning)
     warnings.formatwarning = lambda message, *rest, **more: f"warning: {message}\n"
 
 

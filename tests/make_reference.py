@@ -22,6 +22,7 @@ from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).parent.parent
 REFERENCE = ROOT / "results" / "reference"
+PAGE = REFERENCE / "README.md"
 QUICKSTART = "digits_quickstart"
 SWEEPS = {
     QUICKSTART: "",
@@ -38,6 +39,8 @@ def main(name: str, *more: str) -> None:
         sys.exit(f"no reference named {name}: one of {', '.join(SWEEPS)}")
     if git("status", "--porcelain", "--", ".", ":!results/reference", ":!*.md"):
         sys.exit("there are changes that no revision holds: commit them first")
+    if not row_of(name).search(PAGE.read_text(encoding="utf-8")):
+        sys.exit(f"{PAGE} has no row for {name}: add one that begins with it")
     revision, out = git("rev-parse", "--short", "HEAD"), ROOT / "outputs" / "reference" / name
     shutil.rmtree(out, ignore_errors=True)
     words = [*SWEEPS[name].split(), *more]
@@ -60,7 +63,7 @@ def git(*words: str) -> str:
 
 
 def minutes(seconds: float) -> str:
-    return f"{seconds // 60:.0f} min {seconds % 60:.0f} s"
+    return f"{round(seconds) // 60} min {round(seconds) % 60} s"
 
 
 def machine() -> str:
@@ -72,12 +75,12 @@ def machine() -> str:
 
 def write_row(cells: list[str]) -> None:
     """In the page's table, in place of the row of that name."""
-    page = REFERENCE / "README.md"
-    row, old = "| " + " | ".join(cells) + " |", re.compile(rf"^\| {cells[0]} \|.*$", re.MULTILINE)
-    text = page.read_text(encoding="utf-8")
-    if not old.search(text):
-        sys.exit(f"{page} has no row for {cells[0]}: add one that begins with it")
-    page.write_text(old.sub(lambda _: row, text), encoding="utf-8")
+    row = "| " + " | ".join(cells) + " |"
+    PAGE.write_text(row_of(cells[0]).sub(lambda _: row, PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+def row_of(name: str) -> re.Pattern[str]:
+    return re.compile(rf"^\| {name} \|.*$", re.MULTILINE)
 
 
 def photograph(page: Path, picture: Path) -> None:

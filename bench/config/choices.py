@@ -222,13 +222,14 @@ class Slurm(Common):
 def _gpus(option: str) -> int:
     """How many GPUs an option of sbatch asks for: --gres=gpu:a100:2, --gpus-per-node=2, --gpus=a100:1."""
     name, value = re.split(r"[= ]+|(?<=^-G)", f"{option}=", maxsplit=1)
-    value = value.rstrip("=")
-    if name == "--gres":
-        value = next((one for one in value.split(",") if one.split(":")[0] == "gpu"), "")
-    elif name not in ("-G", "--gpus", "--gpus-per-node", "--gpus-per-task"):
+    value = value.rstrip("=").strip("'\"")
+    if name in ("--gres", "--tres-per-task", "--tres-per-node", "--tres-per-socket"):
+        named = (re.sub(r"^gres[/:]", "", one) for one in value.split(","))
+        value = next((one for one in named if re.match(r"gpu\b", one)), "")
+    elif name not in ("-G", "--gpus", "--gpus-per-node", "--gpus-per-task", "--gpus-per-socket"):
         value = ""
-    last = value.split("(")[0].split(":")[-1]
-    return int(last) if last.isdigit() else int(bool(value))
+    last = re.split("[:=]", value.split("(")[0])[-1]
+    return int(last) if last.isdigit() else int(value not in ("", "none"))
 
 
 Backend = Debug | Local | Slurm

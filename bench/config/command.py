@@ -19,7 +19,7 @@ from bench.config.experiment import Config, Experiment, get, has, put
 from bench.config.experiment import parse as parse_experiment
 from bench.config.parse import Faults, mapping
 from bench.config.points import EXPERIMENT, Maker, axes_of, points
-from bench.config.registry import make_interpolant, make_method, use_plugins
+from bench.config.registry import method_class, misfits, use_plugins
 from bench.config.schema import Command, Sweep
 from bench.config.types import reachable
 from results.records import near
@@ -357,13 +357,11 @@ def _knobs_of(sweep: Sweep, plugins: str | None) -> Iterator[str]:
         if unknown_ := [key for key in knobs if not has(own, key)]:
             yield from (no_key(f"sweep.knobs.{name}", key, keys(own), f"{HELP} method={name}") for key in unknown_)
             continue
-        for key, value in knobs.items():
-            put(own, key, value)
         use_plugins(plugins)
         try:
-            make_method(own, make_interpolant("linear", 1.0))
+            yield from misfits(method_class(own.get("target")), knobs, f"sweep.knobs.{name}")
         except ConfigError as error:
-            yield from (f"sweep.knobs.{name}: {fault}" for fault in error.faults)
+            yield from error.faults
 
 
 def _published() -> list[str]:

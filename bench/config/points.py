@@ -130,7 +130,12 @@ class Maker:
         plain = {key: config[key] for key in EXPERIMENT}
         plain["label"] = " ".join([config["method"]["name"], *shown_])
         made = parse_experiment({**plain, "seed": config["seed"] if seed is None else seed}, self.asked)
-        self.faults += [fault for fault in combinations.faults(made) if fault not in self.faults]
+        try:
+            found = combinations.faults(made)
+        except Exception as error:  # whatever a method of the user's raises where planning asks it
+            text = f"{type(error).__name__}: {error}".split("\n")[0]
+            raise ConfigError(f"method={made.name}: its needs, stages or supports cannot be read: {text}") from error
+        self.faults += [fault for fault in found if fault not in self.faults]
         return made
 
     def _base(self, groups: tuple[tuple[str, Any], ...]) -> Config:

@@ -31,15 +31,32 @@ if TYPE_CHECKING:  # the mathematics brings PyTorch, which --help does without
 _STRICT = ConfigDict(strict=True, allow_inf_nan=False, arbitrary_types_allowed=True)
 
 
-_home: Path | None = None  # the folder of plug-ins that is in use
+_homes: list[Path] = []  # the folders of plug-ins that were used; the last one is
 
 
 def use_plugins(folder: str | None) -> None:
     """Make the modules of the user's method folder importable."""
-    global _home
-    _home = None if folder is None else Path(folder).expanduser().resolve()
-    if _home is not None and str(_home) not in sys.path:
-        sys.path.append(str(_home))  # at the end: no file of the user's shadows a package
+    if folder is None:
+        return
+    home = Path(folder).expanduser().resolve()
+    if home in _homes:
+        _homes.remove(home)
+    _homes.append(home)
+    if str(home) not in sys.path:
+        sys.path.append(str(home))  # at the end: no file of the user's shadows a package
+
+
+def misfits(cls: type, knobs: Mapping[str, Any], key: str) -> list[str]:
+    """What is wrong with the values of some knobs, each by itself. What is within a part (`pairs.end`) or refers to another
+    key (`${...}`) is not looked at."""
+    faults = []
+    for name, value in knobs.items():
+        if name in knobs_of(cls) and not (isinstance(value, str) and "${" in value):
+            try:
+                _resolve(cls, name, value, f"{key}.{name}")
+            except ConfigError as error:
+                faults += error.faults
+    return faults
 
 
 def make_interpolant(name: str, base_scale: float) -> Interpolant:
@@ -166,14 +183,15 @@ def _arguments(cls: type) -> list[str] | None:
 
 def _check_home(module: str, key: str, target: Any) -> None:
     """Raise ConfigError where the user's folder has a file of that name, and Python would take another."""
-    mine = _home and _home / f"{module.replace('.', '/')}.py"
+    mine = _homes[-1] / f"{module.replace('.', '/')}.py" if _homes else None
     if mine is None or not mine.exists():
         return
-    spec = importlib.util.find_spec(module)
-    taken = Path(spec.origin) if spec is not None and spec.origin and Path(spec.origin).exists() else None
-    if taken is None or taken.read_bytes() != mine.read_bytes():  # a copy of the folder, as clusters have it, is the same
-        raise ConfigError(f"{key}.target={target} is {taken or module + ', which comes with Python'}, and not {mine}: give "
-                          "your file another name")
+    top = module.partition(".")[0]
+    spec = importlib.util.find_spec(module) or importlib.util.find_spec(top)
+    taken = Path(spec.origin).resolve() if spec is not None and spec.origin else Path(top)
+    if not any(taken.is_relative_to(home) for home in _homes):  # a cluster's jobs run a copy of the folder
+        where = taken if taken.exists() else f"{module}, which comes with Python"
+        raise ConfigError(f"{key}.target={target} is {where}, and not {mine}: give your file another name")
 
 
 def _load(target: Any, key: str) -> type:

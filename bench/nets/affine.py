@@ -22,9 +22,10 @@ def affine(f: Map, linear: Map, x: Tensor, *constants: Tensor | None) -> Tensor:
     """
     try:
         value, tangent = unpack_dual(x)
+        moving = any(c is not None and unpack_dual(c).tangent is not None for c in constants)
     except RuntimeError:  # a vmap inside of forward mode: it has no rule for looking at tangents
         return f(x)
-    if tangent is None or any(c is not None and unpack_dual(c).tangent is not None for c in constants):
+    if tangent is None or moving:
         return f(x)
     pair: Tensor = make_dual(f(value), linear(tangent))  # type: ignore[no-untyped-call]
     return pair

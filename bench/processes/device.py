@@ -20,7 +20,8 @@ def of(name: str, promised: int = 0) -> torch.device:
     """
     if promised and not torch.cuda.is_available():
         raise NoGpu(f"No CUDA GPUs are available on {socket.gethostname()}, though this job was given {promised} "
-                    "(backend.gpus): look at nvidia-smi and the installed PyTorch there, or set backend.device=cpu")
+                    "(backend.gpus or backend.sbatch): look at nvidia-smi and PyTorch there, or set "
+                    "backend.device=cpu")
     if name.startswith("cuda:") and int(name[5:]) >= (there := torch.cuda.device_count()):
         seen = f"{there} GPU{'s' if there > 1 else ''} here, the last of them cuda:{there - 1}" if there else "no GPU here"
         raise ConfigError(f"backend.device={name}: PyTorch sees {seen}; use auto or cpu")

@@ -27,6 +27,8 @@ from methods.tools import solve
 CPU = torch.device("cpu")
 STEPS = 4  # of a stage
 SLICES = 2
+PROGRESS = (0.0, 0.5, 0.95)  # shares of the budget: a term may set in late
+COUNTS = range(1, 65)  # of sampling steps
 
 
 class Broken(Exception):
@@ -37,15 +39,19 @@ class Broken(Exception):
 class Subject:
     """A method with what it is tried on: networks of `backbone` for samples of `data`, in batches of `batch`.
 
-    stages: those of the budget that it is meant for. dtype: float64 makes the comparisons sharp, where the networks have it.
+    images: the budget that it is meant for. dtype: float64 makes the comparisons sharp, where the networks have it.
     """
 
     method: Method
     backbone: Backbone
     data: Dataset
-    stages: tuple[Stage, ...]
+    images: int
     batch: int
     dtype: torch.dtype = torch.float32
+
+    @property
+    def stages(self) -> list[Stage]:
+        return list(self.method.stages(self.images))
 
     def models(self) -> dict[str, nn.Module]:
         """The networks by role, all weights moved off their start, as after training."""
@@ -55,11 +61,11 @@ class Subject:
             module.to(self.dtype)
         return models
 
-    def teacher(self) -> TeacherVelocity | None:
-        """The velocity of some network, if the method needs one."""
-        if not self.method.needs.teacher:
+    def teacher(self, name: str = "teacher") -> TeacherVelocity | None:
+        """The velocity of some network, another one for each name, if the method needs one."""
+        if not self.method.needs.teacher or (name == "weak" and not self.method.needs.weak_teacher):
             return None
-        net = _stir(self.backbone.net(), "teacher").to(self.dtype).requires_grad_(False)
+        net = _stir(self.backbone.net(), name).to(self.dtype).requires_grad_(False)
 
         def b(x: Tensor, t: Tensor, condition: Tensor | None = None) -> Tensor:
             out: Tensor = net(x, t, t, condition=condition)
@@ -70,14 +76,18 @@ class Subject:
     def draws(self) -> StepDraws:
         return StepDraws(0, 0, range(self.batch), self.batch, CPU, self.dtype)
 
-    def losses(self, models: Models, stage: Stage, draws: StepDraws | None = None) -> Mapping[str, Loss]:
+    def losses(
+        self, models: Models, stage: Stage, draws: StepDraws | None = None, progress: float = 0.0
+    ) -> Mapping[str, Loss]:
         """Those of the first step, or of a slice of it, checked as the loop checks them."""
-        draws, teacher = draws or self.draws(), self.teacher()
-        weak = teacher if self.method.needs.weak_teacher else None
+        draws, teacher, weak = draws or self.draws(), self.teacher(), self.teacher("weak")
+        trained = {role for roles in stage.trained.values() for role in roles}
+        for role, module in models.items():
+            module.requires_grad_(role in trained)
         slow = {"net": models["net"]} if self.method.needs.target_ema else None
         batch = batches(self.data, CPU, False, self._paths(teacher)).batch(draws)
         batch = replace(batch, x_1=batch.x_1.to(self.dtype))
-        found = self.method.losses(models, batch, Context(draws, 0.0, stage, teacher, weak, slow))
+        found = self.method.losses(models, batch, Context(draws, progress, stage, teacher, weak, slow))
         returned.check(self.method, found, stage, len(draws.rows))
         return found
 
@@ -126,6 +136,19 @@ def stages(subject: Subject) -> None:
             raise Broken(f"stage {stage.name} trains {sorted(unknown)}, and build makes {sorted(roles)}")
         if lost := set(stage.balanced.values()) - stage.trained.keys():
             raise Broken(f"stage {stage.name} balances with {sorted(lost)}, which none of its losses is")
+
+
+def build(subject: Subject) -> None:
+    """Its networks start from the same weights wherever they are built."""
+    built = []
+    for seed in (1, 2):
+        with _surroundings(seed):
+            built.append(subject.method.build(subject.backbone))
+    for role, module in built[0].items():
+        other = built[1][role].state_dict()
+        if changed := [key for key, value in module.state_dict().items() if not torch.equal(value, other[key])]:
+            raise Broken(f"build: the network {role} starts from other weights each time ({changed[0]}): two processes of one "
+                         "training would begin apart; make it inside torch.random.fork_rng with a seed of its own")
 
 
 def losses(subject: Subject) -> None:
@@ -178,7 +201,7 @@ def slices(subject: Subject) -> None:
         for name, loss in joint.items():
             one = loss.per_sample.detach().sort().values
             several = torch.cat([part[name].per_sample.detach() for part in parts]).sort().values
-            if not torch.allclose(one, several, rtol=_tolerance(subject), atol=_tolerance(subject) * float(one.abs().max())):
+            if not torch.allclose(one, several, rtol=_tolerance(subject), atol=_tolerance(subject) * float(one.abs().median())):
                 raise Broken(f"stage {stage.name}: {name} of a slice of the batch is not that of the whole batch: a sample's "
                              "loss depends on no other sample but its group's, and shares of the batch come from context.split")
 
@@ -187,26 +210,34 @@ def gradients(subject: Subject) -> None:
     """Every loss has finite gradients, and moves every network that its stage says it trains."""
     models = subject.models()
     for stage in subject.stages:
-        for name, loss in subject.losses(models, stage).items():
+        reached = set()
+        for progress in PROGRESS:
+            for name, loss in subject.losses(models, stage, progress=progress).items():
+                for role in stage.trained[stage.balanced.get(name, name)]:
+                    weights = list(models[role].parameters())
+                    found: tuple[Tensor | None, ...] = ()
+                    if loss.per_sample.requires_grad:
+                        found = torch.autograd.grad(loss.per_sample.mean(), weights, retain_graph=True, allow_unused=True)
+                    moved = [g for g in found if g is not None]
+                    if not all(bool(g.isfinite().all()) for g in moved):
+                        raise Broken(f"stage {stage.name}: the gradient of {name} is not finite")
+                    reached |= {(name, role)} if any(bool(g.any()) for g in moved) else set()
+        for name in {*stage.trained, *stage.balanced}:
             for role in stage.trained[stage.balanced.get(name, name)]:
-                weights = list(models[role].parameters())
-                found: tuple[Tensor | None, ...] = (None,) * len(weights)
-                if loss.per_sample.requires_grad:
-                    found = torch.autograd.grad(loss.per_sample.mean(), weights, retain_graph=True, allow_unused=True)
-                moved = [g for g in found if g is not None]
-                if not all(bool(g.isfinite().all()) for g in moved):
-                    raise Broken(f"stage {stage.name}: the gradient of {name} is not finite")
-                if not any(bool(g.any()) for g in moved):
+                if (name, role) not in reached:
                     raise Broken(f"stage {stage.name}: no gradient of {name} reaches the network {role}, which it is to train")
 
 
 def jump(subject: Subject) -> None:
     """Its jump keeps shape and precision, and is the identity where it ends where it starts."""
-    models = subject.models()
+    models, reaches = subject.models(), subject.method.needs.reaches
     x = torch.randn((subject.batch, *subject.data.shape), generator=generator(CPU, "jump"), dtype=subject.dtype)
-    start, end = subject.method.grid(1).to(subject.dtype)[[0, -1]].expand(subject.batch, 2).T
+    times = subject.method.grid(next(n for n in COUNTS if subject.method.supports(n))).to(subject.dtype)
+    start, end, last = times[[0, 1, -1]].expand(subject.batch, 3).T
+    still = last if reaches == "data" else start
     with torch.no_grad():
-        whole, none = subject.method.jump(models, x, start, end), subject.method.jump(models, x, start, start)
+        whole = subject.method.jump(models, x, start, last if reaches == "data" else end)
+        none = x if reaches == "grid" else subject.method.jump(models, x, still, still)
     if whole.shape != x.shape or whole.dtype != x.dtype:
         raise Broken(f"jump returns {whole.dtype} of shape {tuple(whole.shape)} for {x.dtype} of shape {tuple(x.shape)}")
     if not torch.allclose(none, x, rtol=_tolerance(subject), atol=_tolerance(subject)):
@@ -215,9 +246,9 @@ def jump(subject: Subject) -> None:
 
 def grid(subject: Subject) -> None:
     """Its grid has the steps that are asked for, and ends at data."""
-    if subject.method.supports(0) or not any(subject.method.supports(n) for n in range(1, 65)):
-        raise Broken("supports: no number of steps from 1 to 64 is supported, or 0 is")
-    for n in (n for n in range(1, 65) if subject.method.supports(n)):
+    if not any(subject.method.supports(n) for n in COUNTS):
+        raise Broken(f"supports: no number of steps from 1 to {COUNTS[-1]} is supported")
+    for n in (n for n in COUNTS if subject.method.supports(n)):
         times = subject.method.grid(n)
         if tuple(times.shape) != (n + 1,) or not bool((times.diff() > 0).all()) or float(times[-1]) != 1 or float(times[0]) < 0:
             raise Broken(f"grid({n}) is not {n + 1} increasing times from noise (0 or later) to data (1)")
@@ -225,16 +256,19 @@ def grid(subject: Subject) -> None:
 
 def restart(subject: Subject) -> None:
     """A training that stops and goes on ends with the weights of one that did not, to the bit."""
-    recipe = Recipe(subject.batch * STEPS * len(subject.stages), subject.batch, checkpoints=0, logs=1)
+    images = subject.batch * STEPS * len(subject.stages)
+    while min(stage.images for stage in subject.method.stages(images)) < 2 * subject.batch and images < subject.images:
+        images *= 2
+    recipe, models = Recipe(images, subject.batch, checkpoints=0, logs=1), subject.method.build(subject.backbone)
     with tempfile.TemporaryDirectory() as folder, _surroundings(3):
-        whole = _trainer(subject, recipe, None)
+        whole = _trainer(subject, models, recipe, None)
         _run(whole)
-        stopped = _trainer(subject, replace(recipe, checkpoints=recipe.steps), Path(folder))
+        stopped = _trainer(subject, models, replace(recipe, checkpoints=recipe.steps), Path(folder))
         stopped.rungs = {recipe.steps // 2: _stop}  # after the step, and before its checkpoint
         with suppress(_Stopped):
             _run(stopped)
         torch.manual_seed(4)
-        again = _trainer(subject, replace(recipe, checkpoints=recipe.steps), Path(folder))
+        again = _trainer(subject, models, replace(recipe, checkpoints=recipe.steps), Path(folder))
         _run(again)
     for role, module in whole.models.items():
         for key, value in module.state_dict().items():
@@ -244,7 +278,7 @@ def restart(subject: Subject) -> None:
 
 
 CHECKS: dict[str, Callable[[Subject], None]] = {
-    check.__name__: check for check in (needs, stages, losses, pure, slices, gradients, jump, grid, restart)
+    check.__name__: check for check in (needs, build, stages, losses, pure, slices, gradients, jump, grid, restart)
 }
 
 
@@ -256,13 +290,13 @@ def _stop() -> None:
     raise _Stopped
 
 
-def _trainer(subject: Subject, recipe: Recipe, folder: Path | None) -> Trainer:
+def _trainer(subject: Subject, models: Models, recipe: Recipe, folder: Path | None) -> Trainer:
     method, teacher = copy.deepcopy(subject.method), replace(subject, dtype=torch.float32)
     velocity = teacher.teacher()
     return Trainer(
-        method, method.build(subject.backbone), subject.data, recipe, 0, CPU, folder, velocity,
+        method, copy.deepcopy(dict(models)), subject.data, recipe, 0, CPU, folder, velocity,
         {"net": _stir(subject.backbone.net(), "teacher")} if velocity else {},
-        weak_teacher=velocity if method.needs.weak_teacher else None, trajectories=teacher._paths(velocity),
+        weak_teacher=teacher.teacher("weak"), trajectories=teacher._paths(velocity),
     )  # fmt: skip
 
 

@@ -40,7 +40,7 @@ def test_the_yaml_states_every_knob_at_the_default_of_the_class(name: str) -> No
 def test_it_keeps_the_contract_of_the_loop(name: str, check: str) -> None:
     """What the author of a plug-in can check too, of every stage."""
     method = made(name)
-    CHECKS[check](Subject(method, NETWORKS, points("gaussian"), tuple(method.stages(BUDGET)), B, torch.float64))
+    CHECKS[check](Subject(method, NETWORKS, points("gaussian"), BUDGET, B, torch.float64))
 
 
 @EACH

@@ -80,6 +80,9 @@ NESTED: dict[str, Callable[[nn.Module, Tensor, Tensor], Tensor]] = {
     "forward in forward": second,
     "forward in vmap": lambda net, x, dx: torch.func.vmap(lambda x, dx: torch.func.jvp(net, (x,), (dx,))[1])(x, dx),
     "vmap in forward": lambda net, x, dx: torch.func.jvp(torch.func.vmap(net), (x,), (dx,))[1],
+    "vmap over weights in forward": lambda net, x, dx: torch.func.jvp(
+        lambda x: torch.func.vmap(lambda w: torch.func.functional_call(net[0], {"weight": w}, (x,)))(
+            torch.stack([net[0].weight, 2 * net[0].weight])), (x,), (dx,))[1],
     "forward in backward": lambda net, x, dx: torch.func.grad(lambda x: torch.func.jvp(net, (x,), (dx,))[1].sin().sum())(x),
     "backward in forward": lambda net, x, dx: torch.func.jvp(torch.func.grad(lambda x: net(x).sin().sum()), (x,), (dx,))[1],
     "hessian": lambda net, x, dx: torch.func.hessian(lambda x: net(x).sum())(x[0]),

@@ -31,6 +31,7 @@ def test_a_run_and_reference_rows_without_the_promised_gpu_end_as_their_nodes_fa
     ("--gres=gpu:1", 1), ("--gres=gpu", 1), ("--gres=gpu:a100:2", 2), ("--gres=lustre:1,gpu:h100:4(S:0)", 4),
     ("--gres=lustre:2", 0), ("--gpus=2", 2),
     ("--gpus=a100:1", 1), ("--gpus-per-node=4", 4), ("--gpus-per-task 1", 1), ("-G2", 2), ("-G 2", 2),
+    ("--tres-per-task=gres/gpu:1", 1), ("--tres-per-node=cpu=4,gres/gpu=2", 2), ("--gpus-per-socket=2", 2), ("--gpus=none", 0),
     ("--exclusive", 0), ("--gpu-bind=closest", 0),
 ])  # fmt: skip
 def test_what_the_sites_own_options_ask_for_is_promised_too(option: str, gpus: int) -> None:

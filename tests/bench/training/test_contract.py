@@ -14,6 +14,7 @@ from bench.check import main
 from bench.training.contract import CHECKS, Broken, Subject
 from methods.base import Loss, Method, Needs, Stage
 from methods.flow_matching import FlowMatching
+from methods.progressive import Progressive
 
 CALLS = []
 
@@ -153,7 +154,23 @@ class Remembering(Plain):
         return self.changed(models, batch, context, lambda loss: loss * (1 + first))
 
 
+class Unseeded(Plain):
+    def build(self, backbone):
+        return {"net": backbone.net(), "critic": torch.nn.Linear(2, 2)}
+
+
+class Coupled(Plain):
+    """What one sample's loss hides in another's that is ten thousand times as large."""
+
+    def losses(self, models, batch, context):
+        u = context.draws.uniform("large")
+        return self.changed(models, batch, context,
+                            lambda loss: loss * torch.where(u < 0.1, 1e4, 1.0) + 1e-2 * (u[:8].mean() if len(u) > 8 else 0))
+
+
 BROKEN: dict[type[Method], tuple[str, str]] = {
+    Unseeded: ("build", "the network critic starts from other weights each time .*fork_rng"),
+    Coupled: ("slices", "of a slice of the batch is not that of the whole batch"),
     Random: ("pure", "move PyTorch's global generator: take every random number from `context`"),
     Counting: ("pure", "differs between two calls of one step"),
     Moving: ("pure", "change the network net .*: only the optimizer does"),
@@ -176,20 +193,92 @@ BROKEN: dict[type[Method], tuple[str, str]] = {
     Landing: ("jump", "is not the identity"),
     Flat: ("jump", "jump returns .* of shape \\(32,\\)"),
     Backwards: ("grid", "grid\\(1\\) is not 2 increasing times"),
-    Nowhere: ("grid", "no number of steps"),
+    Nowhere: ("grid", "no number of steps from 1 to 64"),
     Remembering: ("restart", "after a restart the network net has other weights"),
 }
 
 
+class Guided(Plain):
+    """A teacher guided away from a weak one, its direction normalised: 0 / 0 if the two were one."""
+
+    needs = Needs(teacher=True, weak_teacher=True)
+
+    def losses(self, models, batch, context):
+        t = context.draws.uniform("t")
+        apart = context.teach(batch.x_1, t) - context.teach_weakly(batch.x_1, t)
+        scale = apart.square().sum(1).sqrt()
+        return self.changed(models, batch, context, lambda loss: loss * scale / scale.detach())
+
+
+class Late(Plain):
+    """Its second network is moved by a term that sets in after a tenth of the budget."""
+
+    def build(self, backbone):
+        return {"net": backbone.net(), "second": backbone.net()}
+
+    def stages(self, images):
+        return [Stage("train", images, {"net": ("net", "second")})]
+
+    def losses(self, models, batch, context):
+        loss = super().losses(models, batch, context)["net"].per_sample
+        other = super().losses({"net": models["second"]}, batch, context)["net"].per_sample
+        return {"net": Loss(loss + (context.progress > 0.1) * other)}
+
+
+class Thawed(Late):
+    """Its second network is made frozen, and trained in a second stage."""
+
+    def build(self, backbone):
+        return {"net": backbone.net(), "second": backbone.net().requires_grad_(False)}
+
+    def stages(self, images):
+        return [Stage("one", images // 2), Stage("two", images - images // 2, {"net": ("net", "second")})]
+
+
+class DataOnly(Plain):
+    """Defined towards data alone: x + (1 - s) v_{s,1}(x), from every s."""
+
+    needs = Needs(reaches="data", rule="renoise")
+
+    def jump(self, models, x, s, t, condition=None):
+        return x + (1 - s)[:, None] * models["net"](x, s, torch.ones_like(s))
+
+
+class Even(Plain):
+    """Defined in two, four, ... steps alone."""
+
+    def supports(self, steps):
+        return steps > 0 and steps % 2 == 0
+
+    def grid(self, steps):
+        if not self.supports(steps):
+            raise ValueError(f"no grid of {steps} steps")
+        return super().grid(steps)
+
+
+SOUND = [Plain, Guided, Late, Thawed, DataOnly, Even]
+
+
+@pytest.mark.parametrize("check", CHECKS)
+@pytest.mark.parametrize("method", SOUND, ids=[cls.__name__ for cls in SOUND])
+def test_what_the_loop_takes_passes(method: type[Method], check: str) -> None:
+    for dtype in (torch.float32, torch.float64):
+        CHECKS[check](replace(subject(method()), dtype=dtype))
+
+
+def test_stages_of_unequal_length_are_all_tried() -> None:
+    CHECKS["restart"](subject(Progressive(start=16, last_rounds_weight=20.0)))
+
+
 def subject(method: Method) -> Subject:
-    return Subject(method, NETWORKS, points("gaussian"), tuple(method.stages(2**20)), 16)
+    return Subject(method, NETWORKS, points("gaussian"), 2**20, 16)
 
 
 @pytest.mark.parametrize("method", BROKEN, ids=[cls.__name__ for cls in BROKEN])
 def test_what_breaks_it_is_told(method: type[Method]) -> None:
     check, said = BROKEN[method]
     with pytest.raises((Broken, TypeError), match=said):
-        CHECKS[check](subject(method()))
+        CHECKS[check](replace(subject(method()), dtype=torch.float64))
 
 
 @pytest.mark.parametrize("check", CHECKS)
@@ -233,6 +322,19 @@ def test_the_command_says_of_each_check_whether_it_holds(
     told = capsys.readouterr().out
     assert said.replace("FILE", str(tmp_path / f"{name}.py")) in told
     assert len(told.splitlines()) == 1 + len(CHECKS)
+
+
+def test_the_batch_is_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["method=imm", "data=gaussian", "backbone.width=16", "budget.batch=44"]) == 0
+    assert capsys.readouterr().out.startswith("imm: 40 samples a step"), "whole groups in two slices"
+
+
+def test_needs_that_cannot_be_read_are_told_as_the_methods(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "method").mkdir()
+    (tmp_path / "needy.py").write_text(PLUGIN.replace("BODY", "{}") + "    needs = property(lambda self: 1 / 0)\n")
+    (tmp_path / "method" / "needy.yaml").write_text("name: needy\ntarget: needy:Mine\n")
+    assert main(["method=needy", f"plugins={tmp_path}"]) == 2
+    assert "method=needy: its needs, stages or supports cannot be read: ZeroDivisionError" in capsys.readouterr().err
 
 
 def test_a_wrong_command_is_refused_in_a_line(capsys: pytest.CaptureFixture[str]) -> None:
