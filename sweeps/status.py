@@ -14,7 +14,7 @@ from typing import Any
 from results import terminal
 from results.records import StoreError, read_json, read_jsonl, short, write_text
 from sweeps.display import Try, picture, tries
-from sweeps.engine import Book, Entry, Record, RequestError, find_sweep, planned, read_record
+from sweeps.engine import Book, Entry, Record, RequestError, find_sweep, planned, read_record, sound
 from sweeps.plan import DEAD_ENDS, FINAL, State, aligned, count, duration, read_status
 
 SILENT = 120.0
@@ -63,7 +63,7 @@ def told(folder: Path) -> str:
 
 def _journal(folder: Path) -> list[dict[str, Any]]:
     journal = folder / "attempts.jsonl"
-    return read_jsonl(journal) if journal.exists() else []
+    return [line for line in read_jsonl(journal) if sound(line)] if journal.exists() else []
 
 
 def _plan(folder: Path, book: Book) -> list[dict[str, Any]]:

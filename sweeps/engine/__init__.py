@@ -1,7 +1,7 @@
 """The reconcile loop and what it knows: rules, journal, leases, requests. No way of executing anything; that comes
 through the seam."""
 
-from sweeps.engine.book import Book, Entry, Line
+from sweeps.engine.book import Book, Entry, Line, sound
 from sweeps.engine.failures import classify
 from sweeps.engine.files import read_record
 from sweeps.engine.lease import LENGTH, Lease
@@ -35,5 +35,5 @@ __all__ = [
     "GRACE", "LENGTH", "Attempt", "Book", "Detached", "Ended", "Entry", "Event", "Execute", "Grown", "Growth", "Held", "Info",
     "Kind", "Lease", "Line", "Outcome", "Progress", "Record", "Refused", "Report", "Reported", "RequestError", "Rules", "Seen",
     "Smaller", "Source", "Started", "SweepError", "Where", "classify", "command", "find_sweep", "planned", "read_record",
-    "reconcile",
+    "reconcile", "sound",
 ]  # fmt: skip

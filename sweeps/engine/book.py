@@ -15,6 +15,16 @@ from sweeps.engine.seam import Kind
 from sweeps.plan import State
 
 Line = dict[str, Any]
+NUMBER = int | float
+TYPES: Mapping[str, Any] = {
+    "job": str, "attempt": int, "time": NUMBER, "outcome": str, "state": str, "tag": str, "reason": str, "file": str,
+    "shrink": int, "reached": NUMBER, "seconds": NUMBER,
+}  # fmt: skip
+
+
+def sound(line: Mapping[str, Any]) -> bool:
+    """Whether what a line of a journal says is of its type: a disk may have changed it, and it still reads."""
+    return all(isinstance(line[name], kind) for name, kind in TYPES.items() if name in line)
 
 
 @dataclass(slots=True)
@@ -54,7 +64,7 @@ class Book:
     def read(cls, lines: Iterable[Mapping[str, Any]]) -> Book:
         """The book after all lines; one that makes no sense is passed over (a torn or foreign line)."""
         book = cls()
-        for line in lines:
+        for line in filter(sound, lines):
             try:
                 book.apply(line)
             except (KeyError, ValueError, TypeError):

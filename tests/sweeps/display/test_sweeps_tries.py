@@ -3,8 +3,11 @@
 import json
 from xml.etree import ElementTree
 
+import pytest
+
 from sweeps import status
 from sweeps.display import tries
+from sweeps.engine import Book
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -78,3 +81,20 @@ def test_the_picture_is_an_image_of_every_cell(tmp_path):
     texts = {each.text: each.get("fill") for each in ElementTree.parse(tmp_path / "status.svg").iter(f"{SVG}text")}
     assert {"run", "a<1>", "b", "NODE_FAIL & more", "2 runs: 1 done, 1 dead"} <= texts.keys()
     assert texts["done"] != texts["dead"]
+
+
+@pytest.mark.parametrize(("event", "name", "value"), [
+    ("intent", "job", None), ("intent", "attempt", "1"), ("intent", "time", None), ("ended", "job", ["a"]),
+    ("ended", "attempt", None), ("ended", "outcome", 7), ("ended", "reason", None),
+    ("ended", "seconds", "long"), ("ended", "reached", "far"),
+])  # fmt: skip
+def test_a_line_of_the_journal_that_a_disk_changed_is_passed_over(tmp_path, event, name, value):
+    plain = ended("a", 1, "failed", "why", time=0.0, tag="t") | {"event": event}
+    folder = tmp_path / "sweeps" / "mine"
+    folder.mkdir(parents=True)
+    (tmp_path / "runs").mkdir()
+    lines = [{**plain, name: value}, {**plain, "job": "b"}]
+    (folder / "attempts.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert [row.run for row in status.rows(folder, now=10.0)] == ["b"]
+    assert "why" in status.told(folder) or event == "intent"
+    assert list(Book.read(lines).jobs) == ["b"]
