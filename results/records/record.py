@@ -188,7 +188,8 @@ def _check_schema(found: Any, name: str, source: str) -> None:
         return
     if isinstance(found, int) and found > SCHEMA:
         raise SchemaError(f"{source}: {name} schema {found} is newer than {SCHEMA}, which this version reads; update")
-    raise SchemaError(
+    kind = SchemaError if isinstance(found, int) else RecordError  # without a number it is no version's: damaged
+    raise kind(
         f"{source}: {name} schema {found!r} is not {SCHEMA}: written by an older or another program; "
         "move the folder away and run the same command again"
     )

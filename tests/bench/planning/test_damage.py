@@ -56,6 +56,7 @@ DAMAGE: dict[str, Callable[[Path], None]] = {
     "last line gone": lambda f: cut(rows(f), -1, None),
     "first line gone": lambda f: cut(rows(f), 0, 1),
     "a line unreadable": lambda f: flipped(rows(f), b'{"run_id"', b'\x00"run_id"'),
+    "rows replaced by an object": lambda f: rows(f).write_bytes(b"{}"),
     "a value changed": lambda f: flipped(rows(f), b'"value": ', b'"value":9'),
     "the record's config changed": lambda f: flipped(f / "run.json", b'"evaluation": {', b'"evaluatiom": {'),
     "the record's status changed": lambda f: flipped(f / "run.json", b'"done"', b'"dome"'),
