@@ -22,7 +22,6 @@ if TYPE_CHECKING:  # PyTorch is loaded where something is checked
     from bench.training import Subject
 
 
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print each check; returns the exit status: 0 all hold, 1 some do not, 2 a wrong command."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
