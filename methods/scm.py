@@ -40,6 +40,7 @@ from methods.tools import (
     check,
     conditioned,
     convert_velocity,
+    jvp,
     normalised,
     pull,
     squared,
@@ -102,7 +103,7 @@ class SCM(Method):
     ) -> Tensor:
         """g where F(x, a) = value and the trajectory has the speed dx, before normalisation; shape of x."""
         cos, sin = align(torch.cos(a), x), align(torch.sin(a), x)
-        J: Tensor = torch.func.jvp(F, (x, a), (cos * sin * dx, torch.cos(a) * torch.sin(a)))[1]
+        J = jvp(F, (x, a), (cos * sin * dx, torch.cos(a) * torch.sin(a)))[1]
         r = warm_up(progress, self.warmup)
         return -(cos**2) * (value - dx) - r * (cos * sin * x + J)
 

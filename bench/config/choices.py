@@ -120,11 +120,12 @@ class UNet(Section):
     multipliers: Annotated[tuple[Count, ...], Strict(False), MinLen(1)] = (1, 2, 2)
     blocks: Count = 2
     attention: Sizes = (8,)
-    attention_kernel: Literal["exact", "math"] = "exact"
+    attention_kernel: Literal["exact", "fused"] = "exact"
     dropout: Annotated[float, Ge(0), Lt(1)] = 0.0
     time_scale: Positive = 4.0
     embedding: Count | None = None
     classes: Whole = 0
+    checkpoint: Literal["none", "norms", "blocks"] = "none"
     gflops: Positive = 1.0
 
 

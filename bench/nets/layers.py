@@ -12,9 +12,11 @@ from typing import TypeVar
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.autograd.forward_ad import unpack_dual
 
 from bench.nets.affine import Linear, affine
+from bench.nets.precision import at_least_float32
+from methods.tools import softmax
 
 Mask = Callable[[str, tuple[int, ...]], Tensor]
 Kernel = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -104,9 +106,7 @@ def keyed_dropout(x: Tensor, rate: float, name: str, dropout: Mask | None) -> Te
 
 def normalized(x: Tensor, groups: int) -> Tensor:
     """Group normalisation without parameters, computed in float32 at least and returned in the dtype of x."""
-    if x.dtype in (torch.bfloat16, torch.float16):
-        return F.group_norm(x.float(), groups).to(x.dtype)
-    return F.group_norm(x, groups)
+    return F.group_norm(at_least_float32(x), groups).to(x.dtype)
 
 
 def groups_of(channels: int) -> int:
@@ -124,24 +124,25 @@ class GroupNorm(nn.Module):
         self.bias = nn.Parameter(torch.zeros(channels, 1, 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        wide = x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
-        weight, bias, white = self.weight, self.bias, F.group_norm(wide, self.groups)
+        weight, bias, white = self.weight, self.bias, F.group_norm(at_least_float32(x), self.groups)
         h = affine(lambda h: torch.addcmul(bias, h, weight), lambda dh: dh * weight, white, weight, bias)
         return h.to(x.dtype)
 
 
 def exact_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """softmax(q k^T / sqrt(d)) v for (B, tokens, d), written out: differentiable in every mode on every device."""
-    return torch.softmax(q @ (k * k.shape[-1] ** -0.5).transpose(-2, -1), dim=-1) @ v
+    scores = q @ (k * k.shape[-1] ** -0.5).transpose(-2, -1)
+    return softmax(at_least_float32(scores), dim=-1).to(v.dtype) @ v
 
 
-def math_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """The same through PyTorch's dispatcher with its plain backend, the only one with a forward-mode formula."""
-    with sdpa_kernel(SDPBackend.MATH):
-        return F.scaled_dot_product_attention(q, k, v)
+def fused_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """The same by PyTorch's fused kernels, which keep no (tokens, tokens) matrix; they have no forward mode."""
+    if unpack_dual(q).tangent is not None:
+        return exact_attention(q, k, v)
+    return F.scaled_dot_product_attention(q, k, v)
 
 
-KERNELS: dict[str, Kernel] = {"exact": exact_attention, "math": math_attention}
+KERNELS: dict[str, Kernel] = {"exact": exact_attention, "fused": fused_attention}
 
 
 class Attention(nn.Module):

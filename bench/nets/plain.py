@@ -16,9 +16,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.nets.layers import Mask, linear
+from bench.nets.precision import Network, at_least_float32, in_its_precision
 
 
-class PlainMLP(nn.Module):
+class PlainMLP(Network):
     """net(x, s, t, condition=None, dropout=None) -> v, shape and dtype of x (B, *shape); s, t (B,), in any order.
 
     `scale` is s_d, by which inputs are divided and outputs multiplied: the data's standard deviation. No dropout.
@@ -31,11 +32,12 @@ class PlainMLP(nn.Module):
         self.hidden = nn.ModuleList(linear(a, b) for a, b in pairwise(sizes))
         self.head = linear(width, prod(shape))
 
+    @in_its_precision
     def forward(
         self, x: Tensor, s: Tensor, t: Tensor, condition: Tensor | None = None, dropout: Mask | None = None
     ) -> Tensor:
         h = torch.cat([s[:, None], t[:, None], x.flatten(1) / self.scale], dim=1)
         for layer in self.hidden:
-            h = F.gelu(layer(h), approximate="tanh")
+            h = F.gelu(at_least_float32(layer(h)), approximate="tanh")
         out: Tensor = self.head(h)
         return (self.scale * out).reshape(x.shape).to(x.dtype)

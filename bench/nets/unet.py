@@ -9,8 +9,9 @@ after each block (`Backbone.operator`); `mixing` is empty otherwise.
 Reference: Ho et al. (arXiv 2006.11239), Song et al. (arXiv 2011.13456, DDPM++), Dhariwal & Nichol (arXiv 2105.05233).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import sqrt
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -30,10 +31,32 @@ from bench.nets.layers import (
     normalized,
     zeroed,
 )
+from bench.nets.precision import Network, in_its_precision, no_autocast
+from bench.nets.recompute import recomputed, recomputed_in_forward_mode
 from bench.nets.temporal import mixed
 
+Pass = Callable[..., Tensor]  # (f, *inputs) -> f(*inputs)
 
-class UNet(nn.Module):
+
+def plain(f: Pass, *inputs: Tensor) -> Tensor:
+    """f(*inputs)."""
+    return f(*inputs)
+
+
+class Checkpoint(NamedTuple):
+    """How norms with their activations, and how whole blocks are called."""
+
+    norm: Pass
+    block: Pass
+
+
+CHECKPOINTS = {
+    "none": Checkpoint(recomputed_in_forward_mode, plain), "norms": Checkpoint(recomputed, plain),
+    "blocks": Checkpoint(plain, recomputed),
+}
+
+
+class UNet(Network):
     """net(x, s, t, condition=None, dropout=None) -> v, shape and dtype of x (B, C, H, W); s, t (B,), in any order.
 
     Level i has channels * multipliers[i] channels at the resolution H / 2^i, with `blocks` residual blocks down and
@@ -45,7 +68,7 @@ class UNet(nn.Module):
     def __init__(
         self, shape: tuple[int, ...], *, channels: int = 32, multipliers: Sequence[int] = (1, 2, 2), blocks: int = 2,
         attention: Sequence[int] = (8,), attention_kernel: str = "exact", dropout: float = 0.0,
-        time_scale: float = 4.0, embedding: int | None = None, classes: int = 0,
+        time_scale: float = 4.0, embedding: int | None = None, classes: int = 0, checkpoint: str = "none",
     ) -> None:
         super().__init__()
         heights = _heights(shape, len(multipliers))
@@ -54,7 +77,7 @@ class UNet(nn.Module):
 
         def block(inputs: int, outputs: int, attends: bool) -> Block:
             kernel = KERNELS[attention_kernel] if attends else None
-            made.append(Block(inputs, outputs, dropout, f"block{len(made)}", kernel))
+            made.append(Block(inputs, outputs, dropout, f"block{len(made)}", kernel, CHECKPOINTS[checkpoint]))
             return made[-1]
 
         self.stem = conv(shape[0], widths[0])
@@ -80,12 +103,15 @@ class UNet(nn.Module):
         self.modulation = modulation(embedding, self.widths)
         self.splits = [2 * width for width in self.widths]
         self.blocks = blocks
+        self.keep = CHECKPOINTS[checkpoint]
         self.mixing = nn.ModuleList()
 
+    @in_its_precision
     def forward(
         self, x: Tensor, s: Tensor, t: Tensor, condition: Tensor | None = None, dropout: Mask | None = None
     ) -> Tensor:
-        changes = iter(self.modulation(self.time(s, t, condition)).split(self.splits, dim=1))
+        with no_autocast(x):
+            changes = iter(self.modulation(self.time(s, t, condition)).split(self.splits, dim=1))
         h = self.stem(x)
         skips = [h]
         for i, block in enumerate(self.encoder):
@@ -100,16 +126,18 @@ class UNet(nn.Module):
             if i and i % (self.blocks + 1) == 0:
                 h = affine(doubled, doubled, h)
             h = mixed(self.mixing, done + 1 + i, block(torch.cat([h, skips.pop()], 1), next(changes), dropout))
-        out: Tensor = self.head(F.silu(self.norm(h)))
+        out: Tensor = self.head(self.keep.norm(lambda h: F.silu(self.norm(h)), h))
         return out.to(x.dtype)
 
 
 class Block(nn.Module):
     """x -> (skip(x) + residual(x, time)) / sqrt(2), then the same with attention where a kernel is given."""
 
-    def __init__(self, inputs: int, outputs: int, rate: float, name: str, kernel: Kernel | None) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, rate: float, name: str, kernel: Kernel | None, keep: Checkpoint
+    ) -> None:
         super().__init__()
-        self.width, self.rate, self.name = outputs, rate, name
+        self.width, self.rate, self.name, self.keep = outputs, rate, name, keep
         self.groups = groups_of(outputs)
         self.norm = GroupNorm(inputs)
         self.first = conv(inputs, outputs)
@@ -118,10 +146,17 @@ class Block(nn.Module):
         self.attention = Attention(outputs, kernel) if kernel else None
 
     def forward(self, x: Tensor, change: Tensor, dropout: Mask | None) -> Tensor:
+        return self.keep.block(lambda x, change: self._residual(x, change, dropout), x, change)
+
+    def _residual(self, x: Tensor, change: Tensor, dropout: Mask | None) -> Tensor:
         scale, shift = change[:, :, None, None].chunk(2, dim=1)
-        h: Tensor = self.first(F.silu(self.norm(x)))
-        h = F.silu(torch.addcmul(shift, normalized(h, self.groups), scale))
-        h = self.second(keyed_dropout(h, self.rate, self.name, dropout))
+
+        def modulated(h: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+            h = F.silu(torch.addcmul(shift, normalized(h, self.groups), scale).to(h.dtype))
+            return keyed_dropout(h, self.rate, self.name, dropout)
+
+        h: Tensor = self.first(self.keep.norm(lambda x: F.silu(self.norm(x)), x))
+        h = self.second(self.keep.norm(modulated, h, scale, shift))
         h = scaled((x if self.skip is None else self.skip(x)) + h, sqrt(0.5))
         if self.attention is not None:
             h = scaled(h + self.attention(h), sqrt(0.5))

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from bench.truth.base import Truth
+from methods.tools import softmax
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Mixture(Truth):
         s02 = self.base_scale**2
         v = s02 * (1 - t) ** 2 + t**2 * sigma**2  # (B, K)
         distance = y.square().sum(1, keepdim=True) - 2 * t * (y @ mu.T) + t**2 * mu.square().sum(1)
-        r = torch.softmax(w.log() - y.shape[1] / 2 * v.log() - distance / (2 * v), dim=1)
+        r = softmax(w.log() - y.shape[1] / 2 * v.log() - distance / (2 * v), dim=1)
         slope = r * (t * sigma**2 - s02 * (1 - t)) / v
         return ((r - t * slope) @ mu + slope.sum(1, keepdim=True) * y).to(x.dtype)
 

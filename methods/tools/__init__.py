@@ -3,6 +3,7 @@ harness."""
 
 from methods.tools.constants import constant
 from methods.tools.flow_map import Derivative, Velocity, derivative, eulerian, jump, lagrangian
+from methods.tools.forward import jvp, softmax
 from methods.tools.interpolant import Interpolant, Linear, Trigonometric, convert_point, convert_velocity
 from methods.tools.network import Mask, conditioned
 from methods.tools.preconditioning import Preconditioned, coefficients
@@ -13,5 +14,5 @@ from methods.tools.tangent import check, normalised, pull, warm_up
 __all__ = [
     "Derivative", "Interpolant", "Linear", "Mask", "Preconditioned", "Solver", "Trigonometric", "Velocity", "align",
     "check", "coefficients", "conditioned", "constant", "convert_point", "convert_velocity", "derivative", "eulerian", "jump",
-    "lagrangian", "normalised", "pull", "solve", "squared", "step", "warm_up",
+    "jvp", "lagrangian", "normalised", "pull", "softmax", "solve", "squared", "step", "warm_up",
 ]  # fmt: skip

@@ -16,6 +16,7 @@ from enum import Enum
 import torch
 from torch import Tensor
 
+from methods.tools.forward import jvp
 from methods.tools.shapes import align
 
 Velocity = Callable[[Tensor, Tensor, Tensor], Tensor]  # (x, s, t) -> v_{s,t}(x)
@@ -71,9 +72,7 @@ def _jvp(
 
     primals = tuple(primal for primal, _ in moving.values())
     tangents = tuple(tangent for _, tangent in moving.values())
-    value: Tensor
-    value, tangent = torch.func.jvp(along, primals, tangents)[:2]
-    return value, tangent
+    return jvp(along, primals, tangents)
 
 
 def lagrangian(v: Velocity, x: Tensor, s: Tensor, t: Tensor, how: Derivative = Derivative.EXACT) -> tuple[Tensor, Tensor]:

@@ -97,7 +97,7 @@ RIGHT_ONE: list[Right] = [
     ("backbone=unet_small", {"backbone.multipliers": [1, 2], "backbone.attention": [8]}),
     ("backbone=unet_small backbone.attention=[]", {"backbone.attention": []}),
     ("backbone=unet_small \"backbone.multipliers=[1, 2, 2]\"", {"backbone.multipliers": [1, 2, 2]}),
-    ("backbone=unet_small backbone.attention_kernel=math", {"backbone.attention_kernel": "math"}),
+    ("backbone=unet_small backbone.attention_kernel=fused", {"backbone.attention_kernel": "fused"}),
     ("backbone=unet_55m data=cifar10", {"backbone.channels": 128, "backbone.gflops": 42.0}),
     # numbers as Hydra's grammar reads them
     ("train.lr=1e-3", {"train.lr": 0.001}),

@@ -8,6 +8,7 @@ device and every number that the host reads back, with the line of the product t
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
@@ -49,6 +50,7 @@ def _stand_ins() -> Iterator[tuple[Any, str, Any]]:
     for module in (_foreach_utils, sys.modules["torch.optim.optimizer"]):  # hidden by a name of the package
         yield module, "_get_fused_kernels_supported_devices", lambda: [*fused, DEVICE.type]
     yield rng, "generator", lambda device, *parts: torch.Generator().manual_seed(rng.key(*parts))
+    yield torch, DEVICE.type, SimpleNamespace()
     yield torch, "autocast", lambda *_, **__: nullcontext()
     yield FakeTensorMode, "__deepcopy__", lambda self, memo: self  # copies of networks stay in one mode
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from bench.config import ConfigError
 from bench.nets import Backbone, counting
-from bench.nets.layers import Attention, GroupNorm, exact_attention, math_attention
+from bench.nets.layers import Attention, GroupNorm, exact_attention, fused_attention
 
 MLP_ = {"name": "mlp", "width": 32, "depth": 2, "embedding": 16}
 UNET = {"name": "unet", "channels": 8, "multipliers": [1, 2], "blocks": 1, "attention": [4], "embedding": 16}
@@ -279,12 +279,12 @@ def test_counting_sees_calls_and_rows_of_one_network() -> None:
 
 def test_both_attention_kernels_agree() -> None:
     q, k, v = torch.randn(3, 2, 16, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    assert torch.allclose(exact_attention(q, k, v), math_attention(q, k, v), atol=1e-12)
+    assert torch.allclose(exact_attention(q, k, v), fused_attention(q, k, v), atol=1e-12)
     x, s, t = inputs((1, 8, 8))
-    nets = [stirred(made("unet", (1, 8, 8), attention_kernel=kernel)).double() for kernel in ("exact", "math")]
+    nets = [stirred(made("unet", (1, 8, 8), attention_kernel=kernel)).double() for kernel in ("exact", "fused")]
     assert any(isinstance(module, Attention) for module in nets[0].modules())
-    exact, math = (torch.func.jvp(net, (x, s, t), (x, s, t))[1] for net in nets)
-    assert torch.allclose(exact, math, atol=1e-10)
+    exact, fused = (torch.func.jvp(net, (x, s, t), (x, s, t))[1] for net in nets)
+    assert torch.allclose(exact, fused, atol=1e-10)
 
 
 def test_group_norm_equals_the_library_one() -> None:
