@@ -97,11 +97,15 @@ def modulation(inputs: int, widths: list[int]) -> Linear:
 
 
 def keyed_dropout(x: Tensor, rate: float, name: str, dropout: Mask | None) -> Tensor:
-    """Zero the entries whose uniform number under `name` is below `rate`, and rescale. None or rate 0: x itself."""
+    """Zero the entries whose number under `name` is among the lowest `rate` of all, and rescale. None or rate 0: x itself."""
     if dropout is None or rate == 0:
         return x
-    keep = dropout(name, tuple(x.shape)) >= rate
-    return x * (keep.to(x) / (1 - rate))
+    keep = dropout(name, tuple(x.shape)) >= int(rate * 2**64) - 2**63
+
+    def kept(x: Tensor) -> Tensor:  # the backward pass holds `keep`, a byte an entry; the result is laid out as x is
+        return x * (1 / (1 - rate)) * keep
+
+    return affine(kept, kept, x)
 
 
 def normalized(x: Tensor, groups: int) -> Tensor:

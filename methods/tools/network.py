@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
-Mask = Callable[[str, tuple[int, ...]], Tensor]  # keyed dropout: uniforms in [0, 1) as a pure function of the name
+Mask = Callable[[str, tuple[int, ...]], Tensor]  # keyed dropout: uniform over int64, a pure function of the name
 
 
 def conditioned(

@@ -2,6 +2,8 @@
 
 from fault_tables.base import of
 
+MASKS = "tests/bench/training/test_masks.py::test_"
+
 FAULTS = [
     *of(
         "ema", "bench/training/ema.py",
@@ -36,8 +38,32 @@ FAULTS = [
          "sampling::test_draws_differ_by_purpose_step_and_seed_and_repeat_otherwise"),
         ("every slice the first rows", "[self.rows.start : self.rows.stop]", "[: len(self.rows)]",
          "sampling::test_a_slice_draws_the_rows_of_the_whole"),
-        ("masks keyed by name alone", 'f"dropout/{purpose}/{name}"', 'f"dropout/{name}"',
+        ("masks keyed by name alone", '"dropout", purpose, self._step', '"dropout", self._step',
          "sampling::test_passes_of_one_purpose_share_their_dropout_mask"),
+        ("one mask for all steps", '"dropout", purpose, self._step', '"dropout", purpose',
+         f"{MASKS}masks_of_other_seeds_steps_purposes_layers_and_rows_are_independent"),
+        ("one mask for all layers", "step + folded(name)", "step",
+         "sampling::test_passes_of_one_purpose_share_their_dropout_mask"),
+        ("masks of the slice's own rows", "torch.arange(self.rows.start, self.rows.stop,", "torch.arange(0, len(self.rows),",
+         f"{MASKS}every_slice_and_choice_of_samples_has_the_masks_of_the_whole_to_the_bit"),
+        ("masks of all rows for some", "rows if positions is None else rows[positions]",
+         "rows[: len(rows if positions is None else positions)]",
+         "sampling::test_a_pass_over_some_samples_gets_their_rows_of_the_mask"),
+        ("rows that share a number", "2 * rows + 1, place", "2 * rows, place",
+         f"{MASKS}numbers_are_those_of_the_definition"),
+        ("a shift that copies the sign", "(z >> by) & (2 ** (64 - by) - 1)", "z >> by",
+         f"{MASKS}numbers_are_those_of_the_definition"),
+    ),
+    *of(
+        "dropout", "bench/nets/layers.py",
+        ("numbers taken for positive", "int(rate * 2**64) - 2**63", "int(rate * 2**63)",
+         f"{MASKS}the_rate_is_met_overall_and_in_every_row_channel_and_position[0.1]"),
+        ("not rescaled", "x * (1 / (1 - rate)) * keep", "x * keep",
+         f"{MASKS}it_is_a_product_with_a_mask_in_every_mode[dtype0]"),
+        ("tangents not dropped", "affine(kept, kept, x)", "affine(kept, lambda dx: dx, x)",
+         f"{MASKS}it_is_a_product_with_a_mask_in_every_mode[dtype0]"),
+        ("a mask in the precision of its input", "(1 / (1 - rate)) * keep", "(1 / (1 - rate)) * keep.to(x)",
+         f"{MASKS}it_keeps_a_byte_an_entry_for_the_backward_pass"),
     ),
     *of(
         "sampler", "bench/scoring/sample.py",

@@ -27,7 +27,7 @@ BUDGET = 2**20
 
 @dataclass
 class Pass:
-    """One call, by rows. tag (n,): the global index of each row's sample. mask (n, 3): uniforms, None without dropout."""
+    """One call, by rows. tag (n,): the global index of each row's sample. mask (n, 3): its numbers, None without dropout."""
 
     role: str
     trains: bool  # whether a gradient reaches the parameters
@@ -58,7 +58,7 @@ class Spy(nn.Module):
         mask = None if dropout is None else dropout("block", (len(x), 3))
         self.log.append(Pass(self.role, trains, x[:, -1].detach(), s.detach(), t.detach(), condition, mask))
         label = 0.0 if condition is None else 0.1 * condition[:, None]
-        kept = 1.0 if mask is None else (mask[:, :1] > 0.5).to(x)
+        kept = 1.0 if mask is None else (mask[:, :1] > 0).to(x)
         h = torch.tanh(x[:, :-1] + s[:, None] - 2 * t[:, None] + label) * kept
         return torch.cat([h * self.theta, torch.zeros_like(x[:, -1:])], 1)
 

@@ -42,11 +42,12 @@ def inputs(shape: tuple[int, ...], rows: int = 4, dtype: torch.dtype = torch.flo
 
 
 def keyed(seed: int, rows: range | None = None) -> Callable[[str, tuple[int, ...]], Tensor]:
-    """Uniforms as a pure function of the name and the global row."""
+    """Numbers uniform over int64 as a pure function of the name and the global row."""
 
     def dropout(name: str, shape: tuple[int, ...]) -> Tensor:
         keys = [crc32(f"{seed} {name} {row}".encode()) for row in rows or range(shape[0])]
-        return torch.stack([torch.rand(shape[1:], generator=torch.Generator().manual_seed(key)) for key in keys])
+        generators = [torch.Generator().manual_seed(key) for key in keys]
+        return torch.stack([torch.randint(-(2**63), 2**63 - 1, shape[1:], generator=g) for g in generators])
 
     return dropout
 
@@ -155,7 +156,7 @@ def test_dropout_keeps_the_mean_and_names_every_place_once() -> None:
 
     def none_dropped(name: str, shape: tuple[int, ...]) -> Tensor:
         names.append(name)
-        return torch.full(shape, 0.75)
+        return torch.full(shape, 2**62)
 
     net(x, s, t, dropout=none_dropped)
     assert len(set(names)) == len(names) == 7
