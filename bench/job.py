@@ -65,7 +65,8 @@ class _Run:
 
     def execute(self) -> str:
         try:
-            return self._executed()
+            with device.computing(self.experiment.precision):
+                return self._executed()
         except Exception as error:
             reason = f"{type(error).__name__}: {error}".split("\n")[0]
             self.log.write(status="failed", reason=reason, finished=logbook.now())

@@ -9,12 +9,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from methods.tools import Interpolant, Linear, Mask, Solver, conditioned
+from methods.tools import Interpolant, Linear, Mask, Solver, conditioned, everywhere
 
 Models = Mapping[str, nn.Module]
 TeacherVelocity = Callable[[Tensor, Tensor, Tensor | None], Tensor]  # (x, t, condition) -> b_t(x)
@@ -190,6 +190,8 @@ class Needs:
     """"hop" composes maps along the grid; "renoise" jumps to data and puts noise back in between."""
     cost: float = 1.0
     """Work of a training step relative to flow matching's, for estimates only."""
+    precision: Literal["float32", "tf32", "bf16"] = "bf16"
+    """The lowest in which its gradients agree with float32's (results/reference/precision.md)."""
     truth: str = "C"
     """What holds at the exact map: "A" zero pointwise, "B" zero up to a solver's or grid's error, "C" zero gradient in
     expectation. Where that is not the whole loss at the defaults, more follows: of which part ("A off the diagonal, C on
@@ -247,6 +249,13 @@ class Method(ABC):
         from methods.tools import jump
 
         return jump(conditioned(models["net"], condition), x, s, t)
+
+    def jump_together(self, models: Models, x: Tensor, s: Tensor, t: Tensor, condition: Tensor | None = None) -> Tensor:
+        """`jump` of all samples from one time to another, as a sampler does it; s and t () are on the CPU, wherever x is.
+
+        For a method whose times choose a network or a number of calls: here it need not ask a device, which would be waited for.
+        """
+        return self.jump(models, x, everywhere(s, x), everywhere(t, x), condition)
 
     def grid(self, steps: int) -> Tensor:
         """The steps + 1 increasing times that `steps` jumps visit, float64, ending at 1 (data)."""

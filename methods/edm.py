@@ -26,7 +26,7 @@ from methods.base import Batch, Context, Loss, Method, Models, Needs
 from methods.flow_matching import velocity_loss
 from methods.knobs import Positive
 from methods.times import karras_sigmas, normal_quantile
-from methods.tools import Preconditioned, Solver, Velocity, align, coefficients, conditioned, step
+from methods.tools import Preconditioned, Solver, Velocity, align, coefficients, conditioned, everywhere, step
 
 
 @dataclass(frozen=True)
@@ -81,18 +81,24 @@ class EDM(Method):
 
     def jump(self, models: Models, x: Tensor, s: Tensor, t: Tensor, condition: Tensor | None = None) -> Tensor:
         """One step of the solver in sigma; Euler's where the step ends at data or begins at infinite sigma (s = 0)."""
-        v = conditioned(models["net"], condition)
-        finite = (s > 0) & (t < 1)
-        if self.solver is Solver.EULER or not finite.any():
-            return self._euler(v, x, s, t)
-        if finite.all():
-            return self._step(v, x, s, t)
-        return torch.where(align(finite, x), self._step(v, x, s, t), self._euler(v, x, s, t))
+        return self._moved(models, x, s, t, _finite(s, t), condition)
+
+    def jump_together(self, models: Models, x: Tensor, s: Tensor, t: Tensor, condition: Tensor | None = None) -> Tensor:
+        return self._moved(models, x, everywhere(s, x), everywhere(t, x), _finite(s, t), condition)
 
     def grid(self, steps: int) -> Tensor:
         """The Karras grid of `steps` noise levels from sigma_max to sigma_min, then data."""
         sigmas = karras_sigmas(steps, self.sigma_min, self.sigma_max, self.rho)
         return self.interpolant.time_of_sigma(torch.cat([sigmas, sigmas.new_zeros(1)]))
+
+    def _moved(self, models: Models, x: Tensor, s: Tensor, t: Tensor, finite: Tensor, condition: Tensor | None) -> Tensor:
+        """finite: of each sample (B,), or () of all of them."""
+        v = conditioned(models["net"], condition)
+        if self.solver is Solver.EULER or not finite.any():
+            return self._euler(v, x, s, t)
+        if finite.all():
+            return self._step(v, x, s, t)
+        return torch.where(align(finite, x), self._step(v, x, s, t), self._euler(v, x, s, t))
 
     def _euler(self, v: Velocity, x: Tensor, s: Tensor, t: Tensor) -> Tensor:
         """alpha(t) x_0 + beta(t) x_1 with the ends that x and v predict at s; on the linear clock x + (t-s) v."""
@@ -117,3 +123,8 @@ class EDM(Method):
         y = x / align(path.beta(s), x)
         moved = step(self.solver, noise, y, path.sigma(s), path.sigma(t)) - y
         return align(path.beta(t) / path.beta(s), x) * x + align(path.beta(t), x) * moved
+
+
+def _finite(s: Tensor, t: Tensor) -> Tensor:
+    """Whether the noise level is finite at s and not zero at t."""
+    return (s > 0) & (t < 1)

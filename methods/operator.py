@@ -110,13 +110,18 @@ class DSNO(Method):
 
     def jump(self, models: Models, x: Tensor, s: Tensor, t: Tensor, condition: Tensor | None = None) -> Tensor:
         """X_{0,1}(x), the last state, or x itself where s = t. Raises ValueError for other times."""
-        whole = (s == 0) & (t == 1)
-        if not (whole | (s == t)).all():
-            raise ValueError("a neural operator jumps from noise (s = 0) to data (t = 1) only")
-        return torch.where(align(whole, x), self.trajectory(models, x, condition)[:, -1], x)
+        whole = _whole(s, t)
+        return torch.where(align(whole, x), self._last(models, x, condition), x)
+
+    def jump_together(self, models: Models, x: Tensor, s: Tensor, t: Tensor, condition: Tensor | None = None) -> Tensor:
+        return self._last(models, x, condition) if _whole(s, t) else x
 
     def supports(self, steps: int) -> bool:
         return steps == 1
+
+    def _last(self, models: Models, x: Tensor, condition: Tensor | None) -> Tensor:
+        """X_{0,1}(x), on its own: the other states are let go."""
+        return self.trajectory(models, x, condition)[:, -1].contiguous()
 
     @cached_property
     def slot_times(self) -> Tensor:
@@ -146,6 +151,14 @@ def share_teacher(models: Models, previous: Models) -> None:
     """A `Stage.prepare`: the part that the operator shares with its teacher takes the teacher's weights."""
     net = models["net"]
     net.load_state_dict(net.state_dict() | previous["net"].state_dict())
+
+
+def _whole(s: Tensor, t: Tensor) -> Tensor:
+    """True where [s, t] is the whole way, False where it is none of it. Raises ValueError for other times."""
+    whole = (s == 0) & (t == 1)
+    if not (whole | (s == t)).all():
+        raise ValueError("a neural operator jumps from noise (s = 0) to data (t = 1) only")
+    return whole
 
 
 def _slot_times(method: DSNO) -> Tensor:

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 
 from methods.base import Backbone, Batch, Context, Loss, Method, Models, Needs, Stage
 from methods.knobs import Count, Positive
-from methods.tools import align, conditioned, constant, jump, squared
+from methods.tools import align, conditioned, constant, everywhere, jump, squared
 
 
 class Weighting(Enum):
@@ -115,18 +115,23 @@ class Progressive(Method):
         return {"net": Loss(weight * raw, {"raw": raw.detach()})}
 
     def jump(self, models: Models, x: Tensor, s: Tensor, t: Tensor, condition: Tensor | None = None) -> Tensor:
-        """One step of the round whose intervals are as long as [s, t]; all samples must share s and t.
+        """`jump_together`: all samples must share s and t."""
+        return self.jump_together(models, x, s[0].cpu(), t[0].cpu(), condition)
+
+    def jump_together(self, models: Models, x: Tensor, s: Tensor, t: Tensor, condition: Tensor | None = None) -> Tensor:
+        """One step of the round whose intervals are as long as [s, t].
 
         Raises ValueError for a length that no kept student has.
         """
         position = self.interpolant.theta if self.spacing is Spacing.COSINE else torch.clone
-        length = (position(t[:1]) - position(s[:1])).item() * (2 / torch.pi if self.spacing is Spacing.COSINE else 1)
+        length = (position(t) - position(s)).item() * (2 / torch.pi if self.spacing is Spacing.COSINE else 1)
         steps = round(1 / length) if length > 0 else 1
         if not self.supports(steps):
             raise ValueError(f"progressive distillation kept students of {', '.join(map(str, sorted([1, *self.kept])))} steps, "
                              f"and a jump of 1/{steps} of the way is asked for; method.keep says which are kept")
         role = f"student_{steps}"
-        return jump(conditioned(models[role if role in models else "net"], condition), x, s, t)
+        v = conditioned(models[role if role in models else "net"], condition)
+        return jump(v, x, everywhere(s, x), everywhere(t, x))
 
     def grid(self, steps: int) -> Tensor:
         return self.times(steps)

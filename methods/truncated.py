@@ -29,7 +29,7 @@ from methods.base import Backbone, Context, Models, Needs, Stage
 from methods.consistency import ECT
 from methods.knobs import Count, Inner, NotNegative, Positive, Share
 from methods.pairs import EasyPairs
-from methods.tools import Mask, align, conditioned, constant, jump
+from methods.tools import Mask, align, conditioned, constant, everywhere, jump
 
 
 @dataclass(frozen=True)
@@ -144,10 +144,14 @@ class TCM(ECT):
         return torch.where(align(self._below(r), x_r), frozen, own)
 
     def jump(self, models: Models, x: Tensor, s: Tensor, t: Tensor, condition: Tensor | None = None) -> Tensor:
-        """The first network's map from noise levels below the boundary; all samples must share s."""
-        role = "first" if self._below(s[:1]).item() else "net"
-        return jump(conditioned(models[role], condition), x, s, t)
+        """`jump_together`: all samples must share s and t."""
+        return self.jump_together(models, x, s[0].cpu(), t[0].cpu(), condition)
+
+    def jump_together(self, models: Models, x: Tensor, s: Tensor, t: Tensor, condition: Tensor | None = None) -> Tensor:
+        """The first network's map from noise levels below the boundary."""
+        role = "first" if self._below(s).item() else "net"
+        return jump(conditioned(models[role], condition), x, everywhere(s, x), everywhere(t, x))
 
     def _below(self, t: Tensor) -> Tensor:
-        """Whether the noise level at t is below the boundary, (B,) bool."""
+        """Whether the noise level at t is below the boundary, bool of its shape."""
         return t > self.interpolant.time_of_sigma(torch.full_like(t, self.boundary))

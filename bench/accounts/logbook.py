@@ -72,6 +72,7 @@ def opened(folder: Path, experiment: Experiment, protocol: dict[str, Any], data:
         teacher_images=sum(t.images for t in paid), teacher_seconds=sum(t.seconds for t in paid),
         teacher_forward_rows=sum(t.forward_rows for t in paid), teacher_backward_rows=sum(t.backward_rows for t in paid),
         peak_memory=peak, gpus=dist.size() if device.type == "cuda" else 0, league=experiment.method.league,
+        precision=experiment.precision,
         parents=dict(parents), data_hash=data.hash, versions=versions(), device=devices.name(device), started=now(),
         attempts=attempts,
     )

@@ -11,7 +11,7 @@ import copy
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, get_args
 
 from bench.config import choices, schema
 from bench.config.errors import ConfigError, unknown
@@ -93,6 +93,11 @@ class Experiment(Surroundings):
     proxy: schema.Proxy | None = None
     asked: Asked = field(default_factory=Asked, compare=False)
     untuned: Config | None = field(default=None, compare=False)
+
+    @property
+    def precision(self) -> schema.Precision:
+        """The one asked for, or the method's where it needs a safer one."""
+        return min(self.train.precision, self.method.needs.precision, key=get_args(schema.Precision).index)
 
     def record(self) -> Config:
         """The dictionary form with its seed."""

@@ -25,6 +25,7 @@ from bench.config.types import (
 
 Protocol = Literal["clean-fid", "legacy-tensorflow", "legacy-pytorch", "digits-frechet", "cifar-frechet"]
 Features = Literal["inception", "digits8", "cifar32"]
+Precision = Literal["float32", "tf32", "bf16"]  # the safest first
 Rounding = Literal["round", "edm", "floor", "levels"]
 FIRST_PROXY_SEED = 1000
 """Evaluation seeds from here on belong to tuning; smaller ones to reported numbers."""
@@ -69,6 +70,7 @@ class Train(Section):
     clip: Annotated[float, Ge(0)]
     ema: Decays
     dropout: bool = True
+    precision: Precision = "float32"
     checkpoints: Whole = 10
     milestones: Whole = 0
     logs: Count = 100

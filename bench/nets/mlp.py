@@ -17,11 +17,11 @@ from torch import Tensor, nn
 
 from bench.nets.affine import Linear
 from bench.nets.layers import Mask, TimeEmbedding, keyed_dropout, linear, modulation, zeroed
-from bench.nets.precision import Network, at_least_float32, in_its_precision, no_autocast
+from bench.nets.precision import Lowerable, at_least_float32, in_its_precision, no_autocast
 from bench.nets.temporal import mixed
 
 
-class MLP(Network):
+class MLP(Lowerable):
     """net(x, s, t, condition=None, dropout=None) -> v, shape and dtype of x (B, *shape); s, t (B,), in any order.
 
     `width` and `depth` default to 128 x 4 for points and to 256 x 3 for everything else. The output is zero before

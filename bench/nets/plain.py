@@ -16,10 +16,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.nets.layers import Mask, linear
-from bench.nets.precision import Network, at_least_float32, in_its_precision
+from bench.nets.precision import Lowerable, at_least_float32, in_its_precision
 
 
-class PlainMLP(Network):
+class PlainMLP(Lowerable):
     """net(x, s, t, condition=None, dropout=None) -> v, shape and dtype of x (B, *shape); s, t (B,), in any order.
 
     `scale` is s_d, by which inputs are divided and outputs multiplied: the data's standard deviation. No dropout.

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 Forward = TypeVar("Forward", bound=Callable[..., Tensor])
 
 
-class Network(nn.Module):
+class Lowerable(nn.Module):
     """What can be lowered. Its `forward` is decorated with `in_its_precision`."""
 
     lowered = False
@@ -27,7 +27,7 @@ def in_its_precision(forward: Forward) -> Forward:
     """The same `forward(self, x, ...)` under autocast to bfloat16 if the network is lowered, and without autocast if not."""
 
     @wraps(forward)
-    def run(self: Network, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+    def run(self: Lowerable, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=self.lowered):
             return forward(self, x, *args, **kwargs)
 

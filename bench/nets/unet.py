@@ -31,7 +31,7 @@ from bench.nets.layers import (
     normalized,
     zeroed,
 )
-from bench.nets.precision import Network, in_its_precision, no_autocast
+from bench.nets.precision import Lowerable, in_its_precision, no_autocast
 from bench.nets.recompute import recomputed, recomputed_in_forward_mode
 from bench.nets.temporal import mixed
 
@@ -56,7 +56,7 @@ CHECKPOINTS = {
 }
 
 
-class UNet(Network):
+class UNet(Lowerable):
     """net(x, s, t, condition=None, dropout=None) -> v, shape and dtype of x (B, C, H, W); s, t (B,), in any order.
 
     Level i has channels * multipliers[i] channels at the resolution H / 2^i, with `blocks` residual blocks down and

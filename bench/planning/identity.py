@@ -15,6 +15,7 @@ HARMLESS = {
     "data": ("features", "root", "download"),
 }
 FILES = ("weights", "statistics")  # paths of files whose hashes stand beside them
+SINCE = {("train", "precision"): "float32"}  # what came later leaves older ids as they were where it changes nothing
 LATER = ("protocol", "also", "rounding", "reference_count", "statistics_hash")  # open, they leave older ids as they were
 VERSION = 1  # bump when the loop, the averages or the networks are mended: old weights are then never served for new ones
 
@@ -43,10 +44,15 @@ def run_ids(experiment: Experiment, fingerprint: str | None) -> Callable[[int, t
     return of
 
 
+def telling(section: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """A section of an experiment without what is harmless, and without what came later where it changes nothing."""
+    return {k: v for k, v in values.items()
+            if k not in HARMLESS.get(section, ()) and ((section, k), v) not in SINCE.items()}
+
+
 def _telling(section: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    """A section without what is harmless; of data, an option left open is none."""
-    kept = {k: v for k, v in values.items() if k not in HARMLESS.get(section, ())}
-    return {k: v for k, v in kept.items() if v is not None} if section == "data" else kept
+    """Of data, an option left open is none."""
+    return {k: v for k, v in telling(section, values).items() if v is not None or section != "data"}
 
 
 def reference_id(scored: Surroundings, fingerprint: str | None) -> str:

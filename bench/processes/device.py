@@ -1,6 +1,8 @@
 """The device of a run, and its name for people."""
 
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -32,6 +34,21 @@ def of(name: str, promised: int = 0) -> torch.device:
     if name == "cuda":
         raise ConfigError("backend.device=cuda: PyTorch sees no GPU here; use auto or cpu")
     return torch.device("cpu")
+
+
+@contextmanager
+def computing(precision: str) -> Iterator[None]:
+    """Inside the block float32 products of CUDA are float32, or with "tf32" TF32, and cuDNN's kernels are deterministic.
+
+    PyTorch's own default is TF32 for convolutions and float32 for matrix products.
+    """
+    before, cudnn = torch.get_float32_matmul_precision(), torch.backends.cudnn
+    with cudnn.flags(enabled=cudnn.enabled, benchmark=False, deterministic=True, allow_tf32=precision == "tf32"):
+        torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
+        try:
+            yield
+        finally:
+            torch.set_float32_matmul_precision(before)
 
 
 def name(device: torch.device) -> str:

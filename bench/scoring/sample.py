@@ -12,6 +12,7 @@ from torch import Tensor
 
 from bench.training import generator
 from methods.base import Method, Models
+from methods.tools import everywhere
 
 
 @dataclass(frozen=True)
@@ -39,18 +40,17 @@ class Sampler:
     def draw(self, index: int, steps: int) -> Tensor:
         """The samples of chunk number `index` after `steps` jumps, float (chunk, *shape)."""
         method, path = self.method, self.method.interpolant
-        times = method.sampling_times(steps, self.papers).to(torch.float32)
-        at = [torch.full((self.chunk,), t.item(), device=self.device) for t in times]
+        at = method.sampling_times(steps, self.papers).to(torch.float32)  # on the CPU: nothing is asked of the device
         c = None if self.condition is None else torch.full((self.chunk,), self.condition, device=self.device)
         # A clock that does not reach t = 0 starts from the noise part alone, as its papers do.
-        x = path.alpha(times[0]).item() * path.base_scale * self.noise(index)
+        x = path.alpha(at[0]).item() * path.base_scale * self.noise(index)
         for k in range(steps):
             if method.needs.rule == "hop":
-                x = method.jump(self.models, x, at[k], at[k + 1], c)
+                x = method.jump_together(self.models, x, at[k], at[k + 1], c)
                 continue
-            x = method.jump(self.models, x, at[k], at[-1], c)
+            x = method.jump_together(self.models, x, at[k], at[-1], c)
             if k + 1 < steps:
-                x = path.point(path.base_scale * self.noise(index, f"renoise {k}"), x, at[k + 1])
+                x = path.point(path.base_scale * self.noise(index, f"renoise {k}"), x, everywhere(at[k + 1], x))
         return x
 
     def batches(self, n: int, steps: int, batch: int) -> Iterator[Tensor]:

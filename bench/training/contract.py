@@ -229,7 +229,7 @@ def gradients(subject: Subject) -> None:
 
 
 def jump(subject: Subject) -> None:
-    """Its jump keeps shape and precision, and is the identity where it ends where it starts."""
+    """Its jump keeps shape and precision, is the identity where it ends where it starts, and is what samples are drawn by."""
     models, reaches = subject.models(), subject.method.needs.reaches
     x = torch.randn((subject.batch, *subject.data.shape), generator=generator(CPU, "jump"), dtype=subject.dtype)
     times = subject.method.grid(next(n for n in COUNTS if subject.method.supports(n))).to(subject.dtype)
@@ -238,10 +238,14 @@ def jump(subject: Subject) -> None:
     with torch.no_grad():
         whole = subject.method.jump(models, x, start, last if reaches == "data" else end)
         none = x if reaches == "grid" else subject.method.jump(models, x, still, still)
+        together = subject.method.jump_together(models, x, start[0], last[0] if reaches == "data" else end[0])
     if whole.shape != x.shape or whole.dtype != x.dtype:
         raise Broken(f"jump returns {whole.dtype} of shape {tuple(whole.shape)} for {x.dtype} of shape {tuple(x.shape)}")
     if not torch.allclose(none, x, rtol=_tolerance(subject), atol=_tolerance(subject)):
         raise Broken("jump from a time to the same time is not the identity: X_{s,s}(x) = x")
+    if not torch.allclose(together, whole, rtol=_tolerance(subject), atol=_tolerance(subject)):
+        raise Broken("jump_together, by which samples are drawn, is not jump: a class that inherits it and has a jump of its "
+                     "own overrides both")
 
 
 def grid(subject: Subject) -> None:

@@ -41,7 +41,7 @@ class Recipe:
     @classmethod
     def of(cls, budget: Budget, train: Train) -> Self:
         """The recipe of an experiment."""
-        return cls(**budget.model_dump(), **train.model_dump())
+        return cls(**budget.model_dump(), **train.model_dump(exclude={"precision"}))
 
     @property
     def steps(self) -> int:

@@ -7,12 +7,12 @@ from methods.tools.forward import jvp, softmax
 from methods.tools.interpolant import Interpolant, Linear, Trigonometric, convert_point, convert_velocity
 from methods.tools.network import Mask, conditioned
 from methods.tools.preconditioning import Preconditioned, coefficients
-from methods.tools.shapes import align, squared
+from methods.tools.shapes import align, everywhere, squared
 from methods.tools.solvers import Solver, solve, step
 from methods.tools.tangent import check, normalised, pull, warm_up
 
 __all__ = [
     "Derivative", "Interpolant", "Linear", "Mask", "Preconditioned", "Solver", "Trigonometric", "Velocity", "align",
-    "check", "coefficients", "conditioned", "constant", "convert_point", "convert_velocity", "derivative", "eulerian", "jump",
-    "jvp", "lagrangian", "normalised", "pull", "softmax", "solve", "squared", "step", "warm_up",
+    "check", "coefficients", "conditioned", "constant", "convert_point", "convert_velocity", "derivative", "eulerian",
+    "everywhere", "jump", "jvp", "lagrangian", "normalised", "pull", "softmax", "solve", "squared", "step", "warm_up",
 ]  # fmt: skip

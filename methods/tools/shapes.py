@@ -1,6 +1,12 @@
 """Samples and their times as shapes: per-sample numbers (B,) beside arrays (B, ...)."""
 
+import torch
 from torch import Tensor
+
+
+def everywhere(t: Tensor, x: Tensor) -> Tensor:
+    """A time () on the CPU as the times (B,) of samples `x` (B, ...), on their device and without a copy to it."""
+    return torch.full((len(x),), t.item(), dtype=t.dtype, device=x.device)
 
 
 def align(t: Tensor, x: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from results.statistics.scores import Score
 COLUMNS = (
     "league", "forward_rows", "backward_rows", "jvp_rows", "compute", "teacher_compute", "teacher_compute_share",
     "total_compute", "teacher_seconds_share", "gpu_hours", "peak_memory", "optimizer_steps",
+    "precision",
 )  # fmt: skip
 
 
@@ -39,6 +40,7 @@ def bill(paying: Sequence[RunRecord], done: Sequence[Score], shared: Mapping[str
     compute = own([own_compute(r) for r in paying])
     counted = not math.isnan(compute)
     return {
+        "precision": ", ".join(sorted({r.precision for r in paying})),
         "images_seen": whole(mean([s.images_seen for s in done] or [r.images_seen for r in paying] or [0])),
         "train_seconds": own([r.train_seconds for r in paying]),
         "params": max((r.params for r in paying), default=0),

@@ -56,6 +56,19 @@ def doubt_words(rows: Sequence[Row], gaussian: float, metric: Metric) -> str:
     return f"{DOUBT} says little of the method: {', or '.join(reasons)}." if reasons else ""
 
 
+def precision_words(part: pd.DataFrame) -> str:
+    """One sentence where not all was trained in float32; else empty."""
+    found: dict[str, list[str]] = {}
+    for label, precision in part[["method", "precision"]].drop_duplicates().itertuples(index=False):
+        if precision:
+            found.setdefault(precision, []).append(label)
+    if set(found) <= {"float32"}:
+        return ""
+    most = max(found, key=lambda precision: len(found[precision]))
+    others = [f"{', '.join(labels)} in {precision}" for precision, labels in found.items() if precision != most]
+    return f"Trained in {most}{', ' * bool(others)}{'; '.join(others)}."
+
+
 def teacher_words(part: pd.DataFrame) -> str:
     """One sentence on all that bear ‡; empty where none does."""
     if not (part["interval"] == "teacher").any():

@@ -3,6 +3,8 @@
 from fault_tables.base import of
 
 BROKEN = "tests/bench/training/test_contract.py::test_what_breaks_it_is_told"
+DRAWN = "tests/bench/training/test_on_a_device.py::test_samples_are_drawn_where_the_networks_are"
+TOGETHER = "tests/methods/test_method_contract.py::test_all_samples_jump_together_as_each_does"
 STEADY = "tests/bench/training/test_on_a_device.py::test_a_steady_step_of_every_stage_leaves_the_host_alone"
 AFFINE = "tests/bench/nets/test_affine.py"
 
@@ -17,6 +19,8 @@ FAULTS = [
          (f"{BROKEN}[Centred]", f"{BROKEN}[Positions]")),
         ("no gradient passes", "if (name, role) not in reached:", "if False:", f"{BROKEN}[Detached]"),
         ("any gradient passes", "if not all(bool(g.isfinite().all()) for g in moved):", "if False:", f"{BROKEN}[Rooted]"),
+        ("samples drawn by another jump pass", "if not torch.allclose(together, whole,",
+         "if False and not torch.allclose(together, whole,", f"{BROKEN}[Apart]"),
         ("a restart that is none", "stopped.rungs = {recipe.steps // 2: _stop}", "stopped.rungs = {}",
          f"{BROKEN}[Remembering]"),
         ("what a method keeps goes on", "method, teacher = copy.deepcopy(subject.method),", "method, teacher = subject.method,",
@@ -44,6 +48,18 @@ FAULTS = [
         "host and device", "methods/base.py",
         ("positions on the host", "return inside.nonzero()[:, 0].to(device), ", "return inside.nonzero()[:, 0], ",
          f"{STEADY}[lsd-unet]"),
+    ),
+    *of(
+        "host and device", "methods/edm.py",
+        ("the device asked for times that the host knows", "everywhere(t, x), _finite(s, t), condition)",
+         "everywhere(t, x), _finite(everywhere(s, x), everywhere(t, x)), condition)", f"{DRAWN}[edm-untuned]"),
+        ("all samples by the other rule", "everywhere(t, x), _finite(s, t), condition)",
+         "everywhere(t, x), ~_finite(s, t), condition)", f"{TOGETHER}[edm]"),
+    ),
+    *of(
+        "host and device", "methods/tools/shapes.py",
+        ("times carried to the device", "torch.full((len(x),), t.item(), dtype=t.dtype, device=x.device)",
+         "t.to(x.device).expand(len(x))", f"{DRAWN}[ect-untuned]"),
     ),
     *of(
         "affine maps", "methods/tools/flow_map.py",

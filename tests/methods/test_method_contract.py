@@ -110,6 +110,16 @@ def test_its_map_is_the_identity_on_the_diagonal(name: str, path: Interpolant) -
 
 
 @EACH
+def test_all_samples_jump_together_as_each_does(name: str) -> None:
+    method, x = made(name), data(TRUTH, B)
+    models = built(method)
+    for times in (method.grid(steps) for steps in (1, 2, 4) if method.supports(steps)):
+        ends = times[1:] if method.needs.rule == "hop" else times[-1:].expand(len(times) - 1)
+        for s, t in zip(times[:-1], ends, strict=True):
+            assert torch.equal(method.jump_together(models, x, s, t), method.jump(models, x, s.expand(B), t.expand(B)))
+
+
+@EACH
 @pytest.mark.parametrize("shape", [(2,), (1, 4, 4)], ids=["points", "images"])
 def test_a_jump_keeps_the_shape_of_its_samples(name: str, shape: tuple[int, ...]) -> None:
     method = made(name)

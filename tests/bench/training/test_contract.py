@@ -13,6 +13,7 @@ from trainings import points
 from bench.check import main
 from bench.training.contract import CHECKS, Broken, Subject
 from methods.base import Loss, Method, Needs, Stage
+from methods.edm import EDM
 from methods.flow_matching import FlowMatching
 from methods.progressive import Progressive
 
@@ -135,6 +136,13 @@ class Flat(Plain):
         return super().jump(models, x, s, t, condition).flatten()
 
 
+class Apart(EDM):
+    """Samples are drawn by the jump that it inherits."""
+
+    def jump(self, models, x, s, t, condition=None):
+        return x + (t - s)[:, None] * models["net"](x, s, t)
+
+
 class Backwards(Plain):
     def grid(self, steps):
         return super().grid(steps).flip(0)
@@ -191,6 +199,7 @@ BROKEN: dict[type[Method], tuple[str, str]] = {
     Reaching: ("needs", "reaches='everything', none of any, grid, data"),
     Unteachable: ("needs", "weak_teacher=True, without a teacher"),
     Landing: ("jump", "is not the identity"),
+    Apart: ("jump", "jump_together, by which samples are drawn, is not jump"),
     Flat: ("jump", "jump returns .* of shape \\(32,\\)"),
     Backwards: ("grid", "grid\\(1\\) is not 2 increasing times"),
     Nowhere: ("grid", "no number of steps from 1 to 64"),
