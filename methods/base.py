@@ -253,7 +253,7 @@ class Method(ABC):
     def jump_together(self, models: Models, x: Tensor, s: Tensor, t: Tensor, condition: Tensor | None = None) -> Tensor:
         """`jump` of all samples from one time to another, as a sampler does it; s and t () are on the CPU, wherever x is.
 
-        For a method whose times choose a network or a number of calls: here it need not ask a device, which would be waited for.
+        For a method whose times choose a network or a number of calls: it would wait for a device that it had to ask for them.
         """
         return self.jump(models, x, everywhere(s, x), everywhere(t, x), condition)
 

@@ -67,7 +67,7 @@ FAULTS = [
     ),
     *of(
         "sampler", "bench/scoring/sample.py",
-        ("noise put back for the wrong time", "x, at[k + 1])\n        return", "x, at[k])\n        return",
+        ("noise put back for the wrong time", "everywhere(at[k + 1], x))", "everywhere(at[k], x))",
          "sampling::test_exact_maps_sample_the_target_in_any_number_of_steps[ECT-2]"),
         ("renoising without the base scale", 'path.base_scale * self.noise(index, f"renoise {k}")',
          'self.noise(index, f"renoise {k}")',
