@@ -51,7 +51,7 @@ FAULTS = [
          f"{DEFINITION}[tcm-linear]"),
         ("first stage that tightens half the way", "context.progress / self.first_share", "context.progress",
          f"{OF_TCM}_the_first_stage_of_a_truncated_model_is_easy_consistency_on_its_part_of_the_budget"),
-        ("second network below the boundary", 'role = "first" if self._below(s[:1]).item() else "net"', 'role = "net"',
+        ("second network below the boundary", 'role = "first" if self._below(s).item() else "net"', 'role = "net"',
          f"{OF_TCM}_a_jump_is_the_first_networks_below_the_boundary"),
         ("pairs that go on tightening", "max(super().step(a), 1 - self.limit)", "super().step(a)",
          f"{DEFINITION}[tcm-linear]"),
