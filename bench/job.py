@@ -6,6 +6,7 @@ evaluates, and the others are done with the training.
 
 import argparse
 import dataclasses
+import math
 import signal
 import sys
 import time
@@ -19,6 +20,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from bench import fitting
 from bench.accounts import logbook
 from bench.config import Experiment, References, recorded
 from bench.data import dataset
@@ -116,13 +118,22 @@ class _Run:
     def _trainer(self, models: dict[str, nn.Module], ranks: Ranks, states: torch.Tensor | None) -> Trainer:
         experiment, teaching = self.experiment, self.teaching
         trainer = Trainer(
-            experiment.method, models, self.data, Recipe.of(experiment.budget, experiment.train), experiment.seed, self.device,
+            experiment.method, models, self.data, Recipe.of(experiment.budget, experiment.train, self._rows()), experiment.seed,
+            self.device,
             self.folder, teaching.velocity(), {"net": teaching.teacher.net} if teaching.teacher else {}, self.report,
             conditional=bool(getattr(experiment.backbone, "classes", 0)), trajectories=states,
             weak_teacher=teaching.weak.velocity if teaching.weak else None, frozen=teaching.networks, ranks=ranks,
         )
         trainer.rungs = self._rungs(trainer)
         return trainer
+
+    def _rows(self) -> int:
+        """Of a pass: as asked, or as many as fit a GPU."""
+        card = self.experiment.backend.gpu_memory
+        room = 1e9 * card if card else memory.free(self.device) if self.device.type == "cuda" else math.inf
+        rows = fitting.rows(self.experiment, self.data.shape, len(self.data.train), room)
+        self.log.write(micro_batch=rows)
+        return rows
 
     def _rungs(self, trainer: Trainer) -> dict[int, Callable[[], None]]:
         """What a trial of a search does on its way: it scores itself on the proxy, and on nothing else."""

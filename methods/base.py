@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from methods.tools import Interpolant, Linear, Mask, Solver, conditioned, everywhere
+from methods.tools.constants import for_real
 
 Models = Mapping[str, nn.Module]
 TeacherVelocity = Callable[[Tensor, Tensor, Tensor | None], Tensor]  # (x, t, condition) -> b_t(x)
@@ -278,8 +279,14 @@ class Method(ABC):
 
 @lru_cache(maxsize=256)
 def _split(rows: range, share: float, device: torch.device) -> tuple[Tensor, Tensor]:
-    inside = torch.tensor([int((i + 1) * share + 1e-9) > int(i * share + 1e-9) for i in rows], dtype=torch.bool)
-    return inside.nonzero()[:, 0].to(device), (~inside).nonzero()[:, 0].to(device)
+    inside, outside = for_real(_positions, rows, share)
+    return inside.to(device), outside.to(device)
+
+
+def _positions(rows: range, share: float) -> tuple[Tensor, Tensor]:
+    i = torch.arange(rows.start, rows.stop, dtype=torch.float64)
+    inside = torch.floor((i + 1) * share + 1e-9) > torch.floor(i * share + 1e-9)
+    return inside.nonzero()[:, 0], (~inside).nonzero()[:, 0]
 
 
 def start_from_teacher(models: Models, previous: Models) -> None:

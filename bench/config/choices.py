@@ -99,7 +99,6 @@ class MLP(Section):
     time_scale: Positive = 4.0
     dropout: Annotated[float, Ge(0), Lt(1)] = 0.0
     classes: Whole = 0
-    gflops: Positive = 1.0
 
 
 class PlainMLP(Section):
@@ -109,7 +108,6 @@ class PlainMLP(Section):
     width: Count = 512
     depth: Count = 5
     scale: Positive = 0.577
-    gflops: Positive = 1.0
 
 
 class UNet(Section):
@@ -126,7 +124,6 @@ class UNet(Section):
     embedding: Count | None = None
     classes: Whole = 0
     checkpoint: Literal["none", "norms", "blocks"] = "none"
-    gflops: Positive = 1.0
 
 
 Network = MLP | PlainMLP | UNet
@@ -158,6 +155,7 @@ class Common(Section):
     device: Annotated[str, checked(_is_device), Says("auto, cpu, cuda or cuda:N")] = "auto"
     attempts: Count = 1
     max_gpu_hours: Annotated[float, Ge(0), Unit("GPU-hours")] | None = None
+    gpu_memory: Annotated[float, Gt(0), Unit("GB")] | None = None
     quota_gb: Annotated[float, Gt(0), Unit("GB")] | None = None
     patience_minutes: Annotated[float, Gt(0), Unit("minutes")] | None = None
 

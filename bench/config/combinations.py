@@ -49,9 +49,10 @@ def _budget(e: Experiment) -> Iterator[str]:
     if budget.images < budget.batch:
         yield f"budget.images={budget.images} must hold at least one batch (budget.batch={budget.batch})"
         return
-    if budget.micro_batch is not None and budget.micro_batch > budget.batch:
+    rows = None if budget.micro_batch == "auto" else budget.micro_batch
+    if rows is not None and rows > budget.batch:
         yield f"budget.micro_batch={budget.micro_batch} must lie between 1 and budget.batch={budget.batch}"
-    for key, size in (("budget.batch", budget.batch), ("budget.micro_batch", budget.micro_batch)):
+    for key, size in (("budget.batch", budget.batch), ("budget.micro_batch", rows)):
         if size is not None and size % group:
             yield f"{key}={size} must be a multiple of {group}, the particles that {e.label} groups"
     if (fault := unshared(budget.batch, group, sharing)) is not None:

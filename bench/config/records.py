@@ -4,16 +4,13 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from bench.config.choices import IMAGES
 from bench.config.parse import section
 from bench.config.schema import Scoring
 
 UNSCORED = {"batch", "weights", "statistics"}
 """Of an evaluation: what changes no row; files stand beside their hashes."""
-UNET_SIDE = {"unet_small": 8, "unet_55m": 32}
-"""Pixels along the images for which the files of these networks say their gflops."""
-INCEPTION, SMALL_FEATURES = 11.5, 0.01
-"""GFLOP of one sample through the features' network."""
+UNTIMED = {"gflops": None, "checkpoint": "none"}
+"""Of a network: what older records say besides, or do not say yet, at these values (None: at any) without taking other time."""
 
 
 def scoring(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -25,7 +22,7 @@ def scoring(config: Mapping[str, Any]) -> dict[str, Any]:
 def kind(config: Mapping[str, Any]) -> str:
     """Runs of one kind take one time per image: method, data and network."""
     names = [(config.get(part) or {}).get("name") for part in ("method", "data")]
-    return json.dumps([*names, config.get("backbone")], sort_keys=True, default=str)
+    return json.dumps([*names, _timed(config)], sort_keys=True, default=str)
 
 
 def protocol(config: Mapping[str, Any]) -> tuple[int, str]:
@@ -47,39 +44,23 @@ def is_trial(config: Mapping[str, Any]) -> bool:
 
 def network(config: Mapping[str, Any]) -> str:
     """The network alone."""
-    return json.dumps(config.get("backbone"), sort_keys=True, default=str)
+    return json.dumps(_timed(config), sort_keys=True, default=str)
+
+
+def _timed(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a network takes time."""
+    found = config.get("backbone") or {}
+    return {key: value for key, value in found.items() if key not in UNTIMED or UNTIMED[key] not in (None, value)}
+
+
+def precision(config: Mapping[str, Any]) -> str:
+    """That of the networks' products, as planning knows it; float32 where nothing is said."""
+    return str(config.get("precision") or (config.get("train") or {}).get("precision") or "float32")
 
 
 def cost(config: Mapping[str, Any]) -> float:
     """The estimated work of a run in GFLOP; 0 where there is none."""
     return float(config.get("cost") or 0.0)
-
-
-def work(config: Mapping[str, Any]) -> float:
-    """That of a training, in GFLOP at the size of its images: a U-Net's is said for one size."""
-    network_, side = config.get("backbone") or {}, _side(config)
-    said = UNET_SIDE.get(str(network_.get("name")))
-    scale = side / said if said and side else 1.0
-    return cost(config) * scale * scale
-
-
-def scoring_work(config: Mapping[str, Any]) -> float:
-    """That of an evaluation: samples through the network at each number of steps, and through the features' network."""
-    asked = config.get("evaluation") or {}
-    steps, seeds = asked.get("steps") or [], asked.get("seeds") or []
-    data, protocol = str((config.get("data") or {}).get("name")), str(asked.get("protocol") or "")
-    inception = protocol.startswith(("clean-fid", "legacy")) or (not protocol and data == "cifar10")
-    samples = asked.get("count") or (50_000 if inception else 597 if data == "digits" else 10_000)
-    per_sample: float = float((config.get("backbone") or {}).get("gflops") or 0.0) * sum(steps)
-    return float(samples) * len(seeds) * (per_sample + len(steps) * (INCEPTION if inception else SMALL_FEATURES))
-
-
-def _side(config: Mapping[str, Any]) -> int | None:
-    """Pixels along an image, where the record or the data's section says it."""
-    data = config.get("data") or {}
-    seen = (config.get("shape") or [0])[-1] if len(config.get("shape") or ()) == 3 else None
-    known = IMAGES.get(str(data.get("name")))
-    return seen or data.get("size") or (known and known.side)
 
 
 def images(config: Mapping[str, Any]) -> int:
@@ -101,8 +82,11 @@ def smaller(config: Mapping[str, Any], times: int) -> dict[str, Any] | None:
     budget = config.get("budget")
     if budget is None:  # reference rows train nothing
         return None
-    rows = int(budget["micro_batch"] or budget["batch"]) >> times
-    return {**config, "budget": {**budget, "micro_batch": rows}} if rows else None
+    asked, batch = budget["micro_batch"], int(budget["batch"])
+    if not (rows := (batch if asked == "auto" else int(asked or batch)) >> times):
+        return None
+    less = {"halvings": times} if asked == "auto" else {"micro_batch": rows}
+    return {**config, "budget": {**budget, **less}}
 
 
 def taught(config: Mapping[str, Any], parents: tuple[str, ...], teacher: Mapping[str, Any] | None) -> dict[str, Any]:

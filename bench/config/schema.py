@@ -55,7 +55,8 @@ class Budget(Section):
 
     images: Count
     batch: Count
-    micro_batch: Count | None = None
+    micro_batch: Literal["auto"] | Count | None = None
+    halvings: Whole = 0  # of the slice that "auto" chooses: the engine's, after a run that was out of memory
 
 
 class Train(Section):

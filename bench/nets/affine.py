@@ -8,6 +8,7 @@ said so, the values are the same.
 
 from collections.abc import Callable
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.forward_ad import make_dual, unpack_dual
@@ -37,18 +38,29 @@ def scaled(x: Tensor, factor: float) -> Tensor:
 
 
 class Linear(nn.Linear):
-    """nn.Linear."""
+    """nn.Linear; `lowered`: in bfloat16 (bench/nets/precision.py)."""
+
+    lowered = False
 
     def forward(self, x: Tensor) -> Tensor:
-        weight, bias = self.weight, self.bias
+        x, weight, bias = _operands(self, x)
         return affine(lambda x: F.linear(x, weight, bias), lambda dx: F.linear(dx, weight), x, weight, bias)
 
 
 class Conv2d(nn.Conv2d):
-    """nn.Conv2d."""
+    """nn.Conv2d; `lowered`: in bfloat16 (bench/nets/precision.py)."""
+
+    lowered = False
 
     def forward(self, x: Tensor) -> Tensor:
-        weight, bias = self.weight, self.bias
+        x, weight, bias = _operands(self, x)
         return affine(
             lambda x: self._conv_forward(x, weight, bias), lambda dx: self._conv_forward(dx, weight, None), x, weight, bias
         )
+
+
+def _operands(layer: Linear | Conv2d, x: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+    if not layer.lowered:
+        return x, layer.weight, layer.bias
+    bias = None if layer.bias is None else layer.bias.to(torch.bfloat16)
+    return x.to(torch.bfloat16), layer.weight.to(torch.bfloat16), bias

@@ -2,79 +2,91 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from typing import Any
 
 import torch
 from torch import nn
 
 from bench.config import ConfigError, Experiment, Network
 from bench.nets.mlp import MLP
+from bench.nets.outline import SMALL, built, forward_gflops
 from bench.nets.plain import PlainMLP
-from bench.nets.precision import Lowerable
+from bench.nets.precision import lowered
 from bench.nets.temporal import Mixing
 from bench.nets.unet import UNet
 from bench.nets.weight import Weight
 
-NETS: dict[str, type[Lowerable]] = {"mlp": MLP, "mlp_plain": PlainMLP, "unet": UNet}
+NETS: dict[str, type[nn.Module]] = {"mlp": MLP, "mlp_plain": PlainMLP, "unet": UNet}
 
 
 class Backbone:
     """Makes the networks that an experiment names, for samples of one shape.
 
-    The options besides `name` and `gflops` are the keyword arguments of the network's class. Networks are built in float32
+    The options besides `name` are the keyword arguments of the network's class. Networks are built in float32
     on the CPU from the seed alone: two calls give equal networks on every machine, and no global generator moves.
     `parametrise` makes v_{s,t}(x) of every raw network (a teacher's preconditioning, which its students share); with `lowered`
     they run in bfloat16 (bench/nets/precision.py). Raises
-    ConfigError where the network cannot be built for the shape.
+    ConfigError where the network cannot be built for the shape. On the device "meta" they have shapes and no numbers.
     """
 
     def __init__(
         self, network: Network, shape: tuple[int, ...], seed: int,
-        parametrise: Callable[[nn.Module], nn.Module] = lambda net: net, lowered: bool = False,
+        parametrise: Callable[[nn.Module], nn.Module] = lambda net: net, lowered: bool = False, device: str = "cpu",
     ) -> None:
-        self.options = network.model_dump(exclude={"name", "gflops"}, exclude_unset=True)
+        self.options = network.model_dump(exclude={"name"}, exclude_unset=True)
         self.name, self.shape, self.seed, self.parametrise = network.name, tuple(shape), seed, parametrise
-        self.lowered = lowered
+        self.lowered, self.device = lowered, device
 
     def net(self) -> nn.Module:
         """net(x, s, t, condition=None, dropout=None) -> v_{s,t}(x). See the networks: zero before training (not `PlainMLP`)."""
         with _seeded(self.seed):
-            return self.parametrise(self._build("cpu"))
+            return self.parametrise(self._build(self.device))
 
     def weight(self) -> nn.Module:
         """weight(s, t) -> w_{s,t} (B,): zero before training. See `Weight`."""
         with _seeded(self.seed):
-            return Weight(time_scale=float(self.options.get("time_scale", 4.0)))
+            return built(lambda: Weight(time_scale=float(self.options.get("time_scale", 4.0))), self.device)
 
     def operator(self, slots: int, modes: int) -> nn.Module:
         """`net` with a `Mixing` after every block: rows come in groups of `slots`. Equal to `net` before training."""
         with _seeded(self.seed):
-            net = self._build("cpu")
+            net = self._build(self.device)
         if not isinstance(net, MLP | UNet):
             raise ConfigError(f"backbone={self.name} has no operator: use mlp or unet")
-        net.mixing.extend(Mixing(width, slots, modes) for width in net.widths)
+        net.mixing.extend(built(partial(Mixing, width, slots, modes), self.device) for width in net.widths)
         return self.parametrise(net)
 
     def parameters(self) -> int:
         """The number of parameters of `net`, without its memory or the time of its initialisation."""
         return sum(p.numel() for p in self._build("meta").parameters())
 
-    def _build(self, device: str) -> Lowerable:
+    def gflops(self) -> float:
+        """The arithmetic of one forward pass of one sample, by `forward_gflops`: a kernel, and what is computed again in a
+        backward pass, change nothing in it."""
+        plain = {"attention_kernel": "exact", "checkpoint": "none"}
+        options = {**self.options, **{key: value for key, value in plain.items() if key in self.options}}
+        net = self._build("meta", options)
+        if sum(p.numel() for p in net.parameters()) <= SMALL:
+            with _seeded(self.seed):
+                net = self._build("cpu", options)
+        return forward_gflops(net, self.shape)
+
+    def _build(self, device: str, options: dict[str, Any] | None = None) -> nn.Module:
         try:
-            with torch.device(device):
-                net = NETS[self.name](self.shape, **self.options)
+            net = built(lambda: NETS[self.name](self.shape, **(self.options if options is None else options)), device)
         except ValueError as error:
             raise ConfigError(*str(error).split("\n")) from error
-        net.lowered = self.lowered
-        return net
+        return lowered(net) if self.lowered else net
 
 
-def factory(experiment: Experiment, shape: tuple[int, ...]) -> Backbone:
+def factory(experiment: Experiment, shape: tuple[int, ...], device: str = "cpu") -> Backbone:
     """The networks of an experiment. Their initial weights depend on the training seed only, so all methods start alike; a
     student's are made like its teacher's, so that they can start from its weights."""
     by, lowered = experiment.made_by, experiment.precision == "bf16"
     if by is None:
-        return Backbone(experiment.backbone, shape, experiment.seed, lowered=lowered)
-    return Backbone(experiment.backbone, shape, experiment.seed, by.parametrise, lowered)
+        return Backbone(experiment.backbone, shape, experiment.seed, lowered=lowered, device=device)
+    return Backbone(experiment.backbone, shape, experiment.seed, by.parametrise, lowered, device)
 
 
 @contextmanager

@@ -17,11 +17,11 @@ from torch import Tensor, nn
 
 from bench.nets.affine import Linear
 from bench.nets.layers import Mask, TimeEmbedding, keyed_dropout, linear, modulation, zeroed
-from bench.nets.precision import Lowerable, at_least_float32, in_its_precision, no_autocast
+from bench.nets.precision import at_least_float32
 from bench.nets.temporal import mixed
 
 
-class MLP(Lowerable):
+class MLP(nn.Module):
     """net(x, s, t, condition=None, dropout=None) -> v, shape and dtype of x (B, *shape); s, t (B,), in any order.
 
     `width` and `depth` default to 128 x 4 for points and to 256 x 3 for everything else. The output is zero before
@@ -46,12 +46,10 @@ class MLP(Lowerable):
         self.widths = [width] * depth
         self.mixing = nn.ModuleList()
 
-    @in_its_precision
     def forward(
         self, x: Tensor, s: Tensor, t: Tensor, condition: Tensor | None = None, dropout: Mask | None = None
     ) -> Tensor:
-        with no_autocast(x):
-            changes = self.modulation(self.time(s, t, condition)).chunk(2 * len(self.first) + 2, dim=1)
+        changes = self.modulation(self.time(s, t, condition)).chunk(2 * len(self.first) + 2, dim=1)
         h = at_least_float32(self.stem(x.flatten(1)))
         for i, (first, second) in enumerate(zip(self.first, self.second, strict=True)):
             inner = F.silu(torch.addcmul(changes[2 * i + 1], first(F.rms_norm(h, h.shape[1:])), changes[2 * i]))

@@ -16,10 +16,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.nets.layers import Mask, linear
-from bench.nets.precision import Lowerable, at_least_float32, in_its_precision
+from bench.nets.precision import at_least_float32
 
 
-class PlainMLP(Lowerable):
+class PlainMLP(nn.Module):
     """net(x, s, t, condition=None, dropout=None) -> v, shape and dtype of x (B, *shape); s, t (B,), in any order.
 
     `scale` is s_d, by which inputs are divided and outputs multiplied: the data's standard deviation. No dropout.
@@ -32,7 +32,6 @@ class PlainMLP(Lowerable):
         self.hidden = nn.ModuleList(linear(a, b) for a, b in pairwise(sizes))
         self.head = linear(width, prod(shape))
 
-    @in_its_precision
     def forward(
         self, x: Tensor, s: Tensor, t: Tensor, condition: Tensor | None = None, dropout: Mask | None = None
     ) -> Tensor:

@@ -4,7 +4,7 @@
 
 One complex matrix R_k (channels x channels) per kept frequency, the same at every pixel: nothing is mixed in space. The
 slots are few, so the transforms are small constant matrices, and the arithmetic is real: it has every derivative, any
-precision and deterministic sums on every device. It runs in float32 at least, with autocast off.
+precision and deterministic sums on every device. It runs in the precision of its matrices, float32 or more.
 
 Reference: Zheng et al. (arXiv 2211.13449), Section 3.2. R starts at zero instead of at random numbers of the size
 1 / channels^2: the operator then starts as the network that it is made from.
@@ -45,18 +45,17 @@ class Mixing(nn.Module):
     def forward(self, h: Tensor) -> Tensor:
         if h.shape[0] % self.slots:
             raise ValueError(f"{h.shape[0]} rows are not groups of {self.slots} time slots")
-        with torch.autocast(h.device.type, enabled=False):
-            dtype = self.real.dtype
-            wide = h.to(dtype).reshape(-1, self.slots, h.shape[1], h[0, 0].numel())
-            found = torch.einsum("qn,bncp->qbcp", self.basis.to(dtype), wide)
-            product = _times(found, torch.cat([self.real, self.real[self.waves]]))
-            if self.imaginary is not None:
-                real, imaginary = found[self.waves], found[self.modes :]
-                turned = _times(torch.cat([-imaginary, real]), self.imaginary.repeat(2, 1, 1))
-                zero = torch.zeros_like(product[: self.modes - len(real) - 1])  # at frequency slots / 2, if it is kept
-                product = product + torch.cat([torch.zeros_like(product[:1]), turned[: len(real)], zero, turned[len(real) :]])
-            change = torch.einsum("qn,qbcp->bncp", self.inverse.to(dtype), product)
-            return h + F.leaky_relu(change).reshape(h.shape).to(h.dtype)
+        dtype = self.real.dtype
+        wide = h.to(dtype).reshape(-1, self.slots, h.shape[1], h[0, 0].numel())
+        found = torch.einsum("qn,bncp->qbcp", self.basis.to(dtype), wide)
+        product = _times(found, torch.cat([self.real, self.real[self.waves]]))
+        if self.imaginary is not None:
+            real, imaginary = found[self.waves], found[self.modes :]
+            turned = _times(torch.cat([-imaginary, real]), self.imaginary.repeat(2, 1, 1))
+            zero = torch.zeros_like(product[: self.modes - len(real) - 1])  # at frequency slots / 2, if it is kept
+            product = product + torch.cat([torch.zeros_like(product[:1]), turned[: len(real)], zero, turned[len(real) :]])
+        change = torch.einsum("qn,qbcp->bncp", self.inverse.to(dtype), product)
+        return h + F.leaky_relu(change).reshape(h.shape).to(h.dtype)
 
 
 def mixed(mixing: nn.ModuleList, i: int, h: Tensor) -> Tensor:

@@ -31,7 +31,6 @@ from bench.nets.layers import (
     normalized,
     zeroed,
 )
-from bench.nets.precision import Lowerable, in_its_precision, no_autocast
 from bench.nets.recompute import recomputed, recomputed_in_forward_mode
 from bench.nets.temporal import mixed
 
@@ -56,7 +55,7 @@ CHECKPOINTS = {
 }
 
 
-class UNet(Lowerable):
+class UNet(nn.Module):
     """net(x, s, t, condition=None, dropout=None) -> v, shape and dtype of x (B, C, H, W); s, t (B,), in any order.
 
     Level i has channels * multipliers[i] channels at the resolution H / 2^i, with `blocks` residual blocks down and
@@ -106,12 +105,10 @@ class UNet(Lowerable):
         self.keep = CHECKPOINTS[checkpoint]
         self.mixing = nn.ModuleList()
 
-    @in_its_precision
     def forward(
         self, x: Tensor, s: Tensor, t: Tensor, condition: Tensor | None = None, dropout: Mask | None = None
     ) -> Tensor:
-        with no_autocast(x):
-            changes = iter(self.modulation(self.time(s, t, condition)).split(self.splits, dim=1))
+        changes = iter(self.modulation(self.time(s, t, condition)).split(self.splits, dim=1))
         h = self.stem(x)
         skips = [h]
         for i, block in enumerate(self.encoder):

@@ -19,6 +19,11 @@ def restart(device: torch.device) -> None:
         CLEAR.write_text("5", encoding="utf-8")  # a worker executes many runs: each has a peak of its own
 
 
+def free(device: torch.device) -> int:
+    """Bytes of a CUDA device that are not in use."""
+    return torch.cuda.mem_get_info(device)[0]
+
+
 def peak(device: torch.device) -> int:
     """Bytes since `restart`, or since the process began where that has no effect."""
     if device.type == "cuda":

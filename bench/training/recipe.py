@@ -1,6 +1,6 @@
 """What a matched comparison shares: budget, optimizer, schedule, averages."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -39,18 +39,18 @@ class Recipe:
     logs: int = 100
 
     @classmethod
-    def of(cls, budget: Budget, train: Train) -> Self:
-        """The recipe of an experiment."""
-        return cls(**budget.model_dump(), **train.model_dump(exclude={"precision"}))
+    def of(cls, budget: Budget, train: Train, rows: int | None = None) -> Self:
+        """The recipe of an experiment, whose passes have so many rows (None: the batch)."""
+        return cls(budget.images, budget.batch, rows, **train.model_dump(exclude={"precision"}))
 
     @property
     def steps(self) -> int:
         """Optimizer steps of the whole run."""
         return self.images // self.batch
 
-    def optimizer_of(self, parameters: Iterable[Tensor]) -> torch.optim.Optimizer:
+    def optimizer_of(self, parameters: Sequence[Tensor]) -> torch.optim.Optimizer:
         """A new optimizer of the parameters, at the peak rate."""
         options: dict[str, Any] = {"lr": self.lr, "betas": self.betas, "weight_decay": self.weight_decay}
         if self.optimizer in ("adam", "adamw"):
-            options["fused"] = True
+            options["fused"] = all(p.device.type != "meta" for p in parameters)
         return OPTIMIZERS[self.optimizer](parameters, **options)

@@ -110,7 +110,8 @@ class StepDraws:
     def _rows(self, kind: str, draw: Callable[..., Tensor], purpose: str, shape: tuple[int, ...]) -> Tensor:
         name = (kind, purpose, shape)
         if name not in self._whole:
-            g = generator(self.device, self._seed, kind, purpose, self._step)
+            meta = self.device.type == "meta"  # it has shapes and no numbers
+            g = None if meta else generator(self.device, self._seed, kind, purpose, self._step)
             whole = draw((self._batch, *shape), generator=g, device=self.device, dtype=self._dtype)
             if len(self.rows) == self._batch:
                 return whole

@@ -14,23 +14,23 @@ class SlowCopy:
     def __init__(self, live: nn.Module, decay: float) -> None:
         self.net = copy.deepcopy(live).requires_grad_(False)
         self._live, self._decay = live, decay
-        self._average = Averages(live, [decay], warm=False)
+        self.average = Averages(live, [decay], warm=False)
 
     def restart(self) -> None:
         """Catch up with the live network (a new stage), its buffers included."""
-        self._average.restart()
+        self.average.restart()
         self.net.load_state_dict(self._live.state_dict())
 
     def update(self, decay: float) -> None:
         """Follow by one step with this decay, which may change from step to step."""
-        self._average.update(decay)
-        self._average.copy_to(self.net, self._decay)
+        self.average.update(decay)
+        self.average.copy_to(self.net, self._decay)
 
     def state(self) -> dict[str, dict[str, Tensor]]:
         """As `Averages.state`."""
-        return self._average.state()
+        return self.average.state()
 
     def load(self, state: Mapping[str, Mapping[str, Tensor]], n: int) -> None:
         """Continue from `state` after n updates."""
-        self._average.load(state, n)
-        self._average.copy_to(self.net, self._decay)
+        self.average.load(state, n)
+        self.average.copy_to(self.net, self._decay)

@@ -41,15 +41,19 @@ class Step:
 
     def __call__(self, progress: Progress) -> None:
         self.state.zero_grad()
-        for draws in self._slices(progress.step):
-            self.count.whole = draws.rows.start == 0
-            self._backward(self.losses(draws, progress), progress.stage)
+        self.backward(progress)
         self._synchronise(progress.stage)
         self._join(progress.stage)
         rate = self.recipe.lr * factor(self.recipe.schedule, self.recipe.warmup, progress.stage_share)
         moved = self.state.update(rate, progress.share)
         self.meter.end(progress.step + 1, progress.stage.name, rate, moved)
         progress.step += 1
+
+    def backward(self, progress: Progress) -> None:
+        """Add this rank's gradients of the step, slice by slice."""
+        for draws in self._slices(progress.step):
+            self.count.whole = draws.rows.start == 0
+            self._backward(self.losses(draws, progress), progress.stage)
 
     def losses(self, draws: Draws, progress: Progress) -> Mapping[str, Loss]:
         """The method's, of one slice of the batch."""

@@ -2,9 +2,19 @@
 
 from collections.abc import Callable, Hashable
 from functools import lru_cache
+from typing import TypeVar
 
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import _disable_current_modes
+
+T = TypeVar("T")
+
+
+def for_real(make: Callable[..., T], *arguments: object) -> T:
+    """make(*arguments), computed on the host even while a mode counts or traces what a step does."""
+    with _disable_current_modes():
+        return make(*arguments)
 
 
 def constant(make: Callable[..., Tensor], *arguments: Hashable, like: Tensor, dtype: torch.dtype | None = None) -> Tensor:
@@ -17,7 +27,7 @@ def constant(make: Callable[..., Tensor], *arguments: Hashable, like: Tensor, dt
 
 @lru_cache(maxsize=256)
 def _kept(make: Callable[..., Tensor], arguments: tuple[Hashable, ...], device: torch.device, dtype: torch.dtype) -> Tensor:
-    return make(*arguments).to(device, dtype)
+    return for_real(make, *arguments).to(device, dtype)
 
 
 def forget() -> None:

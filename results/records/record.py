@@ -88,6 +88,7 @@ class RunRecord(_Record):
     trajectories. `peak_memory` is in bytes (GPU memory on CUDA, else the process's high-water mark), `gpus` the number held
     while training (0 on a CPU). All are 0 in records written before they were counted.
     `precision` is that of the networks' products in training and sampling; float32 in records of before there was another.
+    `micro_batch` counts the rows of a pass; 0 in records written before.
     `league` parts what is ranked: "plain", or "perceptual" where a loss shares features with the metric or a GAN is used.
     `parents` maps a role (teacher, trajectories) to the run it comes from.
     `final` names the checkpoint that the training ended with, the only one that is this run's model, and `rows` counts the rows
@@ -128,6 +129,7 @@ class RunRecord(_Record):
     peak_memory: int = 0
     gpus: int = 0
     precision: str = "float32"
+    micro_batch: int = 0
     league: str = "plain"
     parents: dict[str, str] = field(default_factory=dict)
     data_hash: str = ""

@@ -22,7 +22,7 @@ FAULTS = [
     ),
     *of(
         "ct", "bench/training/slow.py",
-        ("constant slow target", "self._average.update(decay)", "self._average.update()",
+        ("constant slow target", "self.average.update(decay)", "self.average.update()",
          f"{OF_CT}_the_loop_lets_the_slow_target_decay_as_the_method_says"),
     ),
     *of(

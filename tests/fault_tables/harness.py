@@ -21,7 +21,7 @@ FAULTS = [
     ),
     *of(
         "training loop", "bench/training/slow.py",
-        ("slow target that stands still", "self._average.update(decay)", "pass",
+        ("slow target that stands still", "self.average.update(decay)", "pass",
          "training::test_the_loop_hands_out_progress_and_the_slow_target"),
     ),
     *of(

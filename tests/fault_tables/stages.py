@@ -30,7 +30,7 @@ MECHANISMS: list[tuple[tuple[str, ...], str, str, str, str, str]] = [
      "pass", STARTS),
     (("ct",), "slow copy that decays as at first", STATE, "self.method.target_decay(share)", "self.method.target_decay(0.0)",
      FOLLOWS),
-    (SLOWED, "slow copy that follows twice as fast", SLOW, "self._average.update(decay)", "self._average.update(decay**2)",
+    (SLOWED, "slow copy that follows twice as fast", SLOW, "self.average.update(decay)", "self.average.update(decay**2)",
      FOLLOWS),
     (STAGED, "live network handed on", TRAIN, '{**self.models, "net": self.averaged()}', "dict(self.models)",
      "a_stage_is_handed_the_average_of_the_stage_before_and_the_first_its_teacher"),

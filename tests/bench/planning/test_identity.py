@@ -80,7 +80,8 @@ def test_an_outputs_folder_of_before_is_continued_and_not_repeated(tmp_path: Pat
 
 
 def test_a_precision_is_part_of_an_identity_and_float32_is_what_it_was_before() -> None:
-    ids = {precision: planned(f"sweep=none method=lsd train.precision={precision}") for precision in ("float32", "tf32", "bf16")}
+    asked = {precision: f"sweep=none method=lsd train.precision={precision}" for precision in ("float32", "tf32", "bf16")}
+    ids = {precision: planned(command) for precision, command in asked.items()}
     assert ids["float32"] == planned("sweep=none method=lsd")
     assert len({names[-1] for names in ids.values()}) == 3
     unet = "sweep=none method=lsd backbone=unet_small"

@@ -1,0 +1,8 @@
+"""What a training step holds on a device and the slice of its batch that fits there, counted without the device."""
+
+from bench.fitting.choice import fitted, rows
+from bench.fitting.live import Live
+from bench.fitting.paper import on_paper
+from bench.fitting.slices import Fit, fit
+
+__all__ = ["Fit", "Live", "fit", "fitted", "on_paper", "rows"]
