@@ -1,4 +1,4 @@
-"""Building blocks that survive forward-mode AD, backward through it, `torch.compile`, float64 and bf16 autocast.
+"""Building blocks that survive forward-mode AD, backward through it, `torch.compile`, float64 and bfloat16.
 
 Three habits of ordinary networks break in that list and are avoided here: affine parameters inside `F.group_norm`
 (compiled forward mode), fused attention (no forward-mode formula) and dropout from a global generator (two passes of

@@ -54,8 +54,8 @@ FAULTS = [
         ("samples for slots", "reshape(-1, self.slots, h.shape[1], h[0, 0].numel())",
          "reshape(self.slots, -1, h.shape[1], h[0, 0].numel()).transpose(0, 1)",
          f"{NETS}the_slots_of_one_sample_see_each_other_and_no_other_sample[mlp]"),
-        ("autocast left on", "enabled=False", "enabled=torch.is_autocast_enabled(h.device.type)",
-         f"{NETS}mixing_runs_in_float32_under_autocast"),
+        ("mixing in the precision of its input", "dtype = self.real.dtype", "dtype = h.dtype",
+         f"{NETS}mixing_runs_in_float32_whatever_it_is_given"),
         ci="turned the wrong way",
     ),
     *of(

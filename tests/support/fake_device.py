@@ -7,7 +7,7 @@ device and every number that the host reads back, with the line of the product t
 
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
@@ -51,7 +51,6 @@ def _stand_ins() -> Iterator[tuple[Any, str, Any]]:
         yield module, "_get_fused_kernels_supported_devices", lambda: [*fused, DEVICE.type]
     yield rng, "generator", lambda device, *parts: torch.Generator().manual_seed(rng.key(*parts))
     yield torch, DEVICE.type, SimpleNamespace()
-    yield torch, "autocast", lambda *_, **__: nullcontext()
     yield FakeTensorMode, "__deepcopy__", lambda self, memo: self  # copies of networks stay in one mode
 
 

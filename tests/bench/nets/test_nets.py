@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from bench.config import ConfigError
 from bench.nets import Backbone, counting
 from bench.nets.layers import Attention, GroupNorm, exact_attention, fused_attention
+from bench.nets.precision import lowered
 
 MLP_ = {"name": "mlp", "width": 32, "depth": 2, "embedding": 16}
 UNET = {"name": "unet", "channels": 8, "multipliers": [1, 2], "blocks": 1, "attention": [4], "embedding": 16}
@@ -296,12 +297,11 @@ def test_group_norm_equals_the_library_one() -> None:
 
 
 @each_net
-def test_bfloat16_autocast(name: str, shape: tuple[int, ...]) -> None:
+def test_a_lowered_network_is_the_network_to_bfloat16(name: str, shape: tuple[int, ...]) -> None:
     net, (x, s, t) = stirred(made(name, shape)), inputs(shape, dtype=torch.float32)
     full = net(x, s, t)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        half = net(x, s, t)
-        half.square().mean().backward()
+    half = lowered(net)(x, s, t)
+    half.square().mean().backward()
     assert half.dtype == x.dtype
     assert (half - full).norm() < 0.05 * full.norm()
     assert all(p.grad is None or bool(p.grad.isfinite().all()) for p in net.parameters())

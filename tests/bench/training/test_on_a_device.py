@@ -24,7 +24,7 @@ from methods.flow_matching import FlowMatching
 
 SHAPE = (1, 8, 8)
 UNET = Backbone(network({"name": "unet", "channels": 8, "multipliers": [1, 2], "blocks": 1, "attention": [4], "embedding": 16,
-                         "dropout": 0.1}), SHAPE, 0)  # fmt: skip
+                         "dropout": 0.1, "checkpoint": "norms"}), SHAPE, 0, lowered=True)  # fmt: skip
 MLP = Backbone(network({"name": "mlp", "width": 16, "depth": 1, "embedding": 8, "dropout": 0.1}), SHAPE, 0)
 BATCH, STEPS = 16, 4000
 
