@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from bench.config import ConfigError, Experiment, Points, Request, unfit, unserved
 from bench.data import inspect
-from bench.planning import folder, price
+from bench.planning import disk, folder, price
 from bench.planning.jobs import jobs
-from bench.planning.price import SUSTAINED, Prices
+from bench.planning.methods import by_method
+from bench.planning.price import Prices
 from results.records import RUN_FILE
 from sweeps.plan import Plan, describe, gpu_time, read_states, todo
 
@@ -53,13 +54,14 @@ class Campaign:
         prices, states = self._prices(), read_states(self.request.out, self.plan.ids)
         timed = Plan(dataclasses.replace(job, cost=prices.seconds(job)) for job in self.plan)
         left = todo(self.plan, states)
-        hours = sum(map(prices.gpu_hours, left))
-        on = f"On GPUs that sustain {SUSTAINED['cuda'] / 1000:.0f} TFLOP/s: " if prices.device == "cpu" else "In all "
+        hours = gpu_time(sum(map(prices.gpu_hours, left)))
+        total = f"In all {hours}." if prices is prices.on_gpus else f"On GPUs {hours}: {prices.on_gpus.source(left)}."
         return "\n".join([
             *self.data,
             *([self.search.outlook(prices)] if self.search else []), describe(timed, states, 1.0, workers, prices.factor(left)),
             f"Its table: {self.request.out / 'sweeps' / self.name}",
-            f"Cost: {prices.source(left)}. {on}{gpu_time(hours)}.",
+            *by_method(left, prices),
+            disk.words(left), f"Cost: {prices.source(left)}. {total}",
         ])
 
     def gpu_hours(self) -> float:

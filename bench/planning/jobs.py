@@ -1,4 +1,4 @@
-"""From experiments to jobs: identities, teachers as parents, reference rows, costs. Builds no network, reads no images."""
+"""From experiments to jobs: identities, teachers as parents, reference rows, costs. Reads no images."""
 
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -9,6 +9,7 @@ from typing import Any
 from bench.config import TRUTH, Data, Experiment, records, with_method
 from bench.data import fingerprint
 from bench.planning.identity import reference_id, run_ids
+from bench.planning.work import gflops, shape
 from bench.protocols import SHIPPED, Protocol, planned
 from results.records import RecordError, RunRecord, StoreError, read_run, whole_rows, write_rows, write_run
 from sweeps.plan import FINAL, Job
@@ -64,7 +65,8 @@ class _Shape:
         if listed and needs.weak_teacher:
             teachers.append(cls.of(_teacher(experiment, experiment.teacher.weak_share), content, listed=False))
         cost = gflops(experiment)
-        plain = {**planned(experiment).plain, "kind": "method", "cost": cost}
+        known = {"cost": cost, "precision": experiment.precision, "shape": list(shape(experiment.data))}
+        plain = {**planned(experiment).plain, "kind": "method", **known}
         name = run_ids(experiment, content(experiment.data))
         return cls(plain, cost, listed, experiment.label, name, teachers, experiment.teacher.seed)
 
@@ -160,11 +162,3 @@ def references(experiments: Sequence[Experiment], content: Content = fingerprint
             plain = {**{key: scored.plain[key] for key in REFERENCE}, "seed": experiment.seed, "kind": "reference"}
             yield Job(name, "references", plain, kind="reference", cost=0.0, listed=False,
                       seed=experiment.seed)
-
-
-def gflops(experiment: Experiment) -> float:
-    """Estimated work: images x 3 forward passes x the method's relative cost, and the teacher's trajectories."""
-    needs = experiment.method.needs
-    passes = float(experiment.budget.images) * 3 * needs.cost
-    solved = needs.trajectories.evaluations if needs.trajectories else 0
-    return experiment.backbone.gflops * (passes + solved)

@@ -1,28 +1,32 @@
 """What runs will take: start-up, training and evaluation, by a fit to the finished runs in the outputs folder.
 
-Training is start-up + work x rate, evaluation likewise; work is arithmetic (images x cost of the method x network, scaled to
-the size of the images; samples x steps and the feature network). The rate is learnt in logarithms from the nearest runs there
-are: of the same method, backbone and data, of the same backbone and data, of the same device, and a guess for such a device.
-Each has a width, all are weighed by it, and a short run weighs little, because it mostly shows start-up.
+Training is start-up + work x rate, evaluation likewise; work is arithmetic (images x cost of the method x network, counted
+at the size of the data; samples x steps and the feature network). The rate is learnt in logarithms from the nearest runs there
+are: of the same method, backbone and data, of the same backbone and data, of the same device, and a guess for such a device;
+and from what `python -m bench.perf` measured, which is as sharp as a long run. Each has a width, all are weighed by it, and a
+short run weighs little, because it mostly shows start-up. Runs of another precision say nothing: their rate is another.
 """
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
 from bench.config import Experiment, Slurm, records
+from bench.planning import rates, work
+from bench.planning.rates import assumed, sustained
 from bench.processes import device as devices
 from results.records import RecordError, StoreError, read_run
 from sweeps.plan import Job, count
 
-SUSTAINED = {"cpu": 40.0, "cuda": 30_000.0}
-"""A guess for a machine on which nothing has run yet: what one worker sustains, in GFLOP/s."""
-ALIKE, RATE, DEVICE, GUESS = ("as earlier ones of the same method, backbone and data", "at the rate of this backbone",
-                              "at the rate of other runs on this kind of device", "by a rough guess")
-WIDTH = {ALIKE: 0.3, RATE: 0.45, DEVICE: 0.8, GUESS: 1.1}
+MEASURED, ALIKE, RATE, DEVICE, GUESS = (
+    "at rates measured by bench.perf", "as earlier ones of the same method, backbone and data", "at the rate of this backbone",
+    "at the rate of other runs on this kind of device", "by a rough guess",
+)  # fmt: skip
+WIDTH = {MEASURED: 0.3, ALIKE: 0.3, RATE: 0.45, DEVICE: 0.8, GUESS: 1.1}
 """Standard deviations of the logarithm of a rate, as runs of one kind differ among each other."""
 OTHER_WORK = 1.6  # times as wide for an evaluation, which is a small share and depends on what else the machine does
 START, SCORING_START = 4.0, 1.5
@@ -31,12 +35,13 @@ WIDE = 1.645  # standard deviations to either side: nine of ten
 
 
 class Price(NamedTuple):
-    """Seconds on one worker, the standard deviation of their logarithm, whose rate it is, GPUs."""
+    """Seconds on one worker, the standard deviation of their logarithm, whose rate it is (and in words), GPUs."""
 
     seconds: float
     width: float
     way: str
     gpus: float
+    said: str = ""
 
     @property
     def range(self) -> tuple[float, float]:
@@ -46,51 +51,50 @@ class Price(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """A finished run: logarithms of seconds per GFLOP of training and evaluation, and how much start-up blurs each."""
+    """A finished run, or a measurement: logarithms of seconds per GFLOP of training and evaluation, and how much start-up
+    blurs each. on: where and when it was measured."""
 
     alike: str
     network: str
+    precision: str
     training: tuple[float, float] | None
     scoring: tuple[float, float] | None
     gpus: int
+    on: str = ""
 
 
 class Prices:
     """The prices of jobs on one kind of device ("cpu" or "cuda"), from the finished runs below `out` that ran on it."""
 
     def __init__(self, out: Path, device: str) -> None:
-        self.device = device
-        self._seen: list[Seen] = []
-        self._known: dict[tuple[str, str, float], Price] = {}
-        for folder in sorted((out / "runs").glob("*-*")):
-            try:
-                record = read_run(folder)
-            except (StoreError, RecordError):
-                continue
-            on = "cpu" if "cpu x " in record.device else "cuda"
-            if record.status != "done" or record.kind != "method" or record.images_seen < 1 or on != device:
-                continue
-            config, took = record.config, record.train_seconds + record.trajectory_seconds
-            self._seen.append(Seen(
-                records.kind(config), records.network(config), _rate(took, START, records.work(config)),
-                _rate(record.evaluation_seconds, SCORING_START, records.scoring_work(config)), max(1, record.gpus),
-            ))
+        self.out, self.device = out, device
+        self._seen = [*_runs(out, device), *_measured(out, device)]
+        self._known: dict[tuple[str, str, str, float], Price] = {}
+
+    @cached_property
+    def on_gpus(self) -> "Prices":
+        """Those that the same jobs have on GPUs."""
+        return self if self.device == "cuda" else Prices(self.out, "cuda")
 
     def seconds(self, job: Job) -> float:
         """How long the job takes one worker."""
         return self.price(job).seconds
 
     def gpu_hours(self, job: Job) -> float:
-        """The job's GPU-hours; on a CPU those of GPUs that sustain `SUSTAINED`."""
-        if self.device == "cpu":
-            return job.cost / SUSTAINED["cuda"] / 3600
-        price = self.price(job)
+        """The job's GPU-hours; planned on a CPU, those that it would take on GPUs."""
+        price = self.on_gpus.price(job)
         return price.seconds * price.gpus / 3600
 
     def source(self, jobs: Iterable[Job]) -> str:
         """Where the prices of these jobs come from, in words."""
-        found = Counter(self.price(job).way for job in jobs if job.cost)
-        return ", ".join(f"{count(found[way], 'run')} {way}" for way in WIDTH if found[way]) or "nothing to do"
+        found = Counter((price.way, price.said) for job in jobs if job.cost and (price := self.price(job)))
+        said = (f"{count(found[each], 'run')} {each[1]}" for way in WIDTH for each in sorted(found) if each[0] == way)
+        return ", ".join(said) or "nothing to do"
+
+    def ways(self, jobs: Iterable[Job]) -> str:
+        """The same without numbers."""
+        found = {price.said if price.way == MEASURED else price.way for job in jobs if job.cost and (price := self.price(job))}
+        return ", ".join(sorted(found))
 
     def factor(self, jobs: Iterable[Job]) -> float:
         """By how much the time of these jobs together may be shorter or longer, nine of ten times: what one run's price
@@ -104,36 +108,71 @@ class Prices:
         if not job.cost:
             return Price(0.0, 0.0, GUESS, 1)
         config = job.config
-        alike, network = records.kind(config), records.network(config)
-        work, scoring = records.work(config), records.scoring_work(config)
-        key = (alike, network, work + scoring)
+        alike, network, precision = records.kind(config), records.network(config), records.precision(config)
+        training, scored = work.training(config), work.scoring(config)
+        key = (alike, network, precision, training + sum(scored))
         if key not in self._known:
-            rate, width, way = self._rate(alike, network, lambda seen: seen.training, 1.0)
-            other, wider, _ = self._rate(alike, network, lambda seen: seen.scoring, OTHER_WORK)
-            training, evaluation = START + work * math.exp(rate), SCORING_START + scoring * math.exp(other)
-            whole = training + evaluation
-            gpus = median([s.gpus for s in self._seen if s.alike == alike] or [1])
-            self._known[key] = Price(whole, (training * width + evaluation * wider) / whole, way, gpus)
+            seen = [each for each in self._seen if each.precision == precision]
+            self._known[key] = self._price(seen, alike, network, precision, training, scored)
         return self._known[key]
 
-    def _rate(self, alike: str, network: str, of: Callable[[Seen], tuple[float, float] | None],
-              times: float) -> tuple[float, float, str]:
-        """The logarithm of seconds per GFLOP, its standard deviation, and the nearest runs that it comes from."""
-        near: dict[str, list[tuple[float, float]]] = {ALIKE: [], RATE: [], DEVICE: []}
-        for seen in self._seen:
-            if (found := of(seen)) is not None:
-                near[ALIKE if seen.alike == alike else RATE if seen.network == network else DEVICE].append(found)
-        estimates = []
-        for way, each in near.items():
-            if each:
-                middle, spread = _middle(each)
-                estimates.append((middle, math.hypot(times * WIDTH[way], spread, min(blur for _, blur in each)), way))
-        estimates.append((-math.log(SUSTAINED[self.device]), times * WIDTH[GUESS], GUESS))
-        sharpest, _, way = min(estimates, key=lambda each: each[1])
-        # What disagrees with the sharpest counts for the less: a guess far off does not move a measurement.
-        weights = [1 / (width**2 + (value - sharpest) ** 2) for value, width, _ in estimates]
-        mean = sum(w * value for w, (value, _, _) in zip(weights, estimates, strict=True)) / sum(weights)
-        return mean, sum(weights) ** -0.5, way
+    def _price(self, seen: Sequence[Seen], alike: str, network: str, precision: str, training: float,
+               scored: work.Scored) -> Price:
+        guess = math.log(sustained(self.device, precision))
+        rate, width, way = _learnt(seen, alike, network, lambda each: each.training, 1.0, -guess)
+        # Features are computed in float32, whatever the networks' precision is.
+        slow = scored.network / sustained(self.device, precision) + scored.features / sustained(self.device, "float32")
+        whole = sum(scored)
+        other, wider, _ = _learnt(seen, alike, network, lambda each: each.scoring, OTHER_WORK,
+                                  math.log(slow / whole) if whole else -guess)
+        train, evaluation = START + training * math.exp(rate), SCORING_START + whole * math.exp(other)
+        gpus = median([each.gpus for each in seen if each.alike == alike and not each.on] or [1])
+        on = next((each.on for each in seen if each.on and each.alike == alike), "")
+        said = f"{way} on {on}" if way == MEASURED else way + (assumed(self.device, precision) if way == GUESS else "")
+        return Price(train + evaluation, (train * width + evaluation * wider) / (train + evaluation), way, gpus, said)
+
+
+def _runs(out: Path, device: str) -> Iterator[Seen]:
+    for folder in sorted((out / "runs").glob("*-*")):
+        try:
+            record = read_run(folder)
+        except (StoreError, RecordError):
+            continue
+        on = "cpu" if "cpu x " in record.device else "cuda"
+        if record.status != "done" or record.kind != "method" or record.images_seen < 1 or on != device:
+            continue
+        config, took = record.config, record.train_seconds + record.trajectory_seconds
+        yield Seen(
+            records.kind(config), records.network(config), record.precision, _rate(took, START, work.training(config)),
+            _rate(record.evaluation_seconds, SCORING_START, sum(work.scoring(config))), max(1, record.gpus),
+        )
+
+
+def _measured(out: Path, device: str) -> Iterator[Seen]:
+    for each in rates.measured(out, device):
+        yield Seen(each.alike, each.network, each.precision, (each.rate, 0.0), None, 1, f"{each.device}, {each.day}")
+
+
+def _learnt(seen: Iterable[Seen], alike: str, network: str, of: Callable[[Seen], tuple[float, float] | None], times: float,
+            guess: float) -> tuple[float, float, str]:
+    """The logarithm of seconds per GFLOP, its standard deviation, and the nearest runs that it comes from."""
+    near: dict[str, list[tuple[float, float]]] = {MEASURED: [], ALIKE: [], RATE: [], DEVICE: []}
+    for each in seen:
+        if (found := of(each)) is not None:
+            same = MEASURED if each.on else ALIKE
+            near[same if each.alike == alike else RATE if each.network == network else DEVICE].append(found)
+    estimates = []
+    for way, found_there in near.items():
+        if found_there:
+            middle, spread = _middle(found_there)
+            blur = min(blur for _, blur in found_there)
+            estimates.append((middle, math.hypot(times * WIDTH[way], spread, blur), way))
+    estimates.append((guess, times * WIDTH[GUESS], GUESS))
+    sharpest, _, way = min(estimates, key=lambda each: each[1])
+    # What disagrees with the sharpest counts for the less: a guess far off does not move a measurement.
+    weights = [1 / (width**2 + (value - sharpest) ** 2) for value, width, _ in estimates]
+    mean = sum(w * value for w, (value, _, _) in zip(weights, estimates, strict=True)) / sum(weights)
+    return mean, sum(weights) ** -0.5, way
 
 
 def _rate(seconds: float, start: float, work: float) -> tuple[float, float] | None:

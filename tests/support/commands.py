@@ -98,7 +98,7 @@ RIGHT_ONE: list[Right] = [
     ("backbone=unet_small backbone.attention=[]", {"backbone.attention": []}),
     ("backbone=unet_small \"backbone.multipliers=[1, 2, 2]\"", {"backbone.multipliers": [1, 2, 2]}),
     ("backbone=unet_small backbone.attention_kernel=fused", {"backbone.attention_kernel": "fused"}),
-    ("backbone=unet_55m data=cifar10", {"backbone.channels": 128, "backbone.gflops": 42.0}),
+    ("backbone=unet_55m data=cifar10", {"backbone.channels": 128}),
     # numbers as Hydra's grammar reads them
     ("train.lr=1e-3", {"train.lr": 0.001}),
     ("train.lr=1E-4", {"train.lr": 0.0001}),
@@ -687,9 +687,6 @@ WRONG_ONE: list[Wrong] = [
     ("backbone.dropout=false", ("backbone.dropout", "false|False")),
     ("backbone.classes=10", ("backbone.classes", "10", "0")),
     ("backbone.classes=-1", ("backbone.classes", "-1")),
-    ("backbone.gflops=-1", ("backbone.gflops", "-1")),
-    ("backbone.gflops=nan", ("backbone.gflops", "nan")),
-    ("backbone.gflops=many", ("backbone.gflops", "many")),
     ("backbone=mlp_plain backbone.width=null", ("backbone.width", "null|None")),
     ("backbone=mlp_plain backbone.scale=0", ("backbone.scale", "0")),
     ("backbone=unet_small backbone.attention=8", ("backbone.attention", "8", "list|[8]")),

@@ -1,17 +1,19 @@
 """Claims about the price of a sweep and the micro-batch of a run that had no memory."""
 
+import json
 import re
 
 import pytest
 from places import ROOT
 
 from bench import run
-from bench.config import ConfigError, recorded_experiment, request
+from bench.config import ConfigError, recorded_experiment, records, request
 from bench.config.records import smaller
-from bench.planning import price
+from bench.planning import methods, price, work
 from bench.planning.jobs import chain, jobs
-from bench.planning.price import SUSTAINED, Prices
-from results.records import archive
+from bench.planning.price import Prices
+from bench.planning.rates import sustained
+from results.records import StoreWarning, archive
 from results.records.record import RunRecord
 from results.records.store import write_run
 from sweeps.plan import Job
@@ -50,7 +52,7 @@ def test_the_command_refuses_and_starts_nothing(tmp_path, monkeypatch, capsys):
 
 
 def test_a_micro_batch_is_halved_down_to_one_row_and_the_run_stays_the_same_run():
-    config = job("method=psd_m", "budget.batch=12").config
+    config = job("method=psd_m", "budget.batch=12", "budget.micro_batch=12").config
     assert [smaller(config, n)["budget"]["micro_batch"] for n in (1, 2, 3)] == [6, 3, 1] and smaller(config, 4) is None
     assert chain(recorded_experiment(smaller(config, 2)))[-1].id == job("method=psd_m", "budget.batch=12").id
     assert smaller({"kind": "reference"}, 1) is None
@@ -104,7 +106,7 @@ def measured(name):
     """The runs of a reference table, as (record, job, seconds)."""
     runs, _ = archive.read(ROOT / "results" / "reference" / name / "records.jsonl.gz")
     found = [record for record, _ in runs if record.kind == "method"]
-    return [(r, Job(r.run_id, r.label, {k: v for k, v in r.config.items() if k != "shape"}, cost=r.config["cost"]),
+    return [(r, Job(r.run_id, r.label, r.config, cost=r.config["cost"]),
              r.train_seconds + r.trajectory_seconds + r.evaluation_seconds) for r in found]
 
 
@@ -144,10 +146,97 @@ def test_evaluation_is_priced_by_its_rows(asked, tmp_path):
 
 def test_gpu_hours_are_measured_where_gpus_have_run(tmp_path):
     wanted = job("method=lsd")
-    assert Prices(tmp_path, "cuda").gpu_hours(wanted) == pytest.approx(wanted.cost / SUSTAINED["cuda"] / 3600, abs=0.01)
+    guess = wanted.cost / sustained("cuda", "float32") / 3600
+    assert Prices(tmp_path, "cuda").gpu_hours(wanted) == pytest.approx(guess, abs=0.01)
+    assert Prices(tmp_path, "cpu").gpu_hours(wanted) == Prices(tmp_path, "cuda").gpu_hours(wanted)
     earlier(tmp_path, wanted, 3595.0, device="4 x NVIDIA H200", gpus=4)
     assert Prices(tmp_path, "cuda").gpu_hours(wanted) == pytest.approx(4.0, rel=0.2)
-    assert Prices(tmp_path, "cpu").gpu_hours(wanted) == pytest.approx(wanted.cost / SUSTAINED["cuda"] / 3600)
+    assert Prices(tmp_path, "cpu").gpu_hours(wanted) == pytest.approx(4.0, rel=0.2)
+
+
+def test_an_assumed_rate_is_the_precision_s_own_and_is_told(tmp_path):
+    prices = Prices(tmp_path, "cuda")
+    jobs_ = [job("method=lsd", f"train.precision={name}", "budget.images=2000000000") for name in ("bf16", "tf32", "float32")]
+    seconds = [prices.seconds(each) - price.START - price.SCORING_START for each in jobs_]
+    assert seconds[1] / seconds[0] == pytest.approx(790 / 400, rel=0.05)
+    assert seconds[2] / seconds[0] == pytest.approx(790 / 60, rel=0.05)
+    assert "1 run by a rough guess of 237 TFLOP/s in bf16, 30% of the 790 that an H100 reaches" in prices.source(jobs_[:1])
+    assert prices.source(jobs_).count("by a rough guess of") == 3
+
+
+def test_a_run_in_one_precision_says_nothing_of_another(tmp_path):
+    fast = job("method=lsd", "train.precision=bf16")
+    guess = Prices(tmp_path, "cuda").price(fast)
+    earlier(tmp_path, job("method=lsd"), 36_000.0, device="NVIDIA H200", gpus=1)
+    assert Prices(tmp_path, "cuda").price(fast) == guess
+    assert Prices(tmp_path, "cuda").price(job("method=lsd", "seed=3")).way == price.ALIKE
+
+
+def perf(out, job, rate, **fields):
+    """A line of bench.perf, which makes the job do so many GFLOP/s."""
+    config = job.config
+    line = {"time": "2026-01-02T03:04:05", "device": "NVIDIA H100", "kind": "cuda", "alike": records.kind(config),
+            "network": records.network(config), "method": config["method"]["name"], "precision": records.precision(config),
+            "compiled": False, "images_per_second": rate / work.per_image(config), "gflop_per_image": work.per_image(config)}
+    with open(out / "perf.jsonl", "a", encoding="utf-8") as file:
+        file.write(json.dumps(line | fields) + "\n")
+
+
+def test_a_measured_rate_prices_like_a_long_run_of_the_same_kind(tmp_path):
+    wanted = job("method=lsd", "budget.images=20000000")
+    perf(tmp_path, wanted, 100.0, time="2025-12-31T00:00:00")
+    perf(tmp_path, wanted, 2000.0)
+    perf(tmp_path, wanted, 1.0, compiled=True, time="2027-01-01T00:00:00")
+    perf(tmp_path, wanted, 1.0, kind="cpu", device="cpu x 1", time="2027-01-01T00:00:00")
+    with open(tmp_path / "perf.jsonl", "a", encoding="utf-8") as file:
+        file.write('{"kind": "cuda", "time": "2028-01-01", "device": "half a li\n{"kind": "cuda", "time": "2028"}\n')
+    with pytest.warns(StoreWarning):
+        prices = Prices(tmp_path, "cuda")
+    assert prices.seconds(wanted) == pytest.approx(wanted.cost / 2000, rel=0.3), "the newest that is whole and like it"
+    assert prices.source([wanted]) == f"1 run {price.MEASURED} on NVIDIA H100, 2026-01-02"
+    assert prices.price(job("method=meanflow")).way == price.RATE
+    assert prices.price(job("method=lsd", "train.precision=bf16")).way == price.GUESS
+    long = tmp_path / "long"
+    earlier(long, job("method=lsd", "seed=9", "budget.images=20000000"), wanted.cost / 2000, device="NVIDIA H100", gpus=1)
+    assert prices.price(wanted).width == pytest.approx(Prices(long, "cuda").price(wanted).width, rel=0.1)
+
+
+def test_of_two_models_of_gpus_the_one_measured_last_counts(tmp_path):
+    lsd, meanflow = job("method=lsd"), job("method=meanflow")
+    perf(tmp_path, lsd, 100.0, device="NVIDIA A100", time="2026-01-01")
+    perf(tmp_path, meanflow, 2000.0, device="NVIDIA H200", time="2026-01-02")
+    prices = Prices(tmp_path, "cuda")
+    assert "NVIDIA H200, 2026-01-02" in prices.source([meanflow]) and prices.price(lsd).way == price.RATE
+
+
+def test_the_hand_typed_arithmetic_of_an_older_record_is_counted_again(tmp_path):
+    new = job("method=lsd")
+    old = Job(new.id, new.label, {**new.config, "backbone": {**new.config["backbone"], "gflops": 7.0}}, cost=new.cost)
+    rows = 256_000 * 3 * 2.0
+    old.config["cost"] = 7.0 * rows
+    assert work.training(old.config) == pytest.approx(new.cost, rel=0.2)
+    assert work.scoring(old.config) == work.scoring(new.config)
+    earlier(tmp_path, old, 100.0)
+    assert Prices(tmp_path, "cpu").price(new).way == price.ALIKE
+
+
+def test_the_large_sweep_is_priced_for_gpus_by_method(capsys, tmp_path):
+    assert run.main([f"out={tmp_path}", "sweep=cifar_all_methods", "plan=true"]) == 0
+    told = capsys.readouterr().out
+    (hours,) = re.findall(r"On GPUs ([\d,]+) GPU-hours: 78 runs by a rough guess of 237 TFLOP/s in bf16", told)
+    assert int(hours.replace(",", "")) <= 3000
+    rows = [line for line in told.splitlines() if line.startswith("psd_m ")]
+    assert len(rows) == 1 and rows[0].endswith(price.GUESS)
+    assert re.search(r"\nDisk: about \d+ GB of checkpoints and \d+ GB of trajectories", told)
+    assert run.main([f"out={tmp_path}", "sweep=digits_quickstart", "plan=true"]) == 0
+    assert "GPU-hours  disk" not in capsys.readouterr().out
+
+
+def test_a_column_can_be_added_to_the_table_by_method(tmp_path):
+    plan, prices = [job("method=lsd"), job("method=lsd", "seed=1"), job("method=psd_m")], Prices(tmp_path, "cuda")
+    lines = methods.by_method(plan, prices, [*methods.COLUMNS[:2], methods.Column("more", lambda row: row.label.upper())])
+    assert [line.split() for line in lines[3:5]] == [["lsd", "2", "LSD"], ["psd_m", "1", "PSD_M"]]
+    assert methods.by_method(plan[:2], prices) == [], "one row says nothing more"
 
 
 def test_a_cluster_s_jobs_have_the_device_that_they_ask_for():

@@ -14,7 +14,8 @@ from bench import run
 from bench.config import ConfigError, request
 from bench.job import execute
 from bench.nets import Backbone
-from bench.planning.jobs import gflops, jobs
+from bench.planning.jobs import jobs
+from bench.planning.work import gflops
 from bench.teaching import lessons as teaching
 from bench.teaching import trajectories
 from bench.teaching.teacher import Teacher
@@ -247,9 +248,9 @@ def test_what_they_are_changes_the_runs_identity() -> None:
 
 
 def test_the_plan_counts_them() -> None:
-    of = ([*SMALL, "method=dsno", "backbone.gflops=2.0", f"method.trajectories={n}"] for n in (1, 1001))
-    few, many = (gflops(request(arguments).experiments[0]) for arguments in of)
-    assert many - few == pytest.approx(2.0 * 1000 * 64)
+    of = ([*SMALL, "method=dsno", f"method.trajectories={n}"] for n in (1, 1001))
+    few, many = (request(arguments).experiments[0] for arguments in of)
+    assert gflops(many) - gflops(few) == pytest.approx(Backbone(few.backbone, (1, 8, 8), 0).gflops() * 1000 * 64)
 
 
 def test_a_record_of_before_is_read_with_nothing_to_pay() -> None:

@@ -1,0 +1,78 @@
+"""The arithmetic of runs in GFLOP: that of their network is counted, at the size of the data.
+
+A job or a record says its whole training as `cost`. Before networks were counted their files said their `gflops`, by hand
+and for one size: what such a record says is put right, so that both sides of a fit are the same work.
+"""
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, NamedTuple
+
+from bench.config import BACKBONES, IMAGES, Cifar10, ConfigError, Data, Digits, Experiment, Points, records, section
+from bench.data import inspect
+from bench.nets import Backbone
+
+INCEPTION, SMALL_FEATURES = 11.5, 0.01
+"""GFLOP of one sample through the features' network."""
+
+
+class Scored(NamedTuple):
+    """An evaluation's work in GFLOP: of the network that samples, and of the features' network."""
+
+    network: float
+    features: float
+
+
+def shape(data: Data) -> tuple[int, ...]:
+    """Of one sample. Raises ConfigError for the user's own data that cannot be loaded."""
+    if isinstance(data, Points):
+        return (2,)
+    if isinstance(data, Digits | Cifar10):  # known before anything is there
+        side = IMAGES[data.name].side
+        return (1 if isinstance(data, Digits) else 3, side, side)
+    return inspect(data).shape
+
+
+def gflops(experiment: Experiment) -> float:
+    """Of a whole training: images x 3 forward passes x the method's relative cost, and the teacher's trajectories."""
+    needs = experiment.method.needs
+    passes = float(experiment.budget.images) * 3 * needs.cost
+    solved = needs.trajectories.evaluations if needs.trajectories else 0
+    return _counted(records.network(experiment.plain), shape(experiment.data)) * (passes + solved)
+
+
+def training(config: Mapping[str, Any]) -> float:
+    """Of a job's or a record's training."""
+    said = (config.get("backbone") or {}).get("gflops")
+    return records.cost(config) * (_forward(config) / said if said else 1.0)
+
+
+def per_image(config: Mapping[str, Any]) -> float:
+    """Of one image of a training, as rates are measured for."""
+    images = records.images(config)
+    return training(config) / images if images else 0.0
+
+
+def scoring(config: Mapping[str, Any]) -> Scored:
+    """Of an evaluation: samples through the network at each number of steps, and through the features' network."""
+    asked = config.get("evaluation") or {}
+    steps, seeds = asked.get("steps") or [], asked.get("seeds") or []
+    data, protocol = str((config.get("data") or {}).get("name")), str(asked.get("protocol") or "")
+    inception = protocol.startswith(("clean-fid", "legacy")) or (not protocol and data == "cifar10")
+    samples = float(asked.get("count") or (50_000 if inception else 597 if data == "digits" else 10_000)) * len(seeds)
+    return Scored(samples * sum(steps) * _forward(config), samples * len(steps) * (INCEPTION if inception else SMALL_FEATURES))
+
+
+def _forward(config: Mapping[str, Any]) -> float:
+    """Of one sample's forward pass; what a record says by hand, where its network or its data are none of this version's."""
+    try:
+        return _counted(records.network(config), records.shape(config))
+    except (ConfigError, KeyError, TypeError):
+        return float((config.get("backbone") or {}).get("gflops") or 0.0)
+
+
+@cache
+def _counted(network: str, shape: tuple[int, ...]) -> float:
+    plain = json.loads(network)
+    return Backbone(section(BACKBONES[plain["name"]], plain, "backbone", lenient=True), shape, 0).gflops()
