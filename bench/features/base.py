@@ -79,15 +79,15 @@ def digest(name: str) -> str:
 def extract(
     net: FeatureNet, pixels: Tensor, levels: int, chunk: int, progress: Callable[[int], None] | None = None
 ) -> Tensor:
-    """float32 (N, width) on the CPU, of uint8 (N, C, H, W), N >= 0.
+    """float32 (N, width) on the network's device, of uint8 (N, C, H, W), N >= 0.
 
     The network always sees `chunk` images, the last time padded with black ones: bits are a function of the images, their
     order and the chunk alone. progress: called with the number of images done since its last call.
     """
-    rows = [torch.empty(0, net.width)]
+    rows = [torch.empty(0, net.width, device=net.device)]
     for part in torch.split(pixels, chunk) if len(pixels) else ():
         padded = F.pad(part, (0, 0, 0, 0, 0, 0, 0, chunk - len(part)))
-        rows.append(net(padded, levels)[: len(part)].cpu())
+        rows.append(net(padded, levels)[: len(part)])
         if progress is not None:
             progress(len(part))
     return torch.cat(rows)

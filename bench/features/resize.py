@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from methods.tools import constant
+
 SIDE = 299
 
 
@@ -27,7 +29,7 @@ def clean(x: Tensor) -> Tensor:
 
 def clean_fast(x: Tensor) -> Tensor:
     """The same as two matrix products in float32: within 1e-3 on the scale 0..255."""
-    rows, columns = (_matrix(n, x.device) for n in x.shape[-2:])
+    rows, columns = (constant(_matrix, n, like=x, dtype=torch.float32) for n in x.shape[-2:])
     return (rows @ (x.float() @ columns.T)).clamp(0, 255)
 
 
@@ -86,23 +88,26 @@ def _cubic(x: np.ndarray, a: float = -0.5) -> np.ndarray:
 
 
 def _weighted_taps(x: Tensor, axis: int) -> Tensor:
-    index, weight = coefficients(x.shape[axis])
-    shape = (SIDE, 1) if axis == -2 else (SIDE,)
+    size, shape = x.shape[axis], (SIDE, 1) if axis == -2 else (SIDE,)
+    index, weight = (constant(_taps, size, part, like=x, dtype=kind) for part, kind in enumerate((torch.int64, torch.float64)))
     x = x.double()
     total: Tensor | float = 0.0
-    for i, w in zip(index.T, weight.T, strict=True):
-        picked = x.index_select(axis, torch.from_numpy(i).to(x.device))
-        total = picked.mul_(torch.from_numpy(w).to(x.device).view(shape)).add_(total)
+    for i, w in zip(index, weight, strict=True):
+        total = x.index_select(axis, i).mul_(w.view(shape)).add_(total)
     assert isinstance(total, Tensor)
     return total.float()
 
 
-@lru_cache(maxsize=8)
-def _matrix(size: int, device: torch.device) -> Tensor:
+def _taps(size: int, part: int) -> Tensor:
+    """One of `coefficients`, (taps, 299)."""
+    return torch.from_numpy(np.ascontiguousarray(coefficients(size)[part].T))
+
+
+def _matrix(size: int) -> Tensor:
     index, weight = coefficients(size)
     matrix = np.zeros((SIDE, size))
     np.add.at(matrix, (np.arange(SIDE)[:, None], index), weight)
-    return torch.from_numpy(matrix).float().to(device)
+    return torch.from_numpy(matrix)
 
 
 def _lerp(x: Tensor, axis: int) -> Tensor:

@@ -5,6 +5,7 @@ number is extrapolated, not the reference's. The intercept is an estimate and ma
 """
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from bench.metrics.frechet import Gaussian
@@ -24,5 +25,6 @@ def frechet_infinity(features: Tensor, reference: Gaussian, first: int, seed: in
     if not 2 <= first < n:
         raise ValueError(f"a line from {first} to {n} samples is none")
     sizes = np.linspace(first, n, POINTS).round().astype(int)
-    found = [Gaussian.of_samples(features[random.choice(n, k, replace=False)]).distance(reference) for k in sizes]
+    drawn = torch.cat([torch.from_numpy(random.choice(n, k, replace=False)) for k in sizes]).to(features.device)
+    found = [Gaussian.of_samples(features[part]).distance(reference) for part in torch.split(drawn, sizes.tolist())]
     return float(np.polyfit(1 / sizes, found, 1)[1])

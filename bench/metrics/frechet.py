@@ -69,10 +69,7 @@ class Gaussian:
     @property
     def trace(self) -> float:
         """Of the covariance."""
-        if self.rows is not None:
-            return float(self.rows.square().sum())
-        assert self.cov is not None
-        return float(self.cov.trace())
+        return float(self._spread())
 
     def distance(self, reference: "Gaussian") -> float:
         """The Fréchet distance to `reference`, whose root is used. Never negative. Raises ValueError on another width."""
@@ -86,7 +83,14 @@ class Gaussian:
             assert self.cov is not None
             overlap = torch.linalg.eigvalsh(reference.root @ self.cov @ reference.root.T).clamp(min=0).sqrt().sum()
         gap = self.mean - reference.mean
-        return max(0.0, float(gap @ gap) + self.trace + reference.trace - 2 * float(overlap))
+        return max(0.0, float(gap @ gap + self._spread() + reference._spread() - 2 * overlap))
+
+    def _spread(self) -> Tensor:
+        """The trace where the features are: a number that is read waits for the device."""
+        if self.rows is not None:
+            return self.rows.square().sum()
+        assert self.cov is not None
+        return self.cov.trace()
 
 
 def frechet_distance(mean_1: Any, cov_1: Any, mean_2: Any, cov_2: Any) -> float:

@@ -25,22 +25,23 @@ def precision_recall_density_coverage(samples: Tensor, real: Tensor) -> dict[str
         raise ValueError(f"{len(samples)} samples and {len(real)} real ones: a {K_DENSITY}th neighbour needs more of each")
     near_real = radii(real, (K_PRECISION, K_DENSITY))
     (near_sample,) = radii(samples, (K_PRECISION,))
-    precise = balls = 0.0
+    precise, balls = (torch.zeros((), dtype=torch.float64, device=real.device) for _ in range(2))
     recalled, covered = (torch.zeros(len(real), dtype=torch.bool, device=real.device) for _ in range(2))
     for part, reach in zip(torch.split(samples, CHUNK), torch.split(near_sample, CHUNK), strict=True):
         distance = squared(part, real)
         inside = distance <= near_real[1]
-        precise += float((distance <= near_real[0]).any(1).sum())
-        balls += float(inside.sum())
+        precise += (distance <= near_real[0]).any(1).sum()
+        balls += inside.sum()
         covered |= inside.any(0)
         recalled |= (distance <= reach[:, None]).any(0)
-    return {
-        "precision": precise / len(samples), "recall": float(recalled.double().mean()),
-        "density": balls / (K_DENSITY * len(samples)), "coverage": float(covered.double().mean()),
+    found = {
+        "precision": precise / len(samples), "recall": recalled.double().mean(),
+        "density": balls / (K_DENSITY * len(samples)), "coverage": covered.double().mean(),
     }  # fmt: skip
+    return dict(zip(found, torch.stack(list(found.values())).cpu().tolist(), strict=True))
 
 
 def radii(x: Tensor, ks: tuple[int, ...]) -> list[Tensor]:
     """For each k the squared distances (n,) from the rows of x (n, d) to their k-th nearest other row."""
-    near = [squared(part, x).topk(max(ks) + 1, dim=1, largest=False).values for part in torch.split(x, CHUNK)]
-    return list(torch.cat(near)[:, list(ks)].T)
+    near = torch.cat([squared(part, x).topk(max(ks) + 1, dim=1, largest=False).values for part in torch.split(x, CHUNK)])
+    return [near[:, k] for k in ks]

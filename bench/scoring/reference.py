@@ -68,9 +68,9 @@ def obtain(part: Part, net: FeatureNet, chunk: int, progress: Callable[[int], No
         if (found := _read(path, net.device, tell=True)) is not None:  # someone else's work, while this one waited
             return found
         rows = features.extract(net, part.pixels, part.levels, chunk, progress)
-        exact = Gaussian.of_samples(rows.to(net.device))
+        exact = Gaussian.of_samples(rows)
         # As it will be read, so that no bit depends on who made it.
-        made = Reference(Gaussian.of_root(exact.mean, exact.root), rows)
+        made = Reference(Gaussian.of_root(exact.mean, exact.root), rows.cpu())
         _write(path, made)
     return made
 

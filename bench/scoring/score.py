@@ -82,10 +82,14 @@ def map_errors(method: Method, models: dict[str, nn.Module], data: Dataset, seed
     assert truth is not None
     linear = Linear(path.base_scale)
 
-    def error(x_s: Tensor, s: Tensor, x_t: Tensor, t: Tensor) -> float:
+    def error(x_s: Tensor, s: Tensor, x_t: Tensor, t: Tensor, together: bool = False) -> float:
         start, begin = convert_point(x_s, s, linear, path)
         end, finish = convert_point(x_t, t, linear, path)
-        found = method.jump(models, *(z.float().to(device) for z in (start, begin, finish)))
+        x, begin, finish = (z.float() for z in (start, begin, finish))
+        if together:
+            found = method.jump_together(models, x.to(device), begin[0], finish[0])
+        else:
+            found = method.jump(models, x.to(device), begin.to(device), finish.to(device))
         return points.map_error(found.cpu(), end)
 
     out: Scores = {}
@@ -95,5 +99,5 @@ def map_errors(method: Method, models: dict[str, nn.Module], data: Dataset, seed
     x_0 = truth.base_scale * torch.randn((PAIRS, *data.shape), generator=generator("cpu", "one jump", seed)).double()
     s = linear.time_of(path.theta(method.grid(1)[0])).expand(PAIRS)
     t, x_s = torch.ones_like(s), linear.alpha(s)[:, None] * x_0
-    out["one_jump_error"] = (error(x_s, s, truth.flow(x_s, s, t), t), {})
+    out["one_jump_error"] = (error(x_s, s, truth.flow(x_s, s, t), t, together=True), {})
     return out

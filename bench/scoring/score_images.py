@@ -56,6 +56,8 @@ class ImageScorer:
             self.reference = Reference(reference.of_file(statistics, self.net.width, device), None)
         self.heldout_reference = self._obtain(self.heldout, self.net, progress)
         self.also = [self._second(name, weights, progress) for name in protocol.also]
+        kept = self.reference.features  # where the samples' will be, if anything but moments is compared
+        self._real = kept.to(device) if kept is not None and {"kid", *MANIFOLD} & set(protocol.metrics) else None
         self._near = [stored(x, data, protocol.rounding).to(device) for x in (data.train, data.heldout)]
 
     def score(self, samples: Tensor) -> Scores:
@@ -80,7 +82,7 @@ class ImageScorer:
     def _of_features(self, rows: Tensor, wanted: list[str]) -> Scores:
         """What more than moments carry, as far as the protocol asks for it."""
         found: Scores = {}
-        real = None if self.reference.features is None else self.reference.features.to(self.device)
+        real = self._real
         if "kid" in wanted and real is not None and len(rows) >= 4:
             value, error = kid(rows, real)
             extra = {"standard_error": error}
@@ -111,7 +113,7 @@ class ImageScorer:
         }  # fmt: skip
 
     def _features(self, pixels: Tensor, net: FeatureNet) -> Tensor:
-        return features.extract(net, pixels, self.levels, self._chunks[net.name]).to(self.device)
+        return features.extract(net, pixels, self.levels, self._chunks[net.name])
 
     def _parts(self) -> tuple[Part, Part]:
         """The training part that the protocol compares with, and the held-out images; a part is drawn once for all."""

@@ -7,6 +7,7 @@ TIMES = "tests/bench/scoring/test_evaluation.py::test_the_protocols_rule_of_time
 RULE = "tests/methods/test_method_contract.py::test_one_rule_says_for_all_methods_where_samples_stop"
 FEATURES, PROTOCOL = "tests/bench/metrics/test_metrics_features.py", "tests/bench/protocols/test_protocol.py"
 IMAGES, REFERENCE = "tests/bench/scoring/test_score_images.py", "tests/bench/scoring/test_reference.py"
+STAYS = "tests/bench/scoring/test_on_a_device.py::test_under_every_protocol_only_noise_and_numbers_pass"
 MANIFOLD = f"{FEATURES}::test_manifold_metrics_are_their_definitions"
 
 FAULTS = [
@@ -66,6 +67,25 @@ FAULTS = [
          f"{IMAGES}::test_the_distances_are_those_of_the_features_and_held_out_data_have_their_own"),
         ("memorised share exchanged", "memorised(train, heldout,", "memorised(heldout, train,",
          f"{IMAGES}::test_a_method_that_copies_the_training_set_is_exposed_where_its_distance_is_excellent"),
+    ),
+    *of(
+        "host and device", "bench/features/resize.py",
+        ("taps copied for every image", "(constant(_taps, size, part, like=x, dtype=kind) for part,",
+         "(_taps(size, part).to(x.device, kind) for part,", f"{STAYS}[clean-fid]"),
+    ),
+    *of(
+        "host and device", "bench/features/base.py",
+        ("features by way of the host", "rows.append(net(padded, levels)[: len(part)])",
+         "rows.append(net(padded, levels)[: len(part)].cpu().to(net.device))", f"{STAYS}[digits-frechet]"),
+    ),
+    *of(
+        "host and device", "bench/metrics/kid.py",
+        ("subsets on the host", "torch.stack(drawn).to(x.device)", "torch.stack(drawn)", f"{STAYS}[digits-frechet]"),
+    ),
+    *of(
+        "host and device", "bench/scoring/score_images.py",
+        ("real features copied for every score", "        real = self._real\n",
+         "        real = None if self._real is None else self._real.cpu().to(self.device)\n", f"{STAYS}[digits-frechet]"),
     ),
     *of(
         "rounding", "bench/protocols/rounding.py",
