@@ -1,4 +1,5 @@
-"""What a training step holds on a device and the slice of its batch that fits there, counted without the device."""
+"""What a training step holds on a device and the slice of its batch that fits there, counted without the device. Nothing
+that trains or needs numbers."""
 
 from bench.fitting.choice import fitted, rows
 from bench.fitting.live import Live

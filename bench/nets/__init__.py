@@ -2,6 +2,7 @@
 
 from bench.nets.backbone import Backbone, factory
 from bench.nets.count import Count, counting
+from bench.nets.outline import Arithmetic
 from bench.nets.weight import Weight
 
-__all__ = ["Backbone", "Count", "Weight", "counting", "factory"]
+__all__ = ["Arithmetic", "Backbone", "Count", "Weight", "counting", "factory"]

@@ -2,12 +2,12 @@
 
 from bench.training.checkpoint import CheckpointWarning, reached
 from bench.training.checkpoint import final as final_checkpoint
-from bench.training.contract import CHECKS, Broken, Subject
+from bench.training.contract import CHECKS, Broken, Subject, stir
 from bench.training.recipe import Recipe
 from bench.training.rng import generator
 from bench.training.train import Outcome, Trainer
 
 __all__ = [
     "CHECKS", "Broken", "CheckpointWarning", "Outcome", "Recipe", "Subject", "Trainer", "final_checkpoint", "generator",
-    "reached",
+    "reached", "stir",
 ]  # fmt: skip

@@ -57,7 +57,7 @@ class Subject:
         """The networks by role, all weights moved off their start, as after training."""
         models = self.method.build(self.backbone)
         for role, module in models.items():
-            _stir(module, role)
+            stir(module, role)
             module.to(self.dtype)
         return models
 
@@ -65,7 +65,7 @@ class Subject:
         """The velocity of some network, another one for each name, if the method needs one."""
         if not self.method.needs.teacher or (name == "weak" and not self.method.needs.weak_teacher):
             return None
-        net = _stir(self.backbone.net(), name).to(self.dtype).requires_grad_(False)
+        net = stir(self.backbone.net(), name).to(self.dtype).requires_grad_(False)
 
         def b(x: Tensor, t: Tensor, condition: Tensor | None = None) -> Tensor:
             out: Tensor = net(x, t, t, condition=condition)
@@ -299,7 +299,7 @@ def _trainer(subject: Subject, models: Models, recipe: Recipe, folder: Path | No
     velocity = teacher.teacher()
     return Trainer(
         method, copy.deepcopy(dict(models)), subject.data, recipe, 0, CPU, folder, velocity,
-        {"net": _stir(subject.backbone.net(), "teacher")} if velocity else {},
+        {"net": stir(subject.backbone.net(), "teacher")} if velocity else {},
         weak_teacher=teacher.teacher("weak"), trajectories=teacher._paths(velocity),
     )  # fmt: skip
 
@@ -310,7 +310,8 @@ def _run(trainer: Trainer) -> None:
         raise Broken(f"it diverges in its first {trainer.recipe.steps} steps: {outcome.reason}")
 
 
-def _stir(module: nn.Module, name: str) -> nn.Module:
+def stir(module: nn.Module, name: str) -> nn.Module:
+    """The module, all its weights moved off their start, in another way for each name."""
     with torch.no_grad():
         for i, p in enumerate(module.parameters()):
             p.add_(0.2 * torch.randn(p.shape, generator=generator(CPU, name, i)))

@@ -1,0 +1,193 @@
+"""One training measured: its steps timed, their arithmetic and memory counted, in slices that fit the device."""
+
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+
+from bench import fitting
+from bench.fitting import Live, live, slices
+from bench.measuring.bare import by_hand
+from bench.measuring.cases import Case
+from bench.measuring.kinds import Kinds, profiled
+from bench.measuring.subject import IMAGES, Subject, subject
+from bench.nets import Arithmetic
+from bench.processes import device as devices
+from bench.processes import memory
+
+Clock = Callable[[], float]
+FEWEST, MOST = 2, 100  # timed steps of a stage
+TRIED = 3  # steps besides: one that is counted, and two that warm up
+PROFILED = 5
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a step of a case takes.
+
+    rows: of a pass. seconds, spread: a step's median and half the distance of its quartiles; stages are weighed by their
+    images. gflops: of one image as it was computed. memory: bytes at the most, weights and moments included. over_bare: the
+    step over one written by hand. kinds: where its time goes.
+    """
+
+    rows: int
+    seconds: float
+    spread: float
+    gflops: float
+    memory: int
+    steps: int
+    over_bare: float | None = None
+    kinds: Kinds | None = None
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is asked of each case besides its time, and for how long."""
+
+    seconds: float
+    profile: bool = False
+    against_bare: bool = False
+    clock: Clock = time.perf_counter
+
+    @property
+    def part(self) -> float:
+        """The seconds of each thing that is asked."""
+        return self.seconds / (1 + self.profile + self.against_bare)
+
+    def fewest(self, case: Case) -> int:
+        """The steps that it takes at the least."""
+        stages = min(2, len(case.experiment.method.stages(case.experiment.budget.images)))
+        return stages * (FEWEST + TRIED) + self.profile + self.against_bare * 2 * (1 + FEWEST)
+
+
+def measured(case: Case, device: torch.device, wanted: Wanted) -> Measured:
+    """The case in the slices that it would have here, halved until they fit. Raises what its training raises, and
+    torch.OutOfMemoryError where not even one group of samples fits."""
+    group, rows = case.experiment.method.needs.group, _rows(case, device)
+    with devices.computing(case.experiment.precision):
+        while True:
+            try:
+                return _measured(case, device, rows, wanted)
+            except torch.OutOfMemoryError:
+                if rows <= group:
+                    raise
+                rows = max(group, rows // 2 // group * group)
+            if device.type == "cuda":  # here: the exception held on to what the step had made
+                torch.cuda.empty_cache()
+
+
+def _rows(case: Case, device: torch.device) -> int:
+    """Of a pass, as a run would choose them."""
+    card = case.experiment.backend.gpu_memory
+    room = 1e9 * card if card else memory.free(device) if device.type == "cuda" else float("inf")
+    return min(case.batch, fitting.rows(case.experiment, case.shape, IMAGES, room))
+
+
+def _measured(case: Case, device: torch.device, rows: int, wanted: Wanted) -> Measured:
+    made = subject(case.experiment, case.shape, device, rows)
+    seconds = spread = gflops = 0.0
+    peak = steps = 0
+    with made.counted():
+        stages = made.stages
+        for index, share in stages:
+            made.begin(index)
+            flops, counted = _counted(made, device)
+            memory.restart(device)
+            times = timed(made.step, device, wanted.part / len(stages), wanted.clock)
+            peak = max(peak, memory.peak(device) if device.type == "cuda" else counted)
+            middle, half = quartiles(times)
+            seconds, spread, gflops = seconds + share * middle, spread + share * half, gflops + share * flops / case.batch
+            steps += len(times)
+        ratio = _over_bare(case, made, device, rows, wanted) if wanted.against_bare else None
+        count = int(min(PROFILED, max(1, wanted.part // max(seconds, 1e-9))))
+        kinds = profiled(made.step, device, count) if wanted.profile else None
+    return Measured(rows, seconds, spread, gflops, peak, steps, ratio, kinds)
+
+
+def _counted(made: Subject, device: torch.device) -> tuple[float, int]:
+    """GFLOP of a step, and the bytes that it holds at once with all that stays: of a CPU, whose allocator keeps no account.
+
+    It is the first step, so it warms up as well.
+    """
+    trainer = made.trainer
+    batches = trainer.step.batches
+    with ExitStack() as modes:
+        seen = modes.enter_context(Live([live.ROWS])) if device.type == "cpu" else None
+        arithmetic = modes.enter_context(Arithmetic())
+        trainer.step.gradients(trainer.progress)
+    peak = round(seen.peaks[live.ROWS]) if seen else 0
+    data = [batches.train] if batches.paths is None else [batches.train, batches.paths]
+    return arithmetic.flops / 1e9, peak + slices.state(trainer) + live.held(*data)
+
+
+def timed(step: Callable[[], object], device: torch.device, seconds: float, clock: Clock = time.perf_counter) -> list[float]:
+    """The seconds of each of FEWEST to MOST steps that end within `seconds`, after those that warm up.
+
+    On CUDA the device's own clock between the ends of steps: nothing waits in between, as nothing does in a training.
+    """
+    begin = clock()
+    step()
+    _wait(device)
+    again = clock()
+    if 2 * (again - begin) < seconds:
+        step()
+        _wait(device)
+    one = max(clock() - again, 1e-9) if 2 * (again - begin) < seconds else again - begin
+    count = int(min(MOST, max(FEWEST, (seconds - (clock() - begin)) // max(one, 1e-9))))
+    return list(_on_cuda(step, count) if device.type == "cuda" else _by_clock(step, count, begin + seconds, clock))
+
+
+def _by_clock(step: Callable[[], object], count: int, until: float, clock: Clock) -> Iterator[float]:
+    now = clock()
+    for done in range(count):
+        if done >= FEWEST and now >= until:
+            return
+        step()
+        yield (then := clock()) - now
+        now = then
+
+
+def _on_cuda(step: Callable[[], object], count: int) -> Iterator[float]:
+    ends = [torch.cuda.Event(enable_timing=True) for _ in range(count + 1)]  # type: ignore[no-untyped-call]
+    ends[0].record()
+    for end in ends[1:]:
+        step()
+        end.record()
+    ends[-1].synchronize()
+    yield from (a.elapsed_time(b) / 1000 for a, b in pairwise(ends))
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def quartiles(times: Sequence[float]) -> tuple[float, float]:
+    """(median, half the distance of the quartiles)."""
+    low, middle, high = statistics.quantiles(times, n=4, method="inclusive") if len(times) > 1 else [times[0]] * 3
+    return middle, (high - low) / 2
+
+
+def _over_bare(case: Case, made: Subject, device: torch.device, rows: int, wanted: Wanted) -> float:
+    """The median of the ratios of steps taken in turns, so that a busy machine slows down both; at the first stage."""
+    made.begin(0)
+    other = subject(case.experiment, case.shape, device, rows)
+    other.begin(0)
+    hand, ratios, begin = by_hand(other), list[float](), wanted.clock()
+    made.step()
+    hand()
+    while len(ratios) < FEWEST or (len(ratios) < MOST and wanted.clock() - begin < wanted.part):
+        turn = [made.step, hand][:: 1 if len(ratios) % 2 else -1]
+        times = {}
+        for each in turn:
+            _wait(device)
+            start = wanted.clock()
+            each()
+            _wait(device)
+            times[each is hand] = wanted.clock() - start
+        ratios.append(times[False] / max(times[True], 1e-9))
+    return statistics.median(ratios)
