@@ -1,5 +1,6 @@
 """One training measured: its steps timed, their arithmetic and memory counted, in slices that fit the device."""
 
+import math
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +24,7 @@ Clock = Callable[[], float]
 FEWEST, MOST = 2, 100  # timed steps of a stage
 TRIED = 3  # steps besides: one that is counted, and two that warm up
 PROFILED = 5
+LARGE = 100.0  # GFLOP of a step: below, a step holds about a gigabyte at the most, and is not counted on paper first
 
 
 @dataclass(frozen=True)
@@ -81,9 +83,10 @@ def measured(case: Case, device: torch.device, wanted: Wanted) -> Measured:
 
 
 def _rows(case: Case, device: torch.device) -> int:
-    """Of a pass, as a run would choose them."""
+    """Of a pass, as a run on a GPU chooses them, and on a CPU so that the machine is not out of memory."""
     card = case.experiment.backend.gpu_memory
-    room = 1e9 * card if card else memory.free(device) if device.type == "cuda" else float("inf")
+    small = device.type == "cpu" and case.batch * case.gflops < LARGE
+    room = 1e9 * card if card else math.inf if small else memory.free(device)
     return min(case.batch, fitting.rows(case.experiment, case.shape, IMAGES, room))
 
 
