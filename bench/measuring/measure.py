@@ -91,6 +91,7 @@ def _rows(case: Case, device: torch.device) -> int:
 
 
 def _measured(case: Case, device: torch.device, rows: int, wanted: Wanted) -> Measured:
+    before = _apart(case, device, rows)
     made = subject(case.experiment, case.shape, device, rows)
     seconds = spread = gflops = 0.0
     peak = steps = 0
@@ -98,7 +99,7 @@ def _measured(case: Case, device: torch.device, rows: int, wanted: Wanted) -> Me
         stages = made.stages
         for index, share in stages:
             made.begin(index)
-            flops, counted = _counted(made, device)
+            flops, counted = before[index] if before else _counted(made, device)
             memory.restart(device)
             times = timed(made.step, device, wanted.part / len(stages), wanted.clock)
             peak = max(peak, memory.peak(device) if device.type == "cuda" else counted)
@@ -109,6 +110,18 @@ def _measured(case: Case, device: torch.device, rows: int, wanted: Wanted) -> Me
         count = int(min(PROFILED, max(1, wanted.part // max(seconds, 1e-9))))
         kinds = profiled(made.step, device, count) if wanted.profile else None
     return Measured(rows, seconds, spread, gflops, peak, steps, ratio, kinds)
+
+
+def _apart(case: Case, device: torch.device, rows: int) -> dict[int, tuple[float, int]]:
+    """Stage -> `_counted`, of a training that is compiled: as the same one without a compiler, which would not compile what is
+    watched. Nothing of one that is not."""
+    if not (case.config["train"].get("compile") and case.experiment.has("train.compile")):
+        return {}
+    made, found = subject(case.experiment.changed({"train.compile": False}), case.shape, device, rows), {}
+    for index, _ in made.stages:
+        made.begin(index)
+        found[index] = _counted(made, device)
+    return found
 
 
 def _counted(made: Subject, device: torch.device) -> tuple[float, int]:
@@ -136,11 +149,10 @@ def timed(step: Callable[[], object], device: torch.device, seconds: float, cloc
     step()
     _wait(device)
     again = clock()
-    if 2 * (again - begin) < seconds:
-        step()
-        _wait(device)
-    one = max(clock() - again, 1e-9) if 2 * (again - begin) < seconds else again - begin
-    count = int(min(MOST, max(FEWEST, (seconds - (clock() - begin)) // max(one, 1e-9))))
+    step()  # the first may have compiled
+    _wait(device)
+    now = clock()
+    count = int(min(MOST, max(FEWEST, (seconds - (now - begin)) // max(now - again, 1e-9))))
     return list(_on_cuda(step, count) if device.type == "cuda" else _by_clock(step, count, begin + seconds, clock))
 
 
