@@ -101,7 +101,7 @@ class AYF(Method):
         return b
 
     @abstractmethod
-    def tangent(self, v: Velocity, x: Tensor, s: Tensor, t: Tensor, b: Field, r: float) -> tuple[Tensor, Tensor]:
+    def tangent(self, v: Velocity, x: Tensor, s: Tensor, t: Tensor, b: Field, r: float | Tensor) -> tuple[Tensor, Tensor]:
         """v_{s,t}(x), with gradient, and g, without, both of the shape of x; s <= t."""
 
 
@@ -109,7 +109,7 @@ class AYF(Method):
 class AYFEMD(AYF):
     """Eulerian map distillation: the start of the interval moves along the teacher's trajectory."""
 
-    def tangent(self, v: Velocity, x: Tensor, s: Tensor, t: Tensor, b: Field, r: float) -> tuple[Tensor, Tensor]:
+    def tangent(self, v: Velocity, x: Tensor, s: Tensor, t: Tensor, b: Field, r: float | Tensor) -> tuple[Tensor, Tensor]:
         with torch.no_grad():
             velocity = b(x, s)
         value, dv = derivative(v, x, s, t, dx=velocity, ds=1.0, how=Derivative.SPLIT)
@@ -120,7 +120,7 @@ class AYFEMD(AYF):
 class AYFLMD(AYF):
     """Lagrangian map distillation: the end of the interval moves, and the teacher is asked where the student lands."""
 
-    def tangent(self, v: Velocity, x: Tensor, s: Tensor, t: Tensor, b: Field, r: float) -> tuple[Tensor, Tensor]:
+    def tangent(self, v: Velocity, x: Tensor, s: Tensor, t: Tensor, b: Field, r: float | Tensor) -> tuple[Tensor, Tensor]:
         value, dv = derivative(v, x, s, t, dt=1.0, how=Derivative.SPLIT)
         gap, speed = align(t - s, x), value.detach()
         with torch.no_grad():

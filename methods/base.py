@@ -8,14 +8,12 @@ EMAs, checkpoints, evaluation. A loss is pure: the same arguments give the same 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any, ClassVar, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from methods.tools import Interpolant, Linear, Mask, Solver, conditioned, everywhere
-from methods.tools.constants import for_real
 
 Models = Mapping[str, nn.Module]
 TeacherVelocity = Callable[[Tensor, Tensor, Tensor | None], Tensor]  # (x, t, condition) -> b_t(x)
@@ -57,6 +55,14 @@ class Draws(Protocol):
 
     def common(self, purpose: str) -> float:
         """One uniform number shared by the whole global batch of this step."""
+        ...
+
+    def split(self, share: float) -> tuple[Tensor, Tensor]:
+        """Positions in this slice of the samples inside and outside a fixed share of the global batch.
+
+        Sample i is inside when floor((i+1) share) > floor(i share): exactly floor(B share) of B samples, spread evenly,
+        so that every slice has its part and no random number or device synchronisation is spent on it.
+        """
         ...
 
     def dropout(self, purpose: str, positions: Tensor | None = None) -> Mask | None:
@@ -104,7 +110,7 @@ class Context:
     """What a loss may look at besides its arguments."""
 
     draws: Draws
-    progress: float  # share of the whole budget done before this step, in [0, 1)
+    progress: float | Tensor  # share of the whole budget done before this step, in [0, 1); in a compiled step on the device
     stage: Stage
     teacher: TeacherVelocity | None = None  # (x, t, condition) -> b_t(x), frozen
     weak_teacher: TeacherVelocity | None = None  # likewise (needs.weak_teacher)
@@ -124,12 +130,8 @@ class Context:
         return self.draws.uniform(purpose).reshape(-1, group)[:, :1].expand(-1, group).reshape(-1)
 
     def split(self, share: float) -> tuple[Tensor, Tensor]:
-        """Positions in this slice of the samples inside and outside a fixed share of the global batch.
-
-        Sample i is inside when floor((i+1) share) > floor(i share): exactly floor(B share) of B samples, spread evenly,
-        so that every slice has its part and no random number or device synchronisation is spent on it.
-        """
-        return _split(self.draws.rows, share, self.draws.device)
+        """See `Draws.split`."""
+        return self.draws.split(share)
 
     def teach(self, x: Tensor, t: Tensor, condition: Tensor | None = None) -> Tensor:
         """b_t(x) of the frozen teacher. Raises if the harness handed none in."""
@@ -275,18 +277,6 @@ class Method(ABC):
     def supports(self, steps: int) -> bool:
         """Whether the method defines a sample with this many jumps."""
         return steps >= 1
-
-
-@lru_cache(maxsize=256)
-def _split(rows: range, share: float, device: torch.device) -> tuple[Tensor, Tensor]:
-    inside, outside = for_real(_positions, rows, share)
-    return inside.to(device), outside.to(device)
-
-
-def _positions(rows: range, share: float) -> tuple[Tensor, Tensor]:
-    i = torch.arange(rows.start, rows.stop, dtype=torch.float64)
-    inside = torch.floor((i + 1) * share + 1e-9) > torch.floor(i * share + 1e-9)
-    return inside.nonzero()[:, 0], (~inside).nonzero()[:, 0]
 
 
 def start_from_teacher(models: Models, previous: Models) -> None:

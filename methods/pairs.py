@@ -27,7 +27,7 @@ from methods.tools import Interpolant, constant
 class Pairs(Protocol):
     """The law of (s, r) and the weight of a pair."""
 
-    def __call__(self, u: Tensor, progress: float, path: Interpolant) -> tuple[Tensor, Tensor, Tensor]:
+    def __call__(self, u: Tensor, progress: float | Tensor, path: Interpolant) -> tuple[Tensor, Tensor, Tensor]:
         """Uniforms (B,) -> s, r, w, each (B,), with 0 <= s < r <= 1. progress: share of the law's training, in [0, 1)."""
         ...
 
@@ -47,17 +47,22 @@ class EasyPairs:
     b: NotNegative = 1.0
     doublings: Count = 8
 
-    def __call__(self, u: Tensor, progress: float, path: Interpolant) -> tuple[Tensor, Tensor, Tensor]:
+    def __call__(self, u: Tensor, progress: float | Tensor, path: Interpolant) -> tuple[Tensor, Tensor, Tensor]:
         sigma = torch.exp(self.mean + self.std * normal_quantile(u))
-        return self.paired(sigma, int(progress * self.doublings), path)
+        return self.paired(sigma, whole(progress * self.doublings), path)
 
     def step(self, a: int) -> float:
         """d_a."""
         return float(self.q ** -(a + 1))
 
-    def paired(self, sigma: Tensor, a: int, path: Interpolant) -> tuple[Tensor, Tensor, Tensor]:
+    def steps(self) -> Tensor:
+        """d_a of every part, float64."""
+        return torch.tensor([self.step(a) for a in range(self.doublings)], dtype=torch.float64)
+
+    def paired(self, sigma: Tensor, a: int | Tensor, path: Interpolant) -> tuple[Tensor, Tensor, Tensor]:
         """s, r, w of given noise levels in part a."""
-        sigma_r = sigma * (1 - self.step(a) * (1 + self.k * torch.sigmoid(-self.b * sigma))).clamp(min=0)
+        d = chosen(constant(type(self).steps, self, like=sigma), a)
+        sigma_r = sigma * (1 - d * (1 + self.k * torch.sigmoid(-self.b * sigma))).clamp(min=0)
         return path.time_of_sigma(sigma), path.time_of_sigma(sigma_r), 1 / (sigma - sigma_r)
 
 
@@ -73,7 +78,7 @@ class KarrasPairs:
     def __post_init__(self) -> None:
         _check_levels(self.sigma_min, self.sigma_max)
 
-    def __call__(self, u: Tensor, progress: float, path: Interpolant) -> tuple[Tensor, Tensor, Tensor]:
+    def __call__(self, u: Tensor, progress: float | Tensor, path: Interpolant) -> tuple[Tensor, Tensor, Tensor]:
         return _any_neighbours(constant(KarrasPairs.times, self, path, like=u), u)
 
     def times(self, path: Interpolant) -> Tensor:
@@ -104,7 +109,9 @@ class GrowingPairs:
         n = sqrt(progress * ((self.end + 1) ** 2 - self.start**2) + self.start**2) - 1
         return max(1, ceil(n))
 
-    def __call__(self, u: Tensor, progress: float, path: Interpolant) -> tuple[Tensor, Tensor, Tensor]:
+    def __call__(self, u: Tensor, progress: float | Tensor, path: Interpolant) -> tuple[Tensor, Tensor, Tensor]:
+        if isinstance(progress, Tensor):
+            raise TypeError("the number of intervals grows, and with it what is computed: it is decided on the host")
         return KarrasPairs(self.intervals(progress) + 1, self.sigma_min, self.sigma_max, self.rho)(u, progress, path)
 
 
@@ -128,15 +135,29 @@ class DoublingPairs:
         _check_growth(self.start, self.end)
         _check_levels(self.sigma_min, self.sigma_max)
 
-    def intervals(self, progress: float) -> int:
-        """n at this share of the training."""
-        doubled: int = self.start * 2 ** int(progress * (log2(self.end / self.start) + 1))
-        return min(doubled, self.end)
+    @property
+    def parts(self) -> int:
+        """Of the training, with a grid each."""
+        return ceil(log2(self.end / self.start) + 1)
 
-    def __call__(self, u: Tensor, progress: float, path: Interpolant) -> tuple[Tensor, Tensor, Tensor]:
-        reached, times, w = constant(DoublingPairs.table, self, self.intervals(progress), path, like=u)
-        i = torch.searchsorted(reached[1:-1], u, right=True)
+    def intervals(self, part: int) -> int:
+        """n in a part of the training."""
+        return int(min(self.start * 2**part, self.end))
+
+    def __call__(self, u: Tensor, progress: float | Tensor, path: Interpolant) -> tuple[Tensor, Tensor, Tensor]:
+        part = whole(progress * (log2(self.end / self.start) + 1))
+        reached, times, w = chosen(constant(DoublingPairs.tables, self, path, like=u), part)
+        i = torch.searchsorted(reached[1:], u, right=True)
         return times[i], times[i + 1], w[i]
+
+    def tables(self, path: Interpolant) -> Tensor:
+        """Of every part its `table`, made as long as the last: (parts, 3, end + 1). No sample reaches what is added."""
+        tables = torch.full((self.parts, 3, self.end + 1), torch.inf, dtype=torch.float64)
+        for part, table in enumerate(tables):
+            n = self.intervals(part)
+            table[:, : n + 1] = self.table(n, path)
+            table[0, n] = torch.inf
+        return tables
 
     def table(self, n: int, path: Interpolant) -> Tensor:
         """Of each level of n intervals the share of samples before it, its time, and the weight of the interval after it (of
@@ -155,11 +176,21 @@ class UniformPairs:
 
     n: Count = 18
 
-    def __call__(self, u: Tensor, progress: float, path: Interpolant) -> tuple[Tensor, Tensor, Tensor]:
+    def __call__(self, u: Tensor, progress: float | Tensor, path: Interpolant) -> tuple[Tensor, Tensor, Tensor]:
         return _any_neighbours(constant(UniformPairs.times, self, like=u), u)
 
     def times(self) -> Tensor:
         return torch.linspace(0, 1, self.n + 1, dtype=torch.float64)
+
+
+def whole(x: float | Tensor) -> int | Tensor:
+    """The number of whole parts that are done, on the host or where x is."""
+    return x.floor().long() if isinstance(x, Tensor) else int(x)
+
+
+def chosen(table: Tensor, i: int | Tensor) -> Tensor:
+    """table[i], wherever the index is."""
+    return table.index_select(0, i[None])[0] if isinstance(i, Tensor) else table[i]
 
 
 def _any_neighbours(times: Tensor, u: Tensor) -> tuple[Tensor, Tensor, Tensor]:

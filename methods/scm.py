@@ -99,7 +99,8 @@ class SCM(Method):
         return {"net": Loss(torch.exp(w) / x_1[0].numel() * raw - w, parts)}
 
     def tangent(
-        self, F: Callable[[Tensor, Tensor], Tensor], value: Tensor, x: Tensor, a: Tensor, dx: Tensor, progress: float
+        self, F: Callable[[Tensor, Tensor], Tensor], value: Tensor, x: Tensor, a: Tensor, dx: Tensor,
+        progress: float | Tensor,
     ) -> Tensor:
         """g where F(x, a) = value and the trajectory has the speed dx, before normalisation; shape of x."""
         cos, sin = align(torch.cos(a), x), align(torch.sin(a), x)

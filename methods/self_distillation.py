@@ -26,7 +26,7 @@ from methods.base import Backbone, Batch, Context, Loss, Method, Models, Needs, 
 from methods.flow_matching import velocity_loss
 from methods.knobs import Share
 from methods.times import ordered
-from methods.tools import Derivative, Velocity, align, conditioned, derivative, eulerian, lagrangian, squared
+from methods.tools import Derivative, Velocity, align, conditioned, derivative, eulerian, lagrangian, squared, warm_up
 
 
 class StopGradient(Enum):
@@ -76,7 +76,7 @@ class SelfDistillation(Method):
         x_0 = path.base_scale * context.noise(x_1)
         s, t = ordered(*context.uniform_pair("times"))
         if self.anneal > 0:
-            t = torch.minimum(t, s + min(1.0, context.progress / self.anneal))
+            t = torch.minimum(t, s + warm_up(context.progress, self.anneal))
         on, off = context.split(self.eta)
         # Where a sample is on the diagonal its time is uniform: an own number, since max(u, u') is not.
         d = context.draws.uniform("diagonal")[on]

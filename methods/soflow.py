@@ -89,7 +89,7 @@ class SoFlow(Method):
             parts["velocity"] = raw.detach()
         return {"net": Loss(torch.cat(losses), parts)}
 
-    def times(self, u: Tensor, u_2: Tensor, progress: float) -> tuple[Tensor, Tensor, Tensor]:
+    def times(self, u: Tensor, u_2: Tensor, progress: float | Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """s < l <= t from uniforms; t is moved away from an s that is later, as in the paper."""
         s = self.start_law(u).clamp(max=1 - self.min_gap)
         t = torch.maximum(self.end_law(u_2), s + self.min_gap).clamp(max=1)

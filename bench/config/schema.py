@@ -72,6 +72,7 @@ class Train(Section):
     ema: Decays
     dropout: bool = True
     precision: Precision = "float32"
+    compile: bool = False
     checkpoints: Whole = 10
     milestones: Whole = 0
     logs: Count = 100

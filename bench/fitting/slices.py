@@ -50,7 +50,7 @@ def count(method: Method, backbone: Backbone, recipe: Recipe, sizes: list[int]) 
         progress.step = progress.ends[index - 1] if index else 0
         trainer.begin_stage(index)
         with Live(sizes) as live:
-            trainer.step.backward(progress)
+            trainer.step.gradients(progress)
         stays = state(trainer)
         trainer.state.zero_grad()
         found = {size: max(found[size], stays + round(live.peaks[size])) for size in sizes}

@@ -51,7 +51,7 @@ def counting(*nets: nn.Module, into: Count | None = None) -> Iterator[Count]:
     counted = {id(net): net for net in nets}
 
     def hook(module: nn.Module, _: Any, output: Tensor) -> None:
-        if id(module) not in counted:
+        if id(module) not in counted or torch.compiler.is_compiling():  # a graph that counted would be another one each time
             return
         rows = output.shape[0]
         forward_mode = unpack_dual(output).tangent is not None

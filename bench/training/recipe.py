@@ -34,6 +34,7 @@ class Recipe:
     clip: float = 1.0
     ema: tuple[float, ...] = (0.999,)
     dropout: bool = True
+    compile: bool = False
     checkpoints: int = 10
     milestones: int = 0
     logs: int = 100

@@ -4,19 +4,19 @@ One generator is seeded per draw and fills the whole global batch; a rank or mic
 state outlives a draw, which is why a restart is exact. Numbers differ between device types (each has its own
 generator algorithm), never between slicings of the batch.
 
-Dropout needs a number for every activation, too many to draw the whole batch's: they are hashed where they are used, by
-integer arithmetic that is the same on every device.
+Dropout has too many numbers for that: a draw is the key of a step, and its masks are hashed from it (bench/nets/masks.py).
 """
 
 import hashlib
 from collections.abc import Callable
-from math import prod
+from functools import lru_cache
 
 import torch
 from torch import Tensor
 
-GOLDEN, FIRST, SECOND = (c - 2**64 for c in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))  # as int64
-PLACES = 2**40  # where the numbers of places begin in a stream: behind those of all rows
+from bench.nets.masks import masks
+from methods.tools import Mask
+from methods.tools.constants import for_real
 
 
 def key(*parts: object) -> int:
@@ -28,44 +28,6 @@ def key(*parts: object) -> int:
 def generator(device: torch.device | str, *parts: object) -> torch.Generator:
     """A fresh generator on `device` keyed by `parts`."""
     return torch.Generator(device=device).manual_seed(key(*parts))
-
-
-def folded(name: str) -> int:
-    """A 63-bit number of a name (FNV-1a), by arithmetic that a compiler can follow, as it cannot `key`."""
-    number = 0xCBF29CE484222325
-    for byte in name.encode():
-        number = (number ^ byte) * 0x100000001B3 % 2**63
-    return number
-
-
-def splitmix(seed: Tensor, n: Tensor) -> Tensor:
-    """The n-th numbers, uniform over int64, of the SplitMix64 stream of `seed`.
-
-    Steele, Lea & Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014. All are int64, which wraps around.
-    """
-    z = seed + n * GOLDEN
-    z = (z ^ _shifted(z, 30)) * FIRST
-    z = (z ^ _shifted(z, 27)) * SECOND
-    return z ^ _shifted(z, 31)
-
-
-def hashed(seed: Tensor, rows: Tensor, places: int) -> Tensor:
-    """(len(rows), places) numbers, uniform over int64, as a pure function of the seed, the row and the place.
-
-    Multiply-shift hashing (Dietzfelbinger, STACS 1996; Thorup, arXiv 1504.06804): a_i h_e + b_i with random a and b for each
-    row and h for each place. In the high bits, entries are independent in pairs and rows altogether. It is one pass over the
-    result; a mixer of every entry would be a dozen.
-    """
-    place = torch.arange(PLACES, PLACES + places, device=rows.device)
-    numbers = splitmix(seed, torch.cat([2 * rows, 2 * rows + 1, place]))
-    a, b, h = torch.split(numbers, [len(rows), len(rows), places])
-    return torch.addcmul(b[:, None], a[:, None], h)
-
-
-def _shifted(z: Tensor, by: int) -> Tensor:
-    """z >> by as of an unsigned number."""
-    shifted: Tensor = (z >> by) & (2 ** (64 - by) - 1)
-    return shifted
 
 
 class StepDraws:
@@ -89,17 +51,24 @@ class StepDraws:
     def common(self, purpose: str) -> float:
         return torch.rand((), generator=generator("cpu", self._seed, purpose, self._step)).item()
 
-    def dropout(self, purpose: str, positions: Tensor | None = None) -> Callable[[str, tuple[int, ...]], Tensor] | None:
+    def dropout(self, purpose: str, positions: Tensor | None = None) -> Mask | None:
+        if (step := self.key(purpose)) is None:
+            return None
+        rows = self.indices()
+        return masks(step, rows if positions is None else rows[positions])
+
+    def split(self, share: float) -> tuple[Tensor, Tensor]:
+        return _split(self.rows, share, self.device)
+
+    def key(self, purpose: str) -> Tensor | None:
+        """Of this step's masks, int64; None where dropout is off."""
         if not self._training:
             return None
-        step = torch.full((), key(self._seed, "dropout", purpose, self._step), dtype=torch.int64, device=self.device)
-        rows = torch.arange(self.rows.start, self.rows.stop, device=self.device)
-        seen = rows if positions is None else rows[positions]
+        return torch.full((), key(self._seed, "dropout", purpose, self._step), dtype=torch.int64, device=self.device)
 
-        def mask(name: str, shape: tuple[int, ...]) -> Tensor:
-            return hashed(step + folded(name), seen, prod(shape[1:])).view(shape)
-
-        return mask
+    def indices(self) -> Tensor:
+        """`rows` on the device."""
+        return torch.arange(self.rows.start, self.rows.stop, device=self.device)
 
     def slice(self, rows: range) -> "StepDraws":
         """The same step seen by another slice of the batch; whole-batch tensors already drawn are shared."""
@@ -117,3 +86,15 @@ class StepDraws:
                 return whole
             self._whole[name] = whole  # kept only where several slices share it
         return self._whole[name][self.rows.start : self.rows.stop]
+
+
+@lru_cache(maxsize=256)
+def _split(rows: range, share: float, device: torch.device) -> tuple[Tensor, Tensor]:
+    inside, outside = for_real(_positions, rows, share)
+    return inside.to(device), outside.to(device)
+
+
+def _positions(rows: range, share: float) -> tuple[Tensor, Tensor]:
+    i = torch.arange(rows.start, rows.stop, dtype=torch.float64)
+    inside = torch.floor((i + 1) * share + 1e-9) > torch.floor(i * share + 1e-9)
+    return inside.nonzero()[:, 0], (~inside).nonzero()[:, 0]

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import torch
 
 from bench.accounts import LossMeter, Progress
+from bench.compiling import Compiled, Losses
 from bench.nets import Count
 from bench.processes import Ranks
 from bench.training import returned
@@ -17,7 +18,7 @@ from bench.training.batches import Batches
 from bench.training.rng import StepDraws
 from bench.training.schedule import factor
 from bench.training.state import TrainState
-from methods.base import Context, Draws, Loss, Stage, TeacherVelocity
+from methods.base import Batch, Context, Draws, Loss, Stage, TeacherVelocity
 
 
 @dataclass
@@ -34,34 +35,46 @@ class Step:
     meter: LossMeter
     count: Count
     _aside: Aside = field(default_factory=Aside)
+    _functions: dict[str, Losses] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.recipe = self.state.recipe
         self.rows = self.ranks.share(self.recipe.batch, self.state.method.needs.group)
 
     def __call__(self, progress: Progress) -> None:
-        self.state.zero_grad()
-        self.backward(progress)
-        self._synchronise(progress.stage)
-        self._join(progress.stage)
+        self.gradients(progress)
         rate = self.recipe.lr * factor(self.recipe.schedule, self.recipe.warmup, progress.stage_share)
         moved = self.state.update(rate, progress.share)
         self.meter.end(progress.step + 1, progress.stage.name, rate, moved)
         progress.step += 1
 
-    def backward(self, progress: Progress) -> None:
-        """Add this rank's gradients of the step, slice by slice."""
+    def gradients(self, progress: Progress) -> None:
+        """Make `p.grad` what the next step moves by: the gradients of the whole batch, by slices and over the ranks."""
+        self.state.zero_grad()
         for draws in self._slices(progress.step):
             self.count.whole = draws.rows.start == 0
             self._backward(self.losses(draws, progress), progress.stage)
+        self._synchronise(progress.stage)
+        self._join(progress.stage)
 
     def losses(self, draws: Draws, progress: Progress) -> Mapping[str, Loss]:
         """The method's, of one slice of the batch."""
         target = None if self.state.slow is None else {"net": self.state.slow.net}
         context = Context(draws, progress.share, progress.stage, self.teacher, self.weak_teacher, target)
-        found = self.state.method.losses(self.state.models, self.batches.batch(draws), context)
+        found = self._function(progress.stage)(self.batches.batch(draws), context)
         returned.check(self.state.method, found, progress.stage, len(draws.rows))
         return found
+
+    def _function(self, stage: Stage) -> Losses:
+        """The method's losses of this stage, compiled if the recipe says so."""
+        if stage.name not in self._functions:
+            method, models = self.state.method, self.state.models
+
+            def losses(batch: Batch, context: Context) -> Mapping[str, Loss]:
+                return method.losses(models, batch, context)
+
+            self._functions[stage.name] = Compiled(losses, stage.name, self.count) if self.recipe.compile else losses
+        return self._functions[stage.name]
 
     def _slices(self, step: int) -> Iterator[StepDraws]:
         batch, rows = self.recipe.batch, self.rows

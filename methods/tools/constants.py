@@ -22,6 +22,8 @@ def constant(make: Callable[..., Tensor], *arguments: Hashable, like: Tensor, dt
 
     A copy to a device in every step would wait for it, and so would whatever the host computes from.
     """
+    if torch.compiler.is_compiling():  # a graph keeps nothing from call to call, and computes it on the spot
+        return make(*arguments).to(like.device, dtype or like.dtype)
     return _kept(make, arguments, like.device, dtype or like.dtype)
 
 

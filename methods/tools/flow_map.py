@@ -62,6 +62,7 @@ def _jvp(
     if dx is not None:
         moving["x"] = (x, dx)
     if ds or dt:  # both: a time without a tangent beside one with costs more than its zeros (see bench/nets/affine.py)
+        s, t = s.contiguous(), t.contiguous()  # as their tangents are: a compiler asks for equal layouts
         moving["s"] = (s, torch.full_like(s, ds))
         moving["t"] = (t, torch.full_like(t, dt))
     fixed = {"x": x, "s": s, "t": t}

@@ -13,9 +13,10 @@ def jvp(f: Callable[..., Tensor], primals: Sequence[Tensor], tangents: Sequence[
     Dual tensors and not `torch.func.jvp`, which wraps them: what is saved for the backward pass can then be recomputed
     (bench/nets/recompute.py). It does not nest.
     """
-    with forward_ad.dual_level():
-        duals = [forward_ad.make_dual(p, t) for p, t in zip(primals, tangents, strict=True)]  # type: ignore[no-untyped-call]
-        value, tangent = forward_ad.unpack_dual(f(*duals))
+    with forward_ad.dual_level() as level:
+        duals = [forward_ad.make_dual(p, t, level=level)  # type: ignore[no-untyped-call]
+                 for p, t in zip(primals, tangents, strict=True)]
+        value, tangent = forward_ad.unpack_dual(f(*duals), level=level)
     return value, torch.zeros_like(value) if tangent is None else tangent
 
 

@@ -17,9 +17,12 @@ from torch import Tensor
 from methods.tools.shapes import align, squared
 
 
-def warm_up(progress: float, share: float, end: float = 1.0) -> float:
+def warm_up(progress: float | Tensor, share: float, end: float = 1.0) -> float | Tensor:
     """r after `progress` of the budget: it rises linearly over `share` of it (0: at once) and stays at `end`."""
-    return end * min(1.0, progress / share) if share > 0 else end
+    if not share > 0:
+        return end
+    risen = progress / share
+    return end * (risen.clamp(max=1.0) if isinstance(risen, Tensor) else min(1.0, risen))
 
 
 def normalised(g: Tensor, c: float) -> Tensor:

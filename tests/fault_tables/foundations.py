@@ -31,9 +31,9 @@ FAULTS = [
          "clocks::test_the_karras_grid_has_its_ends_and_its_spacing"),
     ),
     *of(
-        "share of the batch", "methods/base.py",
-        ("local instead of global indices", "_split(self.draws.rows, share,",
-         "_split(range(len(self.draws.rows)), share,",
+        "share of the batch", "bench/training/rng.py",
+        ("local instead of global indices", "_split(self.rows, share,",
+         "_split(range(len(self.rows)), share,",
          ("clocks::test_a_share_of_the_batch_is_exact_however_the_batch_is_sliced", f"{MICRO}[4-meanflow]")),
     ),
     *of(

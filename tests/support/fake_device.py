@@ -21,7 +21,6 @@ from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_mod
 from torch.utils._pytree import tree_leaves, tree_map
 
 from bench.training import rng
-from methods import base
 from methods.tools import constants
 
 DEVICE = torch.device("lazy", 0)
@@ -57,7 +56,7 @@ def _stand_ins() -> Iterator[tuple[Any, str, Any]]:
 def _forget() -> None:
     """What is kept on a device is kept in one mode."""
     constants.forget()
-    base._split.cache_clear()
+    rng._split.cache_clear()
 
 
 class Watch(TorchDispatchMode):

@@ -44,7 +44,7 @@ def measured(trainer: Trainer) -> int:
     trainer.step(progress)
     trainer.state.zero_grad()
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen:
-        trainer.step.backward(progress)
+        trainer.step.gradients(progress)
     events = sorted((e.start_ns(), e.nbytes()) for e in seen.profiler.kineto_results.events() if e.name() == "[memory]")
     now = most = 0
     for _, size in events:

@@ -9,7 +9,8 @@ from torch import Tensor
 from torch._dynamo.testing import CompileCounter
 
 from bench.nets.layers import keyed_dropout
-from bench.training.rng import StepDraws, hashed, key, splitmix
+from bench.nets.masks import hashed, splitmix
+from bench.training.rng import StepDraws, key
 from methods.tools import Mask
 
 CPU = torch.device("cpu")

@@ -1,0 +1,102 @@
+"""Losses as one compiled graph, forward mode inside of it; what cannot be compiled is said in one line and runs as it is."""
+
+import re
+import warnings
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from bench.compiling.given import Asked, Given, Keyed, Recording, made
+from bench.nets import Count
+from methods.base import Batch, Context, Loss
+
+Losses = Callable[[Batch, Context], Mapping[str, Loss]]
+
+
+class NotCompiled(UserWarning):
+    """A step runs without a compiler."""
+
+
+@dataclass
+class Compiled:
+    """The same function as `losses`, which is pure; one for each stage.
+
+    The first call asks once which draws there are, and what is called. Inside of the graph `context.progress` is a number on
+    the device: what a method decides by it on the host cannot be compiled, and neither can what it draws there.
+    """
+
+    losses: Losses
+    label: str
+    count: Count
+    backend: ClassVar[str] = "inductor"
+    _asked: list[Asked] | None = None
+    _graph: Callable[..., dict[str, tuple[Tensor, dict[str, Tensor]]]] | None = None
+    _failed: bool = False
+    _owed: dict[range, tuple[int, ...]] = field(default_factory=dict)
+
+    def __call__(self, batch: Batch, context: Context) -> Mapping[str, Loss]:
+        if self._failed:
+            return self.losses(batch, context)
+        if self._asked is None:
+            self._asked = self._looked(batch, context)
+            if hosts := [of for kind, of, _ in self._asked if kind == "common"]:
+                return self._without(f"it draws {hosts[0]!r} on the host, anew in each step", batch, context)
+            self._graph = torch.compile(self._inside, backend=self.backend, fullgraph=True, dynamic=False)
+        assert self._graph is not None
+        draws: Keyed = context.draws  # type: ignore[assignment]
+        share = torch.full((), float(context.progress), dtype=torch.float64, device=draws.device)
+        try:
+            found = self._graph(batch, made(draws, self._asked), share, replace(context, draws=None))  # type: ignore[arg-type]
+        except Exception as error:
+            _close_level()
+            return self._without(_why(error), batch, context)
+        self._pay(batch, context)
+        return {name: Loss(per_sample, parts) for name, (per_sample, parts) in found.items()}
+
+    def _looked(self, batch: Batch, context: Context) -> list[Asked]:
+        """What a call as it is draws. What it owes is kept for the calls of the same slice, and owed by none yet."""
+        recording, before = Recording(context.draws), self.count.numbers  # type: ignore[arg-type]
+        self.losses(batch, replace(context, draws=recording))
+        self._owed[context.draws.rows] = tuple(now - then for now, then in zip(self.count.numbers, before, strict=True))
+        self.count.restore(before)
+        return sorted(recording.asked, key=repr)
+
+    def _pay(self, batch: Batch, context: Context) -> None:
+        """Count what the graph has called: it counts nothing, and is the same in every step."""
+        if (rows := context.draws.rows) not in self._owed:
+            self._looked(batch, context)
+        self.count.restore(now + more for now, more in zip(self.count.numbers, self._owed[rows], strict=True))
+
+    def _without(self, why: str, batch: Batch, context: Context) -> Mapping[str, Loss]:
+        self._failed = True
+        warnings.warn(f"{self.label} is not compiled: {why}", NotCompiled, stacklevel=3)
+        return self.losses(batch, context)
+
+    def _inside(
+        self, batch: Batch, given: dict[Asked, Any], share: Tensor, context: Context
+    ) -> dict[str, tuple[Tensor, dict[str, Tensor]]]:
+        rows = range(len(batch.x_1))
+        inside = Context(Given(rows, batch.x_1.device, given), share, context.stage, context.teacher,
+                         context.weak_teacher, context.target)
+        return {name: (loss.per_sample, dict(loss.parts)) for name, loss in self.losses(batch, inside).items()}
+
+
+def _close_level() -> None:
+    """A compiler that gives up in forward mode leaves its level open, and there is one only."""
+    with suppress(RuntimeError):
+        torch._C._exit_dual_level(level=0)
+
+
+def _why(error: Exception) -> str:
+    """What the method itself raised, or the first line of what stopped the compiler, with the method's line that it is about."""
+    text = str(error)
+    if raised := re.search(r"raised exception \w+\(['\"](.+)['\"]\)", text):
+        return raised[1]
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    places = [line for line in lines if line.startswith("File ") and "/methods/" in line]
+    said = lines[0] if lines else type(error).__name__
+    return said + (f" ({places[-1].split(', in ')[0].removeprefix('File ')})" if places else "")
