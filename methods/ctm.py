@@ -71,7 +71,7 @@ class CTM(Method):
     @property
     def needs(self) -> Needs:
         calls = self.teacher_solver.order * (2 * self.n - 1) / 3
-        return Needs(teacher=True, target_ema=self.target_ema or None, cost=3 + 0.3 * calls,
+        return Needs(teacher=True, target_ema=self.target_ema or None, cost=3 + 0.3 * calls, precision="tf32",
                      truth="B, C in its denoising term")
 
     def stages(self, images: int) -> Sequence[Stage]:

@@ -52,7 +52,7 @@ class IMM(Method):
 
     @property
     def needs(self) -> Needs:
-        return Needs(group=self.particles, cost=1.5, truth="C at kernel=energy")
+        return Needs(group=self.particles, cost=1.5, precision="tf32", truth="C at kernel=energy")
 
     def losses(self, models: Models, batch: Batch, context: Context) -> dict[str, Loss]:
         path, x_1 = self.interpolant, batch.x_1

@@ -62,7 +62,7 @@ class SoFlow(Method):
 
     @property
     def needs(self) -> Needs:
-        return Needs(rule="renoise", cost=1.4, truth="C at power=0")
+        return Needs(rule="renoise", cost=1.4, precision="tf32", truth="C at power=0")
 
     def losses(self, models: Models, batch: Batch, context: Context) -> dict[str, Loss]:
         path, x_1, labels = self.interpolant, batch.x_1, batch.condition

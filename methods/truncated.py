@@ -99,7 +99,7 @@ class TCM(ECT):
     @property
     def needs(self) -> Needs:
         cost = 1.4 * self.first_share + 1.7 * (1 - self.first_share)
-        return Needs(reaches="data", rule="renoise", cost=cost, truth="C at distance=squared")
+        return Needs(reaches="data", rule="renoise", cost=cost, precision="float32", truth="C at distance=squared")
 
     @cached_property
     def law(self) -> TruncatedStudent:

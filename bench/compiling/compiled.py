@@ -92,7 +92,7 @@ def _close_level() -> None:
 
 
 def _why(error: Exception) -> str:
-    """What the method itself raised, or the first line of what stopped the compiler, with the method's line that it is about."""
+    """What the method itself raised, or the first line of what stopped the compiler, with the method's own line."""
     text = str(error)
     if raised := re.search(r"raised exception \w+\(['\"](.+)['\"]\)", text):
         return raised[1]

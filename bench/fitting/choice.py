@@ -33,12 +33,15 @@ def rows(experiment: Experiment, shape: tuple[int, ...], samples: int, room: flo
 
 
 def fitted(experiment: Experiment, shape: tuple[int, ...], samples: int, card: float) -> Fit:
-    """The largest slice of the experiment's batch that fits a card of so many bytes, and what it holds."""
+    """The largest slice of the experiment's batch that fits a card of so many bytes, and what it holds; or of the rows that it
+    asks for."""
     method, recipe = experiment.method, Recipe.of(experiment.budget, experiment.train)
     wanted = method.needs.trajectories
-    key = repr((method, experiment.backbone, experiment.precision, recipe, shape, samples, card))
+    asked = experiment.budget.micro_batch
+    sizes = None if asked == "auto" else [asked or recipe.batch]
+    key = repr((method, experiment.backbone, experiment.precision, recipe, shape, samples, card, sizes))
     if key not in _known:
         paths = FLOAT * wanted.count * (1 + len(wanted.kept)) if wanted else 0
         data = prod(shape) * (samples * (1 if len(shape) == 3 else FLOAT) + paths)
-        _known[key] = fit(method, factory(experiment, shape, "meta"), recipe, card, data)
+        _known[key] = fit(method, factory(experiment, shape, "meta"), recipe, card, data, sizes)
     return _known[key]

@@ -26,9 +26,11 @@ class Fit:
     memory: int
 
 
-def fit(method: Method, backbone: Backbone, recipe: Recipe, card: float, data: int = 0) -> Fit:
-    """The largest of equal slices of the batch that fits a card of so many bytes, with `data` bytes of samples on it."""
-    sizes = list(_sizes(recipe.batch, method.needs.group))
+def fit(
+    method: Method, backbone: Backbone, recipe: Recipe, card: float, data: int = 0, sizes: list[int] | None = None
+) -> Fit:
+    """The largest of equal slices of the batch (or of `sizes`) that fits a card of so many bytes, with `data` bytes on it."""
+    sizes = sizes or list(_sizes(recipe.batch, method.needs.group))
     counted = count(method, backbone, recipe, sizes)
     for rows in sizes:
         if counted[rows] + data <= usable(card):

@@ -11,8 +11,8 @@ TRAINING = ("data", "backbone", "method", "interpolant", "budget", "train")
 SCORED = ("data", "evaluation")
 TRIAL = ("validation", "proxy")  # what a trial of a search has besides: it is never the run that is reported
 HARMLESS = {
-    "budget": ("micro_batch", "halvings"), "train": ("checkpoints", "milestones", "logs", "compile"), "backbone": ("gflops", "checkpoint"),
-    "data": ("features", "root", "download"),
+    "budget": ("micro_batch", "halvings"), "train": ("checkpoints", "milestones", "logs", "compile"),
+    "backbone": ("gflops", "checkpoint"), "data": ("features", "root", "download"),
 }
 FILES = ("weights", "statistics")  # paths of files whose hashes stand beside them
 SINCE = {("train", "precision"): "float32"}  # what came later leaves older ids as they were where it changes nothing

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from bench.planning import disk
+from bench.fitting import Fit
+from bench.planning import disk, memory
 from bench.planning.price import Prices
 from sweeps.plan import Job, aligned
 
@@ -12,11 +13,12 @@ FOR_GPUS = 1.0
 
 
 class Row(NamedTuple):
-    """The runs of one label that are left to do, and what they are priced by."""
+    """The runs of one label that are left to do, what they are priced by, and the slice of their batch."""
 
     label: str
     jobs: list[Job]
     prices: Prices
+    fit: Fit | None = None
 
 
 class Column(NamedTuple):
@@ -30,6 +32,8 @@ COLUMNS = [
     Column("method", lambda row: row.label),
     Column("runs", lambda row: str(len(row.jobs))),
     Column("GPU-hours", lambda row: f"{sum(map(row.prices.gpu_hours, row.jobs)):,.1f}"),
+    Column("memory", lambda row: memory.gigabytes(row.fit)),
+    Column("rows a pass", lambda row: memory.rows(row.fit)),
     Column("disk a run", lambda row: disk.gigabytes(disk.checkpoints(row.jobs[:1]))),
     Column("price", lambda row: row.prices.on_gpus.ways(row.jobs)),
 ]
@@ -44,4 +48,7 @@ def by_method(jobs: Sequence[Job], prices: Prices, columns: Sequence[Column] = C
     for_gpus = prices is prices.on_gpus or sum(map(prices.gpu_hours, jobs)) >= FOR_GPUS
     if len(rows) < 2 or not for_gpus:
         return []
-    return ["", *aligned([[each.head for each in columns], *([each.of(row) for each in columns] for row in rows.values())]), ""]
+    firsts = [row.jobs[0] for row in rows.values()]
+    fits = memory.fits(firsts)
+    cells = [[each.of(row._replace(fit=fits[row.label])) for each in columns] for row in rows.values()]
+    return ["", *aligned([[each.head for each in columns], *cells]), "", memory.words(firsts), ""]
