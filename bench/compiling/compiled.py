@@ -1,9 +1,7 @@
 """Losses as one compiled graph, forward mode inside of it; what cannot be compiled is said in one line and runs as it is."""
 
-import re
 import warnings
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
@@ -11,6 +9,7 @@ import torch
 from torch import Tensor
 
 from bench.compiling.given import Asked, Given, Keyed, Recording, made
+from bench.compiling.reasons import close_level, why
 from bench.nets import Count
 from methods.base import Batch, Context, Loss
 
@@ -52,8 +51,8 @@ class Compiled:
         try:
             found = self._graph(batch, made(draws, self._asked), share, replace(context, draws=None))  # type: ignore[arg-type]
         except Exception as error:
-            _close_level()
-            return self._without(_why(error), batch, context)
+            close_level()
+            return self._without(why(error), batch, context)
         self._pay(batch, context)
         return {name: Loss(per_sample, parts) for name, (per_sample, parts) in found.items()}
 
@@ -83,20 +82,3 @@ class Compiled:
         inside = Context(Given(rows, batch.x_1.device, given), share, context.stage, context.teacher,
                          context.weak_teacher, context.target)
         return {name: (loss.per_sample, dict(loss.parts)) for name, loss in self.losses(batch, inside).items()}
-
-
-def _close_level() -> None:
-    """A compiler that gives up in forward mode leaves its level open, and there is one only."""
-    with suppress(RuntimeError):
-        torch._C._exit_dual_level(level=0)
-
-
-def _why(error: Exception) -> str:
-    """What the method itself raised, or the first line of what stopped the compiler, with the method's own line."""
-    text = str(error)
-    if raised := re.search(r"raised exception \w+\(['\"](.+)['\"]\)", text):
-        return raised[1]
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    places = [line for line in lines if line.startswith("File ") and "/methods/" in line]
-    said = lines[0] if lines else type(error).__name__
-    return said + (f" ({places[-1].split(', in ')[0].removeprefix('File ')})" if places else "")

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from bench.nets.masks import masks
+from bench.nets import masks
 from methods.base import Draws
 from methods.tools import Mask
 

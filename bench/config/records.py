@@ -1,8 +1,8 @@
 """What is asked of a run's dictionary form without parsing all of it: thousands of records are looked at while planning."""
 
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from bench.config.parse import section
 from bench.config.schema import Scoring
@@ -61,6 +61,28 @@ def precision(config: Mapping[str, Any]) -> str:
 def cost(config: Mapping[str, Any]) -> float:
     """The estimated work of a run in GFLOP; 0 where there is none."""
     return float(config.get("cost") or 0.0)
+
+
+def by_hand(config: Mapping[str, Any]) -> float:
+    """GFLOP of one sample's forward pass as an older record says them; 0 in one whose network is counted."""
+    return float((config.get("backbone") or {}).get("gflops") or 0.0)
+
+
+class Evaluated(NamedTuple):
+    """What an evaluation does: samples (None: the protocol's own number) at each number of steps, for each seed."""
+
+    data: str
+    protocol: str
+    steps: Sequence[int]
+    seeds: Sequence[int]
+    samples: int | None
+
+
+def evaluated(config: Mapping[str, Any]) -> Evaluated:
+    """Of a job or a record."""
+    asked = config.get("evaluation") or {}
+    return Evaluated(str((config.get("data") or {}).get("name")), str(asked.get("protocol") or ""), asked.get("steps") or [],
+                     asked.get("seeds") or [], asked.get("count"))
 
 
 def images(config: Mapping[str, Any]) -> int:

@@ -55,7 +55,7 @@ class Budget(Section):
 
     images: Count
     batch: Count
-    micro_batch: Literal["auto"] | Count | None = None
+    micro_batch: Annotated[Literal["auto"] | Count | None, Says("auto, or a whole number, at least 1")] = None
     halvings: Whole = 0  # of the slice that "auto" chooses: the engine's, after a run that was out of memory
 
 

@@ -120,7 +120,8 @@ def options(hint: Any) -> list[str]:
     """The names that a value may have, where it is one of a few."""
     base, _ = _unwrapped(hint)
     if _optional(base):
-        return [name for each in get_args(base) if each is not NoneType for name in options(each)]
+        found = [options(each) for each in get_args(base) if each is not NoneType]
+        return [name for names in found for name in names] if all(found) else []
     if get_origin(base) is Literal:
         return [str(name) for name in get_args(base)]
     return [str(each.value) for each in base] if isinstance(base, type) and issubclass(base, Enum) else []

@@ -115,7 +115,7 @@ def _measured(case: Case, device: torch.device, rows: int, wanted: Wanted) -> Me
 def _apart(case: Case, device: torch.device, rows: int) -> dict[int, tuple[float, int]]:
     """Stage -> `_counted`, of a training that is compiled: as the same one without a compiler, which would not compile what is
     watched. Nothing of one that is not."""
-    if not (case.config["train"].get("compile") and case.experiment.has("train.compile")):
+    if not case.experiment.train.compile:
         return {}
     made, found = subject(case.experiment.changed({"train.compile": False}), case.shape, device, rows), {}
     for index, _ in made.stages:

@@ -2,7 +2,8 @@
 
 from bench.nets.backbone import Backbone, factory
 from bench.nets.count import Count, counting
+from bench.nets.masks import masks
 from bench.nets.outline import Arithmetic
 from bench.nets.weight import Weight
 
-__all__ = ["Arithmetic", "Backbone", "Count", "Weight", "counting", "factory"]
+__all__ = ["Arithmetic", "Backbone", "Count", "Weight", "counting", "factory", "masks"]

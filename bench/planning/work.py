@@ -44,7 +44,7 @@ def gflops(experiment: Experiment) -> float:
 
 def training(config: Mapping[str, Any]) -> float:
     """Of a job's or a record's training."""
-    said = (config.get("backbone") or {}).get("gflops")
+    said = records.by_hand(config)
     return records.cost(config) * (_forward(config) / said if said else 1.0)
 
 
@@ -56,11 +56,9 @@ def per_image(config: Mapping[str, Any]) -> float:
 
 def scoring(config: Mapping[str, Any]) -> Scored:
     """Of an evaluation: samples through the network at each number of steps, and through the features' network."""
-    asked = config.get("evaluation") or {}
-    steps, seeds = asked.get("steps") or [], asked.get("seeds") or []
-    data, protocol = str((config.get("data") or {}).get("name")), str(asked.get("protocol") or "")
+    data, protocol, steps, seeds, asked = records.evaluated(config)
     inception = protocol.startswith(("clean-fid", "legacy")) or (not protocol and data == "cifar10")
-    samples = float(asked.get("count") or (50_000 if inception else 597 if data == "digits" else 10_000)) * len(seeds)
+    samples = float(asked or (50_000 if inception else 597 if data == "digits" else 10_000)) * len(seeds)
     return Scored(samples * sum(steps) * _forward(config), samples * len(steps) * (INCEPTION if inception else SMALL_FEATURES))
 
 
@@ -69,10 +67,10 @@ def _forward(config: Mapping[str, Any]) -> float:
     try:
         return _counted(records.network(config), records.shape(config))
     except (ConfigError, KeyError, TypeError):
-        return float((config.get("backbone") or {}).get("gflops") or 0.0)
+        return records.by_hand(config)
 
 
 @cache
 def _counted(network: str, shape: tuple[int, ...]) -> float:
-    plain = json.loads(network)
-    return Backbone(section(BACKBONES[plain["name"]], plain, "backbone", lenient=True), shape, 0).gflops()
+    options = json.loads(network)
+    return Backbone(section(BACKBONES[options["name"]], options, "backbone", lenient=True), shape, 0).gflops()

@@ -14,9 +14,8 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from bench.nets.masks import masks
-from methods.tools import Mask
-from methods.tools.constants import for_real
+from bench.nets import masks
+from methods.tools import Mask, for_real
 
 
 def key(*parts: object) -> int:

@@ -1,7 +1,7 @@
 """What several methods share: interpolants, identities of flow maps, solvers, tangents. No method, nothing of the
 harness."""
 
-from methods.tools.constants import constant
+from methods.tools.constants import constant, for_real
 from methods.tools.flow_map import Derivative, Velocity, derivative, eulerian, jump, lagrangian
 from methods.tools.forward import jvp, softmax
 from methods.tools.interpolant import Interpolant, Linear, Trigonometric, convert_point, convert_velocity
@@ -12,7 +12,33 @@ from methods.tools.solvers import Solver, solve, step
 from methods.tools.tangent import check, normalised, pull, warm_up
 
 __all__ = [
-    "Derivative", "Interpolant", "Linear", "Mask", "Preconditioned", "Solver", "Trigonometric", "Velocity", "align",
-    "check", "coefficients", "conditioned", "constant", "convert_point", "convert_velocity", "derivative", "eulerian",
-    "everywhere", "jump", "jvp", "lagrangian", "normalised", "pull", "softmax", "solve", "squared", "step", "warm_up",
+    "Derivative",
+    "Interpolant",
+    "Linear",
+    "Mask",
+    "Preconditioned",
+    "Solver",
+    "Trigonometric",
+    "Velocity",
+    "align",
+    "check",
+    "coefficients",
+    "conditioned",
+    "constant",
+    "convert_point",
+    "convert_velocity",
+    "derivative",
+    "eulerian",
+    "everywhere",
+    "for_real",
+    "jump",
+    "jvp",
+    "lagrangian",
+    "normalised",
+    "pull",
+    "softmax",
+    "solve",
+    "squared",
+    "step",
+    "warm_up",
 ]  # fmt: skip

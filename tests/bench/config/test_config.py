@@ -195,7 +195,7 @@ def test_a_sweep_may_list_points_beside_its_axes_and_the_command_line_narrows_th
 def test_the_papers_checkerboard_is_its_setting_in_full_and_has_a_size_for_two_cores() -> None:
     paper = request(["sweep=paper/checkerboard_self_distillation"])
     first = paper.experiments[0]
-    assert first.value("budget") == {"images": 25_000_000_000, "batch": 100_000, "micro_batch": None}
+    assert first.value("budget") == {"images": 25_000_000_000, "batch": 100_000, "micro_batch": "auto"}
     assert (first.train.optimizer, first.train.lr, first.train.clip) == ("radam", 1e-3, 10.0)
     assert first.value("backbone.width") == 512 and first.value("data.count") == 10_000_000
     assert first.value("method.eta") == 0.75 and not first.value("method.learned_weight")

@@ -223,10 +223,14 @@ def test_the_hand_typed_arithmetic_of_an_older_record_is_counted_again(tmp_path)
 def test_the_large_sweep_is_priced_for_gpus_by_method(capsys, tmp_path):
     assert run.main([f"out={tmp_path}", "sweep=cifar_all_methods", "plan=true"]) == 0
     told = capsys.readouterr().out
-    (hours,) = re.findall(r"On GPUs ([\d,]+) GPU-hours: 78 runs by a rough guess of 237 TFLOP/s in bf16", told)
+    (hours,) = re.findall(r"On GPUs ([\d,]+) GPU-hours: .*63 runs by a rough guess of 237 TFLOP/s in bf16", told)
     assert int(hours.replace(",", "")) <= 3000
     rows = [line for line in told.splitlines() if line.startswith("psd_m ")]
     assert len(rows) == 1 and rows[0].endswith(price.GUESS)
+    slices = {line.split()[0]: line.split()[3:6] for line in told.splitlines() if " GB  " in line}
+    assert len(slices) == 26 and all(float(size) <= 80 and int(count) >= 32 for size, _, count in slices.values())
+    assert all(int(slices[name][2]) >= 128 for name in ("flow_matching", "meanflow", "ect", "psd_m", "psd_u", "lsd"))
+    assert "Memory and rows a pass: counted for a GPU of 80 GB" in told
     assert re.search(r"\nDisk: about \d+ GB of checkpoints and \d+ GB of trajectories", told)
     assert run.main([f"out={tmp_path}", "sweep=digits_quickstart", "plan=true"]) == 0
     assert "GPU-hours  disk" not in capsys.readouterr().out
