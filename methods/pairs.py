@@ -136,25 +136,28 @@ class DoublingPairs:
         _check_levels(self.sigma_min, self.sigma_max)
 
     @property
-    def parts(self) -> int:
-        """Of the training, with a grid each."""
-        return ceil(log2(self.end / self.start) + 1)
+    def parts(self) -> float:
+        """Of the training, with a grid each; the last may be shorter."""
+        return log2(self.end / self.start) + 1
 
-    def intervals(self, part: int) -> int:
+    def intervals(self, progress: float) -> int:
+        """n at this share of the training."""
+        return self.of_part(int(progress * self.parts))
+
+    def of_part(self, part: int) -> int:
         """n in a part of the training."""
         return int(min(self.start * 2**part, self.end))
 
     def __call__(self, u: Tensor, progress: float | Tensor, path: Interpolant) -> tuple[Tensor, Tensor, Tensor]:
-        part = whole(progress * (log2(self.end / self.start) + 1))
-        reached, times, w = chosen(constant(DoublingPairs.tables, self, path, like=u), part)
+        reached, times, w = chosen(constant(DoublingPairs.tables, self, path, like=u), whole(progress * self.parts))
         i = torch.searchsorted(reached[1:], u, right=True)
         return times[i], times[i + 1], w[i]
 
     def tables(self, path: Interpolant) -> Tensor:
         """Of every part its `table`, made as long as the last: (parts, 3, end + 1). No sample reaches what is added."""
-        tables = torch.full((self.parts, 3, self.end + 1), torch.inf, dtype=torch.float64)
+        tables = torch.full((ceil(self.parts), 3, self.end + 1), torch.inf, dtype=torch.float64)
         for part, table in enumerate(tables):
-            n = self.intervals(part)
+            n = self.of_part(part)
             table[:, : n + 1] = self.table(n, path)
             table[0, n] = torch.inf
         return tables

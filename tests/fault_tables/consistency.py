@@ -19,7 +19,7 @@ FAULTS = [
     ),
     *of(
         "ect", PAIRS,
-        ("pairs that never tighten", "int(progress * self.doublings)", "0",
+        ("pairs that never tighten", "whole(progress * self.doublings)", "0",
          "clocks::test_easy_consistency_tightens_its_pairs_with_progress[0.99-linear]"),
         ("wrong clock", "return path.time_of_sigma(sigma), path.time_of_sigma(sigma_r),",
          "return 1 / (1 + sigma), 1 / (1 + sigma_r),",

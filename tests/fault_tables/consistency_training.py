@@ -27,12 +27,12 @@ FAULTS = [
     ),
     *of(
         "ict", PAIRS,
-        ("every interval alike", "i = torch.searchsorted(reached[1:-1], u, right=True)",
-         "i = (u * (len(times) - 1)).long()",
+        ("every interval alike", "i = torch.searchsorted(reached[1:], u, right=True)",
+         "i = (u * (times.isfinite().sum() - 1)).long()",
          f"{OF_PAIRS}_improved_consistency_training_draws_intervals_by_the_discretised_lognormal"),
         ("weight upside down", "[-1 / sigmas.diff(), ", "[-sigmas.diff(), ", f"{DEFINITION}[ict-linear]"),
         ("another width of the law", "(sqrt(2) * self.std)", "self.std", f"{DEFINITION}[ict-linear]"),
-        ("grid that doubles too late", "log2(self.end / self.start) + 1)", "log2(self.end / self.start))",
+        ("grid that doubles too late", "return log2(self.end / self.start) + 1", "return log2(self.end / self.start)",
          f"{OF_PAIRS}_the_grid_of_improved_consistency_training_doubles_in_eight_equal_parts"),
     ),
     *of(

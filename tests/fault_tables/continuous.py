@@ -18,7 +18,7 @@ FAULTS = [
         ("missing stop-gradient", "squared(value - value.detach() -", "squared(value - value -", PULL),
         ("norm squared", "align(torch.sqrt(squared(g)), g)", "align(squared(g), g)",
          BOTH + "a_normalised_tangent_keeps_its_direction_and_stays_below_one"),
-        ("no warm-up", "return end * min(1.0, progress / share) if share > 0 else end", "return end",
+        ("no warm-up", "if not share > 0:", "if True:",
          BOTH + "the_warm_up_rises_to_its_end_and_stays"),
         ci="pushed against the tangent",
     ),

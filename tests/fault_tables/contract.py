@@ -45,8 +45,8 @@ FAULTS = [
          "@lru_cache(maxsize=1)\ndef _kept(make: Callable[..., Tensor], arguments:", f"{STEADY}[dsno-unet]"),
     ),
     *of(
-        "host and device", "methods/base.py",
-        ("positions on the host", "return inside.nonzero()[:, 0].to(device), ", "return inside.nonzero()[:, 0], ",
+        "host and device", "bench/training/rng.py",
+        ("positions on the host", "return inside.to(device), ", "return inside, ",
          f"{STEADY}[lsd-unet]"),
     ),
     *of(

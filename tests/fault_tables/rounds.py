@@ -50,7 +50,7 @@ FAULTS = [
         ("noisy end moved where a pair is cut", "return path.time_of_sigma(sigma),",
          "return path.time_of_sigma(torch.where(sigma_r == 0, 2 * sigma, sigma)),",
          ROUNDS + "where_a_pair_is_cut_at_data_the_clean_end_moves_and_the_weight_is_of_what_is_left"),
-        ("a part too early", "int(progress * self.doublings)", "int(progress * self.doublings) + 1",
+        ("a part too early", "whole(progress * self.doublings)", "whole(progress * self.doublings) + 1",
          ROUNDS + "the_first_stage_halves_the_gap_in_ten_equal_parts_down_to_its_limit"),
     ),
     *of(
@@ -60,7 +60,7 @@ FAULTS = [
     ),
     *of(
         "ict", "methods/pairs.py",
-        ("grid that doubles a part too early", "2 ** int(progress * (log2", "2 ** ceil(progress * (log2",
+        ("grid that doubles a part too early", "int(progress * self.parts)", "ceil(progress * self.parts)",
          ROUNDS + "the_number_of_intervals_follows_the_papers_formula_at_every_step"),
     ),
     *[
@@ -68,8 +68,8 @@ FAULTS = [
         for name, kind in (("lsd", "LSD"), ("esd", "ESD"), ("psd_m", "PSD"))
         for fault in of(
             name, "methods/self_distillation.py",
-            (f"annealing moves the start [{name}]", "t = torch.minimum(t, s + min(1.0, context.progress / self.anneal))",
-             "s = torch.maximum(s, t - min(1.0, context.progress / self.anneal))", f"{ANNEAL}[0.1-{kind}]"),
+            (f"annealing moves the start [{name}]", "t = torch.minimum(t, s + warm_up(context.progress, self.anneal))",
+             "s = torch.maximum(s, t - warm_up(context.progress, self.anneal))", f"{ANNEAL}[0.1-{kind}]"),
             (f"diagonal at the later of two times [{name}]", 'd = context.draws.uniform("diagonal")[on]', "d = t[on]",
              f"{ROUNDS}the_diagonal_has_a_time_of_its_own_and_the_rest_of_the_batch_the_triangle[{kind}]"),
         )

@@ -31,7 +31,7 @@ FAULTS = [
          "limits::test_the_learned_weight_enters_as_exp_minus_w_times_loss_plus_w[lsd]"),
         ("learned weight not trained", '("net", "weight") if self', '("net",) if self',
          "training::test_the_learned_weight_is_trained"),
-        ("annealing that never widens", "context.progress / self.anneal", "0 * context.progress / self.anneal",
+        ("annealing that never widens", "warm_up(context.progress, self.anneal)", "warm_up(0.0, self.anneal)",
          "limits::test_annealing_widens_the_interval_with_progress"),
     ),
     *of(

@@ -44,7 +44,7 @@ def test_the_grid_of_consistency_training_grows_by_the_papers_schedule(progress:
 
 
 def test_the_grid_of_improved_consistency_training_doubles_in_eight_equal_parts() -> None:
-    assert [DoublingPairs().intervals(k) for k in range(DoublingPairs().parts)] == [10, 20, 40, 80, 160, 320, 640, 1280]
+    assert [DoublingPairs().intervals(k / 8) for k in range(8)] == [10, 20, 40, 80, 160, 320, 640, 1280]
     assert [DoublingPairs().intervals((k + 0.999) / 8) for k in range(8)] == [10, 20, 40, 80, 160, 320, 640, 1280]
 
 
