@@ -53,6 +53,8 @@ class Compiled:
         except Exception as error:
             close_level()
             return self._without(why(error), batch, context)
+        if torch.is_grad_enabled() and not all(per_sample.requires_grad for per_sample, _ in found.values()):
+            return self._without("the compiler has lost the gradient of a loss", batch, context)
         self._pay(batch, context)
         return {name: Loss(per_sample, parts) for name, (per_sample, parts) in found.items()}
 

@@ -26,6 +26,7 @@ from bench.training.state import billed
 SHAPE, BATCH, STEPS = (1, 4, 4), 16, 3
 NOT = {"ct": "the number of intervals grows", "ctm": "draws 'substeps' on the host"}
 """What is not compiled, and why: the levels of consistency training and CTM's substeps change shapes on the way."""
+LOST = ("cd",)  # PyTorch 2.14's inductor loses its gradient, which is noticed
 OPTIONS = {"name": "mlp", "width": 16, "depth": 1, "embedding": 8, "dropout": 0.1}
 
 
@@ -145,5 +146,19 @@ def test_the_compilers_own_kernels_agree(name: str, monkeypatch: pytest.MonkeyPa
         torch._dynamo.reset()
         monkeypatch.setattr(steps, "StepDraws", partial(StepDraws, dtype=dtype))
         (weights, bill, told), (expected, owed, _) = (run(trainer(name, dtype, compile=c), 20) for c in (True, False))
-        assert told == [] and bill == owed
+        assert len(told) == (name in LOST) and bill == owed
         assert (weights - expected).norm() < error * expected.norm()
+
+
+def test_a_graph_that_carries_no_gradient_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Inductor does that to losses with a slow target (PyTorch 2.14)."""
+    inside = Compiled._inside
+
+    def lost(self: Compiled, *args: Any) -> Any:
+        return {name: (value.detach(), parts) for name, (value, parts) in inside(self, *args).items()}
+
+    monkeypatch.setattr(Compiled, "_inside", lost)
+    weights, bill, told = run(trainer("flow_matching", compile=True))
+    expected, owed, _ = run(trainer("flow_matching"))
+    assert torch.equal(weights, expected) and bill == owed
+    assert told == ["train is not compiled: the compiler has lost the gradient of a loss"]
