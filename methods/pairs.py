@@ -56,12 +56,13 @@ class EasyPairs:
         return float(self.q ** -(a + 1))
 
     def steps(self) -> Tensor:
-        """d_a of every part, float64."""
-        return torch.tensor([self.step(a) for a in range(self.doublings)], dtype=torch.float64)
+        """d_a of every part and of what comes after the last, float64."""
+        return torch.tensor([self.step(a) for a in range(self.doublings + 1)], dtype=torch.float64)
 
     def paired(self, sigma: Tensor, a: int | Tensor, path: Interpolant) -> tuple[Tensor, Tensor, Tensor]:
         """s, r, w of given noise levels in part a."""
-        d = chosen(constant(type(self).steps, self, like=sigma), a)
+        last = self.doublings
+        d = chosen(constant(type(self).steps, self, like=sigma), a.clamp(max=last) if isinstance(a, Tensor) else min(a, last))
         sigma_r = sigma * (1 - d * (1 + self.k * torch.sigmoid(-self.b * sigma))).clamp(min=0)
         return path.time_of_sigma(sigma), path.time_of_sigma(sigma_r), 1 / (sigma - sigma_r)
 

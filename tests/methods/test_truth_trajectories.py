@@ -66,6 +66,9 @@ class Fixed:
     def normal(self, purpose: str, *shape: int) -> Tensor:
         return self.draws.normal(purpose, *shape)
 
+    def split(self, share: float) -> tuple[Tensor, Tensor]:
+        return self.draws.split(share)
+
     def common(self, purpose: str) -> float:
         return self.draws.common(purpose) if self.common_value is None else self.common_value
 
