@@ -11,7 +11,7 @@ FAULTS = [
         ("forward mode not seen", "forward_mode = unpack_dual(output).tangent is not None", "forward_mode = False",
          BILL + "test_the_bill_is_what_the_method_is_known_to_use[meanflow]"),
         ("backward through forward mode not seen", "or (forward_mode and _trains(module))", "",
-         BILL + "test_the_bill_is_what_the_method_is_known_to_use[lmd]"),
+         BILL + "test_backward_rows_of_a_method_that_differentiates_by_torch_func_are_counted"),
         ("every row a backward row", "if torch.is_grad_enabled() and (", "if (True or ",
          BILL + "test_backward_rows_are_those_that_a_gradient_reaches[cd]"),
         ("calls of every slice", "count.calls += count.whole", "count.calls += 1",

@@ -36,9 +36,6 @@ KNOWN: dict[str, tuple[int, float, float, int, float]] = {
 }
 
 
-DIFFERENTIATED = ("lmd", "lsd", "esd", "emd", "fmm")  # backward through forward mode, whose outputs are wrapped
-
-
 def trainer(method: Method, folder: Path | None = None, steps: int = STEPS, **recipe: Any) -> Trainer:
     """A short training that has not begun."""
     train = data(TRUTH, 500).float()
@@ -68,7 +65,7 @@ def test_the_bill_is_what_the_method_is_known_to_use(name: str) -> None:
     assert billed(trainer(short(name))) == tuple(per_image)
 
 
-@pytest.mark.parametrize("name", [name for name in METHODS if name not in DIFFERENTIATED])
+@pytest.mark.parametrize("name", METHODS)
 def test_backward_rows_are_those_that_a_gradient_reaches(name: str) -> None:
     """Seen by the gradient itself, on its way through each call's output."""
     models, reached = built(made(name)), dict[int, int]()
@@ -87,6 +84,16 @@ def test_backward_rows_are_those_that_a_gradient_reaches(name: str) -> None:
     for handle in handles:
         handle.remove()
     assert count.backward_rows == sum(reached.values()) > 0
+
+
+def test_backward_rows_of_a_method_that_differentiates_by_torch_func_are_counted() -> None:
+    """A plug-in may: its outputs are then wrapped, and say that no gradient reaches them."""
+    net, x, t = FACTORY.net(), data(TRUTH, BATCH).float(), torch.rand(BATCH)
+    with counting(net) as count:
+        torch.func.jvp(lambda t: net(x, t, t), (t,), (torch.ones_like(t),))
+        with torch.no_grad():
+            torch.func.jvp(lambda t: net(x, t, t), (t,), (torch.ones_like(t),))
+    assert (count.rows, count.jvp_rows, count.backward_rows) == (2 * BATCH, 2 * BATCH, BATCH)
 
 
 @pytest.mark.parametrize("name", ["ctm", "tcm", "progressive"])
