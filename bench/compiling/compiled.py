@@ -56,7 +56,7 @@ class Compiled:
         if torch.is_grad_enabled() and not all(per_sample.requires_grad for per_sample, _ in found.values()):
             return self._without("the compiler has lost the gradient of a loss", batch, context)
         self._pay(batch, context)
-        return {name: Loss(per_sample, parts) for name, (per_sample, parts) in found.items()}
+        return {name: Loss(loss, {of: part[0] for of, part in parts.items()}) for name, (loss, parts) in found.items()}
 
     def _looked(self, batch: Batch, context: Context) -> list[Asked]:
         """What a call as it is draws. What it owes is kept for the calls of the same slice, and owed by none yet."""
@@ -83,4 +83,7 @@ class Compiled:
         rows = range(len(batch.x_1))
         inside = Context(Given(rows, batch.x_1.device, given), share, context.stage, context.teacher,
                          context.weak_teacher, context.target)
-        return {name: (loss.per_sample, dict(loss.parts)) for name, loss in self.losses(batch, inside).items()}
+        found = self.losses(batch, inside)
+        # A part that proves to be the loss itself would be the same output twice, and inductor (PyTorch 2.14) then marks both as
+        # without a gradient; as a view it is another one.
+        return {name: (loss.per_sample, {of: part[None] for of, part in loss.parts.items()}) for name, loss in found.items()}
