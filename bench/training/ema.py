@@ -1,4 +1,4 @@
-"""Exponential moving averages of a network's parameters, several decays at once, two kernel calls each.
+"""Exponential moving averages of a network's parameters, several decays in one call.
 
 The decay warms up as min(decay, (1 + n) / (10 + n)) after n steps, so that short runs are not held by their start.
 """
@@ -31,9 +31,13 @@ class Averages:
     def update(self, now: float | None = None) -> None:
         """Fold the live parameters in. now: this step's decay in place of every average's own (a changing one)."""
         self._n += 1
+        averages, live, shares = [], [], []
         for decay, weights in self.weights.items():
             own = min(decay, (1 + self._n) / (10 + self._n)) if self._warm else decay
-            torch._foreach_lerp_(weights, self._live, 1 - (own if now is None else now))
+            averages += weights
+            live += self._live
+            shares += [1 - (own if now is None else now)] * len(weights)
+        torch._foreach_lerp_(averages, live, shares)
 
     @torch.no_grad()
     def copy_to(self, module: nn.Module, decay: float) -> nn.Module:
