@@ -84,6 +84,6 @@ class Compiled:
         inside = Context(Given(rows, batch.x_1.device, given), share, context.stage, context.teacher,
                          context.weak_teacher, context.target)
         found = self.losses(batch, inside)
-        # A part that proves to be the loss itself would be the same output twice, and inductor (PyTorch 2.14) then marks both as
-        # without a gradient; as a view it is another one.
+        # A part that proves to be the loss itself would be the same output twice, and inductor (PyTorch 2.14) then marks both
+        # as without a gradient; as a view it is another one.
         return {name: (loss.per_sample, {of: part[None] for of, part in loss.parts.items()}) for name, loss in found.items()}

@@ -3,21 +3,25 @@
 It sees what passes PyTorch's dispatcher, on any device, and on "meta", where tensors have shapes and no memory: a step that
 no machine here could hold is counted in a second or two. What a kernel needs for itself while it runs is not seen.
 
+A network repeats itself, and so does a table of methods: what an operation makes of the same shapes is looked up.
+
 One pass answers for slices of every size. It has ROWS rows, so many that what grows with them is known by its size.
 """
 
 import weakref
 from collections.abc import Collection
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
+from torch.utils._pytree import tree_leaves, tree_map
 
 Storage = torch.UntypedStorage
 ROWS = 2**24
 SMALL = ROWS  # bytes: the weights of all but the largest layers are smaller, and nothing is that has a number for each row
+_made: dict[Any, Any] = {}  # operation with the shapes that it is given -> those that it makes; None: of memory that is not new
 
 
 class Live(TorchDispatchMode):
@@ -30,7 +34,7 @@ class Live(TorchDispatchMode):
         self._known: dict[int, weakref.ref[Storage]] = {}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        out = func(*args, **(kwargs or {}))
+        out = _run(func, args, kwargs or {})
         for leaf in tree_leaves(out):
             if isinstance(leaf, Tensor):
                 self._add(leaf.untyped_storage())
@@ -55,6 +59,38 @@ class Live(TorchDispatchMode):
             self._fixed += size
         else:
             self._growing += size
+
+
+def _run(func: Any, args: Any, kwargs: Any) -> Any:
+    """func(*args, **kwargs); on "meta" once for the same shapes, where what it makes is new memory."""
+    if func._schema.is_mutable:
+        return func(*args, **kwargs)
+    key = (func, _described(args), _described(tuple(kwargs.items())))
+    if (known := _made.get(key)) is not None:
+        return tree_map(lambda like: like and like(), known)
+    out = func(*args, **kwargs)
+    if key not in _made:
+        given = {id(x.untyped_storage()) for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor)}
+        _made[key] = tree_map(_like, out) if all(x is None or _new(x, given) for x in tree_leaves(out)) else None
+    return out
+
+
+def _new(made: Any, given: Collection[int]) -> bool:
+    """Whether that is a tensor of shapes alone on memory of its own; forward mode has zeros that have none."""
+    return isinstance(made, Tensor) and made.is_meta and not made._is_zerotensor() and id(made.untyped_storage()) not in given
+
+
+def _like(made: Tensor | None) -> Any:
+    return made if made is None else partial(torch.empty_strided, made.shape, made.stride(), dtype=made.dtype, device="meta")
+
+
+def _described(value: Any) -> Any:
+    """What an operation's result is like depends on this of its arguments."""
+    if isinstance(value, Tensor):
+        return value.shape, value.stride(), value.dtype, value.device, value._is_zerotensor()
+    if isinstance(value, (list, tuple)):
+        return tuple(map(_described, value))
+    return type(value), value
 
 
 def held(*tensors: Tensor) -> int:

@@ -89,6 +89,10 @@ class StepDraws:
 
 @lru_cache(maxsize=256)
 def _split(rows: range, share: float, device: torch.device) -> tuple[Tensor, Tensor]:
+    if device.type == "meta":  # as many as there would be
+        count = int(rows.stop * share + 1e-9) - int(rows.start * share + 1e-9)
+        like = torch.empty(0, dtype=torch.int64, device=device)
+        return like.new_empty(count), like.new_empty(len(rows) - count)
     inside, outside = for_real(_positions, rows, share)
     return inside.to(device), outside.to(device)
 

@@ -149,7 +149,8 @@ SLOW = pytest.mark.skipif(os.environ.get("FEWSTEP_SLOW") != "1", reason="compile
 )
 def test_the_compilers_own_kernels_agree(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Compiled, "backend", "inductor")
-    for dtype, error in ((torch.float32, 1e-5), (torch.float64, 1e-12)):
+    # Adam's first step moves a weight whose gradient is zero up to rounding by the whole rate, and tcm has three of them.
+    for dtype, error in ((torch.float32, 1e-3 if name == "tcm" else 1e-5), (torch.float64, 1e-12)):
         torch._dynamo.reset()
         monkeypatch.setattr(steps, "StepDraws", partial(StepDraws, dtype=dtype))
         (weights, bill, told), (expected, owed, _) = (run(trainer(name, dtype, compile=c), 20) for c in (True, False))
