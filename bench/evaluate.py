@@ -79,7 +79,7 @@ def score(samples: str, options: Sequence[str]) -> "tuple[Protocol, int, Scores]
         at = device.of(experiment.backend.device)
         scorer = ImageScorer(data, protocol, at, **files(experiment.evaluation), progress=progress)
     with torch.no_grad():
-        return protocol, len(pixels), scorer.score_pixels(pixels)
+        return protocol, len(pixels), scorer.score(pixels)
 
 
 def _fitting(samples: str, pixels: "Tensor", data: "Dataset", protocol: "Protocol") -> "Tensor":

@@ -1,7 +1,7 @@
 """One experiment in one folder: load, train, evaluate, record. The same call continues an interrupted one.
 
-Where several processes share a training (bench/processes/dist.py), each makes this call; rank 0 writes the folder and
-evaluates, and the others are done with the training.
+Where several processes share a training and its evaluation (bench/processes/dist.py), each makes this call; rank 0 writes
+the folder.
 """
 
 import argparse
@@ -84,12 +84,12 @@ class _Run:
             if (trained := self._trained(models, ranks)) is None:
                 self.log.write(status="interrupted", reason="stopped on request", finished=logbook.now())
                 return "interrupted"
-        trainer, outcome = trained
-        if outcome.status == "done" and dist.leads() and self.experiment.proxy is None:
-            begin = time.monotonic()
-            count = rows.append(self.experiment, self.data, self.protocol, trainer, outcome.checkpoint, self.folder,
-                                self.device, self.report)
-            self.log.write(evaluation_seconds=round(time.monotonic() - begin, 3), rows=count)
+            trainer, outcome = trained
+            if outcome.status == "done" and self.experiment.proxy is None:
+                begin = time.monotonic()
+                count = rows.append(self.experiment, self.data, self.protocol, trainer, outcome.checkpoint, self.folder,
+                                    self.device, self.report, ranks)
+                self.log.write(evaluation_seconds=round(time.monotonic() - begin, 3), rows=count)
         self.log.write(status=outcome.status, finished=logbook.now())
         return outcome.status
 

@@ -38,7 +38,7 @@ class Ranks:
 
     @property
     def leads(self) -> bool:
-        """Whether this process decides, writes files and evaluates."""
+        """Whether this process decides, writes files and computes scores."""
         return self.rank == 0
 
     def share(self, batch: int, group: int = 1) -> range:
@@ -51,6 +51,26 @@ class Ranks:
             raise ConfigError(fault)
         begin, end = (groups * k // self.size * group for k in (self.rank, self.rank + 1))
         return range(begin, end)
+
+    def piece(self, count: int) -> range:
+        """This rank's of `count` things in a row: neighbours, as many as others or one more; rank 0 has one if there is one."""
+        begin, end = (-(-count * k // self.size) for k in (self.rank, self.rank + 1))
+        return range(begin, end)
+
+    def gathered(self, part: Tensor) -> Tensor:
+        """The ranks' parts one after another along their first axis, on every rank. They may differ in length.
+
+        A rank that does something long before its part is done is waited for as long as it takes.
+        """
+        if self.size == 1:
+            return part
+        lengths = [0] * self.size
+        dist.all_gather_object(lengths, len(part), group=self.control)
+        padded = part.new_zeros((max(lengths), *part.shape[1:]))
+        padded[: len(part)] = part
+        parts = [torch.empty_like(padded) for _ in lengths]
+        dist.all_gather(parts, padded)
+        return torch.cat([found[:length] for found, length in zip(parts, lengths, strict=True)])
 
     def sums(self, tensors: Sequence[Tensor]) -> list[Tensor]:
         """The tensors added up over the ranks: the same bits on every rank, in new memory. Shapes are the same on all."""

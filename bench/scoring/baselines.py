@@ -40,7 +40,7 @@ def references(
 
 def _meant(label: str, score: Score, samples: Tensor, seed: int) -> Scores:
     """Held-out data are at no distance from themselves: what compares with them says nothing of them."""
-    found = score(samples, seed)
+    found = score([samples], seed)
     if label != HELD_OUT:
         return found
     return {m: v for m, v in found.items() if m not in ("nn_heldout", "nn_closer") and not m.endswith("_heldout")}

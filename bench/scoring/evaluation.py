@@ -1,6 +1,7 @@
 """Score a model at all step counts.
 
-Samples never touch the disk. Network evaluations are counted on the backbone while sampling, in calls and in rows.
+Samples never touch the disk, and are kept as the 8-bit images that are compared. Network evaluations are counted on the
+backbone while sampling, in calls and in rows.
 `python -m bench.evaluate SAMPLES` scores what others made.
 """
 
@@ -12,14 +13,16 @@ from itertools import product
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from bench.config import Experiment
 from bench.data import Dataset
 from bench.nets import counting
+from bench.processes import Ranks
 from bench.protocols import Protocol
-from bench.scoring.sample import Sampler
+from bench.scoring.sample import ALONE, Sampler
 from bench.scoring.score import Score, map_errors
+from bench.scoring.score_images import Scores
 from methods.base import Method
 from methods.tools import Solver
 from results.records import EvalRow
@@ -29,7 +32,10 @@ Key = tuple[str, int, int, str, int]  # protocol, steps, evaluation seed, sample
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The evaluation of one checkpoint under one protocol. score: as `scorer` made it; images: training images seen by it."""
+    """The evaluation of one checkpoint under one protocol. score: as `scorer` made it; images: training images seen by it.
+
+    ranks: those that `score` knows, which share the samples; rank 0 has the rows.
+    """
 
     method: Method
     models: dict[str, nn.Module]
@@ -41,6 +47,7 @@ class Evaluation:
     checkpoint: str
     images: int
     device: torch.device
+    ranks: Ranks = ALONE
 
     def rows(self, skip: set[Key]) -> Iterator[list[EvalRow]]:
         """One list of rows per (steps, evaluation seed) that is not in `skip`; NaN scores where samples are not finite."""
@@ -50,8 +57,9 @@ class Evaluation:
             sampler = sampling_rule(method)
             if not method.supports(steps) or (self.protocol.id, steps, seed, sampler, self.images) in skip:
                 continue
-            samples, calls, rows = self._sample(method, steps, seed)
-            scores = dict(self.score(samples, seed))
+            scores, calls, rows = self._scored(method, steps, seed)
+            if not self.ranks.leads:
+                continue
             if steps == 1 and self.data.truth is not None:
                 scores |= map_errors(method, self.models, self.data, seed, self.device)
             yield [self._row(sampler, steps, seed, calls, rows, m, v, extra) for m, (v, extra) in scores.items()]
@@ -65,16 +73,17 @@ class Evaluation:
         others = [s for s in self.experiment.evaluation.solvers if s != own]
         return [self.method, *(dataclasses.replace(self.method, solver=Solver(s)) for s in others)]  # type: ignore[call-arg]
 
-    def _sample(self, method: Method, steps: int, seed: int) -> tuple[Tensor, int, int]:
+    def _scored(self, method: Method, steps: int, seed: int) -> tuple[Scores, int, int]:
+        """Scores, and the calls and rows of the backbone for a sample."""
         protocol = self.protocol
         sampler = Sampler(method, self.models, self.data.shape, seed, protocol.chunk, self.device, papers=protocol.papers)
-        batches = sampler.batches(protocol.count, steps, self.experiment.evaluation.batch)
+        batches = sampler.batches(protocol.count, steps, self.experiment.evaluation.batch, self.ranks)
         with ExitStack() as stack:
             counts = [stack.enter_context(counting(module)) for module in self.models.values()]
-            samples = torch.cat(list(batches))
-        chunks = -(-protocol.count // protocol.chunk)
+            scores = self.score(batches, seed)
+        chunks = max(1, len(self.ranks.piece(-(-protocol.count // protocol.chunk))))
         calls, rows = sum(c.calls for c in counts), sum(c.rows for c in counts)
-        return samples, calls // chunks, rows // (chunks * protocol.chunk)
+        return scores, calls // chunks, rows // (chunks * protocol.chunk)
 
     def _row(
         self, sampler: str, steps: int, seed: int, calls: int, rows: int, metric: str, value: float, extra: dict[str, Any]

@@ -10,9 +10,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from bench.processes import Ranks
 from bench.training import generator
 from methods.base import Method, Models
 from methods.tools import everywhere
+
+ALONE = Ranks()
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,9 @@ class Sampler:
     def noise(self, index: int, purpose: str = "x_0") -> Tensor:
         """Standard normal (chunk, *shape) of chunk number `index`, on the device."""
         g = generator("cpu", "evaluation", self.seed, purpose, index)
-        return torch.randn((self.chunk, *self.shape), generator=g).to(self.device)
+        # In pinned memory the host need not wait for the copy: it draws the next chunk's while a GPU is busy with this one.
+        drawn = torch.randn((self.chunk, *self.shape), generator=g, pin_memory=torch.cuda.is_available())
+        return drawn.to(self.device, non_blocking=True)
 
     @torch.no_grad()
     def draw(self, index: int, steps: int) -> Tensor:
@@ -53,15 +58,20 @@ class Sampler:
                 x = path.point(path.base_scale * self.noise(index, f"renoise {k}"), x, everywhere(at[k + 1], x))
         return x
 
-    def batches(self, n: int, steps: int, batch: int) -> Iterator[Tensor]:
-        """n samples in batches of `batch` (the last one shorter), on the device. Bits do not depend on `batch`."""
+    def batches(self, n: int, steps: int, batch: int, ranks: Ranks = ALONE) -> Iterator[Tensor]:
+        """n samples in batches of `batch` (the last one shorter), on the device. Bits do not depend on `batch`.
+
+        Of several ranks each draws its chunks: their batches in the order of the ranks are the n samples.
+        """
+        chunks = ranks.piece(-(-n // self.chunk))
+        left = max(0, min(n, chunks.stop * self.chunk) - chunks.start * self.chunk)
         held: list[Tensor] = []
-        have = sent = index = 0
-        while sent < n:
-            want = min(batch, n - sent)
+        have, index = 0, chunks.start
+        while left:
+            want = min(batch, left)
             while have < want:
                 held.append(self.draw(index, steps))
                 have, index = have + self.chunk, index + 1
             whole = torch.cat(held)
             yield whole[:want]
-            held, have, sent = [whole[want:]], have - want, sent + want
+            held, have, left = [whole[want:]], have - want, left - want

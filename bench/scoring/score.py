@@ -1,7 +1,8 @@
 """From samples to metrics under a protocol: a function built once per evaluation, with the reference side cached."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TypedDict
 
 import torch
 from torch import Tensor, nn
@@ -9,54 +10,73 @@ from torch import Tensor, nn
 from bench.config import Evaluation
 from bench.data import Dataset
 from bench.metrics import points
-from bench.protocols import Protocol
+from bench.processes import Ranks
+from bench.protocols import Protocol, to_pixels
+from bench.scoring.sample import ALONE
 from bench.scoring.score_images import ImageScorer, Progress, Scores
 from bench.training import generator
 from bench.truth import Checkerboard, map_pairs
 from methods.base import Method
 from methods.tools import Linear, convert_point
 
-Score = Callable[[Tensor, int], Scores]
+Score = Callable[[Iterable[Tensor], int], Scores]
 PAIRS = 4096
 
 
 def scorer(
     data: Dataset, protocol: Protocol, device: torch.device, evaluation: Evaluation | None = None,
-    progress: Progress | None = None,
+    progress: Progress | None = None, ranks: Ranks = ALONE,
 ) -> Score:
-    """(samples, evaluation seed) -> {metric: (value, extra)}. Samples that are not finite score NaN throughout.
+    """(batches of samples, evaluation seed) -> {metric: (value, extra)}. Samples that are not finite score NaN throughout.
 
     evaluation: the settings, for the files that they name; progress(done, all): told while real images pass the network.
+    ranks: every one scores its part of the images, and rank 0 has the scores; points are one rank's.
     """
-    if data.kind == "images":
-        images = ImageScorer(data, protocol, device, **files(evaluation), progress=progress)
-    else:
-        of_points = _points(data, protocol)
+    images = data.kind == "images"
+    of_images = ImageScorer(data, protocol, device, **files(evaluation), progress=progress, ranks=ranks) if images else None
+    of_points = None if images else _points(data, protocol)
 
-    def checked(samples: Tensor, seed: int) -> Scores:
-        if torch.isfinite(samples).all():
-            return images.score(samples) if data.kind == "images" else of_points(samples, seed)
-        bad = int((~torch.isfinite(samples.flatten(1)).all(1)).sum())
-        return {
-            m: (float("nan"), {"not_finite": bad} | ({"primary": True} if k == 0 else {}))
-            for k, m in enumerate(protocol.metrics)
-        }
+    def score(batches: Iterable[Tensor], seed: int) -> Scores:
+        kept, bad = [], torch.zeros((), dtype=torch.int64, device=device)
+        for batch in batches:
+            bad += (~torch.isfinite(batch.flatten(1)).all(1)).sum()
+            kept.append(to_pixels(batch, data, protocol.rounding) if images else batch)  # a quarter of their floats
+        if (lost := int(ranks.totals([bad.item()])[0])) > 0:
+            return {
+                m: (float("nan"), {"not_finite": lost} | ({"primary": True} if k == 0 else {}))
+                for k, m in enumerate(protocol.metrics)
+            }
+        if of_points is not None:
+            return of_points(kept, seed)
+        assert of_images is not None
+        nothing = torch.empty((0, *data.shape), dtype=torch.uint8, device=device)
+        return of_images.score(ranks.gathered(torch.cat([nothing, *kept])))
 
-    return checked
+    return score
 
 
-def files(evaluation: Evaluation | None) -> dict[str, Path | None]:
+class Files(TypedDict):
+    """Those that an evaluation names."""
+
+    weights: Path | None
+    statistics: Path | None
+
+
+def files(evaluation: Evaluation | None) -> Files:
     """The files that an evaluation names, ~ expanded."""
-    said = {key: getattr(evaluation, key, None) for key in ("weights", "statistics")}
-    return {key: Path(path).expanduser() if path else None for key, path in said.items()}
+    def named(key: str) -> Path | None:
+        path = getattr(evaluation, key, None)
+        return Path(path).expanduser() if path else None
+
+    return {"weights": named("weights"), "statistics": named("statistics")}
 
 
 def _points(data: Dataset, protocol: Protocol) -> Score:
     truth = data.truth
     assert truth is not None, "points come from targets with exact truth"
 
-    def score(samples: Tensor, seed: int) -> Scores:
-        x = samples.cpu()
+    def score(batches: Iterable[Tensor], seed: int) -> Scores:
+        x = torch.cat(list(batches)).cpu()
         g = generator("cpu", "points", seed)
         real = data.train[torch.randperm(len(data.train), generator=g)[: len(x)]]
         scores: Scores = {

@@ -23,9 +23,11 @@ from bench.metrics import (
     polynomial_mmd,
     precision_recall_density_coverage,
 )
-from bench.protocols import CHUNKS, Protocol, feature_set, levels, metric_of, stored, to_pixels
+from bench.processes import Ranks
+from bench.protocols import CHUNKS, Protocol, feature_set, levels, metric_of, stored
 from bench.scoring import reference
 from bench.scoring.reference import Part, Reference
+from bench.scoring.sample import ALONE
 from bench.training import generator
 
 Scores = dict[str, tuple[float, dict[str, Any]]]
@@ -37,17 +39,25 @@ class ImageScorer:
     """Scores images of `data`'s shape under one protocol.
 
     weights and statistics: files that the evaluation names. progress(done, all): told while real images pass the network.
+    ranks: each takes the features of its part of the images, and rank 0 compares them.
     Raises ConfigError where weights or statistics are missing or do not fit.
     """
 
     def __init__(
         self, data: Dataset, protocol: Protocol, device: torch.device, weights: Path | None = None,
-        statistics: Path | None = None, progress: Progress | None = None,
+        statistics: Path | None = None, progress: Progress | None = None, ranks: Ranks = ALONE,
     ) -> None:
-        self.data, self.protocol, self.device = data, protocol, device
+        self.data, self.protocol, self.device, self.ranks = data, protocol, device, ranks
         self.levels = levels(data, protocol.rounding)
         self.net = features.load(feature_set(protocol.features), protocol.resize, device, weights)
+        self._others = [self._second(name, weights) for name in protocol.also]
         self._chunks = CHUNKS | {self.net.name: protocol.feature_chunk}
+        if ranks.leads:
+            self._compare_with(statistics, progress)
+
+    def _compare_with(self, statistics: Path | None, progress: Progress | None) -> None:
+        """Make the sides of real images."""
+        data, protocol, device = self.data, self.protocol, self.device
         self.train, self.heldout = self._parts()
         self.reference: Reference
         if statistics is None:
@@ -55,18 +65,16 @@ class ImageScorer:
         else:
             self.reference = Reference(reference.of_file(statistics, self.net.width, device), None)
         self.heldout_reference = self._obtain(self.heldout, self.net, progress)
-        self.also = [self._second(name, weights, progress) for name in protocol.also]
+        self.also = [(net, self._obtain(self.train, net, progress)) for net in self._others]
         kept = self.reference.features  # where the samples' will be, if anything but moments is compared
         self._real = kept.to(device) if kept is not None and {"kid", *MANIFOLD} & set(protocol.metrics) else None
         self._near = [stored(x, data, protocol.rounding).to(device) for x in (data.train, data.heldout)]
 
-    def score(self, samples: Tensor) -> Scores:
-        """{metric: (value, extra)} of float images (N, C, H, W) in [-1, 1], all finite."""
-        return self.score_pixels(to_pixels(samples, self.data, self.protocol.rounding))
-
-    def score_pixels(self, pixels: Tensor) -> Scores:
-        """The same of uint8 images, values 0..levels."""
-        rows = self._features(pixels, self.net)
+    def score(self, pixels: Tensor) -> Scores:
+        """{metric: (value, extra)} of uint8 images (N, C, H, W), values 0..levels; nothing on ranks that do not lead."""
+        rows, *others = (self._features(pixels, net) for net in (self.net, *self._others))
+        if not self.ranks.leads:
+            return {}
         made = Gaussian.of_samples(rows)
         primary, *wanted = self.protocol.metrics
         found: Scores = {primary: (made.distance(self.reference.gaussian), {"primary": True})}
@@ -74,8 +82,8 @@ class ImageScorer:
         short = primary.split("_")[0]
         found[f"{short}_heldout"] = (made.distance(self.heldout_reference.gaussian), {})
         found |= self._of_pixels(pixels)
-        for net, real in self.also:
-            other = Gaussian.of_samples(self._features(pixels, net))
+        for (net, real), of_net in zip(self.also, others, strict=True):
+            other = Gaussian.of_samples(of_net)
             found[metric_of(net.name, second=True)] = (other.distance(real.gaussian), {})
         return found
 
@@ -113,7 +121,11 @@ class ImageScorer:
         }  # fmt: skip
 
     def _features(self, pixels: Tensor, net: FeatureNet) -> Tensor:
-        return features.extract(net, pixels, self.levels, self._chunks[net.name])
+        """Of all images, on every rank; each takes those of its calls of the network."""
+        chunk = self._chunks[net.name]
+        mine = self.ranks.piece(-(-len(pixels) // chunk))
+        part = pixels[mine.start * chunk : mine.stop * chunk]
+        return self.ranks.gathered(features.extract(net, part, self.levels, chunk))
 
     def _parts(self) -> tuple[Part, Part]:
         """The training part that the protocol compares with, and the held-out images; a part is drawn once for all."""
@@ -126,10 +138,9 @@ class ImageScorer:
             parts.append(Part(f"{split}:{self.data.hash}", stored(pixels, self.data, self.protocol.rounding), self.levels))
         return parts[0], parts[1]
 
-    def _second(self, hashed: str, weights: Path | None, progress: Progress | None) -> tuple[FeatureNet, Reference]:
+    def _second(self, hashed: str, weights: Path | None) -> FeatureNet:
         name = feature_set(hashed)
-        net = features.load(name, "clean" if name == features.INCEPTION else features.OWN, self.device, weights)
-        return net, self._obtain(self.train, net, progress)
+        return features.load(name, "clean" if name == features.INCEPTION else features.OWN, self.device, weights)
 
     def _obtain(self, part: Part, net: FeatureNet, progress: Progress | None) -> Reference:
         done = 0

@@ -10,7 +10,7 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -66,9 +66,14 @@ def reached(folder: Path) -> int:
     return max((step for step, _ in _files(folder, "step")), default=0)
 
 
-def milestones(folder: Path) -> Iterator[tuple[int, Path, dict[str, Any]]]:
-    """(global step, file, state on the CPU) of every whole milestone, oldest first. A damaged one is skipped with a warning."""
-    for step, path in sorted(_files(folder, "milestone")):
+def milestones(folder: Path) -> list[tuple[int, Path]]:
+    """(global step, file) of every milestone, oldest first."""
+    return sorted(_files(folder, "milestone"))
+
+
+def whole(found: Iterable[tuple[int, Path]]) -> Iterator[tuple[int, Path, dict[str, Any]]]:
+    """The milestones with their states on the CPU. A damaged one is skipped with a warning."""
+    for step, path in found:
         try:
             yield step, path, load(path)
         except ValueError as error:

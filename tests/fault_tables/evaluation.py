@@ -5,6 +5,7 @@ from fault_tables.base import of
 AGAIN = "tests/bench/planning/test_reopen.py::test_a_finished_run_is_scored_again_where_its_protocol_has_changed"
 TIMES = "tests/bench/scoring/test_evaluation.py::test_the_protocols_rule_of_times_is_where_scored_samples_stop"
 RULE = "tests/methods/test_method_contract.py::test_one_rule_says_for_all_methods_where_samples_stop"
+SHARED = "tests/bench/scoring/test_rows_same.py::test_several_ranks_share_the_images_and_give_the_rows_of_one"
 FEATURES, PROTOCOL = "tests/bench/metrics/test_metrics_features.py", "tests/bench/protocols/test_protocol.py"
 IMAGES, REFERENCE = "tests/bench/scoring/test_score_images.py", "tests/bench/scoring/test_reference.py"
 STAYS = "tests/bench/scoring/test_on_a_device.py::test_under_every_protocol_only_noise_and_numbers_pass"
@@ -67,6 +68,19 @@ FAULTS = [
          f"{IMAGES}::test_the_distances_are_those_of_the_features_and_held_out_data_have_their_own"),
         ("memorised share exchanged", "memorised(train, heldout,", "memorised(heldout, train,",
          f"{IMAGES}::test_a_method_that_copies_the_training_set_is_exposed_where_its_distance_is_excellent"),
+    ),
+    *of(
+        "ranks that score", "bench/scoring/score_images.py",
+        ("every rank the features of all images", "mine = self.ranks.piece(-(-len(pixels) // chunk))",
+         "mine = range(-(-len(pixels) // chunk))", SHARED),
+    ),
+    *of(
+        "ranks that score", "bench/scoring/sample.py",
+        ("every rank from the first chunk on", "have, index = 0, chunks.start", "have = index = 0", SHARED),
+    ),
+    *of(
+        "ranks that score", "bench/processes/dist.py",
+        ("parts with their padding", "found[:length] for found, length", "found for found, length", SHARED),
     ),
     *of(
         "host and device", "bench/features/resize.py",

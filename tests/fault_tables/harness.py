@@ -7,7 +7,7 @@ MASKS = "tests/bench/training/test_masks.py::test_"
 FAULTS = [
     *of(
         "ema", "bench/training/ema.py",
-        ("wrong decay", "1 - (own if now is None else now))", "(own if now is None else now))",
+        ("wrong decay", "[1 - (own if now is None else now)]", "[(own if now is None else now)]",
          "training::test_an_average_follows_its_recursion"),
         ("warm-up of slow targets", "if self._warm else decay", "if True else decay",
          "training::test_an_average_follows_its_recursion"),

@@ -9,6 +9,8 @@ import fake_ranks
 import pytest
 import torch
 from fake_ranks import BATCH, METHODS, STEPS, result, trainer
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bench.config.errors import ConfigError
 from bench.processes import launch
@@ -108,6 +110,13 @@ def test_shares_cover_the_batch_and_cut_no_group(batch: int, group: int, size: i
     assert [i for share in shares for i in share] == list(range(batch))
     assert all(len(share) and len(share) % group == 0 for share in shares)
     assert max(map(len, shares)) - min(map(len, shares)) <= group
+
+
+@given(st.integers(0, 40), st.integers(1, 9))
+def test_pieces_are_neighbours_as_large_as_each_other_and_rank_0_has_one(count: int, size: int) -> None:
+    pieces = [Ranks(rank, size).piece(count) for rank in range(size)]
+    assert [i for piece in pieces for i in piece] == list(range(count))
+    assert max(map(len, pieces)) - min(map(len, pieces)) <= 1 and len(pieces[0]) >= min(count, 1)
 
 
 def test_a_batch_that_is_too_small_to_share_is_named() -> None:

@@ -45,6 +45,17 @@ def test_one_and_two_worker_processes_give_the_same_rows(fresh: Path, monkeypatc
     assert len({r["run_id"] for r in one}) == 3, "two methods and the reference rows"
 
 
+def test_several_ranks_share_the_images_and_give_the_rows_of_one(fresh: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four of them for the three chunks of samples; trained by one, as sums over ranks round in another order."""
+    command = [*ONE, "train.milestones=2", "evaluation.milestones=true", "evaluation.also=[cifar32]"]
+    one = rows(fresh / "a", *command)
+    assert {r["images_seen"] for r in one if r["label"] == "psd_m"} == {1280, 2560}
+    others = rows(fresh / "b", *command, "evaluation.seeds=[7]")
+    monkeypatch.setenv("FEWSTEP_CACHE", str(fresh / "other"))
+    several = rows(fresh / "b", *command, "backend.processes=4")
+    assert [r for r in several if r["protocol"] not in {r["protocol"] for r in others}] == one
+
+
 def test_milestones_add_rows_of_earlier_checkpoints_under_the_same_protocol(tmp_path: Path) -> None:
     command = [*ONE, "train.milestones=2"]
     last = rows(tmp_path, *command)

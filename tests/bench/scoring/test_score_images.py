@@ -16,6 +16,7 @@ from bench import evaluate as given
 from bench.config import Experiment, request
 from bench.features import base as features
 from bench.metrics.frechet import frechet_distance_of_samples
+from bench.processes import Ranks
 from bench.protocols.protocol import Protocol
 from bench.scoring import evaluation as evaluate
 from bench.scoring.score import scorer
@@ -59,17 +60,30 @@ def test_all_metrics_come_from_one_pass_of_features_without_a_file(
     assert sorted(passed) == [("cifar32", 120), ("cifar32", 200), ("digits8", 200)]
     passed.clear()
     stored = sorted(tmp_path.rglob("*"))
-    scores = made.score(of.decode(colours(2, 60)))
+    scores = made.score(colours(2, 60))
     assert passed == [("cifar32", 60), ("digits8", 60)]
     assert set(scores) == set(rule.metrics)
     assert scores["fd_cifar32"][1]["primary"] and scores["kid"][1]["standard_error"] > 0
     assert sorted(tmp_path.rglob("*")) == stored
 
 
+def test_a_rank_that_does_not_lead_takes_the_features_of_its_part_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Second(Ranks):
+        gathered = staticmethod(lambda part: part)  # type: ignore[assignment]
+        totals = staticmethod(list)  # type: ignore[assignment]
+
+    passed: list[tuple[str, int]] = []
+    original = features.extract
+    monkeypatch.setattr(features, "extract", lambda net, x, *r: passed.append((net.name, len(x))) or original(net, x, *r))
+    rule = dataclasses.replace(protocol(COLOURS, *SMALL), feature_chunk=10)
+    assert scorer(COLOURS, rule, CPU, ranks=Second(1, 2))([COLOURS.decode(colours(2, 56))], 0) == {}
+    assert passed == [("cifar32", 26)], "the first has 30: a call of the network is not cut"
+
+
 def test_the_distances_are_those_of_the_features_and_held_out_data_have_their_own() -> None:
     rule, net = protocol(COLOURS, *SMALL), features.load("cifar32")
     pixels = colours(3, 60)
-    scores = ImageScorer(COLOURS, rule, CPU).score_pixels(pixels)
+    scores = ImageScorer(COLOURS, rule, CPU).score(pixels)
     own, train, heldout = (features.extract(net, x, 255, 500) for x in (pixels, COLOURS.train, COLOURS.heldout))
     assert scores["fd_cifar32"][0] == pytest.approx(frechet_distance_of_samples(own, train), rel=1e-9)
     assert scores["fd_heldout"][0] == pytest.approx(frechet_distance_of_samples(own, heldout), rel=1e-9)
@@ -88,7 +102,7 @@ def test_a_part_of_the_reference_is_one_for_all_and_of_the_asked_size() -> None:
 @pytest.mark.parametrize("value", [-1.0, 0.0, 1.0])
 def test_constant_images_have_finite_values(of: data.Dataset, value: float) -> None:
     rule = protocol(of, *SMALL) if of is COLOURS else protocol(of, "evaluation.count=60")
-    scores = ImageScorer(of, rule, CPU).score(torch.full((60, *of.shape), value))
+    scores = scorer(of, rule, CPU)([torch.full((60, *of.shape), value)], 0)
     assert np.isfinite([v for v, _ in scores.values()]).all()
     assert scores["recall"][0] == 0 and scores[rule.metrics[0]][0] > 0
 
@@ -96,7 +110,7 @@ def test_constant_images_have_finite_values(of: data.Dataset, value: float) -> N
 @pytest.mark.parametrize("name", ["cifar-frechet", "digits-frechet"])
 def test_grey_images_have_features_of_colour_networks(name: str) -> None:
     rule = protocol(DIGITS, f"evaluation.protocol={name}", "evaluation.count=60", "evaluation.rounding=round")
-    scores = ImageScorer(DIGITS, rule, CPU).score(DIGITS.decode(DIGITS.heldout[:60]))
+    scores = scorer(DIGITS, rule, CPU)([DIGITS.decode(DIGITS.heldout[:60])], 0)
     assert scores[rule.metrics[0]][0] >= 0 and scores["nn_heldout"][0] < 0.2
 
 
@@ -104,7 +118,7 @@ def test_samples_that_are_not_finite_score_nan_throughout_and_say_how_many() -> 
     rule = protocol(DIGITS, "evaluation.count=20")
     samples = torch.zeros(20, 1, 8, 8)
     samples[[3, 7], 0, 0, 0] = torch.tensor([float("nan"), float("inf")])
-    scores = scorer(DIGITS, rule, CPU)(samples, 0)
+    scores = scorer(DIGITS, rule, CPU)(samples.split(7), 0)
     assert set(scores) == set(rule.metrics)
     assert all(np.isnan(value) and extra["not_finite"] == 2 for value, extra in scores.values())
 
@@ -113,7 +127,7 @@ def test_statistics_of_others_in_place_of_the_training_images(tmp_path: Path) ->
     rows = features.extract(features.load("digits8"), DIGITS.train, 16, 500).double()
     path = tmp_path / "stats.npz"
     np.savez(path, mu=rows.mean(0).numpy(), sigma=np.cov(rows.numpy(), rowvar=False))
-    x = DIGITS.decode(DIGITS.heldout)
+    x = DIGITS.heldout
     theirs = protocol(DIGITS, f"evaluation.statistics={path}")
     found = ImageScorer(DIGITS, theirs, CPU, statistics=path).score(x)
     own = ImageScorer(DIGITS, protocol(DIGITS), CPU).score(x)
@@ -167,7 +181,7 @@ def test_what_others_made_is_scored_as_a_run_would_be(tmp_path: Path, capsys: py
     made = settings(*options, "evaluation.count=40")
     of = data.dataset(made)
     rule = protocols.protocol_of(made, of)
-    expected = ImageScorer(of, rule, CPU).score(of.decode(colours(5, 40)))
+    expected = ImageScorer(of, rule, CPU).score(colours(5, 40))
     assert told.startswith(f"40 samples under {rule.id}")
     assert f"{'fd_cifar32':16s} {expected['fd_cifar32'][0]:.6g}" in told and "kid" in told and "+-" in told
 
