@@ -50,7 +50,8 @@ def _parser() -> argparse.ArgumentParser:
                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("settings", nargs="*", metavar="key=value", help="as of python -m bench.run")
     parser.add_argument("--profile", action="store_true", help="also show where the time goes, by kind of operation")
-    parser.add_argument("--against", choices=["bare"], help="also compare the step with one written by hand")
+    parser.add_argument("--against", choices=["bare", "compiled", "channels_last"],
+                        help="also compare the step, in turns, with one written by hand, compiled or in that layout")
     parser.add_argument("--sweep", action="store_true", help="also show what the whole sweep would cost at these rates")
     parser.add_argument("--minutes", type=float, default=MINUTES, help="to be done within (default: %(default)g)")
     return parser
@@ -71,7 +72,7 @@ def _main(options: argparse.Namespace) -> int:
     torch.set_num_threads(wanted.backend.threads)
     chosen = cases(wanted.experiments)
     spent = (time.perf_counter() - begin) / 60
-    tour = Tour(chosen, at, Asked(options.minutes - spent, options.profile, options.against == "bare"), time.perf_counter)
+    tour = Tour(chosen, at, Asked(options.minutes - spent, options.profile, options.against or ""), time.perf_counter)
     entries, stopped = _toured(tour, wanted)
     if entries:
         print("\n".join([*speeds(entries, tour.peaks, at), *shares(entries)]))

@@ -73,6 +73,7 @@ class Train(Section):
     dropout: bool = True
     precision: Precision = "float32"
     compile: bool = False
+    channels_last: bool = False
     checkpoints: Whole = 10
     milestones: Whole = 0
     logs: Count = 100

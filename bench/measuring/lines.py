@@ -16,7 +16,8 @@ def line(case: Case, found: Measured, device: torch.device) -> dict[str, Any]:
     return {
         "time": datetime.now(UTC).isoformat(timespec="seconds"), "device": devices.name(device), "kind": device.type,
         "alike": records.kind(case.config), "network": records.network(case.config), "method": case.experiment.name,
-        "precision": case.experiment.precision, "compiled": case.experiment.train.compile, "batch": case.batch,
+        "precision": case.experiment.precision, "compiled": case.experiment.train.compile,
+        "channels_last": case.experiment.train.channels_last, "batch": case.batch,
         "micro_batch": found.rows if found.rows < case.batch else None,
         "images_per_second": case.batch / found.seconds, "gflop_per_image": case.gflops, "peak_memory": found.memory,
         "step_ms": 1000 * found.seconds,

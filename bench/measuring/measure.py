@@ -3,6 +3,7 @@
 import math
 import statistics
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from itertools import pairwise
 import torch
 
 from bench import fitting
+from bench.compiling import NotCompiled
 from bench.fitting import Live, live, slices
 from bench.measuring.bare import by_hand
 from bench.measuring.cases import Case
@@ -24,6 +26,7 @@ Clock = Callable[[], float]
 FEWEST, MOST = 2, 100  # timed steps of a stage
 TRIED = 3  # steps besides: one that is counted, and two that warm up
 PROFILED = 5
+SETTINGS = {"compiled": "compile", "channels_last": "channels_last"}
 LARGE = 100.0  # GFLOP of a step: below, a step holds about a gigabyte at the most, and is not counted on paper first
 
 
@@ -32,8 +35,8 @@ class Measured:
     """What a step of a case takes.
 
     rows: of a pass. seconds, spread: a step's median and half the distance of its quartiles; stages are weighed by their
-    images. gflops: of one image as it was computed. memory: bytes at the most, weights and moments included. over_bare: the
-    step over one written by hand. kinds: where its time goes.
+    images. gflops: of one image as it was computed. memory: bytes at the most, weights and moments included. other: another
+    way to take the step. kinds: where its time goes.
     """
 
     rows: int
@@ -42,8 +45,18 @@ class Measured:
     gflops: float
     memory: int
     steps: int
-    over_bare: float | None = None
+    other: "Other | None" = None
     kinds: Kinds | None = None
+
+
+@dataclass(frozen=True)
+class Other:
+    """Another way to take a step: "bare" (by hand), "compiled" or "channels_last". takes: its time over the step's, the median
+    of steps taken in turns; None: that way does not work here. first: the seconds of its first step, compilation included."""
+
+    name: str
+    takes: float | None
+    first: float
 
 
 @dataclass(frozen=True)
@@ -52,18 +65,18 @@ class Wanted:
 
     seconds: float
     profile: bool = False
-    against_bare: bool = False
+    against: str = ""
     clock: Clock = time.perf_counter
 
     @property
     def part(self) -> float:
         """The seconds of each thing that is asked."""
-        return self.seconds / (1 + self.profile + self.against_bare)
+        return self.seconds / (1 + self.profile + bool(self.against))
 
     def fewest(self, case: Case) -> int:
         """The steps that it takes at the least."""
         stages = min(2, len(case.experiment.method.stages(case.experiment.budget.images)))
-        return stages * (FEWEST + TRIED) + self.profile + self.against_bare * 2 * (1 + FEWEST)
+        return stages * (FEWEST + TRIED) + self.profile + bool(self.against) * 2 * (1 + FEWEST)
 
 
 def measured(case: Case, device: torch.device, wanted: Wanted) -> Measured:
@@ -106,10 +119,10 @@ def _measured(case: Case, device: torch.device, rows: int, wanted: Wanted) -> Me
             middle, half = quartiles(times)
             seconds, spread, gflops = seconds + share * middle, spread + share * half, gflops + share * flops / case.batch
             steps += len(times)
-        ratio = _over_bare(case, made, device, rows, wanted) if wanted.against_bare else None
+        other = _against(case, made, device, rows, wanted) if wanted.against else None
         count = int(min(PROFILED, max(1, wanted.part // max(seconds, 1e-9))))
         kinds = profiled(made.step, device, count) if wanted.profile else None
-    return Measured(rows, seconds, spread, gflops, peak, steps, ratio, kinds)
+    return Measured(rows, seconds, spread, gflops, peak, steps, other, kinds)
 
 
 def _apart(case: Case, device: torch.device, rows: int) -> dict[int, tuple[float, int]]:
@@ -187,22 +200,30 @@ def quartiles(times: Sequence[float]) -> tuple[float, float]:
     return middle, (high - low) / 2
 
 
-def _over_bare(case: Case, made: Subject, device: torch.device, rows: int, wanted: Wanted) -> float:
-    """The median of the ratios of steps taken in turns, so that a busy machine slows down both; at the first stage."""
+def _against(case: Case, made: Subject, device: torch.device, rows: int, wanted: Wanted) -> Other:
+    """The other way's step in turns with the subject's, so that a busy machine slows down both; at the first stage."""
     made.begin(0)
-    other = subject(case.experiment, case.shape, device, rows)
-    other.begin(0)
-    hand, ratios, begin = by_hand(other), list[float](), wanted.clock()
-    made.step()
-    hand()
+    changed = {} if wanted.against == "bare" else {f"train.{SETTINGS[wanted.against]}": True}
+    beside = subject(case.experiment.changed(changed), case.shape, device, rows)
+    beside.begin(0)
+    other: Callable[[], None] = by_hand(beside) if wanted.against == "bare" else beside.step
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", NotCompiled)
+        first = _seconds(other, device, wanted.clock)
+    if any(each.category is NotCompiled for each in told):
+        return Other(wanted.against, None, first)
+    _seconds(made.step, device, wanted.clock)
+    ratios, begin = list[float](), wanted.clock()
     while len(ratios) < FEWEST or (len(ratios) < MOST and wanted.clock() - begin < wanted.part):
-        turn = [made.step, hand][:: 1 if len(ratios) % 2 else -1]
-        times = {}
-        for each in turn:
-            _wait(device)
-            start = wanted.clock()
-            each()
-            _wait(device)
-            times[each is hand] = wanted.clock() - start
-        ratios.append(times[False] / max(times[True], 1e-9))
-    return statistics.median(ratios)
+        turn = [made.step, other][:: 1 if len(ratios) % 2 else -1]
+        times = {each is other: _seconds(each, device, wanted.clock) for each in turn}
+        ratios.append(times[True] / max(times[False], 1e-9))
+    return Other(wanted.against, statistics.median(ratios), first)
+
+
+def _seconds(step: Callable[[], None], device: torch.device, clock: Clock) -> float:
+    _wait(device)
+    start = clock()
+    step()
+    _wait(device)
+    return clock() - start

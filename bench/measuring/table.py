@@ -18,7 +18,8 @@ Peaks = Mapping[str, Peak]
 def speeds(entries: Sequence[Entry], peaks: Peaks, device: torch.device) -> list[str]:
     """The lines of the table, its heading and its notes."""
     base = next((each.found for each in entries if each.found and each.case.experiment.name == BASE), None)
-    columns = _columns(base, peaks, any(each.found and each.found.over_bare for each in entries))
+    others = dict.fromkeys(each.found.other.name for each in entries if each.found and each.found.other)
+    columns = _columns(base, peaks, others)
     done = [(each, each.found) for each in entries if each.found]
     lines = list(_heads(entries, device))
     if done:
@@ -27,7 +28,7 @@ def speeds(entries: Sequence[Entry], peaks: Peaks, device: torch.device) -> list
     return [*lines, "", *_unmeasured(entries), *_notes(entries, peaks, device)]
 
 
-def _columns(base: Measured | None, peaks: Peaks, over_bare: bool) -> dict[str, Callable[[Entry, Measured], str]]:
+def _columns(base: Measured | None, peaks: Peaks, others: Iterable[str]) -> dict[str, Callable[[Entry, Measured], str]]:
     """Head -> what it says of a case."""
     columns: dict[str, Callable[[Entry, Measured], str]] = {
         "method": lambda entry, found: entry.case.label,
@@ -39,9 +40,19 @@ def _columns(base: Measured | None, peaks: Peaks, over_bare: bool) -> dict[str, 
         "× flow matching": lambda entry, found: f"{found.seconds / base.seconds:.2f}" if base else "",
         "slice": lambda entry, found: f"{found.rows:,}" if found.rows < entry.case.batch else "",
     }
-    if over_bare:
-        columns["× bare"] = lambda entry, found: f"{found.over_bare:.3f}" if found.over_bare else ""
+    if "bare" in others:
+        columns["× bare"] = lambda entry, found: f"{1 / found.other.takes:.3f}" if found.other and found.other.takes else ""
+    for name in (other for other in others if other != "bare"):
+        columns[name] = lambda entry, found: _other(found)
     return columns
+
+
+def _other(found: Measured) -> str:
+    """What the other way to take the step takes of its time, and its first step besides."""
+    if found.other is None or found.other.takes is None:
+        return "" if found.other is None else "does not"
+    first = f" after {time(found.other.first)}" if found.other.name == "compiled" else ""
+    return f"× {found.other.takes:.2f}{first}"
 
 
 def of_peak(entry: Entry, found: Measured, peaks: Peaks) -> float:

@@ -18,7 +18,7 @@ class Asked:
 
     minutes: float
     profile: bool = False
-    against_bare: bool = False
+    against: str = ""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Tour:
     def _entry(self, case: Case, left: float, share: float) -> Entry:
         if left <= 0:
             return Entry(case, reason="the time was up", left=True)
-        wanted = Wanted(share, self.asked.profile, self.asked.against_bare, self.clock)
+        wanted = Wanted(share, self.asked.profile, self.asked.against, self.clock)
         try:
             one = self._expected(case)
             if wanted.fewest(case) * one > left:

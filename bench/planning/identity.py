@@ -11,7 +11,7 @@ TRAINING = ("data", "backbone", "method", "interpolant", "budget", "train")
 SCORED = ("data", "evaluation")
 TRIAL = ("validation", "proxy")  # what a trial of a search has besides: it is never the run that is reported
 HARMLESS = {
-    "budget": ("micro_batch", "halvings"), "train": ("checkpoints", "milestones", "logs", "compile"),
+    "budget": ("micro_batch", "halvings"), "train": ("checkpoints", "milestones", "logs", "compile", "channels_last"),
     "backbone": ("gflops", "checkpoint"), "data": ("features", "root", "download"),
 }
 FILES = ("weights", "statistics")  # paths of files whose hashes stand beside them

@@ -45,8 +45,9 @@ def measured(out: Path, kind: str) -> list[Measured]:
     """The newest measurement of each kind of training on a kind of device; of several models the one measured last."""
     if not (out / PERF_FILE).exists():
         return []
-    lines = sorted((line for line in read_jsonl(out / PERF_FILE) if line.get("kind") == kind and not line.get("compiled")),
-                   key=lambda line: str(line.get("time")))  # runs are not compiled
+    lines = sorted((line for line in read_jsonl(out / PERF_FILE) if line.get("kind") == kind
+                    and not (line.get("compiled") or line.get("channels_last"))),  # as runs are unless they are asked to
+                   key=lambda line: str(line.get("time")))
     found = list(_sound(lines))
     newest = {(each.alike, each.precision): each for each in found if each.device == found[-1].device}
     return list(newest.values())

@@ -35,6 +35,7 @@ class Recipe:
     ema: tuple[float, ...] = (0.999,)
     dropout: bool = True
     compile: bool = False
+    channels_last: bool = False
     checkpoints: int = 10
     milestones: int = 0
     logs: int = 100

@@ -63,6 +63,9 @@ class Trainer:
     def __post_init__(self) -> None:
         stages = list(self.method.stages(self.recipe.images))
         self.progress = Progress(stages, stage_ends(stages, self.recipe.batch, self.recipe.steps))
+        if self.recipe.channels_last:  # what convolutions make, and all behind them, is then laid out as their weights are
+            for module in (*self.models.values(), *self.frozen):
+                module.to(memory_format=torch.channels_last)
         self.state = TrainState(self.method, self.models, self.recipe)
         self.meter, self._bill, self._watch = LossMeter(self.device), Bill(self.ranks), Stopwatch()
         self._log = Log(self.folder, self.ranks.leads, self.progress, self._watch)

@@ -1,20 +1,22 @@
 """`python -m bench.perf`: what it writes plans can read, one method's failure is one line, and its time is a limit."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from bench.compiling import Compiled
 from bench.config import records, request
 from bench.measuring import Asked, Tour, cases
 from bench.perf import main
 from bench.planning import chain, price, rates, work
 
 SMALL = ["sweep=none", "backbone.width=8", "backbone.depth=1", "budget.batch=8"]
-KEYS = ["time", "device", "kind", "alike", "network", "method", "precision", "compiled", "batch", "micro_batch",
-        "images_per_second", "gflop_per_image", "peak_memory", "step_ms"]  # fmt: skip
+KEYS = ["time", "device", "kind", "alike", "network", "method", "precision", "compiled", "channels_last", "batch",
+        "micro_batch", "images_per_second", "gflop_per_image", "peak_memory", "step_ms"]  # fmt: skip
 BRIEF = ["--minutes", "0.05"]
 PLUGIN = '''
 from dataclasses import dataclass
@@ -87,6 +89,18 @@ def test_profile_and_bare_are_further_columns(tmp_path: Path, capsys: pytest.Cap
     assert main([*SMALL, "--profile", "--against", "bare", f"out={tmp_path}", *BRIEF]) == 0
     told = capsys.readouterr().out
     assert "× bare" in told and "optimizer  averages  copies  the rest  busy" in told
+
+
+@pytest.mark.parametrize("other", ["compiled", "channels_last"])
+def test_a_setting_is_compared_with_the_step_without_it(
+    other: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Compiled, "backend", "aot_eager")
+    assert main([*SMALL, "method=ect,ct", "--against", other, f"out={tmp_path}", "--minutes", "0.2"]) == 0
+    told = capsys.readouterr().out.splitlines()
+    ect, ct = (next(line for line in told if line.startswith(name)) for name in ("ect ", "ct "))
+    assert re.search(r"× \d+\.\d\d after [\d.]+ m?s$" if other == "compiled" else r"× \d+\.\d\d$", ect)
+    assert ct.endswith("does not") == (other == "compiled"), "its grid grows on the host"
 
 
 @pytest.mark.parametrize(("arguments", "said"), [

@@ -1,5 +1,7 @@
 """What is said of measurements: shares of a peak, kinds of operations, and the columns in which they stand."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -18,6 +20,7 @@ from bench.measuring.kinds import (
     Kinds,
     kind,
 )  # fmt: skip
+from bench.measuring.measure import Other
 from bench.measuring.peaks import peak_of, stated
 from bench.measuring.table import of_peak
 
@@ -25,7 +28,7 @@ CPU = torch.device("cpu")
 PEAKS = {"float32": Peak(100.0, "100 GFLOP/s, said so")}
 
 
-def entry(method: str, **fields: float) -> Entry:
+def entry(method: str, **fields: Any) -> Entry:
     found = Measured(**{"rows": 128, "seconds": 2.0, "spread": 0.1, "gflops": 1.25, "memory": 2_000_000, "steps": 9, **fields})
     return Entry(Case.of(request(["sweep=none", f"method={method}"]).experiments[0]), found)
 
@@ -48,7 +51,17 @@ def test_the_table_has_its_columns_and_names_what_was_not_measured() -> None:
     assert "failed: ect: ValueError: no" in lines
     assert any(line.startswith("not measured: lsd: the time was up") for line in lines)
     assert "Peak: 100 GFLOP/s, said so." in lines
-    assert "× bare" in speeds([entry("flow_matching", over_bare=1.02)], PEAKS, CPU)[2]
+
+
+@pytest.mark.parametrize(("other", "head", "cell"), [
+    (Other("bare", 0.8, 1.0), "× bare", "1.250"),
+    (Other("compiled", 0.66, 30.0), "compiled", "× 0.66 after 30 s"),
+    (Other("compiled", None, 30.0), "compiled", "does not"),
+    (Other("channels_last", 1.2, 1.0), "channels_last", "× 1.20"),
+])  # fmt: skip
+def test_another_way_to_take_the_step_is_a_column(other: Other, head: str, cell: str) -> None:
+    lines = speeds([entry("flow_matching", other=other)], PEAKS, CPU)
+    assert lines[2].endswith(head) and lines[4].endswith(cell)
 
 
 def test_where_time_goes_is_a_column_for_each_kind() -> None:
