@@ -38,7 +38,7 @@ def copy_tree(to: Path) -> Path:
 def run_tests(tree: Path, ids: Iterable[str]) -> tuple[int, str]:
     """pytest's exit code and output for some tests in `tree`."""
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(tree)}
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--rootdir", str(tree), *ids]
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-n", "0", "-p", "no:cacheprovider", "--rootdir", str(tree), *ids]
     done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True)
     return done.returncode, done.stdout + done.stderr
 
