@@ -236,6 +236,14 @@ def test_the_large_sweep_is_priced_for_gpus_by_method(capsys, tmp_path):
     assert "GPU-hours  disk" not in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(("name", "most"), [("cifar_overnight", 12.0), ("cifar_hour", 1.0)])
+def test_the_smaller_sweeps_are_a_night_and_an_hour_of_one_gpu(name, most, capsys, tmp_path):
+    assert run.main([f"out={tmp_path}", f"sweep={name}", "plan=true"]) == 0
+    told = capsys.readouterr().out
+    ((number, unit),) = re.findall(r"On GPUs ([\d.]+) GPU-(hours|minutes): ", told)
+    assert most / 2 < float(number) / {"hours": 1, "minutes": 60}[unit] <= most
+
+
 def test_a_column_can_be_added_to_the_table_by_method(tmp_path):
     plan, prices = [job("method=lsd"), job("method=lsd", "seed=1"), job("method=psd_m")], Prices(tmp_path, "cuda")
     lines = methods.by_method(plan, prices, [*methods.COLUMNS[:2], methods.Column("more", lambda row: row.label.upper())])
