@@ -37,8 +37,9 @@ class Sampler:
     def noise(self, index: int, purpose: str = "x_0") -> Tensor:
         """Standard normal (chunk, *shape) of chunk number `index`, on the device."""
         g = generator("cpu", "evaluation", self.seed, purpose, index)
+        pinned = self.device.type == "cuda" and torch.cuda.is_available()
         # In pinned memory the host need not wait for the copy: it draws the next chunk's while a GPU is busy with this one.
-        drawn = torch.randn((self.chunk, *self.shape), generator=g, pin_memory=torch.cuda.is_available())
+        drawn = torch.randn((self.chunk, *self.shape), generator=g, pin_memory=pinned)
         return drawn.to(self.device, non_blocking=True)
 
     @torch.no_grad()

@@ -37,11 +37,13 @@ def scorer(
     of_points = None if images else _points(data, protocol)
 
     def score(batches: Iterable[Tensor], seed: int) -> Scores:
-        kept, bad = [], torch.zeros((), dtype=torch.int64, device=device)
+        kept, finite = list[Tensor](), [torch.ones(0, dtype=torch.bool, device=device)]
         for batch in batches:
-            bad += (~torch.isfinite(batch.flatten(1)).all(1)).sum()
-            kept.append(to_pixels(batch, data, protocol.rounding) if images else batch)  # a quarter of their floats
-        if (lost := int(ranks.totals([bad.item()])[0])) > 0:
+            finite.append(torch.isfinite(batch.flatten(1)).all(1).to(device))
+            kept.append(to_pixels(batch, data, protocol.rounding).to(device) if images else batch)  # a quarter of their floats
+        rows = torch.cat(finite)
+        mine = 0 if rows.all() else int((~rows).sum())
+        if (lost := int(ranks.totals([mine])[0])) > 0:
             return {
                 m: (float("nan"), {"not_finite": lost} | ({"primary": True} if k == 0 else {}))
                 for k, m in enumerate(protocol.metrics)

@@ -29,6 +29,7 @@ from bench.metrics import kid
 from bench.metrics.fid_infinity import POINTS
 from bench.nets import Backbone
 from bench.protocols import Protocol
+from bench.scoring import score as score_rule
 from bench.scoring import score_images
 from bench.scoring.baselines import references
 from bench.scoring.evaluation import Evaluation
@@ -206,7 +207,7 @@ def test_points_come_back_once_and_are_measured_on_the_host(name: str, events: l
 @pytest.mark.parametrize("name", TARGETS)
 def test_all_distances_of_points_are_the_hosts(name: str, events: list[str]) -> None:
     subject = of_points(name)
-    found = scoring(subject)(torch.zeros((subject.rule.count, 2), device=DEVICE), 0)
+    found = scoring(subject)([torch.zeros((subject.rule.count, 2), device=DEVICE)], 0)
     assert {*found, "map_error"} == set(subject.rule.metrics)
     assert passed(events) == POINTS_TOLD
 
@@ -223,16 +224,13 @@ def test_errors_of_maps_copy_their_points_once(method: str, events: list[str]) -
 
 
 def test_samples_of_the_host_go_to_the_device_as_pixels(events: list[str]) -> None:
-    """Those of reference rows, a call of the features at a time, and once for their neighbours."""
+    """Those of reference rows, once, with what says which are finite."""
     subject = of_images("digits-frechet")
     score = scoring(subject)
     samples = subject.of.decode(subject.of.heldout[: subject.rule.count])
     events.clear()
-    score(samples, 0)
-    calls = -(-len(samples) // subject.rule.feature_chunk)
-    expected = Counter(scores(subject.rule)) - Counter({f"{READ}: bench/scoring/score.py": 1})
-    expected += Counter({f"{TO}: bench/features/base.py": calls, f"{TO}: bench/scoring/score_images.py": 1})
-    assert passed(events) == expected
+    score([samples], 0)
+    assert passed(events) == Counter(scores(subject.rule)) + Counter({f"{TO}: bench/scoring/score.py": 2})
     assert len(references(subject.of, subject.rule, subject.experiment, "run", DEVICE)) > 0
 
 
@@ -287,10 +285,10 @@ FAULTS: dict[str, tuple[Patched, str]] = {
     "a table copied in every call": ((resize, "constant", again), f"{TO}: bench/features/resize.py"),
     "features by way of the host": (around(features, "extract", lambda x: x.cpu().to(DEVICE)),
                                     f"{BACK}: bench/scoring/score_images.py"),
-    "pixels rounded on the host": (around(score_images, "to_pixels", Tensor.cpu), f"{BACK}: bench/scoring/score_images.py"),
+    "pixels rounded on the host": (around(score_rule, "to_pixels", Tensor.cpu), f"{BACK}: bench/scoring/score.py"),
     "a number looked at": (around(score_images, "nearest", lambda x: x * x.max().item()),
                            f"{READ}: bench/scoring/score_images.py"),
-    "a boolean index": (around(score_images, "to_pixels", clipped), "a boolean index: bench/scoring/score_images.py"),
+    "a boolean index": (around(score_rule, "to_pixels", clipped), "a boolean index: bench/scoring/score.py"),
     "a list": (around(score_images, "nearest", lambda x: x * torch.tensor([1.0] * len(x), device=x.device)),
                f"{TO}: bench/scoring/score_images.py"),
 }  # fmt: skip
@@ -310,4 +308,4 @@ def test_features_and_statistics_of_two_devices_do_not_meet(events: list[str], m
     score = scoring(subject)
     monkeypatch.setattr(*around(features, "extract", Tensor.cpu))
     with pytest.raises(RuntimeError, match=r"lazy.*cpu|cpu.*lazy"):
-        score(torch.zeros((subject.rule.count, *subject.of.shape), device=DEVICE), 0)
+        score([torch.zeros((subject.rule.count, *subject.of.shape), device=DEVICE)], 0)
