@@ -19,7 +19,6 @@ Reference: Zheng et al., "Fast Sampling of Diffusion Models via Operator Learnin
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from functools import cached_property
 from typing import ClassVar
 
 import torch
@@ -123,23 +122,23 @@ class DSNO(Method):
         """X_{0,1}(x), on its own: the other states are let go."""
         return self.trajectory(models, x, condition)[:, -1].contiguous()
 
-    @cached_property
+    @property
     def slot_times(self) -> Tensor:
         """t_1 < ... < t_T = 1, float64."""
         return self._clock[list(self._kept)]
 
-    @cached_property
+    @property
     def weights(self) -> Tensor:
         """clip(sqrt(SNR), 1, weight_cap) at the slot times, float64; sqrt(SNR) = beta / (alpha s_0) = 1 / sigma."""
         snr = torch.tan(self.interpolant.theta(self.slot_times)).abs() / self.interpolant.base_scale
         return snr.clamp(1, self.weight_cap)
 
-    @cached_property
+    @property
     def _clock(self) -> Tensor:
         """The times of the solver's steps, even in the path's angle, float64."""
         return self.interpolant.time_of(torch.linspace(0, torch.pi / 2, self.teacher_steps + 1, dtype=torch.float64))
 
-    @cached_property
+    @property
     def _kept(self) -> tuple[int, ...]:
         """Positions of the T states in `_clock`."""
         power = 2 if self.spacing is Spacing.QUADRATIC else 1

@@ -97,6 +97,15 @@ def test_a_compiled_step_has_the_numbers_and_the_bill_of_the_eager_one(name: str
     assert not counters["graph_break"], "one graph, and the same for all steps"
 
 
+@pytest.mark.parametrize("name", ["dsno", "tcm"])
+def test_a_second_training_of_a_method_compiles_as_the_first(name: str) -> None:
+    """What is made once for equal methods may not leave the second one without it."""
+    run(trainer(name), 1)
+    made.cache_clear()
+    _, _, told = run(trainer(name, compile=True), 1)
+    assert told == []
+
+
 @pytest.mark.parametrize("name", ["ect", "ict", "sct", "soflow", "ayf_emd"])
 def test_what_changes_with_progress_is_an_input_of_the_one_graph(name: str) -> None:
     subjects = [trainer(name, compile=True), trainer(name)]
