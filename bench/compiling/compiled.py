@@ -44,6 +44,8 @@ class Compiled:
             self._asked = self._looked(batch, context)
             if hosts := [of for kind, of, _ in self._asked if kind == "common"]:
                 return self._without(f"it draws {hosts[0]!r} on the host, anew in each step", batch, context)
+            # It keeps a few graphs of one function, however many stages and trainings a process has; those before are over.
+            torch.compiler.reset()
             self._graph = torch.compile(self._inside, backend=self.backend, fullgraph=True, dynamic=False)
         assert self._graph is not None
         draws: Keyed = context.draws  # type: ignore[assignment]

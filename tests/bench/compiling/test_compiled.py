@@ -106,6 +106,13 @@ def test_a_second_training_of_a_method_compiles_as_the_first(name: str) -> None:
     assert told == []
 
 
+def test_there_is_no_limit_to_the_stages_and_trainings_of_a_process() -> None:
+    """Nor to the graphs of one of them: slices of two sizes, the last one smaller."""
+    for _ in range(torch._dynamo.config.recompile_limit + 1):
+        _, _, told = run(trainer("flow_matching", compile=True, micro_batch=12), 1)
+        assert told == []
+
+
 @pytest.mark.parametrize("name", ["ect", "ict", "sct", "soflow", "ayf_emd"])
 def test_what_changes_with_progress_is_an_input_of_the_one_graph(name: str) -> None:
     subjects = [trainer(name, compile=True), trainer(name)]
