@@ -14,6 +14,7 @@ from bench.fitting.live import ROWS
 from bench.fitting.slices import GB, count, state, usable
 from bench.nets import Backbone
 from bench.training import Recipe, Trainer
+from bench.training.rng import StepDraws
 from methods.base import Method
 
 SHAPE, BATCH = (3, 16, 16), 64
@@ -105,3 +106,10 @@ def test_the_bytes_alive_are_those_of_tensors_that_are() -> None:
         assert live.peaks[ROWS] == (16 + 4 + 8) * ROWS, "a view keeps its storage"
         del b, c, d
         assert live._growing == live._fixed == 0
+
+
+@pytest.mark.parametrize("rows", [range(16), range(4, 12), range(5, 6), range(1000)], ids=str)
+@pytest.mark.parametrize("share", [0.0, 0.25, 0.3, 0.5, 0.75, 1.0])
+def test_a_split_on_paper_has_as_many_rows_as_one_that_is_drawn(rows: range, share: float) -> None:
+    on_paper, drawn = (StepDraws(0, 0, rows, 1000, torch.device(kind)).split(share) for kind in ("meta", "cpu"))
+    assert [len(part) for part in on_paper] == [len(part) for part in drawn]
