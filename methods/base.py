@@ -75,7 +75,8 @@ class Draws(Protocol):
 
 @dataclass(frozen=True)
 class Batch:
-    """Data of one slice: x_1 (B, ...) and class labels (B,) or None.
+    """Data of one slice: x_1 (B, ...) and what a network is told of it: class labels (B,), or what augmentation did (B, K), or
+    None.
 
     states (B, 1 + times, ...): teacher trajectories from x_0 on, for a method with needs.trajectories; they have nothing
     to do with x_1.

@@ -38,7 +38,12 @@ class Progress:
     @property
     def stage_share(self) -> float:
         """Of this stage."""
-        return (self.step - self.start) / (self.ends[self.index] - self.start)
+        return (self.step - self.start) / self.stage_steps
+
+    @property
+    def stage_steps(self) -> int:
+        """Those of this stage."""
+        return self.ends[self.index] - self.start
 
     @property
     def over(self) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from math import inf
 
-from bench.config.choices import EXACT, IMAGES, PlainMLP, Points, UNet
+from bench.config.choices import BACKBONES, EXACT, IMAGES, PlainMLP, Points, UNet
 from bench.config.errors import shown, unknown
 from bench.config.experiment import TRUTH, Experiment
 
@@ -11,11 +11,19 @@ HELD_OUT = 2**17
 """Points of an exact target that are held out."""
 POINTS = 2**20
 """Training points of an exact target, where data.count says nothing."""
+AVERAGES = {
+    "decay": (0.0, 1.0, "a decay of one update, at least 0 and below 1"),
+    "half_life": (1.0, inf, "a number of images, at least 1"),
+    "power": (1e-3, 0.2887, "a width relative to the training, from 0.001 to 0.288: EDM2 has 0.05 and 0.1"),
+}
+"""Of each rule of averages the least value, the one that is too high, and what a value is."""
+TOLD = {"mild": 6, "geometric": 9}
+"""How many numbers an augmentation tells the network."""
 
 
 def faults(experiment: Experiment) -> list[str]:
     """Everything that cannot be."""
-    rules = (_budget, _networks, _known, _evaluation, _counts, _teacher)
+    rules = (_budget, _recipe, _networks, _known, _evaluation, _counts, _teacher)
     return [fault for rule in rules for fault in rule(experiment)]
 
 
@@ -69,6 +77,29 @@ def unshared(batch: int, group: int, processes: int) -> str | None:
         return None
     return (f"budget.batch={batch} holds {groups} groups of samples and cannot be shared by {processes} processes; raise it to "
             f"{processes * group} or use fewer (backend.processes)")
+
+
+def _recipe(e: Experiment) -> Iterator[str]:
+    train = e.train
+    if train.decay_after is not None and train.schedule != "sqrt":
+        yield (f"train.decay_after={train.decay_after} is where train.schedule=sqrt begins to fall, and this schedule is "
+               f"{train.schedule}; leave it null")
+    low, high, words = AVERAGES[train.ema_rule]
+    for value in train.ema:
+        if not low <= value < high:
+            yield f"train.ema={shown(list(train.ema))}: with train.ema_rule={train.ema_rule} each is {words}"
+            break
+    if train.augment != "none":
+        told, takes = TOLD[train.augment], getattr(e.backbone, "augment", None)
+        if isinstance(e.data, Points):
+            yield f"train.augment={train.augment} is for images, and data={e.data.name} are points in the plane; leave it none"
+        elif takes is None:
+            able = ", ".join(name for name, cls in BACKBONES.items() if "augment" in cls.model_fields)
+            yield (f"train.augment={train.augment} tells the network what was done to an image, and backbone={e.backbone.name} "
+                   f"has no input for that: use one of {able}, or leave it none")
+        elif takes != told:
+            yield (f"train.augment={train.augment} tells the network {told} values, and backbone.augment={takes}: set it to "
+                   f"{told}")
 
 
 def _networks(e: Experiment) -> Iterator[str]:

@@ -7,17 +7,20 @@ from annotated_types import Ge, Gt, Le, Lt, MinLen
 from pydantic import AfterValidator, Strict
 
 from bench.config.types import (
+    Averaged,
     Count,
     Decay,
-    Decays,
+    NotNegative,
     Place,
     Positive,
     Says,
     Section,
     Seed,
     Seeds,
+    Share,
     Steps,
     Text,
+    Unit,
     Whole,
     checked,
     distinct,
@@ -67,9 +70,16 @@ class Train(Section):
     betas: Annotated[tuple[Decay, Decay], Strict(False)]
     weight_decay: Annotated[float, Ge(0)]
     schedule: Literal["constant", "cosine", "linear", "sqrt", "sqrt_late"]
+    decay_after: Annotated[int, Ge(1), Unit("images")] | None = None
     warmup: Annotated[float, Ge(0), Lt(1)]
+    warmup_images: Annotated[int, Ge(1), Unit("images")] | None = None
     clip: Annotated[float, Ge(0)]
-    ema: Decays
+    ema: Averaged
+    ema_rule: Literal["decay", "half_life", "power"] = "decay"
+    ema_rise: bool = True
+    ema_every: Count = 1
+    augment: Literal["none", "geometric", "mild"] = "none"
+    augment_share: Share = 0.12
     dropout: bool = True
     precision: Precision = "float32"
     compile: bool = False
@@ -107,7 +117,7 @@ class Evaluation(Section):
     grid: Literal["untuned", "papers"] = "untuned"
     chunk: Count
     batch: Count = 4096
-    ema: Decay | None = None
+    ema: NotNegative | None = None
 
 
 class Scoring(Evaluation):
@@ -119,7 +129,7 @@ class Scoring(Evaluation):
     count: Count | None = None
     features: str = "none"
     statistics_hash: str | None = None
-    ema: Decay
+    ema: NotNegative
 
 
 class Path(Section):
@@ -137,7 +147,7 @@ class Proxy(Section):
     seeds: Annotated[tuple[Annotated[int, Ge(FIRST_PROXY_SEED)], ...], Strict(False), MinLen(1), AfterValidator(distinct)]
     steps: Steps
     features: Features | None
-    ema: Decay | None = None
+    ema: NotNegative | None = None
     rungs: Annotated[tuple[Count, ...], Strict(False)] = ()
 
 

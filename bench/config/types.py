@@ -11,7 +11,7 @@ from annotated_types import Ge, Gt, Le, Lt, MinLen
 from pydantic import AfterValidator, BaseModel, ConfigDict, Strict
 from pydantic_core import PydanticCustomError
 
-from methods.knobs import Count, Decay, Positive, Whole
+from methods.knobs import Count, Decay, NotNegative, Positive, Share, Whole
 
 T = TypeVar("T")
 
@@ -68,15 +68,16 @@ Place = Annotated[str, checked(_filled), checked(reachable), Says("a path, and ~
 Seed = Annotated[int, Ge(0)]
 Steps = Annotated[tuple[Annotated[int, Ge(1), Le(10**6)], ...], Strict(False), MinLen(1), AfterValidator(distinct)]
 Seeds = Annotated[tuple[Seed, ...], Strict(False), MinLen(1), AfterValidator(distinct)]
-Decays = Annotated[tuple[Decay, ...], Strict(False), MinLen(1), AfterValidator(distinct)]
+Averaged = Annotated[tuple[NotNegative, ...], Strict(False), MinLen(1), AfterValidator(distinct)]
 Sizes = Annotated[tuple[Count, ...], Strict(False)]
 Texts = Annotated[tuple[Text, ...], Strict(False)]
 Minutes = Annotated[int, Ge(1), Unit("minutes")]
 Seconds = Annotated[float, Gt(0), Unit("seconds")]
 
 __all__ = [
-    "Count", "Decay", "Decays", "Literal", "Minutes", "Place", "Positive", "Says", "Seconds", "Section", "Seed", "Seeds",
-    "Sizes", "Steps", "Text", "Texts", "Unit", "Whole", "checked", "distinct", "fields", "reachable", "words",
+    "Averaged", "Count", "Decay", "Literal", "Minutes", "NotNegative", "Place", "Positive", "Says", "Seconds", "Section",
+    "Seed", "Seeds", "Share", "Sizes", "Steps", "Text", "Texts", "Unit", "Whole", "checked", "distinct", "fields", "reachable",
+    "words",
 ]  # fmt: skip
 
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from bench.data import Dataset
+from bench.training.augment import Augment
 from methods.base import Batch, Draws
 
 
@@ -19,6 +20,7 @@ class Batches:
     paths: Tensor | None
     decode: Callable[[Tensor], Tensor] | None  # from stored values to those that networks see
     flip: bool
+    augment: Augment | None = None
 
     def batch(self, draws: Draws) -> Batch:
         """The slice of the batch that `draws` belongs to."""
@@ -26,14 +28,18 @@ class Batches:
         x_1 = self.train[i] if self.decode is None else self.decode(self.train[i])
         states = None if self.paths is None else self.paths[_indices(draws, "trajectories", len(self.paths))]
         labels = None if self.labels is None else self.labels[i]
+        if self.augment is not None:  # it mirrors too
+            return Batch(*self.augment(x_1, draws), states)
         return Batch(_mirrored(x_1, draws) if self.flip else x_1, labels, states)
 
 
-def batches(data: Dataset, device: torch.device, conditional: bool, paths: Tensor | None) -> Batches:
+def batches(
+    data: Dataset, device: torch.device, conditional: bool, paths: Tensor | None, augment: Augment | None = None
+) -> Batches:
     """Those of a data set, moved to the device."""
     labels = data.labels.to(device) if conditional and data.labels is not None else None
     decode = data.decode if data.kind == "images" else None
-    return Batches(data.train.to(device), labels, None if paths is None else paths.to(device), decode, data.flip)
+    return Batches(data.train.to(device), labels, None if paths is None else paths.to(device), decode, data.flip, augment)
 
 
 def _indices(draws: Draws, purpose: str, n: int) -> Tensor:

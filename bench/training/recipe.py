@@ -5,9 +5,12 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from bench.config import Budget, Train
+from bench.training.augment import Augment
+from bench.training.ema import Averages, Rule
+from bench.training.schedule import factor
 
 OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "radam": torch.optim.RAdam,
@@ -18,8 +21,9 @@ OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
 class Recipe:
     """What a matched comparison shares. images: budget; batch: global batch; micro_batch: slice per pass, or None.
 
-    lr is the peak rate; schedule and warm-up (a share) run within each stage; clip bounds the global gradient norm (0
-    is off); checkpoints and milestones (EMA only) are written that many times, evenly over the run.
+    lr is the peak rate; schedule and warm-up (a share, or in images) run within each stage; clip bounds the global gradient
+    norm (0 is off); ema and what is named after it: see `bench.training.ema`; augment: see `bench.training.augment`;
+    checkpoints and milestones (EMA only) are written that many times, evenly over the run.
     """
 
     images: int
@@ -30,9 +34,16 @@ class Recipe:
     betas: tuple[float, float] = (0.9, 0.999)
     weight_decay: float = 0.0
     schedule: str = "cosine"
+    decay_after: int | None = None
     warmup: float = 0.0
+    warmup_images: int | None = None
     clip: float = 1.0
     ema: tuple[float, ...] = (0.999,)
+    ema_rule: str = "decay"
+    ema_rise: bool = True
+    ema_every: int = 1
+    augment: str = "none"
+    augment_share: float = 0.12
     dropout: bool = True
     compile: bool = False
     channels_last: bool = False
@@ -49,6 +60,21 @@ class Recipe:
     def steps(self) -> int:
         """Optimizer steps of the whole run."""
         return self.images // self.batch
+
+    @property
+    def augmentation(self) -> Augment | None:
+        """What is done to training images and told to the network; None where nothing is."""
+        return None if self.augment == "none" else Augment(self.augment, self.augment_share)
+
+    def rate(self, share: float, images: int) -> float:
+        """The learning rate where that share of a stage of so many images is done."""
+        warmup = self.warmup if self.warmup_images is None else self.warmup_images / images
+        return self.lr * factor(self.schedule, warmup, share, self.decay_after and self.decay_after / images)
+
+    def averages(self, module: nn.Module) -> Averages:
+        """The averages of a network."""
+        rule = Rule(self.ema_rule, self.ema_rise, self.ema_every, self.batch)
+        return Averages(module, self.ema, rule)
 
     def optimizer_of(self, parameters: Sequence[Tensor]) -> torch.optim.Optimizer:
         """A new optimizer of the parameters, at the peak rate."""

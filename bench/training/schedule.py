@@ -12,8 +12,13 @@ DECAYS: dict[str, Callable[[float], float]] = {
 }
 
 
-def factor(decay: str, warmup: float, p: float) -> float:
-    """Linear warm-up over the share `warmup`, then the decay; p in [0, 1)."""
-    if p < warmup:
-        return p / warmup
-    return float(DECAYS[decay]((p - warmup) / (1 - warmup)))
+def factor(decay: str, warmup: float, p: float, flat: float | None = None) -> float:
+    """Linear warm-up over the share `warmup`, then the decay; p in [0, 1).
+
+    flat: 1 / sqrt from this share on in place of the decay, counted from the beginning as in Karras et al. (arXiv 2312.02696,
+    eq. 67), whatever the warm-up. Both shares may be above 1: they end after the stage does.
+    """
+    rise = p / warmup if p < warmup else 1.0
+    if flat is not None:
+        return rise * sqrt(flat / max(p, flat))
+    return rise if p < warmup else float(DECAYS[decay]((p - warmup) / (1 - warmup)))

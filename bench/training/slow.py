@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
-from bench.training.ema import Averages
+from bench.training.ema import Averages, Rule
 
 
 class SlowCopy:
@@ -14,7 +14,7 @@ class SlowCopy:
     def __init__(self, live: nn.Module, decay: float) -> None:
         self.net = copy.deepcopy(live).requires_grad_(False)
         self._live, self._decay = live, decay
-        self.average = Averages(live, [decay], warm=False)
+        self.average = Averages(live, [decay], Rule(rise=False))
 
     def restart(self) -> None:
         """Catch up with the live network (a new stage), its buffers included."""

@@ -8,7 +8,6 @@ from torch import Tensor, nn
 
 from bench.accounts import Moved
 from bench.nets import Weight
-from bench.training.ema import Averages
 from bench.training.recipe import Recipe
 from bench.training.slow import SlowCopy
 from methods.base import Method, Models, Stage
@@ -20,7 +19,7 @@ class TrainState:
     def __init__(self, method: Method, models: Models, recipe: Recipe) -> None:
         self.method, self.models, self.recipe = method, models, recipe
         decay = method.needs.target_ema
-        self.average = Averages(models["net"], recipe.ema)
+        self.average = recipe.averages(models["net"])
         self.slow = SlowCopy(models["net"], decay) if decay else None
         self.optimizers: dict[str, torch.optim.Optimizer] = {}
 

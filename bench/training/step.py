@@ -16,7 +16,6 @@ from bench.training import returned
 from bench.training.balance import Aside, last_layers
 from bench.training.batches import Batches
 from bench.training.rng import StepDraws
-from bench.training.schedule import factor
 from bench.training.state import TrainState
 from methods.base import Batch, Context, Draws, Loss, Stage, TeacherVelocity
 
@@ -43,7 +42,7 @@ class Step:
 
     def __call__(self, progress: Progress) -> None:
         self.gradients(progress)
-        rate = self.recipe.lr * factor(self.recipe.schedule, self.recipe.warmup, progress.stage_share)
+        rate = self.recipe.rate(progress.stage_share, progress.stage_steps * self.recipe.batch)
         moved = self.state.update(rate, progress.share)
         self.meter.end(progress.step + 1, progress.stage.name, rate, moved)
         progress.step += 1

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from trainings import NET, flow, learned, live, live_of, map_error, one_jump, trained
 
 from bench.nets import Backbone
-from bench.training.ema import Averages
+from bench.training.ema import Averages, Rule
 from bench.training.schedule import factor
 from bench.training.train import Trainer
 from bench.truth import target
@@ -99,7 +99,7 @@ def flat(weights: list[Tensor]) -> Tensor:
 @pytest.mark.parametrize("warm", [True, False], ids=["evaluation", "target"])
 def test_an_average_follows_its_recursion(warm: bool) -> None:
     module = nn.Linear(3, 2)
-    averages = Averages(module, [0.9, 0.5], warm=warm)
+    averages = Averages(module, [0.9, 0.5], Rule(rise=warm))
     expected = {d: live_of(module) for d in (0.9, 0.5)}
     for n in range(1, 6):
         with torch.no_grad():
