@@ -15,7 +15,7 @@ from bench.config import ConfigError, Experiment
 from bench.data import Dataset
 from bench.processes import device as devices
 from bench.processes import dist
-from results.records import RUN_FILE, RecordError, RunRecord, SchemaError, StoreError, StoreWarning, read_run, write_run
+from results.records import PRESET, RUN_FILE, RecordError, RunRecord, SchemaError, StoreError, StoreWarning, read_run, write_run
 
 
 class Paid(Protocol):
@@ -71,12 +71,17 @@ def opened(folder: Path, experiment: Experiment, protocol: dict[str, Any], data:
         images_budget=experiment.budget.images, teacher=parents.get("teacher"),
         teacher_images=sum(t.images for t in paid), teacher_seconds=sum(t.seconds for t in paid),
         teacher_forward_rows=sum(t.forward_rows for t in paid), teacher_backward_rows=sum(t.backward_rows for t in paid),
-        peak_memory=peak, gpus=dist.size() if device.type == "cuda" else 0, league=experiment.method.league,
+        peak_memory=peak, gpus=dist.size() if device.type == "cuda" else 0, league=league(experiment),
         precision=experiment.precision,
         parents=dict(parents), data_hash=data.hash, versions=versions(), device=devices.name(device), started=now(),
         attempts=attempts,
     )
     return Logbook(folder, record)
+
+
+def league(experiment: Experiment) -> str:
+    """With whom the run is ranked: methods of its kind, but a paper's whole setting with nobody else."""
+    return experiment.method.league if experiment.preset is None else f"{PRESET} {experiment.preset}"
 
 
 def now() -> str:

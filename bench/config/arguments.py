@@ -41,13 +41,19 @@ def quoted(text: str) -> str:
 
 
 def parse(arguments: Sequence[str], faults: list[str]) -> list[Given]:
-    """The command line's overrides; what is not `key=value` is noted. Of a key that is given twice the last one counts."""
+    """The command line's overrides; what is not `key=value` is noted. Of a key that is given twice the last one counts.
+
+    preset=NAME is sweep=preset/NAME: a paper's whole setting says all that a sweep does.
+    """
     given = []
     for text in arguments:
         try:
-            given.append(_one(text))
+            given.append(_one(text.replace("preset=", "sweep=preset/", 1) if text.startswith("preset=") else text))
         except ConfigError as error:
             faults += error.faults
+    chosen = [text for text in arguments if text.startswith(("preset=", "sweep="))]
+    if any(text.startswith("preset=") for text in chosen) and len(chosen) > 1:
+        faults.append(f"{' '.join(chosen)}: a preset is a paper's whole setting, and stands in place of a sweep; choose one")
     last = {g.key: n for n, g in enumerate(given)}
     return [g for n, g in enumerate(given) if last[g.key] == n or g.text.startswith("+")]
 

@@ -78,7 +78,8 @@ class References(Surroundings):
 class Experiment(Surroundings):
     """One training and its evaluation. `name`: the method's, `label`: of its row; `made_by`: the teacher's method.
 
-    proxy: of a trial of a search. asked, untuned: what planning its teacher needs, never recorded.
+    proxy: of a trial of a search. preset: the paper whose whole setting it is, None in a comparison. asked, untuned: what
+    planning its teacher needs, never recorded.
     """
 
     seed: int
@@ -91,6 +92,7 @@ class Experiment(Surroundings):
     plugins: str | None = None
     made_by: Method | None = None
     proxy: schema.Proxy | None = None
+    preset: str | None = None
     asked: Asked = field(default_factory=Asked, compare=False)
     untuned: Config | None = field(default=None, compare=False)
 
@@ -149,7 +151,7 @@ def parse(config: Mapping[str, Any], asked: Asked | None = None, lenient: bool =
     return Experiment(
         plain=kept, seed=seeded.seed, label=str(config.get("label") or name), name=name, method=method,
         backbone=backbone, budget=budget, teacher=teacher, plugins=config.get("plugins"), made_by=made_by,
-        validation=config.get("validation"), proxy=proxy, asked=asked or Asked(), **shared,
+        validation=config.get("validation"), proxy=proxy, preset=config.get("preset"), asked=asked or Asked(), **shared,
     )
 
 

@@ -128,6 +128,8 @@ class Maker:
                 return None
         shown_ = [f"{k.removeprefix('method.')}={v}" for k, v in varied.items() if has(config, k)]
         plain = {key: config[key] for key in EXPERIMENT}
+        if self.sweep.preset is not None:
+            plain["preset"] = self.sweep.preset
         plain["label"] = " ".join([config["method"]["name"], *shown_])
         made = parse_experiment({**plain, "seed": config["seed"] if seed is None else seed}, self.asked)
         try:

@@ -26,10 +26,10 @@ from bench.config.types import (
     distinct,
 )
 
-Protocol = Literal["clean-fid", "legacy-tensorflow", "legacy-pytorch", "digits-frechet", "cifar-frechet"]
+Protocol = Literal["clean-fid", "legacy-tensorflow", "legacy-pytorch", "flow-maps-jax", "digits-frechet", "cifar-frechet"]
 Features = Literal["inception", "digits8", "cifar32"]
 Precision = Literal["float32", "tf32", "bf16"]  # the safest first
-Rounding = Literal["round", "edm", "floor", "levels"]
+Rounding = Literal["round", "edm", "floor", "floats", "levels"]
 FIRST_PROXY_SEED = 1000
 """Evaluation seeds from here on belong to tuning; smaller ones to reported numbers."""
 
@@ -182,5 +182,6 @@ class Sweep(Section):
     one_at_a_time: dict[str, list[Any]] = {}
     knobs: dict[str, dict[str, Any]] = {}
     note: str = ""
+    preset: Text | None = None
     published: Text | None = None
     search: Tuning | None = None

@@ -37,12 +37,14 @@ class FeatureNet:
     _function: Callable[[Tensor, int], Tensor]
 
     def __call__(self, pixels: Tensor, levels: int = 255) -> Tensor:
-        """float32 (B, width) on `device`, of uint8 (B, C, H, W) with values 0..levels; C is 1 (grey) or 3.
+        """float32 (B, width) on `device`, of uint8 or float32 (B, C, H, W) in 0..levels; C is 1 (grey) or 3.
 
         Bits may depend on B, as those of any convolution may: see `extract`.
         """
-        if pixels.dtype != torch.uint8 or pixels.ndim != 4 or pixels.shape[1] not in (1, 3):
-            raise ValueError(f"features are taken of uint8 (B, 1 or 3, H, W), not {pixels.dtype} {tuple(pixels.shape)}")
+        if pixels.dtype not in (torch.uint8, torch.float32) or pixels.ndim != 4 or pixels.shape[1] not in (1, 3):
+            raise ValueError(
+                f"features are taken of uint8 or float32 (B, 1 or 3, H, W), not {pixels.dtype} {tuple(pixels.shape)}"
+            )
         with torch.no_grad(), _full_precision():
             return self._function(pixels.to(self.device), levels)
 
@@ -79,7 +81,7 @@ def digest(name: str) -> str:
 def extract(
     net: FeatureNet, pixels: Tensor, levels: int, chunk: int, progress: Callable[[int], None] | None = None
 ) -> Tensor:
-    """float32 (N, width) on the network's device, of uint8 (N, C, H, W), N >= 0.
+    """float32 (N, width) on the network's device, of uint8 or float32 (N, C, H, W), N >= 0.
 
     The network always sees `chunk` images, the last time padded with black ones: bits are a function of the images, their
     order and the chunk alone. progress: called with the number of images done since its last call.

@@ -1,6 +1,6 @@
 """Batched resizing to Inception's 299 x 299, one function per protocol's rule.
 
-All take uint8 (B, C, H, W) and give float32 (B, C, 299, 299) in 0..255, on the images' device.
+All take uint8 or float32 (B, C, H, W) in 0..255 and give float32 (B, C, 299, 299) in 0..255, on the images' device.
 """
 
 from collections.abc import Callable
@@ -51,7 +51,7 @@ RULES: dict[str, Callable[[Tensor], Tensor]] = {
 def normalised(pixels: Tensor, rule: str) -> Tensor:
     """What the network sees: pixels resized by `rule` and scaled to about [-1, 1] as that rule's protocol does.
 
-    (x - 128) / 128 as in TensorFlow's graph, 2 x / 255 - 1 for "pytorch". pixels: uint8 (B, C, H, W).
+    (x - 128) / 128 as in TensorFlow's graph, 2 x / 255 - 1 for "pytorch". pixels: (B, C, H, W) in 0..255.
     """
     x = RULES[rule](pixels)
     return 2 * (x / 255) - 1 if rule == "pytorch" else (x - 128) / 128

@@ -9,7 +9,7 @@ from bench.config import Experiment, Surroundings
 
 TRAINING = ("data", "backbone", "method", "interpolant", "budget", "train")
 SCORED = ("data", "evaluation")
-TRIAL = ("validation", "proxy")  # what a trial of a search has besides: it is never the run that is reported
+BESIDES = ("validation", "proxy", "preset")  # what trials of a search and papers' settings have: never a comparison's runs
 HARMLESS = {
     "budget": ("micro_batch", "halvings"), "train": ("checkpoints", "milestones", "logs", "compile", "channels_last"),
     "backbone": ("gflops", "checkpoint"), "data": ("features", "root", "download"),
@@ -35,7 +35,7 @@ def run_ids(experiment: Experiment, fingerprint: str | None) -> Callable[[int, t
     content: dict[str, Any] = {key: _telling(key, plain[key]) for key in TRAINING}
     if fingerprint is not None:
         content["data"] = {k: v for k, v in content["data"].items() if k not in ("path", "heldout")}
-    content |= {key: plain[key] for key in TRIAL if plain.get(key)}
+    content |= {key: plain[key] for key in BESIDES if plain.get(key)}
     content |= {"version": (VERSION, experiment.method.version), "fingerprint": fingerprint}
     parts = {key: _text(value) for key, value in content.items()}
     name = f"{experiment.name}-{experiment.data.name}"

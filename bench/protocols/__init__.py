@@ -2,11 +2,11 @@
 
 from bench.protocols.named import CHUNKS, FEATURES, SHIPPED, metric_of, named
 from bench.protocols.protocol import Protocol
-from bench.protocols.rounding import LEVELS, RULES, levels, shown, stored, to_pixels
+from bench.protocols.rounding import FLOATS, LEVELS, RULES, levels, pixel_type, shown, stored, to_pixels
 from bench.protocols.settings import feature_set, planned, protocol_of
 from bench.protocols.statistics import moments
 
 __all__ = [
-    "CHUNKS", "FEATURES", "LEVELS", "RULES", "SHIPPED", "Protocol", "feature_set", "levels", "metric_of", "moments",
-    "named", "planned", "protocol_of", "shown", "stored", "to_pixels",
+    "CHUNKS", "FEATURES", "FLOATS", "LEVELS", "RULES", "SHIPPED", "Protocol", "feature_set", "levels", "metric_of", "moments",
+    "named", "pixel_type", "planned", "protocol_of", "shown", "stored", "to_pixels",
 ]  # fmt: skip

@@ -3,6 +3,7 @@
     clean-fid          mode clean of clean-fid: antialiased bicubic resize, rounded pixels (Parmar et al., arXiv 2104.11222)
     legacy-tensorflow  what CIFAR-10 numbers of the EDM family use: the original graph's bilinear resize without antialias
     legacy-pytorch     pytorch-fid's: PyTorch's bilinear resize
+    flow-maps-jax      the self-distillation paper's: the same resize and weights, of pixels that were never rounded
     digits-frechet, cifar-frechet   distances on the packaged classifiers' features, never to be called FID
 """
 
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 
 from bench.config import Points, Surroundings, nearest
 from bench.features import base as features
-from bench.protocols.rounding import LEVELS
+from bench.protocols.rounding import FLOATS, LEVELS
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ SHIPPED = {
         Named("clean-fid", features.INCEPTION, 2048, "clean", "round", 50, 50_000, version=2),
         Named("legacy-tensorflow", features.INCEPTION, 2048, "tensorflow", "edm", 50, 50_000, version=2),
         Named("legacy-pytorch", features.INCEPTION, 2048, "pytorch", "round", 50, 50_000, version=2),
+        Named("flow-maps-jax", features.INCEPTION, 2048, "pytorch", FLOATS, 50, 50_000),
         Named("digits-frechet", "digits8", 32, features.OWN, LEVELS, 200, version=3),
         Named("cifar-frechet", "cifar32", 64, features.OWN, LEVELS, 100, version=3),
     )

@@ -11,7 +11,7 @@ from bench.config import Evaluation
 from bench.data import Dataset
 from bench.metrics import points
 from bench.processes import Ranks
-from bench.protocols import Protocol, to_pixels
+from bench.protocols import Protocol, pixel_type, to_pixels
 from bench.scoring.sample import ALONE
 from bench.scoring.score_images import ImageScorer, Progress, Scores
 from bench.training import generator
@@ -51,7 +51,7 @@ def scorer(
         if of_points is not None:
             return of_points(kept, seed)
         assert of_images is not None
-        nothing = torch.empty((0, *data.shape), dtype=torch.uint8, device=device)
+        nothing = torch.empty((0, *data.shape), dtype=pixel_type(protocol.rounding), device=device)
         return of_images.score(ranks.gathered(torch.cat([nothing, *kept])))
 
     return score

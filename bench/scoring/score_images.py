@@ -71,7 +71,7 @@ class ImageScorer:
         self._near = [stored(x, data, protocol.rounding).to(device) for x in (data.train, data.heldout)]
 
     def score(self, pixels: Tensor) -> Scores:
-        """{metric: (value, extra)} of uint8 images (N, C, H, W), values 0..levels; nothing on ranks that do not lead."""
+        """{metric: (value, extra)} of images (N, C, H, W) as `to_pixels` makes them; nothing on ranks that do not lead."""
         rows, *others = (self._features(pixels, net) for net in (self.net, *self._others))
         if not self.ranks.leads:
             return {}

@@ -15,6 +15,8 @@ from results.records.names import near
 SCHEMA = 1
 KINDS = ("method", "reference")
 LEAGUES = ("plain", "perceptual")
+PRESET = "preset"
+"""Begins the league of a paper's whole setting, its name after it."""
 STATUSES = ("running", "done", "diverged", "failed", "interrupted")
 
 
@@ -24,6 +26,10 @@ class RecordError(ValueError):
 
 class SchemaError(RecordError):
     """A record of another version or program: not damaged, and not ours to replace."""
+
+
+def _allowed(value: str, among: Sequence[str]) -> bool:
+    return value in among or (among is LEAGUES and value.startswith(f"{PRESET} "))
 
 
 class _Record:
@@ -45,7 +51,8 @@ class _Record:
         """
         # Reading a sweep is mostly this: what has the very names and types of data that passed whole passes at once.
         shape = (cls, *data, *map(type, data.values()))
-        if shape in _PASSED and data["schema"] == SCHEMA and all(data[n] in allowed for n, allowed in cls._choices.items()):
+        choices = cls._choices.items()
+        if shape in _PASSED and data["schema"] == SCHEMA and all(_allowed(data[n], allowed) for n, allowed in choices):
             made = object.__new__(cls)
             made.__dict__.update(data)
             return made
@@ -70,7 +77,7 @@ class _Record:
             elif f.default is MISSING and f.default_factory is MISSING:
                 raise RecordError(f"{source}: field {f.name!r} of {cls.__name__} is missing")
         for name, allowed in cls._choices.items():
-            if name in values and values[name] not in allowed:
+            if name in values and not _allowed(values[name], allowed):
                 raise RecordError(f"{source}: {name} is {values[name]!r}, not one of {', '.join(allowed)}")
         return cls(**values)
 
@@ -89,7 +96,8 @@ class RunRecord(_Record):
     while training (0 on a CPU). All are 0 in records written before they were counted.
     `precision` is that of the networks' products in training and sampling; float32 in records of before there was another.
     `micro_batch` counts the rows of a pass; 0 in records written before.
-    `league` parts what is ranked: "plain", or "perceptual" where a loss shares features with the metric or a GAN is used.
+    `league` parts what is ranked: "plain", "perceptual" where a loss shares features with the metric or a GAN is used, or
+    "preset NAME" of a paper's whole setting.
     `parents` maps a role (teacher, trajectories) to the run it comes from.
     `final` names the checkpoint that the training ended with, the only one that is this run's model, and `rows` counts the rows
     of its last evaluation, all of which must be there; "" and None in records written before they were kept.

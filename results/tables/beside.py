@@ -2,8 +2,9 @@
 
 Columns: label (of our table; empty for a method we do not have), name (the paper's), dataset, metric, steps (network
 evaluations; empty where the solver chose), value, count (samples scored), budget (training images), params, league, protocol,
-source and status (READ-P: read in the primary source; READ-S: in a secondary one; RECALLED: from memory). What is not known is
-empty. No number is comparable unless everything that it depends on is known and agrees with ours.
+checkpoint (which was scored, where it was not the last), source and status (READ-P: read in the primary source; READ-S: in a
+secondary one; RECALLED: from memory). What is not known is empty. No number is comparable unless everything that it depends
+on is known and agrees with ours.
 
 Of a metric with a floor both sides are shown as excess over it too; the floor is ours, measured on perfect samples of our
 count, so a published number has its excess only where the counts are equal.
@@ -18,7 +19,7 @@ from typing import Any
 
 import pandas as pd
 
-from results.records import StoreError, metric_info, near, write_text
+from results.records import PRESET, StoreError, metric_info, near, write_text
 from results.tables.numbers import count, number, steps_title
 
 FOLDER = Path(__file__).parents[1] / "published"
@@ -33,7 +34,7 @@ def load(name: str) -> pd.DataFrame:
     if not path.exists():
         close = near(name, [p.stem for p in FOLDER.glob("*.csv")], 1, 0) or ["none"]
         raise StoreError(f"sweep.published: there is no table {name!r} in results/published; nearest: {close[0]!r}")
-    texts = ("label", "name", "dataset", "metric", "league", "protocol", "source", "status")
+    texts = ("label", "name", "dataset", "metric", "league", "protocol", "checkpoint", "source", "status")
     return pd.read_csv(path, dtype=dict.fromkeys(texts, str)).fillna(dict.fromkeys(texts, ""))
 
 
@@ -70,7 +71,9 @@ def _against(row: Row, mine: Row | None) -> list[str]:
             found.append(f"{name} {count(theirs)}, ours {count(its or 0)}")
     if row["dataset"].endswith("-cond"):
         found.append("conditional on the class")
-    if row["league"] != mine.get("league", "plain"):
+    if row["checkpoint"]:
+        found.append(f"checkpoint {row['checkpoint']}, ours the last")
+    if row["league"] != mine.get("league", "plain") and not str(mine.get("league")).startswith(PRESET):
         found.append(f"league {row['league']}")
     if row["status"] == "RECALLED":
         found.append("recalled, not read")
@@ -133,13 +136,13 @@ def _aligned(ours: pd.DataFrame, steps: Sequence[int]) -> str:
 
 def _list(published: pd.DataFrame) -> str:
     head = ["method", "data", "NFE", "metric", "published", "ours", "comparable", "samples", "images", "params", "protocol",
-            "source", "status"]  # fmt: skip
+            "checkpoint", "source", "status"]  # fmt: skip
     lines = [_line(head), _line(["---"] * len(head))]
     for row in published.to_dict("records"):
         verdict = "yes" if row["comparable"] == "yes" else f"no: {row['because']}"
         sizes = ("" if pd.isna(row[key]) else count(row[key]) for key in ("count", "budget", "params"))
         steps = "adaptive" if pd.isna(row["steps"]) else f"{row['steps']:.0f}"
-        origin = [row["protocol"] or "unknown", row["source"] or "unknown", row["status"]]
+        origin = [row["protocol"] or "unknown", row["checkpoint"], row["source"] or "unknown", row["status"]]
         value = [f"{row['value']:g}", _number(row["ours"]), verdict]
         lines.append(_line([row["name"], row["dataset"], steps, row["metric"], *value, *sizes, *origin]))
     caption = ("Comparable: protocol, number of samples, training images and network are all known and agree with ours "

@@ -46,8 +46,8 @@ def plain(frame: pd.DataFrame, metric: str | None = None) -> str:
     caption += f", {marks.TIED} {marks.TIED_WORDS}" if (methods["mark"] == "tied").any() else ""
     if info.better and (methods["mark"] == "").all():
         caption += "; not ranked: that takes three training seeds"
-    if (methods["league"] != "plain").any():
-        caption += "; (perceptual): ranked by themselves"
+    for league in methods["league"].unique():
+        caption += f"; ({league}): ranked by themselves" if league != "plain" else ""
     return "\n".join([*_aligned([head, *body]), f"{caption}; protocol {wide.protocol(part)}, {wide.seeds(part)}",
                       *wide.notes(methods, references, info)])  # fmt: skip
 

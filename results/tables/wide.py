@@ -13,12 +13,13 @@ from typing import Any
 
 import pandas as pd
 
-from results.records import Metric, metric_info
+from results.records import PRESET, Metric, metric_info
 from results.tables import marks
 from results.tables.numbers import count, decimals, fixed, number, seconds, steps_title
 
 ARROW = {"lower": "lower is better", "higher": "higher is better", "": "not a ranking"}
 LEAGUES = {"perceptual": "a league of its own: a perceptual loss shares features with the metric, or a GAN is used"}
+SETTING = "a paper's whole setting: its budget, network and recipe are its own, and no other row had them"
 COMPATIBLE = {
     "min_of_evaluation_seeds": "min of {seeds} evaluation seeds",
     "best_checkpoint": "best checkpoint per step count",
@@ -110,6 +111,16 @@ def named(label: str, rows: Sequence[Row]) -> str:
     return label if rows[0]["league"] == "plain" else f"{label} ({rows[0]['league']})"
 
 
+def league_title(league: str) -> str:
+    """What stands above the table of a league of its own."""
+    return f"the setting of {league.removeprefix(PRESET).strip()}" if league.startswith(PRESET) else f"{league} losses"
+
+
+def league_note(league: str) -> str:
+    """Why it is one."""
+    return SETTING if league.startswith(PRESET) else LEAGUES.get(league, league)
+
+
 def absent(row: Row | None) -> str:
     """A diverged or undefined score is the result NaN; what has not (yet) been scored is a dash."""
     if row is None:
@@ -138,7 +149,7 @@ def _table(part: pd.DataFrame, references: pd.DataFrame, metric: Metric, league:
         body.append(_padded([Cell(label, italic=True), _cell(rows[0], full, gaussian, metric)], head))
     title = f"{metric.name}: {metric.title} ({ARROW[metric.better]})"
     if league != "plain":
-        title += f"; {league} losses"
+        title += f"; {league_title(league)}"
     return Wide(title, _caption(part, references, metric, league, full), head, body)
 
 
@@ -226,7 +237,7 @@ def _caption(part: pd.DataFrame, references: pd.DataFrame, metric: Metric, leagu
         *notes(part, references, metric, intervals=full),
         "Detectable: the smallest true difference between two methods of the usual noise that such a test shows with 80 % "
         "power (median over methods)." if full and part["detectable"].notna().any() else "",
-        f"League: {LEAGUES.get(league, league)}; ranked by itself." if league != "plain" else "",
+        f"League: {league_note(league)}; ranked by itself." if league != "plain" else "",
         f"Protocol `{protocol(part, references)}`; {seeds(part)}; {_evaluations(part)}.",
         metric.note,
         f"Floor: {', '.join(floors)}." if floors else "",

@@ -84,6 +84,7 @@ def payload(
         ])  # fmt: skip
     first = {cell["method"]: cell for cell in reversed(cells)}
     lines = [first[name] for name in methods.values]
+    leagues = {str(line["league"]) for line in lines if line.get("league", "plain") != "plain"}
     draws = max((line.get("evaluation_seeds", 0) for line in lines if line["sampler"] != REFERENCE), default=0)
     return {
         "title": title,
@@ -92,7 +93,8 @@ def payload(
         "methods": methods.values,
         "references": [int(line["sampler"] == REFERENCE) for line in lines],
         "leagues": ["" if line.get("league", "plain") == "plain" else line["league"] for line in lines],
-        "league_notes": wide.LEAGUES,
+        "league_titles": {name: wide.league_title(name) for name in leagues},
+        "league_notes": {name: wide.league_note(name) for name in leagues},
         "mark_words": ["", marks.TIED_WORDS, marks.BEST_WORDS],
         "rules": [wide.COMPATIBLE[name].format(seeds=draws) for name in rules],
         "runs_of": _runs_of(methods.values, records, found),

@@ -94,7 +94,7 @@ function board() {
   at("board-table").classList.toggle("tall", all.length > 40);
   at("board-title").textContent = metric.title;
   at("board-caption").replaceChildren(...caption(metric));
-  at("leagues").replaceChildren(...apart.flatMap(([league, own]) => [el("h3", {}, `${league} losses`),
+  at("leagues").replaceChildren(...apart.flatMap(([league, own]) => [el("h3", {}, data.league_titles[league] ?? league),
     el("p", { class: "caption" }, `Ranked by itself, in ${data.league_notes[league] ?? "a league of its own"}.`),
     el("div", { class: "box", "data-league": league }, leagueTable(metric, own, references))]));
   rulesTables(metric, all.filter(row => !data.references[row.method]));

@@ -114,6 +114,18 @@ def test_grey_images_have_features_of_colour_networks(name: str) -> None:
     assert scores[rule.metrics[0]][0] >= 0 and scores["nn_heldout"][0] < 0.2
 
 
+def test_floats_are_scored_as_they_are_and_whole_pixels_alike_under_both_rules() -> None:
+    near = COLOURS.decode(COLOURS.heldout[:60])
+
+    def scored(shift: float, rounding: str) -> float:
+        rule = protocol(COLOURS, *SMALL, f"evaluation.rounding={rounding}")
+        return scorer(COLOURS, rule, CPU)((near + shift / 127.5).split(25), 0)[rule.metrics[0]][0]
+
+    assert scored(0.0, "floats") == pytest.approx(scored(0.0, "round"), rel=1e-3)
+    assert scored(0.4, "round") == scored(0.0, "round")
+    assert abs(scored(0.4, "floats") / scored(0.0, "floats") - 1) > 1e-3
+
+
 def test_samples_that_are_not_finite_score_nan_throughout_and_say_how_many() -> None:
     rule = protocol(DIGITS, "evaluation.count=20")
     samples = torch.zeros(20, 1, 8, 8)

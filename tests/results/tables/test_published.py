@@ -13,7 +13,7 @@ from results.records.record import LEAGUES
 from results.records.store import StoreError
 from results.tables import beside
 
-COLUMNS = "label,name,dataset,metric,steps,value,count,budget,params,league,protocol,source,status"
+COLUMNS = "label,name,dataset,metric,steps,value,count,budget,params,league,protocol,checkpoint,source,status"
 NAME = "self_distillation_checkerboard"
 
 
