@@ -20,7 +20,7 @@ Techniques for Training Consistency Models" (arXiv 2310.14189); Geng et al., "Co
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from math import sqrt
 from typing import ClassVar
@@ -170,9 +170,18 @@ class ICT(ConsistencyTraining):
 class ECT(ConsistencyTraining):
     """Consistency training, easy version: starts as denoising and tightens; no teacher, no slow target.
 
-    The authors start from a pretrained diffusion model; here it starts from scratch, on the budget of all others.
+    pretrained: start from the weights of a diffusion model, the teacher, as the authors do; else from scratch, on the budget
+    of all others.
     """
 
     pairs: Pairs = field(default_factory=EasyPairs)
     distance: Distance = Distance.NORM
+    pretrained: bool = False
     paper: ClassVar[str] = "Geng et al. 2024, arXiv 2406.14548"
+
+    @property
+    def needs(self) -> Needs:
+        return replace(super().needs, teacher=self.pretrained)
+
+    def stages(self, images: int) -> Sequence[Stage]:
+        return [Stage("train", images, prepare=start_from_teacher if self.pretrained else None)]

@@ -117,12 +117,20 @@ class SCM(Method):
 class SCT(SCM):
     """Consistency training, without a teacher.
 
-    The authors start from a pretrained diffusion model; here it starts from scratch, on the budget of all others.
+    pretrained: start from the weights of a diffusion model, the teacher, as the authors do; else from scratch, on the budget
+    of all others.
     """
+
+    pretrained: bool = False
 
     @property
     def needs(self) -> Needs:
-        return Needs(reaches="data", rule="renoise", cost=2.0, truth="C at normalise=false, after its warm-up")
+        truth = "C at normalise=false, after its warm-up"
+        return Needs(teacher=self.pretrained, reaches="data", rule="renoise", cost=2.0, truth=truth)
+
+    def stages(self, images: int) -> Sequence[Stage]:
+        (stage,) = super().stages(images)
+        return [replace(stage, prepare=start_from_teacher if self.pretrained else None)]
 
     def speed(self, batch: Batch, context: Context, z: Tensor, x: Tensor, a: Tensor) -> Tensor:
         return align(torch.cos(a), x) * z - align(torch.sin(a), x) * batch.x_1

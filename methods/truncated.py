@@ -17,7 +17,7 @@ Reference: Lee et al., "Truncated Consistency Models" (arXiv 2410.14895), Sectio
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import asinh, log, sqrt
 from typing import ClassVar
@@ -99,7 +99,7 @@ class TCM(ECT):
     @property
     def needs(self) -> Needs:
         cost = 1.4 * self.first_share + 1.7 * (1 - self.first_share)
-        return Needs(reaches="data", rule="renoise", cost=cost, precision="float32", truth="C at distance=squared")
+        return replace(super().needs, cost=cost, precision="float32")
 
     @cached_property
     def law(self) -> TruncatedStudent:
@@ -115,7 +115,7 @@ class TCM(ECT):
     def stages(self, images: int) -> Sequence[Stage]:
         first = round(images * self.first_share)
         return [
-            Stage("first", first, options={"truncated": False}),
+            replace(*super().stages(first), name="first", options={"truncated": False}),
             Stage("truncated", images - first, prepare=self.prepare, options={"truncated": True}),
         ]
 

@@ -11,6 +11,8 @@ from hydra.core.override_parser.types import Override, Quote, QuotedString
 
 from bench.config.errors import HELP, ConfigError
 
+PRESETS = "preset"
+"""The folder of sweep files that are papers' whole settings."""
 OPEN = ("+sweep.search.space", "+sweep.search.prunable_from", "+sweep.knobs", "+sweep.axes", "+sweep.only")
 """Mappings of a sweep file whose keys are the user's own: to these one may add."""
 
@@ -48,7 +50,7 @@ def parse(arguments: Sequence[str], faults: list[str]) -> list[Given]:
     given = []
     for text in arguments:
         try:
-            given.append(_one(text.replace("preset=", "sweep=preset/", 1) if text.startswith("preset=") else text))
+            given.append(_one(text.replace("preset=", f"sweep={PRESETS}/", 1) if text.startswith("preset=") else text))
         except ConfigError as error:
             faults += error.faults
     chosen = [text for text in arguments if text.startswith(("preset=", "sweep="))]

@@ -47,6 +47,7 @@ class Cifar10(Section):
     name: Literal["cifar10"]
     root: Place
     download: bool = False
+    flip: bool | None = None
     features: Features
 
 

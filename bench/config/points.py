@@ -1,12 +1,13 @@
 """From a sweep's axes, lists and ablations to points (which values each run has that others have not), and to experiments."""
 
 import copy
+import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from bench.config import combinations
-from bench.config.arguments import Given
-from bench.config.compose import GROUPS, Compositions, keys, names, section
+from bench.config.arguments import PRESETS, Given
+from bench.config.compose import GROUPS, Compositions, composed, keys, names, section
 from bench.config.errors import HELP, ConfigError, nearest
 from bench.config.experiment import Asked, Config, Experiment, has, put
 from bench.config.experiment import parse as parse_experiment
@@ -15,6 +16,10 @@ from bench.config.schema import Seeded, Sweep
 from results.records import near
 from sweeps.plan import expand, one_at_a_time
 
+TAUGHT = ("data", "backbone", "interpolant", "budget", "train")
+"""What a teacher's preset says of its training."""
+SAME_WEIGHTS = ("dropout", "checkpoint", "attention_kernel")
+"""In which two networks may differ whose weights fit."""
 Point = dict[str, Any]
 EXPERIMENT = ("plugins", "interpolant", "budget", "train", "teacher", "evaluation", "data", "backbone", "method", "backend")
 """The sections of an experiment; what a composition holds besides is the command's."""
@@ -73,6 +78,7 @@ class Maker:
         self.plugins, self.faults = plugins, faults
         single = {g.key.removeprefix("method."): g.values[0] for g in knobs if not g.is_axis}
         self.asked = Asked(sweep.knobs, single)
+        self._presets: dict[str, Config] = {}
         self.used: set[str] = set()
         self.methods: set[str] = set()
 
@@ -138,7 +144,26 @@ class Maker:
             text = f"{type(error).__name__}: {error}".split("\n")[0]
             raise ConfigError(f"method={made.name}: its needs, stages or supports cannot be read: {text}") from error
         self.faults += [fault for fault in found if fault not in self.faults]
-        return made
+        if made.teacher.preset is None or not made.method.needs.teacher:
+            return made
+        return dataclasses.replace(made, untuned=self._teaching(made))
+
+    def _teaching(self, student: Experiment) -> Config:
+        """What the teacher's preset says of the teacher's training; the command line wins over it too. Raises ConfigError."""
+        name = str(student.teacher.preset)
+        if name not in self._presets:
+            folder = f"{PRESETS}/"
+            known = [each.removeprefix(folder) for each in names("sweep", self.plugins) if each.startswith(folder)]
+            if name not in known:
+                raise nearest("teacher.preset", name, known, f"{HELP} preset")
+            own = [text for text in self.compositions.fixed if not text.startswith(("sweep", "method", "teacher"))]
+            self._presets[name] = composed([f"sweep={PRESETS}/{name}", *own], self.plugins)
+        made = self._presets[name]
+        mine, other = (_weights(of["backbone"]) for of in (student.plain, made))
+        if mine != other and student.method.stages(student.budget.images)[0].prepare is not None:
+            raise ConfigError(f"teacher.preset={name} trains the network {other}, and {student.label} starts from its weights "
+                              f"with {mine}: choose the same network")
+        return copy.deepcopy({**{key: made[key] for key in TAUGHT}, "preset": made["sweep"]["preset"]})
 
     def _base(self, groups: tuple[tuple[str, Any], ...]) -> Config:
         config = self.compositions.base(groups)
@@ -159,3 +184,7 @@ class Maker:
                 if not g.is_axis:
                     put(config, g.key, copy.deepcopy(g.values[0]))
         return config
+
+
+def _weights(network: Mapping[str, Any]) -> Config:
+    return {key: value for key, value in network.items() if key not in SAME_WEIGHTS}

@@ -93,6 +93,7 @@ class Teacher(Section):
     """Whom a student learns from. The last three are known when its own run is: they are planned, not asked for."""
 
     method: Text
+    preset: Text | None = None
     seed: Seed | None = None
     weak_share: Annotated[float, Gt(0), Lt(1)] = 0.25
     run: str | None = None

@@ -17,8 +17,9 @@ from bench.data.split import tenth
 NOT_FETCHED = (RuntimeError, OSError, EOFError, HTTPException, tarfile.TarError)  # what torchvision lets through
 
 
-def cifar10(name: str, root: str = "data", download: bool = False) -> Dataset:
-    """CIFAR-10 below `root`: 50,000 for training, the 10,000 test images held out; mirrored in training."""
+def cifar10(name: str, root: str = "data", download: bool = False, flip: bool | None = None) -> Dataset:
+    """CIFAR-10 below `root`: 50,000 for training, the 10,000 test images held out; mirrored in training unless `flip` is
+    false."""
     from torchvision.datasets import CIFAR10
 
     try:
@@ -28,7 +29,8 @@ def cifar10(name: str, root: str = "data", download: bool = False) -> Dataset:
         raise cifar.refused(root, download, why) from error
     train, held = (torch.from_numpy(p.data).permute(0, 3, 1, 2).contiguous() for p in parts)
     labels, held_labels = (torch.tensor(p.targets) for p in parts)
-    return Dataset(name, "images", (3, 32, 32), train, held, content_hash(train, held), labels, held_labels, flip=True)
+    content = content_hash(train, held)
+    return Dataset(name, "images", (3, 32, 32), train, held, content, labels, held_labels, flip=flip is not False)
 
 
 def arrays(
