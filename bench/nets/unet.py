@@ -177,7 +177,7 @@ def conv(inputs: int, outputs: int, size: int = 3) -> Conv2d:
 def heights(shape: tuple[int, ...], levels: int) -> list[int]:
     """The resolution of each level. Raises ValueError for what is not an image or cannot be halved that often."""
     if len(shape) != 3:
-        raise ValueError(f"a U-Net needs images (C, H, W), and this data has shape {shape}: use backbone=mlp")
+        raise ValueError(f"a U-Net needs images (C, H, W), and this data has shape {shape}: use mlp")
     divisor = 2 ** (levels - 1)
     if shape[1] % divisor or shape[2] % divisor:
         raise ValueError(
