@@ -127,8 +127,51 @@ class UNet(Section):
     checkpoint: Literal["none", "norms", "blocks"] = "none"
 
 
-Network = MLP | PlainMLP | UNet
-BACKBONES: dict[str, type[Network]] = {"mlp": MLP, "mlp_plain": PlainMLP, "unet": UNet}
+class PublishedUNet(Section):
+    """What the U-Nets of Song et al. and of Dhariwal & Nichol have in common."""
+
+    channels: Count = 128
+    multipliers: Annotated[tuple[Count, ...], Strict(False), MinLen(1)] = (2, 2, 2)
+    blocks: Count = 4
+    attention: Sizes = (16,)
+    attention_kernel: Literal["exact", "fused"] = "exact"
+    dropout: Annotated[float, Ge(0), Lt(1)] = 0.13
+    time_scale: Positive = 1.0
+    classes: Whole = 0
+    augment: Whole = 0
+    checkpoint: Literal["none", "norms", "blocks"] = "none"
+
+
+class DDPMpp(PublishedUNet):
+    """DDPM++."""
+
+    name: Literal["ddpmpp"]
+    resampling: Literal["box", "binomial"] = "box"
+
+
+class NCSNpp(PublishedUNet):
+    """NCSN++."""
+
+    name: Literal["ncsnpp"]
+    resampling: Literal["box", "binomial"] = "binomial"
+    fourier_scale: Positive = 16.0
+
+
+class ADM(PublishedUNet):
+    """The ablated diffusion model."""
+
+    name: Literal["adm"]
+    channels: Count = 192
+    multipliers: Annotated[tuple[Count, ...], Strict(False), MinLen(1)] = (1, 2, 3, 4)
+    blocks: Count = 3
+    attention: Sizes = (32, 16, 8)
+    dropout: Annotated[float, Ge(0), Lt(1)] = 0.1
+
+
+Network = MLP | PlainMLP | UNet | DDPMpp | NCSNpp | ADM
+BACKBONES: dict[str, type[Network]] = {
+    "mlp": MLP, "mlp_plain": PlainMLP, "unet": UNet, "ddpmpp": DDPMpp, "ncsnpp": NCSNpp, "adm": ADM,
+}  # fmt: skip
 
 MOST = 1024  # threads, workers or processes of one machine
 Many = Annotated[Count, Le(MOST)]

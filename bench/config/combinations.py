@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from math import inf
 
-from bench.config.choices import BACKBONES, EXACT, IMAGES, PlainMLP, Points, UNet
+from bench.config.choices import BACKBONES, EXACT, IMAGES, PlainMLP, Points, PublishedUNet, UNet
 from bench.config.errors import shown, unknown
 from bench.config.experiment import TRUTH, Experiment
 
@@ -29,7 +29,7 @@ def faults(experiment: Experiment) -> list[str]:
 
 def unfit(e: Experiment, train: int, height: int, width: int) -> Iterator[str]:
     """What cannot be with so many training images of such a size: of one's own they are known when they have been looked at."""
-    if isinstance(e.backbone, UNet):
+    if isinstance(e.backbone, UNet | PublishedUNet):
         halvings = len(e.backbone.multipliers) - 1
         if height % 2**halvings or width % 2**halvings:
             yield (f"backbone.multipliers={shown(list(e.backbone.multipliers))} halves the sides {halvings} times, and images "
@@ -107,8 +107,10 @@ def _networks(e: Experiment) -> Iterator[str]:
         yield (f"backbone={e.backbone.name} has no blocks for the neural operator of {e.label} to mix between: use mlp or unet")
     if not isinstance(e.backbone, PlainMLP) and e.backbone.classes:
         yield f"backbone.classes={e.backbone.classes}: class-conditional models are not evaluated yet; leave it 0"
-    if isinstance(e.backbone, UNet) and isinstance(e.data, Points):
-        yield f"backbone=unet is for images, and data={e.data.name} are points in the plane: use backbone=mlp"
+    if isinstance(e.backbone, PublishedUNet) and e.backbone.augment:
+        yield f"backbone.augment={e.backbone.augment}: no data say yet how their images were augmented; leave it 0"
+    if isinstance(e.backbone, UNet | PublishedUNet) and isinstance(e.data, Points):
+        yield f"backbone={e.backbone.name} is for images, and data={e.data.name} are points in the plane: use backbone=mlp"
 
 
 def _evaluation(e: Experiment) -> Iterator[str]:

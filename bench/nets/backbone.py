@@ -9,15 +9,19 @@ import torch
 from torch import nn
 
 from bench.config import ConfigError, Experiment, Network
+from bench.nets.adm import ADM
 from bench.nets.mlp import MLP
 from bench.nets.outline import SMALL, built, forward_gflops
 from bench.nets.plain import PlainMLP
 from bench.nets.precision import lowered
+from bench.nets.song import SongUNet, ncsnpp
 from bench.nets.temporal import Mixing
 from bench.nets.unet import UNet
 from bench.nets.weight import Weight
 
-NETS: dict[str, type[nn.Module]] = {"mlp": MLP, "mlp_plain": PlainMLP, "unet": UNet}
+NETS: dict[str, Callable[..., nn.Module]] = {
+    "mlp": MLP, "mlp_plain": PlainMLP, "unet": UNet, "ddpmpp": SongUNet, "ncsnpp": ncsnpp, "adm": ADM,
+}  # fmt: skip
 
 
 class Backbone:
@@ -52,7 +56,7 @@ class Backbone:
         """`net` with a `Mixing` after every block: rows come in groups of `slots`. Equal to `net` before training."""
         with _seeded(self.seed):
             net = self._build(self.device)
-        if not isinstance(net, MLP | UNet):
+        if not hasattr(net, "mixing"):
             raise ConfigError(f"backbone={self.name} has no operator: use mlp or unet")
         net.mixing.extend(built(partial(Mixing, width, slots, modes), self.device) for width in net.widths)
         return self.parametrise(net)

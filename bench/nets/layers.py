@@ -121,14 +121,14 @@ def groups_of(channels: int) -> int:
 class GroupNorm(nn.Module):
     """Equal to nn.GroupNorm with affine parameters; these are applied outside F.group_norm (see the module)."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, eps: float = 1e-5) -> None:
         super().__init__()
-        self.groups = groups_of(channels)
+        self.groups, self.eps = groups_of(channels), eps
         self.weight = nn.Parameter(torch.ones(channels, 1, 1))
         self.bias = nn.Parameter(torch.zeros(channels, 1, 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        weight, bias, white = self.weight, self.bias, F.group_norm(at_least_float32(x), self.groups)
+        weight, bias, white = self.weight, self.bias, F.group_norm(at_least_float32(x), self.groups, eps=self.eps)
         h = affine(lambda h: torch.addcmul(bias, h, weight), lambda dh: dh * weight, white, weight, bias)
         return h.to(x.dtype)
 
@@ -150,16 +150,21 @@ KERNELS: dict[str, Kernel] = {"exact": exact_attention, "fused": fused_attention
 
 
 class Attention(nn.Module):
-    """Single-head self-attention over the pixels of (B, C, H, W), without the residual; zero before training."""
+    """Self-attention over the pixels of (B, C, H, W), without the residual; zero before training."""
 
-    def __init__(self, channels: int, kernel: Kernel) -> None:
+    def __init__(self, channels: int, kernel: Kernel, heads: int = 1, eps: float = 1e-5) -> None:
         super().__init__()
-        self.kernel = kernel
-        self.norm = GroupNorm(channels)
+        self.kernel, self.heads = kernel, heads
+        self.norm = GroupNorm(channels, eps)
         self.qkv = linear(channels, 3 * channels)
         self.project = zeroed(Linear(channels, channels))
 
     def forward(self, x: Tensor) -> Tensor:
         tokens = self.norm(x).flatten(2).transpose(1, 2)
-        out: Tensor = self.project(self.kernel(*self.qkv(tokens).chunk(3, dim=-1)))
+        mixed = self.kernel(*(self._apart(part) for part in self.qkv(tokens).chunk(3, dim=-1)))
+        out: Tensor = self.project(mixed if self.heads == 1 else mixed.transpose(1, 2).flatten(2))
         return out.transpose(1, 2).reshape(x.shape)
+
+    def _apart(self, tokens: Tensor) -> Tensor:
+        """(B, tokens, C) -> (B, heads, tokens, C / heads); one head as it is."""
+        return tokens if self.heads == 1 else tokens.unflatten(-1, (self.heads, -1)).transpose(1, 2)
