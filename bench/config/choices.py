@@ -126,8 +126,39 @@ class UNet(Section):
     checkpoint: Literal["none", "norms", "blocks"] = "none"
 
 
-Network = MLP | PlainMLP | UNet
-BACKBONES: dict[str, type[Network]] = {"mlp": MLP, "mlp_plain": PlainMLP, "unet": UNet}
+class EDM2(Section):
+    """The magnitude-preserving U-Net of EDM2, for images."""
+
+    name: Literal["edm2"]
+    channels: Count = 128
+    multipliers: Annotated[tuple[Count, ...], Strict(False), MinLen(1)] = (2, 2, 2)
+    blocks: Count = 4
+    attention: Sizes = (16,)
+    attention_kernel: Literal["exact", "fused"] = "exact"
+    dropout: Annotated[float, Ge(0), Lt(1)] = 0.13
+    time_scale: Positive = 1.0
+    data_scale: Positive = 0.5
+    classes: Whole = 0
+    checkpoint: Literal["none", "norms", "blocks"] = "none"
+
+
+class DiT(Section):
+    """A diffusion transformer, for images and latents."""
+
+    name: Literal["dit"]
+    patch: Count = 2
+    width: Count = 384
+    depth: Count = 12
+    heads: Count = 6
+    attention_kernel: Literal["exact", "fused"] = "exact"
+    dropout: Annotated[float, Ge(0), Lt(1)] = 0.0
+    time_scale: Positive = 1.0
+    classes: Whole = 0
+    checkpoint: Literal["none", "norms", "blocks"] = "none"
+
+
+Network = MLP | PlainMLP | UNet | EDM2 | DiT
+BACKBONES: dict[str, type[Network]] = {"mlp": MLP, "mlp_plain": PlainMLP, "unet": UNet, "edm2": EDM2, "dit": DiT}
 
 MOST = 1024  # threads, workers or processes of one machine
 Many = Annotated[Count, Le(MOST)]

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from math import inf
 
-from bench.config.choices import EXACT, IMAGES, PlainMLP, Points, UNet
+from bench.config.choices import EDM2, EXACT, IMAGES, DiT, PlainMLP, Points, UNet
 from bench.config.errors import shown, unknown
 from bench.config.experiment import TRUTH, Experiment
 
@@ -21,11 +21,14 @@ def faults(experiment: Experiment) -> list[str]:
 
 def unfit(e: Experiment, train: int, height: int, width: int) -> Iterator[str]:
     """What cannot be with so many training images of such a size: of one's own they are known when they have been looked at."""
-    if isinstance(e.backbone, UNet):
+    if isinstance(e.backbone, UNet | EDM2):
         halvings = len(e.backbone.multipliers) - 1
         if height % 2**halvings or width % 2**halvings:
             yield (f"backbone.multipliers={shown(list(e.backbone.multipliers))} halves the sides {halvings} times, and images "
                    f"of data={e.data.name} are {height} x {width}: give fewer multipliers, or sides divisible by {2**halvings}")
+    if isinstance(e.backbone, DiT) and (height % e.backbone.patch or width % e.backbone.patch):
+        yield (f"backbone.patch={e.backbone.patch} does not divide the sides of images of data={e.data.name}, which are "
+               f"{height} x {width}")
     size = e.evaluation.reference_count
     if size is not None and size > train:
         yield (f"evaluation.reference_count={size}: data={e.data.name} has {train} training images to compare with; lower it "
@@ -73,11 +76,14 @@ def unshared(batch: int, group: int, processes: int) -> str | None:
 
 def _networks(e: Experiment) -> Iterator[str]:
     if e.method.needs.trajectories is not None and e.backbone.name == "mlp_plain":
-        yield (f"backbone={e.backbone.name} has no blocks for the neural operator of {e.label} to mix between: use mlp or unet")
+        yield (f"backbone={e.backbone.name} has no blocks for the neural operator of {e.label} to mix between: use mlp, unet, "
+               "edm2 or dit")
     if not isinstance(e.backbone, PlainMLP) and e.backbone.classes:
         yield f"backbone.classes={e.backbone.classes}: class-conditional models are not evaluated yet; leave it 0"
-    if isinstance(e.backbone, UNet) and isinstance(e.data, Points):
-        yield f"backbone=unet is for images, and data={e.data.name} are points in the plane: use backbone=mlp"
+    if isinstance(e.backbone, DiT) and (e.backbone.width % e.backbone.heads or e.backbone.width % 4):
+        yield f"backbone.width={e.backbone.width} must be a multiple of 4 and of backbone.heads={e.backbone.heads}"
+    if isinstance(e.backbone, UNet | EDM2 | DiT) and isinstance(e.data, Points):
+        yield f"backbone={e.backbone.name} is for images, and data={e.data.name} are points in the plane: use backbone=mlp"
 
 
 def _evaluation(e: Experiment) -> Iterator[str]:
