@@ -128,7 +128,7 @@ class UNet(Section):
 
 
 class PublishedUNet(Section):
-    """What the U-Nets of Song et al. and of Dhariwal & Nichol have in common."""
+    """What the papers' U-Nets have in common."""
 
     channels: Count = 128
     multipliers: Annotated[tuple[Count, ...], Strict(False), MinLen(1)] = (2, 2, 2)
@@ -138,7 +138,6 @@ class PublishedUNet(Section):
     dropout: Annotated[float, Ge(0), Lt(1)] = 0.13
     time_scale: Positive = 1.0
     classes: Whole = 0
-    augment: Whole = 0
     checkpoint: Literal["none", "norms", "blocks"] = "none"
 
 
@@ -147,6 +146,7 @@ class DDPMpp(PublishedUNet):
 
     name: Literal["ddpmpp"]
     resampling: Literal["box", "binomial"] = "box"
+    augment: Whole = 0
 
 
 class NCSNpp(PublishedUNet):
@@ -155,6 +155,7 @@ class NCSNpp(PublishedUNet):
     name: Literal["ncsnpp"]
     resampling: Literal["box", "binomial"] = "binomial"
     fourier_scale: Positive = 16.0
+    augment: Whole = 0
 
 
 class ADM(PublishedUNet):
@@ -166,11 +167,34 @@ class ADM(PublishedUNet):
     blocks: Count = 3
     attention: Sizes = (32, 16, 8)
     dropout: Annotated[float, Ge(0), Lt(1)] = 0.1
+    augment: Whole = 0
 
 
-Network = MLP | PlainMLP | UNet | DDPMpp | NCSNpp | ADM
+class EDM2(PublishedUNet):
+    """The magnitude-preserving U-Net of EDM2."""
+
+    name: Literal["edm2"]
+    data_scale: Positive = 0.5
+
+
+class DiT(Section):
+    """A diffusion transformer, for images and latents."""
+
+    name: Literal["dit"]
+    patch: Count = 2
+    width: Count = 384
+    depth: Count = 12
+    heads: Count = 6
+    attention_kernel: Literal["exact", "fused"] = "exact"
+    dropout: Annotated[float, Ge(0), Lt(1)] = 0.0
+    time_scale: Positive = 1.0
+    classes: Whole = 0
+    checkpoint: Literal["none", "norms", "blocks"] = "none"
+
+
+Network = MLP | PlainMLP | UNet | DDPMpp | NCSNpp | ADM | EDM2 | DiT
 BACKBONES: dict[str, type[Network]] = {
-    "mlp": MLP, "mlp_plain": PlainMLP, "unet": UNet, "ddpmpp": DDPMpp, "ncsnpp": NCSNpp, "adm": ADM,
+    "mlp": MLP, "mlp_plain": PlainMLP, "unet": UNet, "ddpmpp": DDPMpp, "ncsnpp": NCSNpp, "adm": ADM, "edm2": EDM2, "dit": DiT,
 }  # fmt: skip
 
 MOST = 1024  # threads, workers or processes of one machine

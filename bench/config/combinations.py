@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from math import inf
 
-from bench.config.choices import BACKBONES, EXACT, IMAGES, PlainMLP, Points, PublishedUNet, UNet
+from bench.config.choices import BACKBONES, EXACT, IMAGES, DiT, PlainMLP, Points, PublishedUNet, UNet
 from bench.config.errors import shown, unknown
 from bench.config.experiment import TRUTH, Experiment
 
@@ -34,6 +34,9 @@ def unfit(e: Experiment, train: int, height: int, width: int) -> Iterator[str]:
         if height % 2**halvings or width % 2**halvings:
             yield (f"backbone.multipliers={shown(list(e.backbone.multipliers))} halves the sides {halvings} times, and images "
                    f"of data={e.data.name} are {height} x {width}: give fewer multipliers, or sides divisible by {2**halvings}")
+    if isinstance(e.backbone, DiT) and (height % e.backbone.patch or width % e.backbone.patch):
+        yield (f"backbone.patch={e.backbone.patch} does not divide the sides of images of data={e.data.name}, which are "
+               f"{height} x {width}")
     size = e.evaluation.reference_count
     if size is not None and size > train:
         yield (f"evaluation.reference_count={size}: data={e.data.name} has {train} training images to compare with; lower it "
@@ -104,12 +107,13 @@ def _recipe(e: Experiment) -> Iterator[str]:
 
 def _networks(e: Experiment) -> Iterator[str]:
     if e.method.needs.trajectories is not None and e.backbone.name == "mlp_plain":
-        yield (f"backbone={e.backbone.name} has no blocks for the neural operator of {e.label} to mix between: use mlp or unet")
+        yield (f"backbone={e.backbone.name} has no blocks for the neural operator of {e.label} to mix between: use mlp, unet, "
+               "edm2 or dit")
     if not isinstance(e.backbone, PlainMLP) and e.backbone.classes:
         yield f"backbone.classes={e.backbone.classes}: class-conditional models are not evaluated yet; leave it 0"
-    if isinstance(e.backbone, PublishedUNet) and e.backbone.augment:
-        yield f"backbone.augment={e.backbone.augment}: no data say yet how their images were augmented; leave it 0"
-    if isinstance(e.backbone, UNet | PublishedUNet) and isinstance(e.data, Points):
+    if isinstance(e.backbone, DiT) and (e.backbone.width % e.backbone.heads or e.backbone.width % 4):
+        yield f"backbone.width={e.backbone.width} must be a multiple of 4 and of backbone.heads={e.backbone.heads}"
+    if isinstance(e.backbone, UNet | PublishedUNet | DiT) and isinstance(e.data, Points):
         yield f"backbone={e.backbone.name} is for images, and data={e.data.name} are points in the plane: use backbone=mlp"
 
 

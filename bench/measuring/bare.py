@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from bench.measuring.subject import Subject
+from bench.nets import project
 from bench.training import rng
 from methods.base import Context, Loss
 
@@ -46,6 +47,8 @@ def by_hand(made: Subject) -> Callable[[], None]:
             if recipe.clip:
                 torch.nn.utils.clip_grad_norm_(state.parameters(name), recipe.clip, foreach=True)
             optimizer.step()
+        for module in trainer.models.values():
+            project(module)
         for decay, weights in state.average.weights.items():
             _lerp(weights, live, 1 - decay)
         if state.slow is not None:

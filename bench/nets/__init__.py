@@ -2,8 +2,9 @@
 
 from bench.nets.backbone import Backbone, factory
 from bench.nets.count import Count, counting
+from bench.nets.magnitude import project
 from bench.nets.masks import masks
 from bench.nets.outline import Arithmetic
 from bench.nets.weight import Weight
 
-__all__ = ["Arithmetic", "Backbone", "Count", "Weight", "counting", "factory", "masks"]
+__all__ = ["Arithmetic", "Backbone", "Count", "Weight", "counting", "factory", "masks", "project"]

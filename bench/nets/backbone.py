@@ -10,6 +10,8 @@ from torch import nn
 
 from bench.config import ConfigError, Experiment, Network
 from bench.nets.adm import ADM
+from bench.nets.dit import DiT
+from bench.nets.edm2 import EDM2
 from bench.nets.mlp import MLP
 from bench.nets.outline import SMALL, built, forward_gflops
 from bench.nets.plain import PlainMLP
@@ -20,7 +22,7 @@ from bench.nets.unet import UNet
 from bench.nets.weight import Weight
 
 NETS: dict[str, Callable[..., nn.Module]] = {
-    "mlp": MLP, "mlp_plain": PlainMLP, "unet": UNet, "ddpmpp": SongUNet, "ncsnpp": ncsnpp, "adm": ADM,
+    "mlp": MLP, "mlp_plain": PlainMLP, "unet": UNet, "ddpmpp": SongUNet, "ncsnpp": ncsnpp, "adm": ADM, "edm2": EDM2, "dit": DiT,
 }  # fmt: skip
 
 
@@ -40,6 +42,7 @@ class Backbone:
     ) -> None:
         self.options = network.model_dump(exclude={"name"}, exclude_unset=True)
         self.name, self.shape, self.seed, self.parametrise = network.name, tuple(shape), seed, parametrise
+        self.time_scale = float(getattr(network, "time_scale", 4.0))
         self.lowered, self.device = lowered, device
 
     def net(self) -> nn.Module:
@@ -50,14 +53,15 @@ class Backbone:
     def weight(self) -> nn.Module:
         """weight(s, t) -> w_{s,t} (B,): zero before training. See `Weight`."""
         with _seeded(self.seed):
-            return built(lambda: Weight(time_scale=float(self.options.get("time_scale", 4.0))), self.device)
+            return built(lambda: Weight(time_scale=self.time_scale), self.device)
 
     def operator(self, slots: int, modes: int) -> nn.Module:
         """`net` with a `Mixing` after every block: rows come in groups of `slots`. Equal to `net` before training."""
         with _seeded(self.seed):
             net = self._build(self.device)
         if not hasattr(net, "mixing"):
-            raise ConfigError(f"backbone={self.name} has no operator: use mlp or unet")
+            able = ", ".join(name for name in NETS if name != "mlp_plain")
+            raise ConfigError(f"backbone={self.name} has no operator: use one of {able}")
         net.mixing.extend(built(partial(Mixing, width, slots, modes), self.device) for width in net.widths)
         return self.parametrise(net)
 

@@ -30,6 +30,20 @@ def frequencies(count: int, scale: float) -> Tensor:
     return scale * torch.exp(-log(2.0) * OCTAVES * torch.arange(count) / max(count - 1, 1))
 
 
+def positional_frequencies(count: int, scale: float) -> Tensor:
+    """`count` angular frequencies from `scale` down to scale / 10000, which itself is left out: those of transformers."""
+    return scale * 10000.0 ** (-torch.arange(count) / count)
+
+
+def angles(time: Tensor, frequencies: Tensor) -> Tensor:
+    """Each time by each frequency: (B,), (n,) -> (B, n)."""
+
+    def turn(time: Tensor) -> Tensor:
+        return time[:, None] * frequencies
+
+    return affine(turn, turn, time)
+
+
 class TimeEmbedding(nn.Module):
     """silu of a linear map of e(s) and of e(t-s) - e(0), plus a class vector: (B,), (B,) -> (B, width).
 
@@ -51,7 +65,7 @@ class TimeEmbedding(nn.Module):
         self.label = nn.Embedding(classes, width) if classes else None
 
     def forward(self, s: Tensor, t: Tensor, condition: Tensor | None = None) -> Tensor:
-        angle, turn = self._angle(s), self._angle(t - s)
+        angle, turn = angles(s, self.frequencies), angles(t - s, self.frequencies)
         turned = affine(lambda c: c - 1, lambda dc: dc, turn.cos())
         h = self.start(torch.cat([angle.sin(), angle.cos()], 1)) + self.gap(torch.cat([turn.sin(), turned], 1))
         if condition is not None:
@@ -59,12 +73,6 @@ class TimeEmbedding(nn.Module):
                 raise ValueError("the network was built without classes (backbone.classes=0) and got class labels")
             h = h + self.label(condition)
         return F.silu(h)
-
-    def _angle(self, time: Tensor) -> Tensor:
-        def turn(time: Tensor) -> Tensor:
-            return time[:, None] * self.frequencies
-
-        return affine(turn, turn, time)
 
 
 def linear(inputs: int, outputs: int, bias: bool = True) -> Linear:
@@ -134,7 +142,7 @@ class GroupNorm(nn.Module):
 
 
 def exact_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """softmax(q k^T / sqrt(d)) v for (B, tokens, d), written out: differentiable in every mode on every device."""
+    """softmax(q k^T / sqrt(d)) v for (..., tokens, d), written out: differentiable in every mode on every device."""
     scores = q @ (k * k.shape[-1] ** -0.5).transpose(-2, -1)
     return softmax(at_least_float32(scores), dim=-1).to(v.dtype) @ v
 

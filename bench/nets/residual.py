@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.nets.affine import Conv2d, Linear, scaled
-from bench.nets.layers import Attention, GroupNorm, Kernel, Mask, groups_of, keyed_dropout
+from bench.nets.layers import Attention, GroupNorm, Kernel, Mask, keyed_dropout
 from bench.nets.precision import at_least_float32
 from bench.nets.resample import Down, Up
 from bench.nets.unet import Checkpoint

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.accounts import Moved
-from bench.nets import Weight
+from bench.nets import Weight, project
 from bench.training.recipe import Recipe
 from bench.training.slow import SlowCopy
 from methods.base import Method, Models, Stage
@@ -60,7 +60,8 @@ class TrainState:
     def update(self, rate: float, share: float) -> dict[str, Moved]:
         """Move by the gradients. rate: the learning rate; share: of the whole budget that was done before this step.
 
-        Returns what tells, later, whether that went well; nothing here waits for the device.
+        Weights that live on a sphere are put back on it. Returns what tells, later, whether that went well; nothing here waits
+        for the device.
         """
         moved = {}
         for name, optimizer in self.optimizers.items():
@@ -68,6 +69,8 @@ class TrainState:
             _set_rate(optimizer, rate)
             optimizer.step()
             moved[name] = Moved(norm, self.parameters(name)[-1].detach().sum())
+        for module in self.models.values():
+            project(module)
         self.average.update()
         if self.slow is not None:
             self.slow.update(self.method.target_decay(share))
