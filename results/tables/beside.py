@@ -48,7 +48,7 @@ def write(folder: Path, frame: pd.DataFrame, name: str) -> Path:
 
 def marked(ours: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
     """The published table with three more columns: `ours` (our value there), `comparable`, and `because`."""
-    own = {(r["method"], r["metric"], r["steps"]): r for r in _methods(ours).to_dict("records")}
+    own = {(r["method"], r["metric"], r.get("nfe", r["steps"])): r for r in _methods(ours).to_dict("records")}
     rows = [(row, own.get((row["label"], row["metric"], row["steps"]))) for row in published.to_dict("records")]
     reasons = ["; ".join(_against(row, mine)) for row, mine in rows]
     values = [math.nan if mine is None else mine["value"] for _, mine in rows]

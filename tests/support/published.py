@@ -104,7 +104,8 @@ PUBLISHED: dict[str, list[Source]] = {
         "end_law": "LogitNormal", "end_law.mean": turned(-4.0), "end_law.std": 1.6, "r_init": 1.0, "r_end": 0.0003125,
         "min_gap": 1e-4, "velocity_share": 0.0,
     })],
-    "tcm": [Source("Lee et al. 2024, code NVlabs/TCM: README, both CIFAR-10 stages", {
+    "sct": [SCRATCH],
+    "tcm": [SCRATCH, Source("Lee et al. 2024, code NVlabs/TCM: README, both CIFAR-10 stages", {
         "c": 1e-8, "distance": "norm", "pairs": "LimitedPairs", **ECT_LAW, "pairs.limit": 0.999, "boundary": 1.0, "mean": 0.0,
         "scale": 0.2, "df": 0.01, "boundary_share": 0.25, "boundary_weight": 0.1, "sigma_max": 80.0,
     })],
@@ -116,6 +117,7 @@ AYF_OURS = Source("unverified: read in reproductions; the warm-up's share is sCM
 SQUARED = Source("the papers' LPIPS shares features with the metric: the squared distance of their ablation; c is unused", {
     "distance": "squared", "c": 1e-6,
 })
+SCRATCH = Source("the budget of all others; the authors' start, a diffusion model, is preset=NAME's", {"pretrained": False})
 PLAIN_START = Source("no source was read: the student starts like all that learn from data", {"initialise": False})
 
 OURS: dict[str, list[Source]] = {
@@ -126,7 +128,8 @@ OURS: dict[str, list[Source]] = {
     "dsno": [Source("LPIPS is left out, L1 is the paper's ImageNet loss; paths that a small budget pays for", {
         "distance": "absolute", "trajectories": 16384, "teacher_solver": "heun", "teacher_steps": 32,
     })],
-    "ect": [Source("the authors' c = 0 has no gradient where both ends meet, which they set to zero by hand", {"c": 1e-6})],
+    "ect": [Source("the authors' c = 0 has no gradient where both ends meet, which they set to zero by hand", {"c": 1e-6}),
+            SCRATCH],
     "emd": [PLAIN_START],
     "flow_matching": [Source("training needs no solver; a step is one call, as of all others", {"solver": "euler"})],
     "imm": [Source("a floor against rounding; its size is not stated", {"eps": 1e-8})],
