@@ -10,6 +10,7 @@ Dropout has too many numbers for that: a draw is the key of a step, and its mask
 import hashlib
 from collections.abc import Callable
 from functools import lru_cache
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -27,6 +28,15 @@ def key(*parts: object) -> int:
 def generator(device: torch.device | str, *parts: object) -> torch.Generator:
     """A fresh generator on `device` keyed by `parts`."""
     return torch.Generator(device=device).manual_seed(key(*parts))
+
+
+class Place(NamedTuple):
+    """Rows first to last of the batch of a step, the last one not among them."""
+
+    seed: int
+    step: int
+    first: int
+    last: int
 
 
 class StepDraws:
@@ -74,6 +84,15 @@ class StepDraws:
         other = StepDraws(self._seed, self._step, rows, self._batch, self.device, self._dtype, self._training)
         other._whole = self._whole
         return other
+
+    @property
+    def place(self) -> Place:
+        """Where in a training this is."""
+        return Place(self._seed, self._step, self.rows.start, self.rows.stop)
+
+    def later(self, steps: int) -> "StepDraws":
+        """The same slice of the step that comes so many later."""
+        return StepDraws(self._seed, self._step + steps, self.rows, self._batch, self.device, self._dtype, self._training)
 
     def _rows(self, kind: str, draw: Callable[..., Tensor], purpose: str, shape: tuple[int, ...]) -> Tensor:
         name = (kind, purpose, shape)
