@@ -64,31 +64,33 @@ def _verified(asked: argparse.Namespace) -> str:
 
     existing("FOLDER", asked.name)
     with tqdm(unit="B", unit_scale=True, desc="hashed", disable=not sys.stderr.isatty()) as bar:
-        found = manifest.verify("FOLDER", asked.name, lambda more: bar.update(more) and None)
+
+        def hashed(more: int) -> None:
+            bar.update(more)
+
+        found = manifest.verify("FOLDER", asked.name, hashed)
     return f"{asked.name}: {prepare.described(found)}, as it was written (hash {found.hash[:12]})"
 
 
 def _prepared(asked: argparse.Namespace) -> str:
     from bench.data import existing
-    from bench.preparing import official, own, prepare
-    from bench.preparing.official import Official
-    from bench.preparing.plan import Wanted
+    from bench.preparing import official, own, plan, prepare
 
     _sensible(asked)
     out = (asked.out or Path("data") / asked.name).expanduser()
     source = existing("--source", asked.source)
     if asked.name == "folder":
-        plan = own.folder(source, asked.size, asked.workers)
+        planned = own.folder(source, asked.size, asked.workers)
     elif asked.name == "arrays":
-        plan = own.array(source, asked.heldout)
+        planned = own.array(source, asked.heldout)
     else:
         split = asked.split or ("all" if asked.name == "afhq64" else "official")
-        wanted = Wanted(asked.count, asked.heldout_count)
-        plan = official.plan(Official(asked.name, asked.version, source, split, wanted, asked.workers))
-    found = prepare.done(plan, out)
+        wanted = plan.Wanted(asked.count, asked.heldout_count)
+        planned = official.plan(official.Official(asked.name, asked.version, source, split, wanted, asked.workers))
+    found = prepare.done(planned, out)
     if found is not None:
         return f"{out}: {prepare.described(found)} is prepared already; nothing was done"
-    found = prepare.write(plan, out)
+    found = prepare.write(planned, out)
     use = f"data={found.name}" if found.name in OFFICIAL else "data=prepared"
     return f"{out}: {prepare.described(found)}, hash {found.hash[:12]}; use it by {use} data.path={out}"
 
@@ -102,7 +104,7 @@ def _sensible(asked: argparse.Namespace) -> None:
     mine = asked.name in OWN
     only = {"version": not mine, "count": not mine, "heldout_count": asked.count is not None, "split": asked.name == "afhq64",
             "size": asked.name == "folder", "heldout": asked.name == "arrays"}
-    faults = [f"--{name.replace('_', '-')} is not for {asked.name}{' without --count' * (name == 'heldout_count')}; leave it out"
+    faults = [f"--{name.replace('_', '-')} is not for {asked.name}{' without --count' * (name[0] == 'h')}; leave it out"
               for name, fits in only.items() if getattr(asked, name) is not None and not fits]
     faults += [f"--{name.replace('_', '-')}={value} must be at least {least}" for name, least in
                (("workers", 1), ("count", FEWEST), ("heldout_count", 2), ("size", 1))

@@ -37,7 +37,7 @@ def of(name: str, path: str, version: str | None) -> Manifest:
         raise ConfigError(f"data.path={path} holds {found.name}, and data={name} was asked for; choose {also} or another path")
     if version is not None and found.version != version:
         raise ConfigError(f"data.version={version}: data.path={path} was prepared as {found.version}; leave it null, or "
-                          f"prepare the other into a folder of its own: {manifest.command(found.name, 'FOLDER')} --version {version}")
+                          f"prepare the other beside it: {manifest.command(found.name, 'FOLDER')} --version {version}")
     return found
 
 

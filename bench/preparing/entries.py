@@ -11,12 +11,9 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from bench.config import ConfigError
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
 
 ARCHIVES = (".zip", ".tar")
 PACKED = (".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
@@ -43,7 +40,7 @@ class Entry(NamedTuple):
 
 
 def listed(source: Path) -> list[Entry]:
-    """All files below a folder, in an archive or in the archives of a folder, by name. Raises ConfigError naming a damaged one."""
+    """All files of a folder, of an archive or of the archives in a folder, by name. Raises ConfigError for a damaged one."""
     if source.is_dir():
         paths = (Path(folder) / name for folder, _, names in os.walk(source, followlinks=True) for name in names)
         found = [entry for path in paths if not _hidden(inside := path.relative_to(source))
@@ -106,7 +103,7 @@ class _Piece(io.RawIOBase):
         self._at = max(0, to + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence])
         return self._at
 
-    def readinto(self, buffer: "WriteableBuffer") -> int:
+    def readinto(self, buffer: Any) -> int:
         self._file.seek(self._begin + self._at)
         got = self._file.readinto(memoryview(buffer)[: max(0, self._size - self._at)])
         self._at += got
@@ -149,7 +146,7 @@ def _of_zip(path: Path, stem: str) -> Iterator[Entry]:
 def _of_tar(path: Path, stem: str, at: int = 0, size: int | None = None) -> Iterator[Entry]:
     """Also of a tar within a tar, which begins at `at`."""
     where = str(path)
-    with _Piece(path, at, path.stat().st_size if size is None else size) as piece, tarfile.open(None, "r:", piece) as archive:
+    with _Piece(path, at, path.stat().st_size if size is None else size) as piece, tarfile.TarFile(fileobj=piece) as archive:
         for each in archive:
             name = re.sub(r"^(\./)+", "", each.name)
             if not each.isfile() or _hidden(Path(name)):

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from bench.config import IMAGES, ConfigError
-from bench.data.manifest import COUNTS, Counts
+from bench.data import manifest
 from bench.preparing import pickles
 from bench.preparing.entries import Entry, listed, read
 from bench.preparing.plan import Part, Plan, Wanted, exactly, images, spread
@@ -51,10 +51,10 @@ class Official:
         return IMAGES[self.name].side
 
     @property
-    def counts(self) -> Counts:
+    def counts(self) -> manifest.Counts:
         """The official ones."""
-        whole = COUNTS[self.name][self.version]
-        return Counts(whole.train - AFHQ_TEST, AFHQ_TEST) if self.name == "afhq64" and self.split == "official" else whole
+        whole, apart = manifest.COUNTS[self.name][self.version], self.name == "afhq64" and self.split == "official"
+        return manifest.Counts(whole.train - AFHQ_TEST, AFHQ_TEST) if apart else whole
 
     def part(self, name: str, entries: Sequence[Entry], label: Callable[[Entry], int | None]) -> Part:
         """Those of the files that are wanted. Raises ConfigError where they are not as many as they should be."""
@@ -93,7 +93,8 @@ def plan(asked: Official) -> Plan:
     how, rounding = (recipe.how, recipe.rounding) if recipe else (BOX, EXACT)
     files = tuple(sorted({Path(entry.file).name for entry in asked.found})[:_NAMES_KEPT])
     shape = (3, asked.side, asked.side)
-    return Plan(asked.name, asked.version, asked.split, asked.wanted.train is not None, how, rounding, shape, train, heldout, files)
+    return Plan(asked.name, asked.version, asked.split, asked.wanted.train is not None, how, rounding, shape, train, heldout,
+                files)  # fmt: skip
 
 
 def _batches(asked: Official) -> tuple[Part, Part]:
@@ -103,9 +104,9 @@ def _batches(asked: Official) -> tuple[Part, Part]:
     here = [each for each in batches if each in named]
     missing = [each for each in (*batches, "val_data") if each not in named]
     if missing and (asked.wanted.train is None or not here or "val_data" not in named):
-        other = f" and has {', '.join(sorted(named)[:3])}" if named else ""
-        raise ConfigError(f"{asked.source} has no {missing[0]}{other}; give the folder with all batches of {asked.name}, or with "
-                          "the zips that they come in")
+        other = f", and has {', '.join(sorted(named)[:3])}" if named else ""
+        raise ConfigError(f"{asked.source} has no {missing[0]}{other}; give the folder with all batches of {asked.name}, or "
+                          "with the zips that they come in")
 
     def part(kind: str, files: Sequence[str], official: int) -> Part:
         count = asked.wanted.of(kind, official)

@@ -11,13 +11,12 @@ from tqdm import tqdm
 
 from bench.config import ConfigError
 from bench.data import manifest
-from bench.data.manifest import Manifest, Written
 from bench.preparing import writer
 from bench.preparing.plan import Part, Plan, miscounted
 from bench.preparing.writer import Array
 
 
-def done(plan: Plan, out: Path) -> Manifest | None:
+def done(plan: Plan, out: Path) -> manifest.Manifest | None:
     """What was prepared at `out` before, if it is what is planned; None where there is nothing. Raises ConfigError for
     anything else that lies there."""
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
@@ -32,15 +31,15 @@ def done(plan: Plan, out: Path) -> Manifest | None:
     return found
 
 
-def write(plan: Plan, out: Path) -> Manifest:
+def write(plan: Plan, out: Path) -> manifest.Manifest:
     """The prepared folder. Raises ConfigError for a source that is not what it should be, and for a disk that is full."""
     if out.exists():
         out.rmdir()  # `done` found it empty
-    files = dict[str, Written]()
+    files = dict[str, manifest.Written]()
     with writer.folder(out, plan.bytes) as aside, _bar(plan) as bar:
         for name, part in plan.parts.items():
             files |= _part(plan, name, part, aside, bar)
-        said = Manifest(
+        said = manifest.Manifest(
             plan.name, plan.version, plan.split, plan.subset, plan.how, plan.rounding, plan.shape, plan.train.count,
             plan.heldout.count, files, {"pillow": version("pillow"), "numpy": np.__version__, "from": ", ".join(plan.sources)},
         )  # fmt: skip
@@ -48,13 +47,13 @@ def write(plan: Plan, out: Path) -> Manifest:
     return said
 
 
-def described(found: Manifest) -> str:
+def described(found: manifest.Manifest) -> str:
     """In a few words."""
     few = ", a subset" if found.subset else ""
     return f"{found.name} {found.version} ({found.train:,} to train on, {found.heldout:,} held out{few})"
 
 
-def _part(plan: Plan, name: str, part: Part, aside: Path, bar: "tqdm[Never]") -> dict[str, Written]:
+def _part(plan: Plan, name: str, part: Part, aside: Path, bar: "tqdm[Never]") -> dict[str, manifest.Written]:
     labels: list[np.ndarray] | None = []
     with ExitStack() as stack:
         images = stack.enter_context(Array(aside / f"{name}.npy", part.count, plan.shape, "uint8"))

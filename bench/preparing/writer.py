@@ -13,7 +13,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from bench.config import ConfigError
-from bench.data.manifest import FILE, Manifest, Written
+from bench.data import manifest
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -39,13 +39,13 @@ class Array:
         self.written += len(rows)
         self.write(np.ascontiguousarray(rows, self._dtype).data.cast("B") if rows.size else b"")
 
-    def close(self) -> Written:
+    def close(self) -> manifest.Written:
         """What was written; it is on the disk."""
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
         found = self.path.stat()
-        return Written(found.st_size, int(found.st_mtime), self._hash.hexdigest())
+        return manifest.Written(found.st_size, int(found.st_mtime), self._hash.hexdigest())
 
     def __enter__(self) -> Self:
         return self
@@ -85,10 +85,10 @@ def folder(target: Path, size: int) -> Iterator[Path]:
         raise ConfigError(f"{target} cannot be written ({error.strerror or error}); give another --out") from error
 
 
-def finish(aside: Path, manifest: Manifest) -> None:
+def finish(aside: Path, said: manifest.Manifest) -> None:
     """Write the manifest, the last file."""
-    with open(aside / FILE, "w", encoding="utf-8") as file:
-        file.write(manifest.text)
+    with open(aside / manifest.FILE, "w", encoding="utf-8") as file:
+        file.write(said.text)
         file.flush()
         os.fsync(file.fileno())
 

@@ -7,8 +7,7 @@ import torch
 from torch import Tensor
 
 from bench.data import Dataset
-from bench.processes import memory
-from bench.training.ahead import STEPS, Ahead
+from bench.processes import Ahead, ahead, memory
 from bench.training.rng import StepDraws
 from methods.base import Batch, Draws
 
@@ -26,7 +25,7 @@ class Batches:
     decode: Callable[[Tensor], Tensor] | None  # from stored values to those that networks see
     flip: bool
     kept: Tensor | None = None
-    ahead: Ahead | None = None
+    ahead: Ahead[StepDraws] | None = None
 
     def batch(self, draws: Draws) -> Batch:
         """The slice of the batch that `draws` belongs to."""
@@ -48,9 +47,9 @@ def batches(data: Dataset, device: torch.device, conditional: bool, paths: Tenso
     kept = None if data.kept is None else data.kept.to(device)
     here, count = resident(data, device), len(data.train)
     train = _moved(data, device) if here else data.train
-    ahead = None if here else Ahead(train, lambda draws: _samples(draws, kept, count), device)
+    reader: Ahead[StepDraws] | None = None if here else Ahead(train, lambda draws: _samples(draws, kept, count), device)
     return Batches(train, labels, None if paths is None else paths.to(device), data.decode if data.kind == "images" else None,
-                   data.flip, kept, ahead)  # fmt: skip
+                   data.flip, kept, reader)  # fmt: skip
 
 
 def resident(data: Dataset, device: torch.device) -> bool:
@@ -60,7 +59,7 @@ def resident(data: Dataset, device: torch.device) -> bool:
 
 def held(data: Dataset, device: torch.device, batch: int) -> int:
     """How many training samples lie on the device at once."""
-    return len(data.train) if resident(data, device) else (1 + STEPS) * batch
+    return len(data.train) if resident(data, device) else (1 + ahead.STEPS) * batch
 
 
 def _moved(data: Dataset, device: torch.device) -> Tensor:

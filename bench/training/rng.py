@@ -10,12 +10,12 @@ Dropout has too many numbers for that: a draw is the key of a step, and its mask
 import hashlib
 from collections.abc import Callable
 from functools import lru_cache
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from bench.nets import masks
+from bench.processes import Place
 from methods.tools import Mask, for_real
 
 
@@ -28,15 +28,6 @@ def key(*parts: object) -> int:
 def generator(device: torch.device | str, *parts: object) -> torch.Generator:
     """A fresh generator on `device` keyed by `parts`."""
     return torch.Generator(device=device).manual_seed(key(*parts))
-
-
-class Place(NamedTuple):
-    """Rows first to last of the batch of a step, the last one not among them."""
-
-    seed: int
-    step: int
-    first: int
-    last: int
 
 
 class StepDraws:
