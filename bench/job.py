@@ -29,7 +29,7 @@ from bench.processes import Ranks, device, dist, launch, memory
 from bench.protocols import protocol_of
 from bench.scoring import Proxy, baselines, load_teacher, rows
 from bench.teaching import Teaching
-from bench.training import Outcome, Recipe, Trainer
+from bench.training import Outcome, Recipe, Trainer, held
 from results import terminal
 from results.records import RecordError, RunRecord, StoreError, read_json, read_run, write_rows, write_run
 from sweeps.backends import sole_writer
@@ -131,7 +131,8 @@ class _Run:
         """Of a pass: as asked, or as many as fit a GPU."""
         card = self.experiment.backend.gpu_memory
         room = 1e9 * card if card else memory.free(self.device) if self.device.type == "cuda" else math.inf
-        rows = fitting.rows(self.experiment, self.data.shape, len(self.data.train), room)
+        samples = held(self.data, self.device, self.experiment.budget.batch)
+        rows = fitting.rows(self.experiment, self.data.shape, samples, room)
         self.log.write(micro_batch=rows)
         return rows
 

@@ -4,6 +4,7 @@ from bench.config.choices import (
     BACKBONES,
     FEWEST,
     IMAGES,
+    OFFICIAL,
     Arrays,
     Backend,
     Cifar10,
@@ -13,6 +14,7 @@ from bench.config.choices import (
     Local,
     Network,
     Points,
+    Prepared,
     Slurm,
 )
 from bench.config.combinations import HELD_OUT, POINTS, unfit, unserved, unshared
@@ -25,8 +27,8 @@ from bench.config.schema import Budget, Evaluation, Proxy, Scoring, Train, Tunin
 from bench.config.types import Section
 
 __all__ = [
-    "BACKBONES", "FEWEST", "HELD_OUT", "IMAGES", "POINTS", "TRUTH", "Arrays", "Backend", "Budget", "Cifar10",
-    "ConfigError", "Data", "Digits", "Evaluation", "Experiment", "Folder", "Local", "Network", "Points", "Proxy",
+    "BACKBONES", "FEWEST", "HELD_OUT", "IMAGES", "OFFICIAL", "POINTS", "TRUTH", "Arrays", "Backend", "Budget", "Cifar10",
+    "ConfigError", "Data", "Digits", "Evaluation", "Experiment", "Folder", "Local", "Network", "Points", "Prepared", "Proxy",
     "References", "Request", "Scoring", "Section", "Slurm", "Surroundings", "Train", "Tuning", "nearest", "options",
     "recorded", "recorded_experiment", "request", "section", "shown", "smaller", "unfit", "unknown", "unserved", "unshared",
     "whole", "with_method",

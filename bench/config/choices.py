@@ -72,10 +72,22 @@ class Folder(Section):
     features: Features
 
 
-Data = Digits | Points | Cifar10 | Arrays | Folder
+class Prepared(Section):
+    """What `python -m bench.prepare` made: an official set, or images of the user's."""
+
+    name: Literal["imagenet32", "imagenet64", "celeba64", "afhq64", "prepared"]
+    path: Place
+    version: Text | None = None
+    resident: Annotated[Literal["auto"] | bool, Says("auto, true or false")] = "auto"
+    flip: bool = False
+    features: Features
+
+
+Data = Digits | Points | Cifar10 | Arrays | Folder | Prepared
+OFFICIAL = ("imagenet32", "imagenet64", "celeba64", "afhq64")
 DATA: dict[str, type[Data]] = {
     "digits": Digits, **dict.fromkeys(("gaussian", "skewed", "mixture", "checkerboard"), Points), "cifar10": Cifar10,
-    "arrays": Arrays, "folder": Folder,
+    "arrays": Arrays, "folder": Folder, **dict.fromkeys((*OFFICIAL, "prepared"), Prepared),
 }  # fmt: skip
 
 
@@ -86,7 +98,10 @@ class Known(NamedTuple):
     side: int
 
 
-IMAGES = {"digits": Known(1200, 8), "cifar10": Known(50_000, 32)}
+IMAGES = {
+    "digits": Known(1200, 8), "cifar10": Known(50_000, 32), "imagenet32": Known(1_281_167, 32),
+    "imagenet64": Known(1_281_167, 64), "celeba64": Known(162_770, 64), "afhq64": Known(15_803, 64),
+}  # fmt: skip
 EXACT = tuple(name for name, cls in DATA.items() if cls is Points)
 
 

@@ -1,13 +1,13 @@
 """Data sources behind one type: `inspect` says what there is before anything starts, `dataset` loads it. No pixels are
 judged."""
 
-from bench.data.dataset import Dataset, content_hash, hold_back
+from bench.data.dataset import SHARE, Dataset, content_hash, hold_back
 from bench.data.files import DAMAGED, existing, file_hash
 from bench.data.found import Found, fingerprint, inspect
 from bench.data.images import given
 from bench.data.sources import dataset, load
 
 __all__ = [
-    "DAMAGED", "Dataset", "Found", "content_hash", "dataset", "existing", "file_hash", "fingerprint", "given", "hold_back",
-    "inspect", "load",
+    "DAMAGED", "SHARE", "Dataset", "Found", "content_hash", "dataset", "existing", "file_hash", "fingerprint", "given",
+    "hold_back", "inspect", "load",
 ]  # fmt: skip

@@ -9,8 +9,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from bench.config import FEWEST, HELD_OUT, IMAGES, POINTS, Arrays, Cifar10, Data, Folder, Points
-from bench.data import arrays, cifar, pictures
+from bench.config import FEWEST, HELD_OUT, IMAGES, POINTS, Arrays, Cifar10, ConfigError, Data, Folder, Points, Prepared
+from bench.data import arrays, cifar, manifest, pictures, prepared
 from bench.data.files import Stamp, Tree, existing, file_hash, stamp, tree
 from bench.data.split import tenth
 
@@ -56,12 +56,26 @@ def inspect(data: Data) -> Found:
         file = "" if data.download else cifar.missing(data.root)
         absent = str(cifar.refused(data.root, False, f"{file} is missing")) if file else ""
         return Found(data.name, (3, 32, 32), IMAGES[data.name].train, 10_000, absent=absent)
+    if isinstance(data, Prepared):
+        return _of_prepared(data)
     return Found(data.name, (1, 8, 8), IMAGES[data.name].train, 597)
 
 
 def fingerprint(data: Data) -> str | None:
-    """`inspect`'s, of what is the user's own."""
-    return inspect(data).fingerprint if isinstance(data, Arrays | Folder) else None
+    """`inspect`'s, of what its name and options do not identify."""
+    return inspect(data).fingerprint if isinstance(data, Arrays | Folder | Prepared) else None
+
+
+def _of_prepared(data: Prepared) -> Found:
+    """By its manifest; an official set that is not there is known by its table, and can be planned."""
+    if why := manifest.missing(data.name, data.path):
+        if data.name == manifest.OWN:
+            existing("data.path", data.path)
+            raise ConfigError(why)
+        side, version = IMAGES[data.name].side, manifest.version("data.version", data.name, data.version)
+        return Found(data.name, (3, side, side), *manifest.COUNTS[data.name][version], absent=why)
+    found = prepared.of(data.name, data.path, data.version)
+    return Found(data.name, found.shape, found.train, found.heldout, found.hash, found.notes)
 
 
 @lru_cache(maxsize=8)

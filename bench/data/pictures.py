@@ -44,6 +44,18 @@ def seen(file: Path, content: bytes, size: int | None) -> Seen:
         return Seen(height, width, 1 if mode in GREY else 3, transparent, frames)
 
 
+def grey(file: Path) -> bool:
+    """Whether a file has one channel; only its head is read. Raises ConfigError as `seen`."""
+    from PIL import Image
+
+    try:
+        with Image.open(file) as image:
+            return image.mode in GREY
+    except OSError:
+        seen(file, content(file), 1)  # says what is wrong
+        return False
+
+
 def pixels(file: Path, size: int | None) -> np.ndarray:
     """uint8 (H, W, 1) if the file is grey, else (H, W, 3): its first frame, turned as its EXIF orientation says, on white.
 

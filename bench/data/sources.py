@@ -5,13 +5,15 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from bench.config import Data, Points, Surroundings
-from bench.data import digits, images, targets
+from bench.config import OFFICIAL, Data, Points, Surroundings
+from bench.data import digits, images, prepared, targets
 from bench.data.dataset import Dataset, hold_back
 from bench.data.files import Stamp, stamp
+from bench.data.manifest import OWN
 
 SOURCES: dict[str, Callable[..., Dataset]] = {
     "digits": digits.load, "cifar10": images.cifar10, "arrays": images.arrays, "folder": images.folder,
+    **dict.fromkeys((*OFFICIAL, OWN), prepared.load),
 }  # fmt: skip
 
 
@@ -24,7 +26,8 @@ def dataset(scored: Surroundings) -> Dataset:
 def load(data: Data, base_scale: float = 1.0) -> Dataset:
     """The data set of a configuration; an exact target's truth stands on noise of standard deviation `base_scale`.
 
-    Raises ConfigError naming the key or file at fault. The last few are kept in memory.
+    Raises ConfigError naming the key or file at fault. The last few are kept, those that are mapped without their
+    pixels.
     """
     options = data.model_dump(exclude={"name", "features"})
     if isinstance(data, Points):

@@ -86,13 +86,18 @@ def extract(
     The network always sees `chunk` images, the last time padded with black ones: bits are a function of the images, their
     order and the chunk alone. progress: called with the number of images done since its last call.
     """
-    rows = [torch.empty(0, net.width, device=net.device)]
+    return torch.cat([torch.empty(0, net.width, device=net.device), *parts(net, pixels, levels, chunk, progress)])
+
+
+def parts(
+    net: FeatureNet, pixels: Tensor, levels: int, chunk: int, progress: Callable[[int], None] | None = None
+) -> Iterator[Tensor]:
+    """The rows of `extract`, `chunk` at a time: of images that are read as they are needed, or whose features are too many."""
     for part in torch.split(pixels, chunk) if len(pixels) else ():
         padded = F.pad(part, (0, 0, 0, 0, 0, 0, 0, chunk - len(part)))
-        rows.append(net(padded, levels)[: len(part)])
+        yield net(padded, levels)[: len(part)]
         if progress is not None:
             progress(len(part))
-    return torch.cat(rows)
 
 
 def _inception(rule: str, device: torch.device, weights: Path | str | None) -> Callable[[Tensor, int], Tensor]:

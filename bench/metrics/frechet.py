@@ -7,6 +7,7 @@ With fewer samples than features the same singular values come from the centred 
 Reference: Heusel et al. (arXiv 1706.08500), eq. 6.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -35,6 +36,21 @@ class Gaussian:
         mean = x.mean(0)
         rows = (x - mean) / (len(x) - 1) ** 0.5
         return cls(mean, None, rows) if len(x) < x.shape[1] else cls(mean, rows.T @ rows)
+
+    @classmethod
+    def of_parts(cls, parts: Iterable[Tensor]) -> "Gaussian":
+        """Of features that come in parts (n_i, d), more than d of them, and are never held together. Raises ValueError as
+        `of_samples`. Squares are summed around the first part's mean, so that a large mean does not cost digits."""
+        count, middle, total, squares = 0, None, torch.zeros(()), torch.zeros(())
+        for part in parts:
+            x = _checked(part, 2)
+            middle = x.mean(0) if middle is None else middle
+            x = x - middle
+            count, total, squares = count + len(x), total.to(x) + x.sum(0), squares.to(x) + x.T @ x
+        if middle is None or count <= len(middle):
+            raise ValueError(f"{count} samples: features that come in parts must be more than they are wide")
+        off = total / count
+        return cls(middle + off, (squares - count * torch.outer(off, off)) / (count - 1))
 
     @classmethod
     def of_moments(cls, mean: Any, cov: Any) -> "Gaussian":

@@ -23,28 +23,38 @@ BLOCK = 8192  # references at a time: memory is CHUNK x BLOCK numbers, however m
 def nearest(samples: Tensor, references: Tensor, mirrored: bool = False) -> Tensor:
     """(n,) float64: the root-mean-square distance of each of samples (n, ...) to its nearest of references (m, ...).
 
-    Both on one device, of one shape, scale and dtype, pixels or floats; all references are searched. mirrored: the mirror
+    Of one shape, scale and dtype, pixels or floats; all references are searched, and need not be where the samples are: they
+    are read once, a block at a time. mirrored: the mirror
     images of the samples, last axis reversed, are searched for too. The search is in float32, and the distance of what it
     found exact, so that a copy is at 0 and a tie is one. Raises ValueError on shapes that do not fit.
     """
     if samples.shape[1:] != references.shape[1:]:
         raise ValueError(f"samples of shape {tuple(samples.shape[1:])} against {tuple(references.shape[1:])}")
-    rows = references.flatten(1)
-    middle = rows[:CHUNK].float().mean().round()  # the rounding of squares grows with their size
-    found = torch.cat([_nearest(part.flatten(1), rows, middle) for part in torch.split(samples, CHUNK)])
+    rows, all_samples = references.flatten(1), samples.flatten(1)
+    middle = rows[:CHUNK].to(samples.device).float().mean().round()  # the rounding of squares grows with their size
+    index = _nearest(all_samples, rows, middle)
+    found = torch.cat([_distance(part, rows[where.to(rows.device)].to(part.device))
+                       for part, where in zip(torch.split(all_samples, CHUNK), torch.split(index, CHUNK), strict=True)])
     return torch.minimum(found, nearest(samples.flip(-1), references)) if mirrored else found
 
 
 def _nearest(samples: Tensor, references: Tensor, middle: Tensor) -> Tensor:
-    part = samples.float() - middle
-    least = torch.full((len(part),), torch.inf, device=part.device)
-    index = torch.zeros(len(part), dtype=torch.long, device=part.device)
+    """(n,) which reference is the nearest."""
+    least = torch.full((len(samples),), torch.inf, device=samples.device)
+    index = torch.zeros(len(samples), dtype=torch.long, device=samples.device)
     for start in range(0, len(references), BLOCK):
-        block = references[start:start + BLOCK].float() - middle
-        near, where = torch.addmm(block.square().sum(1), part, block.T, alpha=-2).min(1)
-        index = torch.where(near < least, where + start, index)
-        least = torch.minimum(near, least)
-    return (samples.double() - references[index].double()).square().mean(1).sqrt()
+        block = references[start:start + BLOCK].to(samples.device).float() - middle
+        sizes = block.square().sum(1)
+        for first in range(0, len(samples), CHUNK):
+            part = slice(first, first + CHUNK)
+            near, where = torch.addmm(sizes, samples[part].float() - middle, block.T, alpha=-2).min(1)
+            index[part] = torch.where(near < least[part], where + start, index[part])
+            least[part] = torch.minimum(near, least[part])
+    return index
+
+
+def _distance(samples: Tensor, references: Tensor) -> Tensor:
+    return (samples.double() - references.double()).square().mean(1).sqrt()
 
 
 def memorised(to_train: Tensor, to_heldout: Tensor, sizes: tuple[int, int]) -> tuple[float, float]:

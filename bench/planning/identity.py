@@ -12,8 +12,9 @@ SCORED = ("data", "evaluation")
 BESIDES = ("validation", "proxy", "preset")  # what trials of a search and papers' settings have: never a comparison's runs
 HARMLESS = {
     "budget": ("micro_batch", "halvings"), "train": ("checkpoints", "milestones", "logs", "compile", "channels_last"),
-    "backbone": ("gflops", "checkpoint"), "data": ("features", "root", "download"),
+    "backbone": ("gflops", "checkpoint"), "data": ("features", "root", "download", "resident"),
 }
+NAMED = ("path", "heldout", "version")  # of data whose content hash stands beside them
 FILES = ("weights", "statistics")  # paths of files whose hashes stand beside them
 SINCE = {
     ("train", "precision"): "float32", ("train", "decay_after"): None, ("train", "warmup_images"): None,
@@ -34,7 +35,7 @@ def run_ids(experiment: Experiment, fingerprint: str | None) -> Callable[[int, t
     plain = experiment.plain
     content: dict[str, Any] = {key: _telling(key, plain[key]) for key in TRAINING}
     if fingerprint is not None:
-        content["data"] = {k: v for k, v in content["data"].items() if k not in ("path", "heldout")}
+        content["data"] = {k: v for k, v in content["data"].items() if k not in NAMED}
     content |= {key: plain[key] for key in BESIDES if plain.get(key)}
     content |= {"version": (VERSION, experiment.method.version), "fingerprint": fingerprint}
     parts = {key: _text(value) for key, value in content.items()}
@@ -62,6 +63,7 @@ def _telling(section: str, values: Mapping[str, Any]) -> dict[str, Any]:
 def reference_id(scored: Surroundings, fingerprint: str | None) -> str:
     """The run id of the reference rows (noise, Gaussian fit, held-out data) of one data set and evaluation."""
     data, evaluation = (scored.plain[key] for key in SCORED)
+    data = {k: v for k, v in data.items() if k not in ("resident", "version")}
     evaluation = {k: v for k, v in evaluation.items() if k not in ("batch", "steps", "grid", "milestones", *FILES)}
     evaluation = {k: v for k, v in evaluation.items() if k not in LATER or v not in (None, [])}
     content = {"data": data, "evaluation": evaluation, "fingerprint": fingerprint, "base_scale": scored.interpolant.base_scale}

@@ -2,10 +2,12 @@
 
 import sys
 from collections.abc import Sequence
+from math import prod
 
 from tqdm import tqdm
 
 from bench.config import IMAGES, Experiment, recorded_experiment
+from bench.data import SHARE
 from bench.fitting import GB, Fit, fitted
 from bench.planning.work import shape
 from sweeps.plan import Job
@@ -32,12 +34,19 @@ def words(jobs: Sequence[Job]) -> str:
 
 
 def _fit(experiment: Experiment) -> Fit | None:
-    known = IMAGES.get(experiment.data.name)
+    card, known = GB * (experiment.backend.gpu_memory or CARD), IMAGES.get(experiment.data.name)
     samples = known.train if known else SAMPLES
     try:
-        return fitted(experiment, shape(experiment.data), samples, GB * (experiment.backend.gpu_memory or CARD))
+        size = shape(experiment.data)
+        return fitted(experiment, size, samples if _resident(experiment, samples * prod(size), card) else 0, card)
     except Exception:  # a method of the user's that asks its tensors for numbers: the run says more
         return None
+
+
+def _resident(experiment: Experiment, size: int, card: float) -> bool:
+    """Whether training data of so many bytes lie on a card."""
+    wanted = getattr(experiment.data, "resident", True)
+    return size <= SHARE * card if wanted == "auto" else bool(wanted)
 
 
 def gigabytes(fit: Fit | None) -> str:

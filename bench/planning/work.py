@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any, NamedTuple
 
-from bench.config import BACKBONES, IMAGES, Cifar10, ConfigError, Data, Digits, Experiment, Points, records, section
+from bench.config import BACKBONES, IMAGES, OFFICIAL, ConfigError, Data, Digits, Experiment, Points, records, section
 from bench.data import inspect
 from bench.nets import Backbone
 
@@ -28,7 +28,7 @@ def shape(data: Data) -> tuple[int, ...]:
     """Of one sample. Raises ConfigError for the user's own data that cannot be loaded."""
     if isinstance(data, Points):
         return (2,)
-    if isinstance(data, Digits | Cifar10):  # known before anything is there
+    if data.name in IMAGES:  # known before anything is there
         side = IMAGES[data.name].side
         return (1 if isinstance(data, Digits) else 3, side, side)
     return inspect(data).shape
@@ -57,7 +57,7 @@ def per_image(config: Mapping[str, Any]) -> float:
 def scoring(config: Mapping[str, Any]) -> Scored:
     """Of an evaluation: samples through the network at each number of steps, and through the features' network."""
     data, protocol, steps, seeds, asked = records.evaluated(config)
-    inception = protocol.startswith(("clean-fid", "legacy")) or (not protocol and data == "cifar10")
+    inception = protocol.startswith(("clean-fid", "legacy")) or (not protocol and data in ("cifar10", *OFFICIAL))
     samples = float(asked or (50_000 if inception else 597 if data == "digits" else 10_000)) * len(seeds)
     return Scored(samples * sum(steps) * _forward(config), samples * len(steps) * (INCEPTION if inception else SMALL_FEATURES))
 

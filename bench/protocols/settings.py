@@ -45,14 +45,14 @@ def protocol_of(scored: Surroundings, data: Dataset) -> Protocol:
 
 
 def _of_images(rule: Named, scoring: Scoring, data: Dataset) -> Protocol:
-    count = scoring.count or rule.count or min(len(data.heldout), FEW)
+    count = scoring.count or rule.count or min(len(data.heldout) or len(data.train), FEW)
     size, statistics = scoring.reference_count, scoring.statistics_hash
     if size is not None and not 2 <= size <= len(data.train):
         raise ConfigError(f"evaluation.reference_count={size}: data={data.name} has {len(data.train)} training images to "
                           "compare with, and 2 are the least; lower it or leave it null for all")
     return Protocol(
         name=rule.name, version=rule.version,
-        metrics=_metrics(rule, count, None if statistics else size or len(data.train), scoring.also),
+        metrics=_metrics(rule, count, None if statistics else size or len(data.train), scoring.also, len(data.heldout)),
         features=scoring.features, resize=rule.resize, feature_chunk=rule.feature_chunk, also=scoring.also,
         reference=f"file:{statistics} train:{data.hash}" if statistics else f"train:{data.hash}",
         reference_count=0 if size is None or size == len(data.train) else size,
@@ -61,8 +61,9 @@ def _of_images(rule: Named, scoring: Scoring, data: Dataset) -> Protocol:
     )
 
 
-def _metrics(rule: Named, count: int, reference: int | None, also: tuple[str, ...]) -> tuple[str, ...]:
-    """What so many samples against so many real features can carry; reference None: only moments are known."""
+def _metrics(rule: Named, count: int, reference: int | None, also: tuple[str, ...], heldout: int) -> tuple[str, ...]:
+    """What so many samples against so many real features can carry; reference None: only moments are known. heldout: images
+    that are held out; without any, nothing is compared with them."""
     short = rule.primary.split("_")[0]
     found = [rule.primary]
     if reference is not None and min(count, reference) >= 4:
@@ -72,7 +73,8 @@ def _metrics(rule: Named, count: int, reference: int | None, also: tuple[str, ..
     if fid_infinity.smallest(count, rule.width) is not None:
         found.append(f"{short}_infinity")
     further = [metric_of(name.split(":")[0], second=True) for name in also]
-    return (*found, f"{short}_heldout", "nn_train", "nn_heldout", "nn_closer", *further)
+    neighbours = (f"{short}_heldout", "nn_train", "nn_heldout", "nn_closer") if heldout else ("nn_train",)
+    return (*found, *neighbours, *further)
 
 
 def _of_points(scored: Surroundings, data: Dataset) -> Protocol:

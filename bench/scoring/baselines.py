@@ -5,6 +5,7 @@ from torch import Tensor
 
 from bench.config import Surroundings
 from bench.data import Dataset
+from bench.metrics import Gaussian
 from bench.protocols import Protocol
 from bench.scoring.score import Score, scorer
 from bench.scoring.score_images import Progress, Scores
@@ -13,6 +14,8 @@ from results.records import EvalRow
 
 HELD_OUT = "held-out data"
 FITTED = 50_000  # training samples that the Gaussian is fitted to
+LARGE = 2**28  # numbers that are held at once; CIFAR-10's are fewer
+PART = 2000
 
 
 def references(
@@ -22,7 +25,7 @@ def references(
     """Each at the count of a model's samples, or held-out data at as many as there are (`count` says it)."""
     score = scorer(data, protocol, device, scored.evaluation, progress)
     rows = []
-    for label in ("noise", "gaussian fit", HELD_OUT):
+    for label in ("noise", "gaussian fit", *([HELD_OUT] if len(data.heldout) else [])):
         # All held-out samples are one set, whatever the seed.
         once = label == HELD_OUT and protocol.count >= len(data.heldout)
         for k, seed in enumerate(protocol.seeds[:1] if once else protocol.seeds):
@@ -51,11 +54,28 @@ def _samples(label: str, data: Dataset, n: int, seed: int, scored: Surroundings)
     z = torch.randn((n, *data.shape), generator=g)
     if label == "noise":
         return z * scored.interpolant.base_scale
-    held_out = data.heldout[torch.randperm(len(data.heldout), generator=g)[:n]]
     if label == HELD_OUT:
+        held_out = data.heldout[torch.randperm(len(data.heldout), generator=g)[:n]]
         return data.decode(held_out) if data.kind == "images" else held_out
-    train = data.train[:FITTED]
-    x = (data.decode(train) if data.kind == "images" else train).flatten(1).double()
-    root_values, root = torch.linalg.eigh(torch.cov(x.T))
+    mean, cov = _fitted(data)
+    root_values, root = torch.linalg.eigh(cov)
     factor: Tensor = root * root_values.clamp(min=0).sqrt()
-    return (z.flatten(1).double() @ factor.T + x.mean(0)).float().reshape(z.shape)
+    parts = torch.split(z.flatten(1), max(1, LARGE // len(mean)))
+    return torch.cat([(part.double() @ factor.T + mean).float() for part in parts]).reshape(z.shape)
+
+
+def _fitted(data: Dataset) -> tuple[Tensor, Tensor]:
+    """Mean and covariance of FITTED training samples: the first points, and images from all over, whose order may be that of
+    their classes; of large ones in parts."""
+    def floats(samples: Tensor) -> Tensor:
+        return (data.decode(samples) if data.kind == "images" else samples).flatten(1).double()
+
+    count = len(data.train)
+    over = data.kind == "images" and count > FITTED
+    train = data.train[torch.arange(FITTED) * count // FITTED] if over else data.train[:FITTED]
+    if train.numel() > LARGE and len(train) > train[0].numel():
+        gaussian = Gaussian.of_parts(floats(part) for part in torch.split(train, PART))
+        assert gaussian.cov is not None
+        return gaussian.mean, gaussian.cov
+    x = floats(train)
+    return x.mean(0), torch.cov(x.T)

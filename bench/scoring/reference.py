@@ -7,7 +7,7 @@ system's, so that one who dies lets go of it. Statistics files of others follow 
 import hashlib
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,7 +23,9 @@ from bench.features import FeatureNet, cache
 from bench.features import base as features
 from bench.metrics import Gaussian
 from bench.protocols import moments
+from bench.training import generator
 
+MANY = 2**18  # images whose features are all kept: beyond, KID and the manifolds look at so many of them
 VERSION = 1  # bump when the features or statistics of the same images change
 
 
@@ -33,7 +35,8 @@ class ReferenceWarning(UserWarning):
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """What samples are compared with. features (N, width) float32 on the CPU, None where only moments are known."""
+    """What samples are compared with. features (N, width) float32 on the CPU, N at most MANY; None where only moments are
+    known."""
 
     gaussian: Gaussian
     features: Tensor | None
@@ -67,12 +70,32 @@ def obtain(part: Part, net: FeatureNet, chunk: int, progress: Callable[[int], No
     with _lock(path):
         if (found := _read(path, net.device, tell=True)) is not None:  # someone else's work, while this one waited
             return found
-        rows = features.extract(net, part.pixels, part.levels, chunk, progress)
-        exact = Gaussian.of_samples(rows)
+        exact, rows = _computed(part, net, chunk, progress)
         # As it will be read, so that no bit depends on who made it.
         made = Reference(Gaussian.of_root(exact.mean, exact.root), rows.cpu())
         _write(path, made)
     return made
+
+
+def _computed(
+    part: Part, net: FeatureNet, chunk: int, progress: Callable[[int], None] | None
+) -> tuple[Gaussian, Tensor]:
+    """Moments of all features, and the features; of more than MANY images a fixed choice of MANY, and only these are held."""
+    if part.count <= MANY:
+        rows = features.extract(net, part.pixels, part.levels, chunk, progress)
+        return Gaussian.of_samples(rows), rows
+    chosen = torch.zeros(part.count, dtype=torch.bool)
+    chosen[torch.randperm(part.count, generator=generator("cpu", "reference features", part.count))[:MANY]] = True
+    kept = list[Tensor]()
+
+    def passing() -> Iterator[Tensor]:
+        begin = 0
+        for rows in features.parts(net, part.pixels, part.levels, chunk, progress):
+            kept.append(rows.cpu()[chosen[begin : begin + len(rows)]])
+            begin += len(rows)
+            yield rows
+
+    return Gaussian.of_parts(passing()), torch.cat(kept)
 
 
 def of_file(path: Path, width: int, device: torch.device | str = "cpu") -> Gaussian:

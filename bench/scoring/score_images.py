@@ -23,7 +23,7 @@ from bench.metrics import (
     polynomial_mmd,
     precision_recall_density_coverage,
 )
-from bench.processes import Ranks
+from bench.processes import Ranks, memory
 from bench.protocols import CHUNKS, Protocol, feature_set, levels, metric_of, stored
 from bench.scoring import reference
 from bench.scoring.reference import Part, Reference
@@ -64,11 +64,12 @@ class ImageScorer:
             self.reference = self._obtain(self.train, self.net, progress)
         else:
             self.reference = Reference(reference.of_file(statistics, self.net.width, device), None)
-        self.heldout_reference = self._obtain(self.heldout, self.net, progress)
+        self.heldout_reference = self._obtain(self.heldout, self.net, progress) if self.heldout.count else None
         self.also = [(net, self._obtain(self.train, net, progress)) for net in self._others]
         kept = self.reference.features  # where the samples' will be, if anything but moments is compared
         self._real = kept.to(device) if kept is not None and {"kid", *MANIFOLD} & set(protocol.metrics) else None
-        self._near = [stored(x, data, protocol.rounding).to(device) for x in (data.train, data.heldout)]
+        train, heldout = (stored(x, data, protocol.rounding) for x in (data.train, data.heldout))
+        self._near = train.to(device) if data.fits(memory.free(device)) else train, heldout.to(device)
 
     def score(self, pixels: Tensor) -> Scores:
         """{metric: (value, extra)} of images (N, C, H, W) as `to_pixels` makes them; nothing on ranks that do not lead."""
@@ -80,7 +81,8 @@ class ImageScorer:
         found: Scores = {primary: (made.distance(self.reference.gaussian), {"primary": True})}
         found |= self._of_features(rows, wanted)
         short = primary.split("_")[0]
-        found[f"{short}_heldout"] = (made.distance(self.heldout_reference.gaussian), {})
+        if self.heldout_reference is not None:
+            found[f"{short}_heldout"] = (made.distance(self.heldout_reference.gaussian), {})
         found |= self._of_pixels(pixels)
         for (net, real), of_net in zip(self.also, others, strict=True):
             other = Gaussian.of_samples(of_net)
@@ -110,10 +112,13 @@ class ImageScorer:
     def _of_pixels(self, pixels: Tensor) -> Scores:
         """Nearest neighbours of all samples in all training and all held-out images, in the networks' scale of [-1, 1].
 
-        Where training mirrors images, a mirrored copy is one.
+        Where training mirrors images, a mirrored copy is one. Where none is held out there is nothing to compare with.
         """
         part, scale = pixels.to(self.device), 2 / self.levels
-        train, heldout = (nearest(part, real, self.data.flip) * scale for real in self._near)
+        train = nearest(part, self._near[0], self.data.flip) * scale
+        if not len(self.data.heldout):
+            return {"nn_train": (float(train.mean()), {})}
+        heldout = nearest(part, self._near[1], self.data.flip) * scale
         closer, error = memorised(train, heldout, (len(self.data.train), len(self.data.heldout)))
         return {
             "nn_train": (float(train.mean()), {}), "nn_heldout": (float(heldout.mean()), {}),

@@ -1,5 +1,6 @@
 """How a method is trained: the loop, its recipe, averages, checkpoints, teachers. Nothing that scores."""
 
+from bench.training.batches import held
 from bench.training.checkpoint import CheckpointWarning, reached
 from bench.training.checkpoint import final as final_checkpoint
 from bench.training.contract import CHECKS, Broken, Subject, stir
@@ -9,5 +10,5 @@ from bench.training.train import Outcome, Trainer
 
 __all__ = [
     "CHECKS", "Broken", "CheckpointWarning", "Outcome", "Recipe", "Subject", "Trainer", "final_checkpoint", "generator",
-    "reached", "stir",
+    "held", "reached", "stir",
 ]  # fmt: skip

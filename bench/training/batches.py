@@ -1,4 +1,4 @@
-"""The batch of a step: a pure function of the step's draws and of data that lie on the device."""
+"""The batch of a step: a pure function of the step's draws and of data that lie on the device, or in mapped files."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,25 +7,37 @@ import torch
 from torch import Tensor
 
 from bench.data import Dataset
+from bench.processes import Ahead, ahead, memory
 from bench.training.augment import Augment
+from bench.training.rng import StepDraws
 from methods.base import Batch, Draws
 
 
 @dataclass(frozen=True)
 class Batches:
-    """The training samples as they are stored, their labels for conditional networks, and a teacher's trajectories."""
+    """The training samples as they are stored, their labels for conditional networks, and a teacher's trajectories.
+
+    kept: the samples to draw from; None is all of them. ahead: reads those that are not on the device.
+    """
 
     train: Tensor
     labels: Tensor | None
     paths: Tensor | None
     decode: Callable[[Tensor], Tensor] | None  # from stored values to those that networks see
     flip: bool
+    kept: Tensor | None = None
+    ahead: Ahead[StepDraws] | None = None
     augment: Augment | None = None
 
     def batch(self, draws: Draws) -> Batch:
         """The slice of the batch that `draws` belongs to."""
-        i = _indices(draws, "data", len(self.train))
-        x_1 = self.train[i] if self.decode is None else self.decode(self.train[i])
+        i = _samples(draws, self.kept, len(self.train))
+        if self.ahead is None:
+            stored = self.train[i]
+        else:
+            assert isinstance(draws, StepDraws), "a training's own draws are known ahead"
+            stored = self.ahead(draws)
+        x_1 = stored if self.decode is None else self.decode(stored)
         states = None if self.paths is None else self.paths[_indices(draws, "trajectories", len(self.paths))]
         labels = None if self.labels is None else self.labels[i]
         if self.augment is not None:  # it mirrors too
@@ -36,10 +48,14 @@ class Batches:
 def batches(
     data: Dataset, device: torch.device, conditional: bool, paths: Tensor | None, augment: Augment | None = None
 ) -> Batches:
-    """Those of a data set, moved to the device."""
+    """Those of a data set, moved to the device; samples that do not fit there are read as they are needed."""
     labels = data.labels.to(device) if conditional and data.labels is not None else None
-    decode = data.decode if data.kind == "images" else None
-    return Batches(data.train.to(device), labels, None if paths is None else paths.to(device), decode, data.flip, augment)
+    kept = None if data.kept is None else data.kept.to(device)
+    here, count = resident(data, device), len(data.train)
+    train = _moved(data, device) if here else data.train
+    reader: Ahead[StepDraws] | None = None if here else Ahead(train, lambda draws: _samples(draws, kept, count), device)
+    return Batches(train, labels, None if paths is None else paths.to(device), data.decode if data.kind == "images" else None,
+                   data.flip, kept, reader, augment)  # fmt: skip
 
 
 def _indices(draws: Draws, purpose: str, n: int) -> Tensor:

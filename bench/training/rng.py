@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from bench.nets import masks
+from bench.processes import Place
 from methods.tools import Mask, for_real
 
 
@@ -74,6 +75,15 @@ class StepDraws:
         other = StepDraws(self._seed, self._step, rows, self._batch, self.device, self._dtype, self._training)
         other._whole = self._whole
         return other
+
+    @property
+    def place(self) -> Place:
+        """Where in a training this is."""
+        return Place(self._seed, self._step, self.rows.start, self.rows.stop)
+
+    def later(self, steps: int) -> "StepDraws":
+        """The same slice of the step that comes so many later."""
+        return StepDraws(self._seed, self._step + steps, self.rows, self._batch, self.device, self._dtype, self._training)
 
     def _rows(self, kind: str, draw: Callable[..., Tensor], purpose: str, shape: tuple[int, ...]) -> Tensor:
         name = (kind, purpose, shape)

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from bench.config import BACKBONES, Data, Network, nearest, section
+from bench.config import BACKBONES, OFFICIAL, Data, Network, nearest, section
 from bench.config.choices import DATA
 
-FEATURES = {"digits": "digits8", "cifar10": "inception", "arrays": "cifar32", "folder": "cifar32"}
+FEATURES = {"digits": "digits8", "cifar10": "inception", "arrays": "cifar32", "folder": "cifar32", "prepared": "cifar32",
+            **dict.fromkeys(OFFICIAL, "inception")}  # fmt: skip
 
 
 def network(raw: Mapping[str, Any]) -> Network:
