@@ -58,6 +58,27 @@ def batches(
                    data.flip, kept, reader, augment)  # fmt: skip
 
 
+def resident(data: Dataset, device: torch.device) -> bool:
+    """Whether the training samples are, or are to be, on the device."""
+    return data.fits(memory.free(device) if data.resident is None else 0.0)
+
+
+def held(data: Dataset, device: torch.device, batch: int) -> int:
+    """How many training samples lie on the device at once."""
+    return len(data.train) if resident(data, device) else (1 + ahead.STEPS) * batch
+
+
+def _moved(data: Dataset, device: torch.device) -> Tensor:
+    """A mapped file is read whole."""
+    moved = data.train.to(device)
+    return moved.clone() if data.resident is None and moved.device == data.train.device else moved
+
+
+def _samples(draws: Draws, kept: Tensor | None, count: int) -> Tensor:
+    i = _indices(draws, "data", count if kept is None else len(kept))
+    return i if kept is None else kept[i]
+
+
 def _indices(draws: Draws, purpose: str, n: int) -> Tensor:
     return (draws.uniform(purpose) * n).long()
 
