@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.config import choices, schema
+from bench.config.arguments import PRESETS
 from bench.config.compose import CONF, GROUPS, file_of, names, section
 from bench.config.errors import HELP, ConfigError, nearest, shown
 from bench.config.registry import knobs_of, method_class, use_plugins
@@ -29,12 +30,14 @@ SECTIONS: dict[str, type] = {
 TOP = {"seed": schema.Seeded, **dict.fromkeys(schema.Command.model_fields, schema.Command)}
 CHOICES = {"data": "what is learned", "backbone": "the network, the same for every method", "method": "how it is learned",
            "sweep": "which runs are compared", "backend": "what executes them"}
+PRESET = "a paper's whole setting, in place of a sweep"
 ABOUT = """A choice (data=, backbone=, method=, sweep=, backend=) names a file of bench/conf; every key in it, and those below,
 can be set. key=a,b runs both; what the command line says wins over the sweep. The same command again continues where it
 stopped."""
 EXAMPLES = """
   python -m bench.run                                           the quickstart
   python -m bench.run sweep=NAME plan=true                      what would run, and what it would cost
+  python -m bench.run preset=NAME plan=true                     the same of a paper's whole setting
   python -m bench.run sweep=none method=lsd data=checkerboard   one experiment
   python -m bench.run --help method=lsd                         the keys of a choice: method=, data=, backbone=, ...
   python -m bench.run --help train                              the keys of a section
@@ -80,6 +83,8 @@ def _topic(topic: str, plugins: str | None) -> Iterator[str]:
     name, _, option = topic.partition("=")
     if not topic:
         yield from _everything(plugins)
+    elif name == PRESETS:
+        yield from _option("sweep", f"{PRESETS}/{option}", plugins) if option else _presets(plugins)
     elif name in GROUPS:
         yield from _option(name, option, plugins) if option else _options(name, plugins)
     elif name.partition(".")[0] in SECTIONS:
@@ -89,7 +94,7 @@ def _topic(topic: str, plugins: str | None) -> Iterator[str]:
     elif name in TOP:
         yield from _top(File.read(CONF / "config.yaml"))
     else:
-        raise nearest("--help", topic, [*GROUPS, *SECTIONS, *TOP], HELP)
+        raise nearest("--help", topic, [*GROUPS, PRESETS, *SECTIONS, *TOP], HELP)
 
 
 def _everything(plugins: str | None) -> Iterator[str]:
@@ -97,7 +102,9 @@ def _everything(plugins: str | None) -> Iterator[str]:
     yield from ("python -m bench.run [key=value ...]", "", *_wrapped(ABOUT), *EXAMPLES.splitlines())
     yield from ("", "Choices (--help GROUP tells them apart):", "")
     for group in GROUPS:
-        yield from _entry(f"{group}={_default(group)}", f"{CHOICES[group]}: {', '.join(names(group, plugins))}", "")
+        listed = [name for name in names(group, plugins) if not name.startswith(f"{PRESETS}/")]
+        yield from _entry(f"{group}={_default(group)}", f"{CHOICES[group]}: {', '.join(listed)}", "")
+    yield from _entry(f"{PRESETS}=...", f"{PRESET}: {', '.join(_preset_names(plugins))}", "")
     yield from _top(main)
     for name in SECTIONS:
         yield from _section(name, main)
@@ -125,7 +132,18 @@ def _section(name: str, main: File) -> Iterator[str]:
 def _options(group: str, plugins: str | None) -> Iterator[str]:
     yield from (f"{group}=...: {CHOICES[group]}", "")
     for name in names(group, plugins):
-        yield from _entry(name, _line(group, name, plugins), "")
+        if not name.startswith(f"{PRESETS}/"):
+            yield from _entry(name, _line(group, name, plugins), "")
+
+
+def _presets(plugins: str | None) -> Iterator[str]:
+    yield from (f"{PRESETS}=...: {PRESET}", "")
+    for name in _preset_names(plugins):
+        yield from _entry(name, _line("sweep", f"{PRESETS}/{name}", plugins), "")
+
+
+def _preset_names(plugins: str | None) -> list[str]:
+    return [name.removeprefix(f"{PRESETS}/") for name in names("sweep", plugins) if name.startswith(f"{PRESETS}/")]
 
 
 def _option(group: str, name: str, plugins: str | None) -> Iterator[str]:

@@ -112,6 +112,21 @@ def test_what_differs_is_the_reason(changes: dict[str, object], reason: str) -> 
     assert table.loc[("ECT 100k bs128", 1), "because"] == reason
 
 
+def test_a_number_of_the_best_checkpoint_is_never_comparable() -> None:
+    ours = fid(method="lsd", protocol="flow-maps-jax-v1-0123abcd", league="preset self_distillation/cifar10",
+               images_seen=204_800_000, params=54_700_000)
+    theirs = beside.load("cifar10").assign(budget=204_800_000)
+    table = beside.marked(ours, theirs).set_index(["label", "steps"])
+    assert table.loc[("lsd", 1), "because"] == "checkpoint best per step count, ours the last"
+    assert beside.marked(ours, theirs.assign(checkpoint="")).set_index(["label", "steps"]).loc[("lsd", 1), "comparable"] == "yes"
+
+
+def test_network_evaluations_are_what_is_compared() -> None:
+    ours = fid(method="edm", steps=18, nfe=35)
+    table = beside.marked(ours, beside.load("cifar10")).set_index(["name", "steps"])
+    assert table.loc[("EDM (Heun)", 35), "ours"].eq(4.0).all()
+
+
 def test_the_page_of_images_lists_each_number_with_its_provenance() -> None:
     page = beside.markdown(fid(), beside.load("cifar10"), "cifar10")
     assert cells(page, "| ect | ours")[2] == "4.00"
