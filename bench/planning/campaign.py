@@ -44,7 +44,8 @@ class Campaign:
             return made
         plan = Plan(jobs(request.experiments))
         # A single experiment is named by its run, so that two of them can go on side by side.
-        own = named if len(request.experiments) > 1 else folder.of_run(plan.jobs[-1].id, request.changed)
+        table = len(request.experiments) > 1 or request.sweep.preset is not None
+        own = named if table else folder.of_run(plan.jobs[-1].id, request.changed)
         made = cls(request, plan, own, data)
         made.check_one_table()
         return made

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 from presets import OURS, PUBLISHED
+from small_runs import ended
 
 from bench import run
 from bench.config import ConfigError, request
 from bench.config.compose import names, section
 from bench.config.experiment import parse
 from bench.planning.jobs import chain, jobs
-from results.records import load_runs, read_jsonl
-from results.tables import table
+from results.tables import render, table
 
 PRESETS = [name.removeprefix("preset/") for name in names("sweep") if name.startswith("preset/")]
 SMALL = [
@@ -58,7 +58,7 @@ def test_a_preset_plans_without_data(name: str, tmp_path: Path, capsys: pytest.C
     monkeypatch.chdir(tmp_path)
     assert run.main([f"preset={name}", "plan=true"]) == 0
     said = capsys.readouterr().out
-    assert "nothing can start yet" in said
+    assert "nothing can start yet" in said and f"sweeps/{name.replace('/', '_')}" in said
     assert "GPU" in said
 
 
@@ -72,15 +72,10 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.mark.parametrize("name", PRESETS)
 def test_twenty_steps_of_a_preset_and_of_its_teacher_have_finite_losses(name: str, images: str, tmp_path: Path) -> None:
     """As the command line runs it, the network and the budget made small; those of PFMM's stages need a step each."""
-    assert run.main([f"preset={name}", *SMALL, images, f"out={tmp_path}", "budget.images=160"]) == 0
-    runs = [(record, rows) for record, rows in load_runs(tmp_path / "runs") if record.kind == "method"]
-    assert {record.status for record, _ in runs} == {"done"}
-    assert {record.optimizer_steps for record, _ in runs} == {20}
-    for record, rows in runs:
-        losses = [line["loss"] for line in read_jsonl(tmp_path / "runs" / record.run_id / "progress.jsonl") if "loss" in line]
+    for record, rows, losses in ended(tmp_path, f"preset={name}", *SMALL, images, "budget.images=160"):
+        assert record.status == "done" and record.optimizer_steps == 20 and record.league.startswith("preset ")
         assert len(losses) >= 10 and np.isfinite(losses).all()
         assert all(np.isfinite(row.value) for row in rows if row.metric == "fd_cifar32")
-        assert record.league.startswith("preset ")
 
 
 def test_a_teacher_is_trained_by_its_own_preset_and_is_that_presets_run() -> None:
@@ -113,9 +108,9 @@ def test_the_same_settings_without_a_preset_are_another_run() -> None:
 
 
 def test_a_preset_is_ranked_by_itself(tmp_path: Path, images: str) -> None:
-    common = [*SMALL, images, f"out={tmp_path}", "budget.images=16", "evaluation.seeds=[0]"]
-    assert run.main(["preset=edm", "evaluation.grid=untuned", *common]) == 0
-    assert run.main(["sweep=none", "method=edm", "backbone=unet_small", *common[:1], *common[5:]]) == 0
-    frame = table.leaderboard(list(load_runs(tmp_path / "runs")))
-    leagues = frame[frame["sampler"] != "reference"].groupby("method")["league"].first()
-    assert sorted(leagues) == ["plain", "preset edm"]
+    common = [*SMALL, images, "budget.images=16"]
+    runs = [*ended(tmp_path, "preset=edm", *common), *ended(tmp_path, "sweep=none", "method=edm", "backbone=ddpmpp", *common)]
+    frame = table.leaderboard([(record, rows) for record, rows, _ in runs])
+    assert sorted(frame["league"].unique()) == ["plain", "preset edm"]
+    written = render.markdown(frame, "both")
+    assert "the setting of edm" in written and "its budget, network and recipe are its own" in written
