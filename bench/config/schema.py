@@ -173,4 +173,5 @@ class Sweep(Section):
     knobs: dict[str, dict[str, Any]] = {}
     note: str = ""
     published: Text | None = None
+    smaller: list[Text] = []  # sweeps that a plan names where this one would take too long here
     search: Tuning | None = None
