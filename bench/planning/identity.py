@@ -15,7 +15,8 @@ HARMLESS = {
     "backbone": ("gflops", "checkpoint"), "data": ("features", "root", "download"),
 }
 FILES = ("weights", "statistics")  # paths of files whose hashes stand beside them
-SINCE = {("train", "precision"): "float32"}  # what came later leaves older ids as they were where it changes nothing
+SINCE = {("train", "precision"): "float32", ("method", "curriculum"): "none", ("method", "widening"): 0.25}
+"""What came later leaves older ids as they were where it changes nothing."""
 LATER = ("protocol", "also", "rounding", "reference_count", "statistics_hash")  # open, they leave older ids as they were
 VERSION = 1  # bump when the loop, the averages or the networks are mended: old weights are then never served for new ones
 

@@ -3,6 +3,7 @@
 from fault_tables.base import CUT, FIXED, GUARD, LOSS, OPEN, POINT, WHOLE, of
 
 MATCHING = "methods/flow_map_matching.py"
+CURRICULUM = "clocks::test_"
 
 FAULTS = [
     *of(
@@ -44,9 +45,19 @@ FAULTS = [
          "semigradient::test_flow_map_matching_is_its_definition"),
         ("inversion to data", "squared(end - x_t)", "squared(end - x_1)",
          "pointwise::test_the_inversion_term_of_flow_map_matching_is_zero[linear]"),
-        ("half of the square", 's, t = context.uniform_pair("times")', 's, t = ordered(*context.uniform_pair("times"))',
+        ("half of the square", "s, t = self.curriculum.pair(*context.uniform_pair(\"times\"), context.progress, self.widening)\n        x_t",
+         "s, t = ordered(*context.uniform_pair(\"times\"))\n        x_t",
          "clocks::test_flow_map_matching_visits_the_whole_square_uniformly"),
+        ("a curriculum that is not asked for", "s, t = ordered(*self.curriculum.pair(*context.uniform_pair(\"times\"), context.progress, self.widening))",
+         "s, t = ordered(*context.uniform_pair(\"times\"))", f"{CURRICULUM}a_curriculum_holds_its_method_to_its_reach[LMD]"),
         ci="backward map that runs forward",
+    ),
+    *of(
+        "curriculum", "methods/times.py",
+        ("a box that is open at once", "return reach * u, reach * w", "return u, reach * w",
+         f"{CURRICULUM}a_curriculum_widens_from_its_box_or_strip_to_the_whole_square"),
+        ("clipped at the ends", "low + (high - low) * u, w", "(w + reach * (2 * u - 1)).clamp(0.0, 1.0), w",
+         f"{CURRICULUM}after_a_curriculum_all_pairs_are_alike"),
     ),
     *of(
         "shortcut", "methods/shortcut.py",
