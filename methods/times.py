@@ -72,7 +72,7 @@ def strip(u: Tensor, w: Tensor, reach: float) -> tuple[Tensor, Tensor]:
 
 
 class Curriculum(Enum):
-    """Which pairs of times are trained on first: all (NONE), those both near noise (BOX), or those near each other (DIAGONAL)."""
+    """Which pairs of times come first: all (NONE), those both near noise (BOX), or those near each other (DIAGONAL)."""
 
     NONE = "none"
     BOX = "box"

@@ -52,7 +52,7 @@ class Campaign:
     def text(self, workers: int) -> str:
         """What would run, what is done already, how long it would take and what it would cost."""
         states = read_states(self.request.out, self.plan.ids)
-        decision = Decision(left := todo(self.plan, states), self._prices(), workers, self.request.sweep.smaller)
+        decision = Decision(left := todo(self.plan, states), self._prices(), max(1, workers), self.request.sweep.smaller)
         prices, elsewhere = decision.prices, decision.elsewhere
         timed = Plan(dataclasses.replace(job, cost=prices.seconds(job)) for job in self.plan)
         at_a_time, who = (1, "GPU") if elsewhere else (workers, "worker")

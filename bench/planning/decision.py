@@ -17,8 +17,8 @@ LIFETIME = 50 * 365.25 * DAY
 
 @dataclass(frozen=True)
 class Decision:
-    """jobs: what is left to do. here: prices on what the command would run it on, `workers` at a time. smaller: sweeps to choose
-    in its place."""
+    """jobs: what is left to do. here: prices on what the command would run it on, `workers` at a time. smaller: sweeps to
+    choose in its place."""
 
     jobs: Sequence[Job]
     here: Prices
@@ -28,7 +28,7 @@ class Decision:
     @cached_property
     def seconds(self) -> float:
         """On this machine, all workers at work."""
-        return sum(map(self.here.seconds, self.jobs)) / max(1, self.workers)
+        return sum(map(self.here.seconds, self.jobs)) / self.workers
 
     @property
     def elsewhere(self) -> bool:
@@ -52,19 +52,19 @@ class Decision:
             *by_method(self.jobs, self.prices),
             f"Cost: {'about ' * bool(hours)}{gpu_time(hours)}{between}{self._teachers()}.",
             f"Rates: {self.prices.source(self.jobs)}{self._measure()}.",
-            *([f"On this CPU: {self._patience()}{self._smaller()}."] if self.elsewhere else []),
+            *([f"On CPUs, {count(self.workers, 'worker')}: {self._patience()}.{self._smaller()}"] if self.elsewhere else []),
         ]
 
     def _teachers(self) -> str:
         """Their part, which is in the whole once."""
-        students = {parent: job.label for job in self.jobs for parent in job.parents}
-        teachers = [job for job in self.jobs if job.id in students]
+        parents = {parent for job in self.jobs for parent in job.parents}
+        teachers = [job for job in self.jobs if job.id in parents]
         if not teachers:
             return ""
-        taught = {job.label for job in self.jobs if any(each.id in job.parents for each in teachers)}
+        students = sum(any(each.id in job.parents for each in teachers) for job in self.jobs)
         return (f"; {gpu_time(sum(map(self.here.gpu_hours, teachers)))} of it are the teachers' "
-                f"({count(len(teachers), 'run')} of {', '.join(dict.fromkeys(job.label for job in teachers))}), trained once "
-                f"and shared by {count(len(taught), 'method')}")
+                f"({count(len(teachers), 'run')} of {', '.join(dict.fromkeys(job.label for job in teachers))}), "
+                f"trained once for {count(students, 'student')}")
 
     def _measure(self) -> str:
         guessed = any(self.prices.price(job).way == GUESS for job in self.jobs if job.cost)
@@ -74,5 +74,4 @@ class Decision:
         return "not in a lifetime" if self.seconds > LIFETIME else f"about {duration(self.seconds)}"
 
     def _smaller(self) -> str:
-        names = [f"sweep={name}" for name in self.smaller]
-        return f"; choose {', '.join(names[:-1])}{' or ' * (len(names) > 1)}{names[-1]}" if names else ""
+        return f" Smaller: {', '.join(f'sweep={name}' for name in self.smaller)}." if self.smaller else ""

@@ -1,13 +1,13 @@
 """What a step of each method holds on a GPU and the rows of its passes, before anything is trained."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from tqdm import tqdm
 
 from bench.config import IMAGES, Backend, Experiment, Slurm, recorded_experiment
-from bench.fitting import GB, Fit, fitted
+from bench.fitting import GB, Fit, fitted, usable
 from bench.planning.work import shape
 from bench.processes import device as devices
 from bench.processes import memory
@@ -41,11 +41,13 @@ def words(found: Mapping[str, Need], job: Job) -> list[str]:
     for name, need in found.items():
         if need.fit and 0 < need.fit.rows < need.batch:
             sliced.setdefault((need.fit.rows, need.batch), []).append(name)
+    who = "all" if len(whole) == len(found) else f"{len(whole)} of {len(found)}"
     return [
-        f"Memory: counted for a GPU of {card:.3g} GB, {said}; {len(whole)} of {len(found)} take their whole batch at once.",
+        f"Memory: counted for a GPU of {card:.3g} GB, {said}; {who} take their whole batch at once.",
         *(f"  in passes of {rows} rows of the {batch}, with the same results: {', '.join(names)}"
           for (rows, batch), names in sorted(sliced.items(), reverse=True)),
-        *(f"  does not fit: {name}: {need.asked or 'the fewest'} rows a pass hold {gigabytes(need)} of {card:.3g} GB; choose "
+        *(f"  does not fit: {name}: {need.asked or 'the fewest'} rows a pass hold {gigabytes(need)} where "
+          f"{max(0.0, usable(GB * card)) / GB:.1f} GB are free; choose "
           + ("budget.micro_batch=auto" if need.asked else "backbone.checkpoint=blocks or a larger GPU")
           for name, need in found.items() if need.fit and not need.fit.rows),
     ]  # fmt: skip
@@ -67,8 +69,8 @@ def _card(backend: Backend) -> tuple[float, str]:
         return backend.gpu_memory, "as backend.gpu_memory says"
     here = None if isinstance(backend, Slurm) else devices.of(backend.device)
     if here is not None and here.type == "cuda":
-        return memory.whole(here) / GB, f"the {devices.name(here)} here"
-    return CARD, f"as {ASSUMED} has (backend.gpu_memory=N for another)"
+        return memory.whole(here) / GB, f"that of the {devices.name(here)} here"
+    return CARD, f"of {ASSUMED}, which is assumed (backend.gpu_memory=N for another)"
 
 
 def gigabytes(need: Need) -> str:

@@ -30,6 +30,11 @@ class Column(NamedTuple):
     of: Callable[[Row], str]
 
 
+def _hours(hours: float) -> str:
+    """1,234.5, 12.3, 0.12; - for none."""
+    return f"{hours:,.1f}" if hours >= 10 else f"{hours:.2g}" if hours else "-"
+
+
 def _rate(row: Row) -> str:
     price = row.prices.on_gpus.price(row.jobs[0])
     return f"{price.gflops / 1000:.3g} {FROM[price.way]}"
@@ -38,8 +43,8 @@ def _rate(row: Row) -> str:
 COLUMNS = [
     Column("method", lambda row: row.label),
     Column("runs", lambda row: str(len(row.jobs))),
-    Column("GPU-hours", lambda row: f"{sum(map(row.prices.gpu_hours, row.jobs)):,.1f}"),
-    Column("teacher's share", lambda row: f"{row.taught:,.1f}" if row.taught else "-"),
+    Column("GPU-hours", lambda row: _hours(sum(map(row.prices.gpu_hours, row.jobs)))),
+    Column("teacher's share", lambda row: _hours(row.taught)),
     Column("TFLOP/s", _rate),
     Column("memory", lambda row: gigabytes(row.need)),
     Column("rows a pass", lambda row: rows(row.need)),

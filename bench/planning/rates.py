@@ -38,7 +38,7 @@ def assumed(device: str, precisions: Collection[str]) -> str:
     if device == "cpu":
         return ""
     told = " and ".join(f"{sustained(device, each) / 1000:.0f} TFLOP/s in {each}" for each in PEAK if each in precisions)
-    return f": {told}, {SHARE:.0%} of what an H100 reaches in dense products"
+    return f", which assumes {told}: {SHARE:.0%} of what an H100 reaches in dense products"
 
 
 def measured(out: Path, kind: str) -> list[Measured]:

@@ -3,6 +3,7 @@
 from fault_tables.base import CUT, FIXED, GUARD, LOSS, OPEN, POINT, WHOLE, of
 
 MATCHING = "methods/flow_map_matching.py"
+PAIR = 'self.curriculum.pair(*context.uniform_pair("times"), context.progress, self.widening)'
 CURRICULUM = "clocks::test_"
 
 FAULTS = [
@@ -45,11 +46,10 @@ FAULTS = [
          "semigradient::test_flow_map_matching_is_its_definition"),
         ("inversion to data", "squared(end - x_t)", "squared(end - x_1)",
          "pointwise::test_the_inversion_term_of_flow_map_matching_is_zero[linear]"),
-        ("half of the square", "s, t = self.curriculum.pair(*context.uniform_pair(\"times\"), context.progress, self.widening)\n        x_t",
-         "s, t = ordered(*context.uniform_pair(\"times\"))\n        x_t",
+        ("half of the square", f"s, t = {PAIR}\n        x_t", f"s, t = ordered(*{PAIR})\n        x_t",
          "clocks::test_flow_map_matching_visits_the_whole_square_uniformly"),
-        ("a curriculum that is not asked for", "s, t = ordered(*self.curriculum.pair(*context.uniform_pair(\"times\"), context.progress, self.widening))",
-         "s, t = ordered(*context.uniform_pair(\"times\"))", f"{CURRICULUM}a_curriculum_holds_its_method_to_its_reach[LMD]"),
+        ("a curriculum of distillation that is not asked for", f"ordered(*{PAIR})", "ordered(*context.uniform_pair('times'))",
+         f"{CURRICULUM}a_curriculum_holds_its_method_to_its_reach[LMD]"),
         ci="backward map that runs forward",
     ),
     *of(

@@ -256,8 +256,13 @@ def test_flow_map_matching_visits_the_whole_square_uniformly() -> None:
         assert ((s < a) & (t < b)).double().mean().item() == pytest.approx(a * b, abs=0.01)
 
 
-@given(st.floats(0, 1, exclude_max=True), st.floats(0, 1, exclude_max=True), st.floats(0, 1), st.floats(0, 1))
-def test_a_curriculum_widens_from_its_box_or_strip_to_the_whole_square(u: float, w: float, progress: float, share: float) -> None:
+UNIT = st.floats(0, 1, exclude_max=True)
+
+
+@given(UNIT, UNIT, UNIT, st.floats(0, 1))
+def test_a_curriculum_widens_from_its_box_or_strip_to_the_whole_square(
+    u: float, w: float, progress: float, share: float
+) -> None:
     reach = 0.05 + 0.95 * min(1.0, progress / share if share else 1.0)
     for curriculum in Curriculum:
         s, t = curriculum.pair(vector(u), vector(w), progress, share)
