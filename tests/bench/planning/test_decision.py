@@ -115,6 +115,11 @@ def test_the_table_says_whose_rate_it_is(tmp_path: Path, uncounted: None) -> Non
     assert "2 runs at rates measured by bench.perf on NVIDIA H100, 2026-01-02" in text
 
 
+def test_an_assumed_rate_is_said_to_be_assumed_by_method(uncounted: None) -> None:
+    rows = [line for line in told(planned(*STUDENTS)).splitlines() if line.endswith("MB")]
+    assert len(rows) == 4 and all("  237 assumed  " in row for row in rows)
+
+
 @pytest.mark.parametrize(("name", "most"), [("cifar_overnight", 12.0), ("cifar_hour", 1.0)])
 def test_the_smaller_sweeps_are_a_night_and_an_hour_of_one_gpu(name: str, most: float) -> None:
     assert most / 2 < gpu_hours(name) <= most
