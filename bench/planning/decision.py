@@ -42,15 +42,17 @@ class Decision:
 
     def lines(self) -> list[str]:
         """The table by method of a plan for GPUs, and what decides."""
+        if not any(job.cost for job in self.jobs):
+            return ["Cost: nothing is left to train."]
         hours = sum(map(self.here.gpu_hours, self.jobs))
         if self.prices is not self.here.on_gpus:
             return [f"Cost: {self.here.source(self.jobs)}. On GPUs {gpu_time(hours)}, "
                     f"{self.here.on_gpus.source(self.jobs)}."]
         factor = self.prices.factor(self.jobs)
-        between = f" ({gpu_time(hours / factor)} to {gpu_time(hours * factor)})" if factor > 1 and hours else ""
+        between = f" ({gpu_time(hours / factor)} to {gpu_time(hours * factor)})" if factor > 1 else ""
         return [
             *by_method(self.jobs, self.prices),
-            f"Cost: {'about ' * bool(hours)}{gpu_time(hours)}{between}{self._teachers()}.",
+            f"Cost: about {gpu_time(hours)}{between}{self._teachers()}.",
             f"Rates: {self.prices.source(self.jobs)}{self._measure()}.",
             *([f"On CPUs, {count(self.workers, 'worker')}: {self._patience()}.{self._smaller()}"] if self.elsewhere else []),
         ]

@@ -74,6 +74,7 @@ def test_what_a_cpu_can_do_is_priced_for_it(monkeypatch: pytest.MonkeyPatch) -> 
     found = planned("sweep=none", "method=lmd,ect", "seed=0,1")
     text = told(found)
     assert text.startswith(f"Cost: 6 runs {GUESS}. On GPUs ") and "On CPUs" not in text and "\n" not in text
+    assert told([job for job in found if not job.cost]) == "Cost: nothing is left to train."
     few = Decision(found, Prices(Path("nowhere"), "cpu"), 1)
     assert not few.elsewhere and few.prices is few.here
     monkeypatch.setattr(decision, "PATIENCE", few.seconds * 0.75)
@@ -142,6 +143,7 @@ ABLATIONS = [name for name in SWEEPS if name.startswith("ablation/cifar_")]
 
 def test_the_ablations_of_cifar_have_the_night_s_setting_and_take_a_few_hours_of_a_gpu() -> None:
     night = asked("cifar_overnight").experiments[0]
+    done = {job.id for job in Plan(jobs(asked("cifar_overnight").experiments)) if job.listed}
     assert len(ABLATIONS) == 10
     for name in ABLATIONS:
         for each in asked(name).experiments:
@@ -150,6 +152,7 @@ def test_the_ablations_of_cifar_have_the_night_s_setting_and_take_a_few_hours_of
                 night.data, night.backbone, night.budget, night.evaluation)  # fmt: skip
             assert each.train == night.train.model_copy(update=changed)
         assert gpu_hours(name) < 5
+        assert done & {job.id for job in jobs(asked(name).experiments)}, "what the night has trained is not trained again"
         text = (CONF / "sweep" / f"{name}.yaml").read_text()
         assert re.search(r"^# .*arXiv", text, re.MULTILINE | re.DOTALL), "the claim, and whose it is"
 
