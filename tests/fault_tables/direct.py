@@ -48,9 +48,12 @@ FAULTS = [
          "pointwise::test_the_inversion_term_of_flow_map_matching_is_zero[linear]"),
         ("half of the square", f"s, t = {PAIR}\n        x_t", f"s, t = ordered(*{PAIR})\n        x_t",
          "clocks::test_flow_map_matching_visits_the_whole_square_uniformly"),
-        ("a curriculum of distillation that is not asked for", f"ordered(*{PAIR})", "ordered(*context.uniform_pair('times'))",
-         f"{CURRICULUM}a_curriculum_holds_its_method_to_its_reach[LMD]"),
         ci="backward map that runs forward",
+    ),
+    *of(
+        "curriculum", MATCHING,
+        ("forgotten in distillation", f"ordered(*{PAIR})", "ordered(*context.uniform_pair('times'))",
+         f"{CURRICULUM}a_curriculum_holds_its_method_to_its_reach[LMD]"),
     ),
     *of(
         "curriculum", "methods/times.py",
