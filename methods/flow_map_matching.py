@@ -10,6 +10,8 @@ original (eq. 28), which is quadratic in the map, since b is given. Its cut at g
 descent: with the operators D = d_s and A = b . grad the step follows D*(D + A), which need not be positive, and
 trainings on a Gaussian diverged (learning rates 5e-4 and 2e-3).
 FMM needs backward maps (t < s) and cuts nothing; its second term enforces invertibility.
+A curriculum (the authors' code: box or diagonal) trains on a part of the square first, and on all of it in the end. Their
+diagonal one clips s to [0, 1], which leaves a mass at both ends; here s is uniform on what lies within.
 
 Reference: Boffi, Albergo, Vanden-Eijnden, "Flow map matching" (arXiv 2406.07507), Corollary 3.7 and Propositions 3.8, 3.11.
 """
@@ -23,8 +25,8 @@ import torch
 from torch import Tensor
 
 from methods.base import Batch, Context, Loss, Method, Models, Needs, Stage, start_from_teacher
-from methods.knobs import NotNegative
-from methods.times import ordered
+from methods.knobs import NotNegative, Share
+from methods.times import Curriculum, ordered
 from methods.tools import Velocity, conditioned, eulerian, jump, lagrangian, squared
 
 PAPER = "Boffi et al. 2024, arXiv 2406.07507"
@@ -32,10 +34,15 @@ PAPER = "Boffi et al. 2024, arXiv 2406.07507"
 
 @dataclass(frozen=True)
 class MapDistillation(Method):
-    """What LMD and EMD share. stop_gradient: cut the gradient where the class says; initialise: start as the teacher."""
+    """What LMD and EMD share. stop_gradient: cut the gradient where the class says; initialise: start as the teacher.
+
+    curriculum: which pairs of times come first; widening: share of training over which the others join them.
+    """
 
     stop_gradient: bool = True
     initialise: bool = False
+    curriculum: Curriculum = Curriculum.NONE
+    widening: Share = 0.25
     paper: ClassVar[str] = PAPER
 
     @property
@@ -47,7 +54,7 @@ class MapDistillation(Method):
 
     def losses(self, models: Models, batch: Batch, context: Context) -> dict[str, Loss]:
         path, x_1 = self.interpolant, batch.x_1
-        s, t = ordered(*context.uniform_pair("times"))
+        s, t = ordered(*self.curriculum.pair(*context.uniform_pair("times"), context.progress, self.widening))
         x_s = path.point(path.base_scale * context.noise(x_1), x_1, s)
         v = conditioned(models["net"], batch.condition, context.draws.dropout("student"))
         return {"net": Loss(squared(self.residual(v, x_s, s, t, lambda x, t: context.teach(x, t, batch.condition))))}
@@ -82,9 +89,11 @@ class EMD(MapDistillation):
 
 @dataclass(frozen=True)
 class FMM(Method):
-    """Direct flow map matching, both terms. inversion: weight of the second one."""
+    """Direct flow map matching, both terms. inversion: weight of the second one. curriculum, widening: as MapDistillation's."""
 
     inversion: NotNegative = 1.0
+    curriculum: Curriculum = Curriculum.NONE
+    widening: Share = 0.25
     paper: ClassVar[str] = PAPER
 
     @property
@@ -94,7 +103,7 @@ class FMM(Method):
     def losses(self, models: Models, batch: Batch, context: Context) -> dict[str, Loss]:
         path, x_1 = self.interpolant, batch.x_1
         x_0 = path.base_scale * context.noise(x_1)
-        s, t = context.uniform_pair("times")
+        s, t = self.curriculum.pair(*context.uniform_pair("times"), context.progress, self.widening)
         x_t = path.point(x_0, x_1, t)
         v = conditioned(models["net"], batch.condition, context.draws.dropout("student"))
         end, speed = lagrangian(v, jump(v, x_t, t, s), s, t)

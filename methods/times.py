@@ -5,12 +5,17 @@ machine, rank and micro-batch.
 """
 
 from dataclasses import dataclass
+from enum import Enum
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from methods.knobs import LEAST_SIGMA, Positive, Share
+from methods.tools import warm_up
+
+FIRST_REACH = 0.05
+"""Where a curriculum begins."""
 
 
 class TimeLaw(Protocol):
@@ -64,6 +69,28 @@ def strip(u: Tensor, w: Tensor, reach: float) -> tuple[Tensor, Tensor]:
     gap = reach * w
     s = u * (1 - gap)
     return s, s + gap
+
+
+class Curriculum(Enum):
+    """Which pairs of times come first: all (NONE), those both near noise (BOX), or those near each other (DIAGONAL)."""
+
+    NONE = "none"
+    BOX = "box"
+    DIAGONAL = "diagonal"
+
+    def pair(self, u: Tensor, w: Tensor, progress: float | Tensor, share: float) -> tuple[Tensor, Tensor]:
+        """s and t in either order, from uniforms; over `share` of the training their reach widens from FIRST_REACH to 1.
+
+        BOX: both uniform on [0, reach]. DIAGONAL: t uniform, s uniform on the part of [t - reach, t + reach] within [0, 1].
+        At reach 1 both are uniform on the square, as they are without a curriculum.
+        """
+        if self is Curriculum.NONE:
+            return u, w
+        reach = FIRST_REACH + (1 - FIRST_REACH) * warm_up(progress, share)
+        if self is Curriculum.BOX:
+            return reach * u, reach * w
+        low, high = (w - reach).clamp(min=0.0), (w + reach).clamp(max=1.0)
+        return low + (high - low) * u, w
 
 
 def karras_sigmas(n: int, sigma_min: float = LEAST_SIGMA, sigma_max: float = 80.0, rho: float = 7.0) -> Tensor:

@@ -185,4 +185,5 @@ class Sweep(Section):
     note: str = ""
     preset: Text | None = None
     published: Text | None = None
+    smaller: list[Text] = []  # sweeps that a plan names where this one would take too long here
     search: Tuning | None = None

@@ -4,6 +4,6 @@ that trains or needs numbers."""
 from bench.fitting.choice import fitted, rows
 from bench.fitting.live import Live
 from bench.fitting.paper import on_paper
-from bench.fitting.slices import GB, Fit, fit
+from bench.fitting.slices import GB, Fit, fit, usable
 
-__all__ = ["GB", "Fit", "Live", "fit", "fitted", "on_paper", "rows"]
+__all__ = ["GB", "Fit", "Live", "fit", "fitted", "on_paper", "rows", "usable"]

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 from bench.config import ConfigError, Experiment, Points, Request, unfit, unserved
 from bench.data import inspect
 from bench.planning import disk, folder, price
+from bench.planning.decision import Decision
 from bench.planning.jobs import jobs
-from bench.planning.methods import by_method
 from bench.planning.price import Prices
 from results.records import RUN_FILE
-from sweeps.plan import Plan, describe, gpu_time, read_states, todo
+from sweeps.plan import Plan, describe, read_states, todo
 
 if TYPE_CHECKING:
     from bench.planning.tune import Tuned
@@ -52,17 +52,17 @@ class Campaign:
 
     def text(self, workers: int) -> str:
         """What would run, what is done already, how long it would take and what it would cost."""
-        prices, states = self._prices(), read_states(self.request.out, self.plan.ids)
+        states = read_states(self.request.out, self.plan.ids)
+        decision = Decision(left := todo(self.plan, states), self._prices(), max(1, workers), self.request.sweep.smaller)
+        prices, elsewhere = decision.prices, decision.elsewhere
         timed = Plan(dataclasses.replace(job, cost=prices.seconds(job)) for job in self.plan)
-        left = todo(self.plan, states)
-        hours = gpu_time(sum(map(prices.gpu_hours, left)))
-        total = f"In all {hours}." if prices is prices.on_gpus else f"On GPUs {hours}: {prices.on_gpus.source(left)}."
+        at_a_time, who = (1, "GPU") if elsewhere else (workers, "worker")
         return "\n".join([
             *self.data,
-            *([self.search.outlook(prices)] if self.search else []), describe(timed, states, 1.0, workers, prices.factor(left)),
+            *([self.search.outlook(prices)] if self.search else []),
+            describe(timed, states, 1.0, at_a_time, prices.factor(left), who),
             f"Its table: {self.request.out / 'sweeps' / self.name}",
-            *by_method(left, prices),
-            disk.words(left), f"Cost: {prices.source(left)}. {total}",
+            disk.words(left), *decision.lines(),
         ])
 
     def gpu_hours(self) -> float:

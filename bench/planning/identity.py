@@ -20,7 +20,9 @@ SINCE = {
     ("train", "precision"): "float32", ("train", "decay_after"): None, ("train", "warmup_images"): None,
     ("train", "ema_rule"): "decay", ("train", "ema_rise"): True, ("train", "ema_every"): 1, ("train", "augment"): "none",
     ("train", "augment_share"): 0.12, ("backbone", "augment"): 0, ("method", "pretrained"): False,
-}  # what came later leaves older ids as they were where it changes nothing
+    ("method", "curriculum"): "none", ("method", "widening"): 0.25,
+}
+"""What came later leaves older ids as they were where it changes nothing."""
 LATER = ("protocol", "also", "rounding", "reference_count", "statistics_hash")  # open, they leave older ids as they were
 VERSION = 1  # bump when the loop, the averages or the networks are mended: old weights are then never served for new ones
 

@@ -35,13 +35,15 @@ WIDE = 1.645  # standard deviations to either side: nine of ten
 
 
 class Price(NamedTuple):
-    """Seconds on one worker, the standard deviation of their logarithm, whose rate it is (and in words), GPUs."""
+    """Seconds on one worker, the standard deviation of their logarithm, whose rate it is (and in words), GPUs, and the rate of
+    the training in GFLOP/s."""
 
     seconds: float
     width: float
     way: str
     gpus: float
     said: str = ""
+    gflops: float = 0.0
 
     @property
     def range(self) -> tuple[float, float]:
@@ -87,14 +89,15 @@ class Prices:
 
     def source(self, jobs: Iterable[Job]) -> str:
         """Where the prices of these jobs come from, in words."""
-        found = Counter((price.way, price.said) for job in jobs if job.cost and (price := self.price(job)))
+        priced = [(self.price(job), records.precision(job.config)) for job in jobs if job.cost]
+        found = Counter((price.way, price.said) for price, _ in priced)
         said = (f"{count(found[each], 'run')} {each[1]}" for way in WIDTH for each in sorted(found) if each[0] == way)
-        return ", ".join(said) or "nothing to do"
+        guessed = {precision for price, precision in priced if price.way == GUESS}
+        return (", ".join(said) or "nothing to do") + (assumed(self.device, guessed) if guessed else "")
 
     def ways(self, jobs: Iterable[Job]) -> str:
         """The same without numbers."""
-        found = {price.said if price.way == MEASURED else price.way for job in jobs if job.cost and (price := self.price(job))}
-        return ", ".join(sorted(found))
+        return ", ".join(sorted({self.price(job).said for job in jobs if job.cost}))
 
     def factor(self, jobs: Iterable[Job]) -> float:
         """By how much the time of these jobs together may be shorter or longer, nine of ten times: what one run's price
@@ -128,8 +131,9 @@ class Prices:
         train, evaluation = START + training * math.exp(rate), SCORING_START + whole * math.exp(other)
         gpus = median([each.gpus for each in seen if each.alike == alike and not each.on] or [1])
         on = next((each.on for each in seen if each.on and each.alike == alike), "")
-        said = f"{way} on {on}" if way == MEASURED else way + (assumed(self.device, precision) if way == GUESS else "")
-        return Price(train + evaluation, (train * width + evaluation * wider) / (train + evaluation), way, gpus, said)
+        said = f"{way} on {on}" if way == MEASURED else way
+        width = (train * width + evaluation * wider) / (train + evaluation)
+        return Price(train + evaluation, width, way, gpus, said, math.exp(-rate))
 
 
 def _runs(out: Path, device: str) -> Iterator[Seen]:

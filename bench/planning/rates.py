@@ -1,7 +1,7 @@
 """How fast a device is before anything has run on it: assumed in words, or measured by `python -m bench.perf`."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,12 +33,12 @@ def sustained(device: str, precision: str) -> float:
     return CPU if device == "cpu" else SHARE * PEAK[precision]
 
 
-def assumed(device: str, precision: str) -> str:
-    """That guess in words; of a CPU it is too rough to be told."""
+def assumed(device: str, precisions: Collection[str]) -> str:
+    """That guess in words, for some precisions; of a CPU it is too rough to be told."""
     if device == "cpu":
         return ""
-    return (f" of {sustained(device, precision) / 1000:.0f} TFLOP/s in {precision}, {SHARE:.0%} of the "
-            f"{PEAK[precision] / 1000:.0f} that an H100 reaches in dense products")
+    told = " and ".join(f"{sustained(device, each) / 1000:.0f} TFLOP/s in {each}" for each in PEAK if each in precisions)
+    return f", which assumes {told}: {SHARE:.0%} of what an H100 reaches in dense products"
 
 
 def measured(out: Path, kind: str) -> list[Measured]:

@@ -36,6 +36,11 @@ def free(device: torch.device) -> float:
     return min(known)
 
 
+def whole(device: torch.device) -> int:
+    """Bytes that a CUDA device has, in use or not."""
+    return torch.cuda.mem_get_info(device)[1]
+
+
 def peak(device: torch.device) -> int:
     """Bytes since `restart`, or since the process began where that has no effect."""
     if device.type == "cuda":

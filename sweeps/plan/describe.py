@@ -15,12 +15,12 @@ DAY = 86400
 
 
 def describe(plan: Plan, states: Mapping[str, str], seconds: float | None = None, workers: int = 1,
-             factor: float = 1.0) -> str:
+             factor: float = 1.0, worker: str = "worker") -> str:
     """One row per job, then the totals, the longest chain and the expected wall time.
 
     `states` are those of the run folders (see `read_states`). `seconds` is the time of one unit of cost on one worker;
     None if nothing is known: costs are then in units, and no time is promised. factor: by how much the expected time may be
-    shorter or longer.
+    shorter or longer. worker: what a worker is called.
     """
     workers = max(1, workers)
     left = todo(plan, states)
@@ -37,10 +37,10 @@ def describe(plan: Plan, states: Mapping[str, str], seconds: float | None = None
         *aligned(rows), "",
         f"{count(len(plan), 'run')}: " + ", ".join(f"{n} {word}" for word, n in counts.items()),
         *(f"skipped: {id} ({reason})" for id, reason in skipped.items()),
-        f"cost to do: {amount(total, seconds)} on one worker",
+        f"cost to do: {amount(total, seconds)} on one {worker}",
         f"longest chain: {amount(sum(job.cost for job in chain), seconds)}"
         + (f" ({' -> '.join(job.id for job in chain)})" if chain else ""),
-        f"{count(workers, 'worker')}, estimated wall time: {amount(wall, seconds)}"
+        f"{count(workers, worker)}, estimated wall time: {amount(wall, seconds)}"
         + (f" ({amount(wall / factor, seconds)} to {amount(wall * factor, seconds)})" if factor > 1 and wall else ""),
     ])
 

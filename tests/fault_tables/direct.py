@@ -3,6 +3,8 @@
 from fault_tables.base import CUT, FIXED, GUARD, LOSS, OPEN, POINT, WHOLE, of
 
 MATCHING = "methods/flow_map_matching.py"
+PAIR = 'self.curriculum.pair(*context.uniform_pair("times"), context.progress, self.widening)'
+CURRICULUM = "clocks::test_"
 
 FAULTS = [
     *of(
@@ -44,9 +46,21 @@ FAULTS = [
          "semigradient::test_flow_map_matching_is_its_definition"),
         ("inversion to data", "squared(end - x_t)", "squared(end - x_1)",
          "pointwise::test_the_inversion_term_of_flow_map_matching_is_zero[linear]"),
-        ("half of the square", 's, t = context.uniform_pair("times")', 's, t = ordered(*context.uniform_pair("times"))',
+        ("half of the square", f"s, t = {PAIR}\n        x_t", f"s, t = ordered(*{PAIR})\n        x_t",
          "clocks::test_flow_map_matching_visits_the_whole_square_uniformly"),
         ci="backward map that runs forward",
+    ),
+    *of(
+        "curriculum", MATCHING,
+        ("forgotten in distillation", f"ordered(*{PAIR})", "ordered(*context.uniform_pair('times'))",
+         f"{CURRICULUM}a_curriculum_holds_its_method_to_its_reach[LMD]"),
+    ),
+    *of(
+        "curriculum", "methods/times.py",
+        ("a box that is open at once", "return reach * u, reach * w", "return u, reach * w",
+         f"{CURRICULUM}a_curriculum_widens_from_its_box_or_strip_to_the_whole_square"),
+        ("clipped at the ends", "low + (high - low) * u, w", "(w + reach * (2 * u - 1)).clamp(0.0, 1.0), w",
+         f"{CURRICULUM}after_a_curriculum_all_pairs_are_alike"),
     ),
     *of(
         "shortcut", "methods/shortcut.py",

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
 from math import ceil, pi
 
 import pytest
@@ -23,7 +24,7 @@ from methods.pfmm import PFMM
 from methods.progressive import Progressive, Spacing
 from methods.self_distillation import LSD, PSD
 from methods.shortcut import Shortcut
-from methods.times import LogitNormal, Uniform, karras_sigmas, normal_quantile, ordered
+from methods.times import Curriculum, LogitNormal, Uniform, karras_sigmas, normal_quantile, ordered
 from methods.tools.interpolant import Interpolant, Linear, Trigonometric, convert_point, convert_velocity
 
 LINEAR, TRIG = Linear(), Trigonometric()
@@ -253,6 +254,39 @@ def test_flow_map_matching_visits_the_whole_square_uniformly() -> None:
     t, s = visited(FMM())  # the backward map
     for a, b in ((0.3, 0.6), (0.5, 0.5), (0.9, 0.2)):
         assert ((s < a) & (t < b)).double().mean().item() == pytest.approx(a * b, abs=0.01)
+
+
+UNIT = st.floats(0, 1, exclude_max=True)
+
+
+@given(UNIT, UNIT, UNIT, st.floats(0, 1))
+def test_a_curriculum_widens_from_its_box_or_strip_to_the_whole_square(
+    u: float, w: float, progress: float, share: float
+) -> None:
+    reach = 0.05 + 0.95 * min(1.0, progress / share if share else 1.0)
+    for curriculum in Curriculum:
+        s, t = curriculum.pair(vector(u), vector(w), progress, share)
+        assert 0 <= s <= 1 and 0 <= t <= 1
+        if curriculum is Curriculum.BOX:
+            assert max(s, t) <= reach + 1e-9
+        if curriculum is Curriculum.DIAGONAL:
+            assert abs(s - t) <= reach + 1e-9
+
+
+@pytest.mark.parametrize("curriculum", Curriculum)
+def test_after_a_curriculum_all_pairs_are_alike(curriculum: Curriculum) -> None:
+    s, t = curriculum.pair(even(200).repeat(200), even(200).repeat_interleave(200), 0.5, 0.25)
+    for a, b in ((0.3, 0.6), (0.5, 0.5), (0.9, 0.2), (0.05, 0.05)):
+        assert ((s < a) & (t < b)).double().mean().item() == pytest.approx(a * b, abs=0.01)
+
+
+@pytest.mark.parametrize("method", [FMM(), LMD(), EMD()], ids=["FMM", "LMD", "EMD"])
+def test_a_curriculum_holds_its_method_to_its_reach(method: FMM | LMD | EMD) -> None:
+    widening = (replace(method, curriculum=each, widening=1.0) for each in (Curriculum.BOX, Curriculum.DIAGONAL))
+    box, strip = (visited(each, progress=0.2) for each in widening)
+    reach = 0.05 + 0.95 * 0.2
+    assert max(map(torch.max, box)) <= reach and (strip[0] - strip[1]).abs().max() <= reach
+    assert max(map(torch.max, strip)) > reach
 
 
 @pytest.mark.parametrize("stage", [0, 1, 2])

@@ -16,6 +16,7 @@ from methods.pfmm import PFMM
 from methods.progressive import Progressive, Spacing, Weighting
 from methods.self_distillation import ESD, LSD, PSD, StopGradient
 from methods.shortcut import Shortcut
+from methods.times import Curriculum
 from methods.tools.interpolant import Linear, Trigonometric
 
 OFF = {"eta": 0.0, "learned_weight": False}
@@ -32,7 +33,9 @@ METHODS: dict[str, Method] = {
     "psd_u": PSD(uniform=True, **OFF),
     "lmd": LMD(),
     "lmd_plain": LMD(stop_gradient=False),
+    "lmd_box": LMD(curriculum=Curriculum.BOX),
     "emd": EMD(),
+    "emd_diagonal": EMD(curriculum=Curriculum.DIAGONAL),
     "emd_cut": EMD(stop_gradient=True),
     "pfmm": PFMM(doublings=2),
     "shortcut": Shortcut(bootstrap=1.0),

@@ -72,7 +72,7 @@ PUBLISHED: dict[str, list[Source]] = {
     "ect": [FAMILY, TUNED, UNCLIPPED, Source("Geng et al. 2024, code locuslab/ect: README, run_ecm.sh", CIFAR_NET | PLAIN | train(
         optimizer="radam", lr=1e-4, betas=[0.9, 0.999], ema=[0.9999], augment="none",
     ) | {"budget.images": 25_600_000, "budget.batch": 128, "backbone.dropout": 0.2, "data.flip": False, **FROM_EDM,
-         "method.pretrained": True, "method.c": 0.0})],
+         "method.pretrained": True})],
     "ict": [FAMILY, TUNED, Source("Song & Dhariwal 2023; dropout, average and batch recalled, Fourier scale from others' code",
         CIFAR_NET | PLAIN | train(optimizer="radam", lr=1e-4, ema=[0.99993])
         | {"budget.images": 409_600_000, "budget.batch": 1024, "backbone.dropout": 0.3, "backbone.fourier_scale": 0.02})],

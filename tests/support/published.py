@@ -118,6 +118,9 @@ SQUARED = Source("the papers' LPIPS shares features with the metric: the squared
     "distance": "squared", "c": 1e-6,
 })
 SCRATCH = Source("the budget of all others; the authors' start, a diffusion model, is preset=NAME's", {"pretrained": False})
+ALL_TIMES = Source("an option of the authors' code (flow_map_matching_public); its share is ours", {
+    "curriculum": "none", "widening": 0.25,
+})
 PLAIN_START = Source("no source was read: the student starts like all that learn from data", {"initialise": False})
 
 OURS: dict[str, list[Source]] = {
@@ -130,10 +133,11 @@ OURS: dict[str, list[Source]] = {
     })],
     "ect": [Source("the authors' c = 0 has no gradient where both ends meet, which they set to zero by hand", {"c": 1e-6}),
             SCRATCH],
-    "emd": [PLAIN_START],
+    "emd": [PLAIN_START, ALL_TIMES],
     "flow_matching": [Source("training needs no solver; a step is one call, as of all others", {"solver": "euler"})],
     "imm": [Source("a floor against rounding; its size is not stated", {"eps": 1e-8})],
-    "lmd": [PLAIN_START],
+    "fmm": [ALL_TIMES],
+    "lmd": [PLAIN_START, ALL_TIMES],
     "meanflow": [Source("the authors' derivative, with less memory", {"derivative": "split"})],
     "pfmm": [Source("the paper states no number of stages for these data", {"doublings": 5})],
     "progressive": [Source("memory: which students are kept", {"keep": 16})],

@@ -1,0 +1,39 @@
+"""Faults in: What a plan tells of its price, its teachers and the memory of a GPU."""
+
+from fault_tables.base import of
+
+DECISION = "tests/bench/planning/test_decision.py::test_"
+
+FAULTS = [
+    *of(
+        "decision", "bench/planning/decision.py",
+        ("told for the CPU in years", "self.here is not self.here.on_gpus and", "False and",
+         f"{DECISION}what_a_cpu_can_do_is_priced_for_it"),
+        ("workers forgotten", "self.jobs)) / self.workers", "self.jobs))", f"{DECISION}what_a_cpu_can_do_is_priced_for_it"),
+        ("teachers counted for each student", "sum(map(self.here.gpu_hours, teachers))",
+         "students * sum(map(self.here.gpu_hours, teachers))", f"{DECISION}teachers_are_in_the_price_once_and_told_apart"),
+        ci="workers forgotten",
+    ),
+    *of(
+        "teacher's share", "bench/planning/methods.py",
+        ("whole for each student", "prices.gpu_hours(own[p]) / students[p]", "prices.gpu_hours(own[p])",
+         f"{DECISION}teachers_are_in_the_price_once_and_told_apart"),
+        ("an assumed rate passes for a measured one", 'GUESS: "assumed"', 'GUESS: "measured"',
+         f"{DECISION}an_assumed_rate_is_said_to_be_assumed_by_method"),
+    ),
+    *of(
+        "memory", "bench/planning/memory.py",
+        ("the card that was asked for is forgotten", "if backend.gpu_memory:", "if False:",
+         f"{DECISION}the_rows_of_a_pass_are_counted_for_the_card_that_is_asked_for"),
+        ("what does not fit is not named", "if need.fit and not need.fit.rows)", "if need.fit and need.fit.rows < 0)",
+         f"{DECISION}slices_are_grouped_and_what_does_not_fit_is_named"),
+        ("a cluster's GPU taken for the one here", "None if isinstance(backend, Slurm) else", "",
+         f"{DECISION}the_gpu_that_is_here_is_the_one_that_is_counted_for"),
+        ci="what does not fit is not named",
+    ),
+    *of(
+        "what came later", "bench/planning/identity.py",
+        ("a new knob renames old runs", ', ("method", "curriculum"): "none"', "",
+         "tests/bench/planning/test_identity.py::test_run_ids_are_those_of_before"),
+    ),
+]  # fmt: skip
