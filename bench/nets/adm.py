@@ -33,7 +33,7 @@ class ADM(PublishedUNet):
         time_scale: float = 1.0, classes: int = 0, augment: int = 0, checkpoint: str = "none",
     ) -> None:
         widths = [channels * m for m in multipliers]
-        plan = planned(shape, widths[0], widths, blocks, attention, sparing=False)
+        plan = planned("adm", shape, widths[0], widths, blocks, attention, sparing=False)
         frequencies = positional(half(channels), endpoint=False)
         time = Times(time_scale * frequencies, 4 * channels, classes, augment, late=True)
         if time.label is not None:

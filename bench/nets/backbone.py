@@ -40,7 +40,7 @@ class Backbone:
     ) -> None:
         self.options = network.model_dump(exclude={"name"}, exclude_unset=True)
         self.name, self.shape, self.seed, self.parametrise = network.name, tuple(shape), seed, parametrise
-        self.lowered, self.device = lowered, device
+        self.lowered, self.device, self.time_scale = lowered, device, float(getattr(network, "time_scale", 4.0))
 
     def net(self) -> nn.Module:
         """net(x, s, t, condition=None, dropout=None) -> v_{s,t}(x). See the networks: zero before training (not `PlainMLP`)."""
@@ -50,15 +50,16 @@ class Backbone:
     def weight(self) -> nn.Module:
         """weight(s, t) -> w_{s,t} (B,): zero before training. See `Weight`."""
         with _seeded(self.seed):
-            return built(lambda: Weight(time_scale=float(self.options.get("time_scale", 4.0))), self.device)
+            return built(lambda: Weight(time_scale=self.time_scale), self.device)
 
     def operator(self, slots: int, modes: int) -> nn.Module:
         """`net` with a `Mixing` after every block: rows come in groups of `slots`. Equal to `net` before training."""
         with _seeded(self.seed):
             net = self._build(self.device)
-        if not hasattr(net, "mixing"):
+        if (mixing := getattr(net, "mixing", None)) is None:
             raise ConfigError(f"backbone={self.name} has no operator: use mlp or unet")
-        net.mixing.extend(built(partial(Mixing, width, slots, modes), self.device) for width in net.widths)
+        widths: list[int] = net.widths  # type: ignore[assignment]  # whoever mixes has them
+        mixing.extend(built(partial(Mixing, width, slots, modes), self.device) for width in widths)
         return self.parametrise(net)
 
     def parameters(self) -> int:

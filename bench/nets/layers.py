@@ -167,4 +167,4 @@ class Attention(nn.Module):
 
     def _apart(self, tokens: Tensor) -> Tensor:
         """(B, tokens, C) -> (B, heads, tokens, C / heads); one head as it is."""
-        return tokens if self.heads == 1 else tokens.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        return tokens if self.heads == 1 else tokens.reshape(*tokens.shape[:2], self.heads, -1).transpose(1, 2)

@@ -40,16 +40,18 @@ class PublishedUNet(nn.Module):
         self.widths = [block.width for block in blocks]
         self.splits = [(1 + style.adaptive) * width for width in self.widths]
         self.modulation = _modulation(time.second.out_features, self.splits, style)
+        self.joins, self.halves = [place.joins for place in up], [place.size == "down" for place in down]
         self.sides, self.mixing = nn.ModuleList(), nn.ModuleList()
 
     def forward(
         self, x: Tensor, s: Tensor, t: Tensor, condition: Tensor | None = None, dropout: Mask | None = None
     ) -> Tensor:
-        changes = iter(self.modulation(self.time(s, t, condition)).split(self.splits, dim=1))
+        changes = iter(torch.split(self.modulation(self.time(s, t, condition)), self.splits, dim=1))
         h, left = self._down(x, changes, dropout)
-        for i, block in enumerate(self.decoder, len(self.encoder)):
-            h = torch.cat([h, left.pop()], 1) if block.place.joins else h
-            h = mixed(self.mixing, i, block(h, next(changes), dropout))
+        done = len(self.encoder)
+        for i, block in enumerate(self.decoder):
+            h = torch.cat([h, left.pop()], 1) if self.joins[i] else h
+            h = mixed(self.mixing, done + i, block(h, next(changes), dropout))
         out: Tensor = self.head(self.keep.norm(lambda h: F.silu(self.norm(h)), h))
         return out.to(x.dtype)
 
@@ -59,7 +61,7 @@ class PublishedUNet(nn.Module):
         left = [h]
         for i, block in enumerate(self.encoder):
             h = mixed(self.mixing, i, block(h, next(changes), dropout))
-            if len(self.sides) and block.place.size == "down":
+            if len(self.sides) and self.halves[i]:
                 h = side = scaled(h + next(sides)(side), sqrt(0.5))
             left.append(h)
         return h, left
@@ -69,7 +71,7 @@ def _modulation(inputs: int, splits: list[int], style: Style) -> Linear:
     """One product for what the times change in all blocks; each part begins as a layer of its own, scales about 1."""
     layer = Linear(inputs, sum(splits))
     with torch.no_grad():
-        for weight, bias in zip(layer.weight.split(splits), layer.bias.split(splits), strict=True):
+        for weight, bias in zip(torch.split(layer.weight, splits), torch.split(layer.bias, splits), strict=True):
             part = filled(Linear(inputs, len(bias)), style.fill.most)
             weight.copy_(part.weight)
             bias.copy_(part.bias)

@@ -59,7 +59,7 @@ class Times(nn.Module):
         self.augment = Linear(augment, features, bias=False) if augment else None
 
     def forward(self, s: Tensor, t: Tensor, condition: Tensor | None = None) -> Tensor:
-        y, a = told(condition, self.classes, self.augments, s).split([self.classes, self.augments], 1)
+        y, a = torch.split(told(condition, self.classes, self.augments, s), [self.classes, self.augments], 1)
         angle, turn = self._angle(s), self._angle(t - s)
         turned = affine(lambda c: c - 1, lambda dc: dc, turn.cos())
         h = torch.cat([angle.sin(), angle.cos()], 1) + self.gap(torch.cat([turn.sin(), turned], 1))

@@ -70,7 +70,7 @@ class UNet(nn.Module):
         time_scale: float = 4.0, embedding: int | None = None, classes: int = 0, checkpoint: str = "none",
     ) -> None:
         super().__init__()
-        sides = heights(shape, len(multipliers))
+        sides = heights(shape, len(multipliers), "unet")
         widths = [channels * multiplier for multiplier in multipliers]
         made: list[Block] = []
 
@@ -174,10 +174,10 @@ def conv(inputs: int, outputs: int, size: int = 3) -> Conv2d:
     return layer
 
 
-def heights(shape: tuple[int, ...], levels: int) -> list[int]:
+def heights(shape: tuple[int, ...], levels: int, name: str) -> list[int]:
     """The resolution of each level. Raises ValueError for what is not an image or cannot be halved that often."""
     if len(shape) != 3:
-        raise ValueError(f"a U-Net needs images (C, H, W), and this data has shape {shape}: use mlp")
+        raise ValueError(f"backbone.name={name} needs images (C, H, W), and this data has shape {shape}: use mlp")
     divisor = 2 ** (levels - 1)
     if shape[1] % divisor or shape[2] % divisor:
         raise ValueError(
