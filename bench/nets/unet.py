@@ -32,6 +32,7 @@ from bench.nets.layers import (
     zeroed,
 )
 from bench.nets.recompute import recomputed, recomputed_in_forward_mode
+from bench.nets.resample import doubled
 from bench.nets.temporal import mixed
 
 Pass = Callable[..., Tensor]  # (f, *inputs) -> f(*inputs)
@@ -158,11 +159,6 @@ class Block(nn.Module):
         if self.attention is not None:
             h = scaled(h + self.attention(h), sqrt(0.5))
         return h
-
-
-def doubled(h: Tensor) -> Tensor:
-    """Nearest upsampling of (B, C, H, W) to twice the resolution."""
-    return F.interpolate(h, scale_factor=2.0, mode="nearest")
 
 
 def conv(inputs: int, outputs: int, size: int = 3) -> Conv2d:
