@@ -9,12 +9,10 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from bench.nets.affine import Conv2d, Linear
-from bench.nets.layers import zeroed
+from bench.layers import Conv2d, Linear, Times, half, positional, zeroed
 from bench.nets.plan import planned
 from bench.nets.published import PublishedUNet
 from bench.nets.residual import Fill, Style
-from bench.nets.times import Times, half, positional
 
 
 def own(layer: Linear | Conv2d) -> None:

@@ -9,13 +9,12 @@ import torch
 from torch import nn
 
 from bench.config import ConfigError, Experiment, Network
+from bench.layers import Mixing, lowered
 from bench.nets.adm import ADM
 from bench.nets.mlp import MLP
 from bench.nets.outline import SMALL, built, forward_gflops
 from bench.nets.plain import PlainMLP
-from bench.nets.precision import lowered
 from bench.nets.song import SongUNet, ncsnpp
-from bench.nets.temporal import Mixing
 from bench.nets.unet import UNet
 from bench.nets.weight import Weight
 
@@ -30,7 +29,7 @@ class Backbone:
     The options besides `name` are the keyword arguments of the network's class. Networks are built in float32
     on the CPU from the seed alone: two calls give equal networks on every machine, and no global generator moves.
     `parametrise` makes v_{s,t}(x) of every raw network (a teacher's preconditioning, which its students share); with `lowered`
-    they run in bfloat16 (bench/nets/precision.py). Raises
+    they run in bfloat16 (bench/layers/precision.py). Raises
     ConfigError where the network cannot be built for the shape. On the device "meta" they have shapes and no numbers.
     """
 

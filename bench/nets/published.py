@@ -7,19 +7,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.nets.affine import Conv2d, Linear, scaled
-from bench.nets.layers import KERNELS, GroupNorm, Mask, zeroed
+from bench.layers import KERNELS, Conv2d, GroupNorm, Linear, Mask, Times, mixed, scaled, zeroed
 from bench.nets.plan import Plan
 from bench.nets.residual import Block, Style, filled
-from bench.nets.temporal import mixed
-from bench.nets.times import Times
 from bench.nets.unet import CHECKPOINTS
 
 
 class PublishedUNet(nn.Module):
     """net(x, s, t, condition=None, dropout=None) -> v, shape and dtype of x (B, C, H, W); s, t (B,), in any order.
 
-    `condition` is as in bench/nets/labels.py. Parameters but those of `time.gap`, which a second time needs, are as many as
+    `condition` is as in bench/layers/labels.py. Parameters but those of `time.gap`, which a second time needs, are as many as
     in the published network of one time. Unlike there the last convolution, and so the output, is zero before training.
     Dropout acts before each block's second convolution, under the names "block0", "block1", ...; a neural operator mixes its
     time slots after each block (`Backbone.operator`), and `mixing` is empty otherwise. `sides` see the image once more on

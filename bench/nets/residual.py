@@ -12,10 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.nets.affine import Conv2d, Linear, scaled
-from bench.nets.layers import Attention, GroupNorm, Kernel, Mask, keyed_dropout
-from bench.nets.precision import at_least_float32
-from bench.nets.resample import Down, Up
+from bench.layers import Attention, Conv2d, Down, GroupNorm, Kernel, Linear, Mask, Up, at_least_float32, keyed_dropout, scaled
 from bench.nets.unet import Checkpoint
 
 Layer = TypeVar("Layer", Linear, Conv2d)
@@ -35,7 +32,7 @@ class Style(NamedTuple):
 
     eps: of group norms. scale: c, which keeps the variance or is 1. adaptive: times scale and shift behind the second norm,
     where others shift before it. project: the skip of a block that resamples is a 1 x 1 convolution even where the width
-    stays. head: channels of a head of attention; None: one head. filter: of bench/nets/resample.py.
+    stays. head: channels of a head of attention; None: one head. filter: of bench/layers/resample.py.
     """
 
     eps: float

@@ -11,12 +11,10 @@ from math import sqrt
 
 from torch import Tensor, nn
 
-from bench.nets.affine import Conv2d, Linear
+from bench.layers import Conv2d, Down, Linear, Times, fourier, half, positional
 from bench.nets.plan import planned
 from bench.nets.published import PublishedUNet
-from bench.nets.resample import Down
 from bench.nets.residual import Fill, Style, filled
-from bench.nets.times import Times, fourier, half, positional
 
 
 def xavier(layer: Linear | Conv2d, gain: float = 1.0) -> None:

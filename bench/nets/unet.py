@@ -17,23 +17,26 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.nets.affine import Conv2d, affine, scaled
-from bench.nets.layers import (
+from bench.layers import (
     KERNELS,
     Attention,
+    Conv2d,
     GroupNorm,
     Kernel,
     Mask,
     TimeEmbedding,
+    affine,
+    doubled,
     groups_of,
     keyed_dropout,
+    mixed,
     modulation,
     normalized,
+    recomputed,
+    recomputed_in_forward_mode,
+    scaled,
     zeroed,
 )
-from bench.nets.recompute import recomputed, recomputed_in_forward_mode
-from bench.nets.resample import doubled
-from bench.nets.temporal import mixed
 
 Pass = Callable[..., Tensor]  # (f, *inputs) -> f(*inputs)
 

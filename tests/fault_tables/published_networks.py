@@ -21,7 +21,7 @@ FAULTS = [
          f"{SIZE}[55733891]"),
     ),
     *of(
-        "published networks", "bench/nets/times.py",
+        "published networks", "bench/layers/times.py",
         ("gap not zero on the diagonal", "lambda c: c - 1", "lambda c: c",
          f"{NETS}a_network_trained_on_the_diagonal_does_not_know_t"),
         ("random frequencies not in the state", 'self.register_buffer("frequencies", frequencies)',
@@ -29,12 +29,12 @@ FAULTS = [
          f"{PUBLISHED}random_frequencies_go_with_the_weights"),
     ),
     *of(
-        "published networks", "bench/nets/resample.py",
+        "published networks", "bench/layers/resample.py",
         ("a quarter of what it was", "F.conv_transpose2d(h, 4 * self._of(h)", "F.conv_transpose2d(h, self._of(h)",
          f"{PUBLISHED}resampling_keeps_constants_inside_and_up_is_four_times_the_adjoint_of_down[binomial]"),
     ),
     *of(
-        "labels", "bench/nets/labels.py",
+        "labels", "bench/layers/labels.py",
         ("any width passes", "if tuple(condition.shape) != (len(like), classes + augment):", "if False:",
          f"{PUBLISHED}labels_that_a_network_was_not_built_for_are_refused"),
     ),

@@ -8,8 +8,8 @@ from specs import network
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from bench.layers import Conv2d, Linear, affine, scaled
 from bench.nets import Backbone
-from bench.nets.affine import Conv2d, Linear, affine, scaled
 
 X, DX = torch.randn(2, 3, 4, 8, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 OURS = {

@@ -12,9 +12,8 @@ from specs import network
 from torch import Tensor, nn
 
 from bench.config import ConfigError
+from bench.layers import Attention, GroupNorm, exact_attention, fused_attention, lowered
 from bench.nets import Backbone, counting
-from bench.nets.layers import Attention, GroupNorm, exact_attention, fused_attention
-from bench.nets.precision import lowered
 
 CIFAR = {"name": "unet", "channels": 128, "multipliers": [2, 2, 2], "blocks": 4, "attention": [16], "dropout": 0.13}
 each_net = pytest.mark.parametrize(("name", "shape"), SHAPES)

@@ -10,9 +10,8 @@ from small_nets import SMALL
 from specs import network
 from torch import Tensor, nn
 
+from bench.layers import Mixing, lowered
 from bench.nets import Backbone, counting
-from bench.nets.precision import lowered
-from bench.nets.temporal import Mixing
 
 CONFIGS = {**SMALL, "mlp": {"name": "mlp", "width": 16, "depth": 2, "embedding": 16}}
 BLOCKS = {"mlp": 2, "unet": 2 + 1 + 4, "ddpmpp": 3 + 2 + 5, "ncsnpp": 3 + 2 + 5, "adm": 3 + 2 + 5}

@@ -11,12 +11,10 @@ from specs import network
 from torch import Tensor
 
 from bench.config import ConfigError, request
+from bench.layers import Down, Up, lowered, told
 from bench.measuring.subject import subject
 from bench.nets import Backbone
 from bench.nets.backbone import NETS
-from bench.nets.labels import told
-from bench.nets.precision import lowered
-from bench.nets.resample import Down, Up
 
 PUBLISHED = ["ddpmpp", "ncsnpp", "adm"]
 SIZES = [  # as the code of EDM (NVlabs/edm, 008a4e5) makes them; GFLOP to a percent

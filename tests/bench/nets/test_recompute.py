@@ -5,9 +5,8 @@ import torch
 from specs import network
 from torch import Tensor, nn
 
+from bench.layers import lowered, recomputed
 from bench.nets import Backbone
-from bench.nets.precision import lowered
-from bench.nets.recompute import recomputed
 from bench.nets.unet import CHECKPOINTS, Checkpoint, plain
 from bench.training.rng import StepDraws
 from methods.tools import conditioned, derivative

@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.forward_ad import unpack_dual
 
-from bench.nets.affine import Linear, affine
-from bench.nets.precision import at_least_float32
+from bench.layers.affine import Linear, affine
+from bench.layers.precision import at_least_float32
 from methods.tools import softmax
 
 Mask = Callable[[str, tuple[int, ...]], Tensor]

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.nets.affine import affine
+from bench.layers.affine import affine
 
 TAPS = {"box": (1.0, 1.0), "binomial": (1.0, 3.0, 3.0, 1.0)}
 
