@@ -9,12 +9,10 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from bench.nets.affine import Conv2d, Linear
-from bench.nets.layers import zeroed
+from bench.layers import Conv2d, Linear, Times, half, positional, zeroed
 from bench.nets.plan import planned
 from bench.nets.published import PublishedUNet
 from bench.nets.residual import Fill, Style
-from bench.nets.times import Times, half, positional
 
 
 def own(layer: Linear | Conv2d) -> None:
@@ -33,7 +31,7 @@ class ADM(PublishedUNet):
         time_scale: float = 1.0, classes: int = 0, augment: int = 0, checkpoint: str = "none",
     ) -> None:
         widths = [channels * m for m in multipliers]
-        plan = planned(shape, widths[0], widths, blocks, attention, sparing=False)
+        plan = planned("adm", shape, widths[0], widths, blocks, attention, sparing=False)
         frequencies = positional(half(channels), endpoint=False)
         time = Times(time_scale * frequencies, 4 * channels, classes, augment, late=True)
         if time.label is not None:

@@ -9,15 +9,14 @@ import torch
 from torch import nn
 
 from bench.config import ConfigError, Experiment, Network
+from bench.layers import Mixing, lowered
 from bench.nets.adm import ADM
 from bench.nets.dit import DiT
 from bench.nets.edm2 import EDM2
 from bench.nets.mlp import MLP
 from bench.nets.outline import SMALL, built, forward_gflops
 from bench.nets.plain import PlainMLP
-from bench.nets.precision import lowered
 from bench.nets.song import SongUNet, ncsnpp
-from bench.nets.temporal import Mixing
 from bench.nets.unet import UNet
 from bench.nets.weight import Weight
 
@@ -32,7 +31,7 @@ class Backbone:
     The options besides `name` are the keyword arguments of the network's class. Networks are built in float32
     on the CPU from the seed alone: two calls give equal networks on every machine, and no global generator moves.
     `parametrise` makes v_{s,t}(x) of every raw network (a teacher's preconditioning, which its students share); with `lowered`
-    they run in bfloat16 (bench/nets/precision.py). Raises
+    they run in bfloat16 (bench/layers/precision.py). Raises
     ConfigError where the network cannot be built for the shape. On the device "meta" they have shapes and no numbers.
     """
 
@@ -42,8 +41,7 @@ class Backbone:
     ) -> None:
         self.options = network.model_dump(exclude={"name"}, exclude_unset=True)
         self.name, self.shape, self.seed, self.parametrise = network.name, tuple(shape), seed, parametrise
-        self.time_scale = float(getattr(network, "time_scale", 4.0))
-        self.lowered, self.device = lowered, device
+        self.lowered, self.device, self.time_scale = lowered, device, float(getattr(network, "time_scale", 4.0))
 
     def net(self) -> nn.Module:
         """net(x, s, t, condition=None, dropout=None) -> v_{s,t}(x). See the networks: zero before training (not `PlainMLP`)."""
@@ -59,10 +57,11 @@ class Backbone:
         """`net` with a `Mixing` after every block: rows come in groups of `slots`. Equal to `net` before training."""
         with _seeded(self.seed):
             net = self._build(self.device)
-        if not hasattr(net, "mixing"):
+        if (mixing := getattr(net, "mixing", None)) is None:
             able = ", ".join(name for name in NETS if name != "mlp_plain")
             raise ConfigError(f"backbone={self.name} has no operator: use one of {able}")
-        net.mixing.extend(built(partial(Mixing, width, slots, modes), self.device) for width in net.widths)
+        widths: list[int] = net.widths  # type: ignore[assignment]  # whoever mixes has them
+        mixing.extend(built(partial(Mixing, width, slots, modes), self.device) for width in widths)
         return self.parametrise(net)
 
     def parameters(self) -> int:

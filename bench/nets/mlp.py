@@ -15,10 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.nets.affine import Linear
-from bench.nets.layers import Mask, TimeEmbedding, keyed_dropout, linear, modulation, zeroed
-from bench.nets.precision import at_least_float32
-from bench.nets.temporal import mixed
+from bench.layers import Linear, Mask, TimeEmbedding, at_least_float32, keyed_dropout, linear, mixed, modulation, zeroed
 
 
 class MLP(nn.Module):

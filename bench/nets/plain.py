@@ -15,8 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.nets.layers import Mask, linear
-from bench.nets.precision import at_least_float32
+from bench.layers import Mask, at_least_float32, linear
 
 
 class PlainMLP(nn.Module):

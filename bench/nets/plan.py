@@ -48,11 +48,11 @@ class Plan(NamedTuple):
 
 
 def planned(
-    shape: tuple[int, ...], stem: int, widths: Sequence[int], blocks: int, attention: Sequence[int], sparing: bool
+    name: str, shape: tuple[int, ...], stem: int, widths: Sequence[int], blocks: int, attention: Sequence[int], sparing: bool
 ) -> Plan:
-    """attention: heights of the levels that attend; with none the middle does not either.
+    """The plan of the network `name`. attention: heights of the levels that attend; with none the middle does not either.
 
     Raises ValueError for what is not an image or cannot be halved that often.
     """
-    attends = [height in attention for height in heights(shape, len(widths))]
+    attends = [height in attention for height in heights(shape, len(widths), name)]
     return Plan(stem, widths, blocks, attends, len(attention) > 0, sparing)

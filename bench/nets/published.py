@@ -7,19 +7,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.nets.affine import Conv2d, Linear, scaled
-from bench.nets.layers import KERNELS, GroupNorm, Mask, zeroed
+from bench.layers import KERNELS, Conv2d, GroupNorm, Linear, Mask, Times, mixed, scaled, zeroed
 from bench.nets.plan import Plan
 from bench.nets.residual import Block, Style, filled
-from bench.nets.temporal import mixed
-from bench.nets.times import Times
 from bench.nets.unet import CHECKPOINTS
 
 
 class PublishedUNet(nn.Module):
     """net(x, s, t, condition=None, dropout=None) -> v, shape and dtype of x (B, C, H, W); s, t (B,), in any order.
 
-    `condition` is as in bench/nets/labels.py. Parameters but those of `time.gap`, which a second time needs, are as many as
+    `condition` is as in bench/layers/labels.py. Parameters but those of `time.gap`, which a second time needs, are as many as
     in the published network of one time. Unlike there the last convolution, and so the output, is zero before training.
     Dropout acts before each block's second convolution, under the names "block0", "block1", ...; a neural operator mixes its
     time slots after each block (`Backbone.operator`), and `mixing` is empty otherwise. `sides` see the image once more on
@@ -40,16 +37,18 @@ class PublishedUNet(nn.Module):
         self.widths = [block.width for block in blocks]
         self.splits = [(1 + style.adaptive) * width for width in self.widths]
         self.modulation = _modulation(time.second.out_features, self.splits, style)
+        self.joins, self.halves = [place.joins for place in up], [place.size == "down" for place in down]
         self.sides, self.mixing = nn.ModuleList(), nn.ModuleList()
 
     def forward(
         self, x: Tensor, s: Tensor, t: Tensor, condition: Tensor | None = None, dropout: Mask | None = None
     ) -> Tensor:
-        changes = iter(self.modulation(self.time(s, t, condition)).split(self.splits, dim=1))
+        changes = iter(torch.split(self.modulation(self.time(s, t, condition)), self.splits, dim=1))
         h, left = self._down(x, changes, dropout)
-        for i, block in enumerate(self.decoder, len(self.encoder)):
-            h = torch.cat([h, left.pop()], 1) if block.place.joins else h
-            h = mixed(self.mixing, i, block(h, next(changes), dropout))
+        done = len(self.encoder)
+        for i, block in enumerate(self.decoder):
+            h = torch.cat([h, left.pop()], 1) if self.joins[i] else h
+            h = mixed(self.mixing, done + i, block(h, next(changes), dropout))
         out: Tensor = self.head(self.keep.norm(lambda h: F.silu(self.norm(h)), h))
         return out.to(x.dtype)
 
@@ -59,7 +58,7 @@ class PublishedUNet(nn.Module):
         left = [h]
         for i, block in enumerate(self.encoder):
             h = mixed(self.mixing, i, block(h, next(changes), dropout))
-            if len(self.sides) and block.place.size == "down":
+            if len(self.sides) and self.halves[i]:
                 h = side = scaled(h + next(sides)(side), sqrt(0.5))
             left.append(h)
         return h, left
@@ -69,7 +68,7 @@ def _modulation(inputs: int, splits: list[int], style: Style) -> Linear:
     """One product for what the times change in all blocks; each part begins as a layer of its own, scales about 1."""
     layer = Linear(inputs, sum(splits))
     with torch.no_grad():
-        for weight, bias in zip(layer.weight.split(splits), layer.bias.split(splits), strict=True):
+        for weight, bias in zip(torch.split(layer.weight, splits), torch.split(layer.bias, splits), strict=True):
             part = filled(Linear(inputs, len(bias)), style.fill.most)
             weight.copy_(part.weight)
             bias.copy_(part.bias)

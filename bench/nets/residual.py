@@ -12,10 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.nets.affine import Conv2d, Linear, scaled
-from bench.nets.layers import Attention, GroupNorm, Kernel, Mask, keyed_dropout
-from bench.nets.precision import at_least_float32
-from bench.nets.resample import Down, Up
+from bench.layers import Attention, Conv2d, Down, GroupNorm, Kernel, Linear, Mask, Up, at_least_float32, keyed_dropout, scaled
 from bench.nets.unet import Checkpoint
 
 Layer = TypeVar("Layer", Linear, Conv2d)
@@ -33,9 +30,9 @@ class Fill(NamedTuple):
 class Style(NamedTuple):
     """What all blocks of a network have in common.
 
-    eps: of group norms. scale: c, which keeps the variance or is 1. adaptive: times scale and shift behind the second norm, and do not only
-    shift before it. project: the skip of a block that resamples is a 1 x 1 convolution even where the width stays. head:
-    channels of a head of attention; None: one head. filter: of bench/nets/resample.py.
+    eps: of group norms. scale: c, which keeps the variance or is 1. adaptive: times scale and shift behind the second norm,
+    where others shift before it. project: the skip of a block that resamples is a 1 x 1 convolution even where the width
+    stays. head: channels of a head of attention; None: one head. filter: of bench/layers/resample.py.
     """
 
     eps: float
@@ -58,12 +55,12 @@ class Place(NamedTuple):
 
 
 class Block(nn.Module):
-    """block(x, change, dropout) -> x: change is (B, 2 x width), scales and shifts, or (B, width) of a network that is not adaptive."""
+    """block(x, change, dropout) -> x: change is (B, 2 x width), scales and shifts, or (B, width), shifts, of the times."""
 
     def __init__(self, place: Place, style: Style, rate: float, name: str, kernel: Kernel, keep: Checkpoint) -> None:
         super().__init__()
         (inputs, outputs, size, attends, _), fill = place, style.fill
-        self.place, self.style, self.width, self.rate, self.name, self.keep = place, style, outputs, rate, name, keep
+        self.style, self.width, self.rate, self.name, self.keep = style, outputs, rate, name, keep
         self.norm = GroupNorm(inputs, style.eps)
         self.resample = RESAMPLED[size](style.filter)
         self.first = filled(Conv2d(inputs, outputs, 3, padding=1), fill.most)

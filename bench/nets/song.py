@@ -11,12 +11,10 @@ from math import sqrt
 
 from torch import Tensor, nn
 
-from bench.nets.affine import Conv2d, Linear
+from bench.layers import Conv2d, Down, Linear, Times, fourier, half, positional
 from bench.nets.plan import planned
 from bench.nets.published import PublishedUNet
-from bench.nets.resample import Down
 from bench.nets.residual import Fill, Style, filled
-from bench.nets.times import Times, fourier, half, positional
 
 
 def xavier(layer: Linear | Conv2d, gain: float = 1.0) -> None:
@@ -36,7 +34,7 @@ class SongUNet(PublishedUNet):
     blocks + 1 up. `attention` lists resolutions (heights); those that no level has are ignored, and with an empty list the
     lowest level does not attend in its middle either. Frequencies of time are at most `time_scale` times 1 (radians per unit
     time), or, with `random_times`, normal with the deviation 2 pi fourier_scale: objectives differentiate the network in s and
-    t, and at the published 16 such a derivative is in the hundreds.
+    t, and at the published 16 a derivative is in the hundreds.
 
     Raises ValueError for what is not an image, cannot be halved that often, or for an odd number of channels.
     """
@@ -47,7 +45,8 @@ class SongUNet(PublishedUNet):
         random_times: bool = False, fourier_scale: float = 16.0, resampling: str = "box", residual: bool = False,
         classes: int = 0, augment: int = 0, checkpoint: str = "none",
     ) -> None:
-        plan = planned(shape, channels, [channels * m for m in multipliers], blocks, attention, sparing=True)
+        widths = [channels * m for m in multipliers]
+        plan = planned("ncsnpp" if residual else "ddpmpp", shape, channels, widths, blocks, attention, sparing=True)
         frequencies = fourier(channels, fourier_scale) if random_times else positional(half(channels), endpoint=True)
         time = Times(time_scale * frequencies, 4 * channels, classes, augment)
         for layer in (time.first, time.second, time.label, time.augment):
@@ -56,8 +55,8 @@ class SongUNet(PublishedUNet):
         style = Style(1e-6, sqrt(0.5), False, True, None, resampling, FILL)
         super().__init__(shape[0], plan, style, time, dropout, attention_kernel, checkpoint)
         if residual:
-            widths = plan.widths[:-1]  # a block that halves the resolution has the width of the level above it
-            self.sides.extend(Side(a, b, resampling) for a, b in zip([shape[0], *widths], widths, strict=False))
+            above = widths[:-1]  # a block that halves the resolution has the width of the level above it
+            self.sides.extend(Side(a, b, resampling) for a, b in zip([shape[0], *above], above, strict=False))
 
 
 class Side(nn.Module):

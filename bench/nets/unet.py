@@ -17,22 +17,26 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.nets.affine import Conv2d, affine, scaled
-from bench.nets.layers import (
+from bench.layers import (
     KERNELS,
     Attention,
+    Conv2d,
     GroupNorm,
     Kernel,
     Mask,
     TimeEmbedding,
+    affine,
+    doubled,
     groups_of,
     keyed_dropout,
+    mixed,
     modulation,
     normalized,
+    recomputed,
+    recomputed_in_forward_mode,
+    scaled,
     zeroed,
 )
-from bench.nets.recompute import recomputed, recomputed_in_forward_mode
-from bench.nets.temporal import mixed
 
 Pass = Callable[..., Tensor]  # (f, *inputs) -> f(*inputs)
 
@@ -70,7 +74,7 @@ class UNet(nn.Module):
         time_scale: float = 4.0, embedding: int | None = None, classes: int = 0, checkpoint: str = "none",
     ) -> None:
         super().__init__()
-        sides = heights(shape, len(multipliers))
+        sides = heights(shape, len(multipliers), "unet")
         widths = [channels * multiplier for multiplier in multipliers]
         made: list[Block] = []
 
@@ -160,11 +164,6 @@ class Block(nn.Module):
         return h
 
 
-def doubled(h: Tensor) -> Tensor:
-    """Nearest upsampling of (B, C, H, W) to twice the resolution."""
-    return F.interpolate(h, scale_factor=2.0, mode="nearest")
-
-
 def conv(inputs: int, outputs: int, size: int = 3) -> Conv2d:
     """A convolution that keeps the resolution, and the variance of a white input; zero bias."""
     layer = Conv2d(inputs, outputs, size, padding=size // 2)
@@ -174,10 +173,10 @@ def conv(inputs: int, outputs: int, size: int = 3) -> Conv2d:
     return layer
 
 
-def heights(shape: tuple[int, ...], levels: int) -> list[int]:
+def heights(shape: tuple[int, ...], levels: int, name: str) -> list[int]:
     """The resolution of each level. Raises ValueError for what is not an image or cannot be halved that often."""
     if len(shape) != 3:
-        raise ValueError(f"a U-Net needs images (C, H, W), and this data has shape {shape}: use mlp")
+        raise ValueError(f"backbone.name={name} needs images (C, H, W), and this data has shape {shape}: use mlp")
     divisor = 2 ** (levels - 1)
     if shape[1] % divisor or shape[2] % divisor:
         raise ValueError(

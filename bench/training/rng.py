@@ -4,7 +4,7 @@ One generator is seeded per draw and fills the whole global batch; a rank or mic
 state outlives a draw, which is why a restart is exact. Numbers differ between device types (each has its own
 generator algorithm), never between slicings of the batch.
 
-Dropout has too many numbers for that: a draw is the key of a step, and its masks are hashed from it (bench/nets/masks.py).
+Dropout has too many numbers for that: a draw is the key of a step, and its masks are hashed from it (bench/layers/masks.py).
 """
 
 import hashlib

@@ -61,7 +61,7 @@ def _jvp(
     moving: dict[str, tuple[Tensor, Tensor]] = {}
     if dx is not None:
         moving["x"] = (x, dx)
-    if ds or dt:  # both: a time without a tangent beside one with costs more than its zeros (see bench/nets/affine.py)
+    if ds or dt:  # both: a time without a tangent beside one with costs more than its zeros (see bench/layers/affine.py)
         s, t = s.contiguous(), t.contiguous()  # as their tangents are: a compiler asks for equal layouts
         moving["s"] = (s, torch.full_like(s, ds))
         moving["t"] = (t, torch.full_like(t, dt))

@@ -11,7 +11,7 @@ def jvp(f: Callable[..., Tensor], primals: Sequence[Tensor], tangents: Sequence[
     """f(*primals) and its derivative along `tangents`, of the shape of the value; reverse mode goes through both.
 
     Dual tensors and not `torch.func.jvp`, which wraps them: what is saved for the backward pass can then be recomputed
-    (bench/nets/recompute.py). It does not nest.
+    (bench/layers/recompute.py). It does not nest.
     """
     with forward_ad.dual_level() as level:
         duals = [forward_ad.make_dual(p, t, level=level)  # type: ignore[no-untyped-call]

@@ -28,7 +28,7 @@ FAULTS = [
         ci="a restart that is none",
     ),
     *of(
-        "affine maps", "bench/nets/affine.py",
+        "affine maps", "bench/layers/affine.py",
         ("tangent with the bias", "lambda dx: F.linear(dx, weight),", "lambda dx: F.linear(dx, weight, bias),",
          f"{AFFINE}::test_values_tangents_and_gradients_are_pytorchs[linear]"),
         ("moving weights forgotten", "if tangent is None or moving:", "if tangent is None:",

@@ -49,7 +49,7 @@ FAULTS = [
          "sampling::test_a_pass_over_some_samples_gets_their_rows_of_the_mask"),
     ),
     *of(
-        "masks", "bench/nets/masks.py",
+        "masks", "bench/layers/masks.py",
         ("one mask for all layers", "step + folded(name)", "step",
          "sampling::test_passes_of_one_purpose_share_their_dropout_mask"),
         ("rows that share a number", "2 * rows + 1, place", "2 * rows, place",
@@ -58,7 +58,7 @@ FAULTS = [
          f"{MASKS}numbers_are_those_of_the_definition"),
     ),
     *of(
-        "dropout", "bench/nets/layers.py",
+        "dropout", "bench/layers/blocks.py",
         ("numbers taken for positive", "int(rate * 2**64) - 2**63", "int(rate * 2**63)",
          f"{MASKS}the_rate_is_met_overall_and_in_every_row_channel_and_position[0.1]"),
         ("not rescaled", "x * (1 / (1 - rate)) * keep", "x * keep",

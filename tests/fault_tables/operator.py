@@ -44,7 +44,7 @@ FAULTS = [
          f"{TRUTH}trajectories_of_other_clocks_meet_the_exact_map[half_base]"),
     ),
     *of(
-        "operator networks", "bench/nets/temporal.py",
+        "operator networks", "bench/layers/temporal.py",
         ("waves counted once", "[2.0 if k in waves else 1.0", "[1.0 if k in waves else 1.0",
          f"{NETS}mixing_is_the_spectral_convolution_of_the_paper[4-2]"),
         ("turned the wrong way", "torch.cat([-imaginary, real])", "torch.cat([imaginary, -real])",

@@ -10,7 +10,7 @@ from oracle import Oracle, context, data, teacher_of
 from trainings import points
 
 from bench.config.compose import CONF
-from bench.nets.precision import lowered
+from bench.layers import lowered
 from bench.training.contract import CHECKS, Subject
 from methods.tools.interpolant import Interpolant, Linear, Trigonometric
 

@@ -13,9 +13,8 @@ from torch import Tensor, nn
 from torch.autograd.forward_ad import unpack_dual
 
 from bench.data.digits import load
+from bench.layers import Conv2d, Linear, lowered
 from bench.nets import Backbone, affine
-from bench.nets.affine import Conv2d, Linear
-from bench.nets.precision import lowered
 from bench.training import Recipe, Trainer
 from methods.base import TeacherVelocity
 from methods.tools import solve

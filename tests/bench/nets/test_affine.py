@@ -8,8 +8,8 @@ from specs import network
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from bench.layers import Conv2d, Linear, affine, scaled
 from bench.nets import Backbone
-from bench.nets.affine import Conv2d, Linear, affine, scaled
 
 X, DX = torch.randn(2, 3, 4, 8, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 OURS = {
@@ -99,7 +99,8 @@ def test_transforms_nest_as_around_pytorchs_own_layers(how: str) -> None:
 
 
 NETS = [{"name": "mlp", "width": 32, "depth": 2, "embedding": 16}, {"name": "mlp_plain"},
-        {"name": "unet", "channels": 8, "multipliers": [1, 2], "blocks": 1, "attention": []}]
+        *({"name": name, "channels": 8, "multipliers": [1, 2], "blocks": 1, "attention": []}
+          for name in ("unet", "ddpmpp", "ncsnpp", "adm"))]
 
 
 @pytest.mark.parametrize("options", NETS, ids=[str(net["name"]) for net in NETS])

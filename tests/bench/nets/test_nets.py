@@ -12,9 +12,8 @@ from specs import network
 from torch import Tensor, nn
 
 from bench.config import ConfigError
+from bench.layers import Attention, GroupNorm, exact_attention, fused_attention, lowered
 from bench.nets import Backbone, counting
-from bench.nets.layers import Attention, GroupNorm, exact_attention, fused_attention
-from bench.nets.precision import lowered
 
 CIFAR = {"name": "unet", "channels": 128, "multipliers": [2, 2, 2], "blocks": 4, "attention": [16], "dropout": 0.13}
 each_net = pytest.mark.parametrize(("name", "shape"), SHAPES)
@@ -165,10 +164,12 @@ def test_parameter_counts() -> None:
     assert small.parameters() == sum(p.numel() for p in small.net().parameters())
 
 
-@pytest.mark.parametrize("side", [8, 16, 28, 32, 64])
-def test_the_unet_takes_the_usual_sides(side: int) -> None:
+@pytest.mark.parametrize(
+    ("name", "side"), [*(("unet", side) for side in (8, 16, 28, 32, 64)), ("ddpmpp", 28), ("ncsnpp", 28), ("adm", 28)]
+)
+def test_a_unet_takes_the_usual_sides(name: str, side: int) -> None:
     x, s, t = inputs((3, side, side), rows=2, dtype=torch.float32)
-    net = stirred(made("unet", (3, side, side), multipliers=[1, 2, 2], attention=[8]))
+    net = stirred(made(name, (3, side, side), multipliers=[1, 2, 2], attention=[8, 7]))
     net = net.to(memory_format=torch.channels_last)
     with torch.no_grad():
         plain, last = net(x, s, t), net(x.to(memory_format=torch.channels_last), s, t)
@@ -261,10 +262,22 @@ def test_both_attention_kernels_agree() -> None:
     q, k, v = torch.randn(3, 2, 16, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     assert torch.allclose(exact_attention(q, k, v), fused_attention(q, k, v), atol=1e-12)
     x, s, t = inputs((1, 8, 8))
-    nets = [stirred(made("unet", (1, 8, 8), attention_kernel=kernel)).double() for kernel in ("exact", "fused")]
-    assert any(isinstance(module, Attention) for module in nets[0].modules())
-    exact, fused = (torch.func.jvp(net, (x, s, t), (x, s, t))[1] for net in nets)
-    assert torch.allclose(exact, fused, atol=1e-10)
+    for name, channels, heads in (("unet", 8, 1), ("adm", 64, 2)):
+        nets = [stirred(made(name, (1, 8, 8), channels=channels, attention_kernel=kernel)) for kernel in ("exact", "fused")]
+        assert {module.heads for module in nets[0].modules() if isinstance(module, Attention)} == {heads}
+        for derivative in (lambda net: net(x, s, t), lambda net: torch.func.jvp(net, (x, s, t), (x, s, t))[1]):
+            exact, fused = (derivative(net.double()) for net in nets)
+            assert torch.allclose(exact, fused, atol=1e-10)
+
+
+def test_attention_of_heads_is_the_library_one() -> None:
+    ours, theirs = stirred(Attention(12, exact_attention, heads=3)), nn.MultiheadAttention(12, 3, batch_first=True)
+    x = torch.randn(2, 12, 4, 4, generator=torch.Generator().manual_seed(0))
+    state = ours.qkv.state_dict()
+    theirs.load_state_dict({"in_proj_weight": state["weight"], "in_proj_bias": state["bias"],
+                            **{f"out_proj.{key}": value for key, value in ours.project.state_dict().items()}})
+    tokens = ours.norm(x).flatten(2).transpose(1, 2)
+    torch.testing.assert_close(ours(x).flatten(2).transpose(1, 2), theirs(tokens, tokens, tokens)[0])
 
 
 def test_group_norm_equals_the_library_one() -> None:

@@ -6,17 +6,15 @@ from math import cos, pi, sin
 import pytest
 import torch
 import torch.nn.functional as F
+from small_nets import SMALL
 from specs import network
 from torch import Tensor, nn
 
+from bench.layers import Mixing, lowered
 from bench.nets import Backbone, counting
-from bench.nets.precision import lowered
-from bench.nets.temporal import Mixing
 
-CONFIGS = {
-    "mlp": {"name": "mlp", "width": 16, "depth": 2, "embedding": 16},
-    "unet": {"name": "unet", "channels": 8, "multipliers": [1, 2], "blocks": 1, "attention": [4], "embedding": 16},
-}
+CONFIGS = {**SMALL, "mlp": {"name": "mlp", "width": 16, "depth": 2, "embedding": 16}}
+BLOCKS = {"mlp": 2, "unet": 2 + 1 + 4, "ddpmpp": 3 + 2 + 5, "ncsnpp": 3 + 2 + 5, "adm": 3 + 2 + 5}
 each_net = pytest.mark.parametrize("name", CONFIGS)
 SIZES = [(4, 2), (4, 3), (5, 3), (8, 4), (1, 1), (2, 2)]
 SHAPE = (1, 8, 8)
@@ -162,7 +160,7 @@ def test_every_block_is_followed_by_a_mixing(name: str) -> None:
     with ExitStack() as stack:
         counts = [stack.enter_context(counting(m)) for m in mixings]
         operator(*inputs())
-    assert len(mixings) == {"mlp": 2, "unet": 2 + 1 + 4}[name]
+    assert len(mixings) == BLOCKS[name]
     assert [c.calls for c in counts] == [1] * len(mixings)
 
 

@@ -8,11 +8,13 @@ from bench.config import request
 from bench.nets import Backbone
 
 CASES = [("mlp", (2,)), ("mlp", (1, 8, 8)), ("mlp_plain", (2,)), ("unet_small", (1, 8, 8)), ("unet_small", (3, 32, 32)),
+         *((f"{name} backbone.channels=8 backbone.blocks=1", (1, 8, 8)) for name in ("ddpmpp", "ncsnpp", "adm")),
          ("unet_55m", (3, 32, 32))]  # fmt: skip
 
 
 def backbone(name: str, shape: tuple[int, ...], *more: str, device: str = "cpu") -> Backbone:
-    return Backbone(request(["sweep=none", f"backbone={name}", *more]).experiments[0].backbone, shape, 0, device=device)
+    (experiment,) = request(["sweep=none", *f"backbone={name}".split(), *more]).experiments
+    return Backbone(experiment.backbone, shape, 0, device=device)
 
 
 @pytest.mark.parametrize(("name", "shape"), CASES[:-1])

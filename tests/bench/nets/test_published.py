@@ -1,16 +1,20 @@
 """Claims about the published U-Nets: their size, their labels, their filters, and that every method trains them."""
 
+import inspect
+from math import pi, prod
+
 import pytest
 import torch
 from contract import METHODS
 from small_nets import LEVELS, SMALL, inputs, made, stirred
 from specs import network
+from torch import Tensor
 
 from bench.config import ConfigError, request
+from bench.layers import Down, Up, lowered, told
 from bench.measuring.subject import subject
 from bench.nets import Backbone
-from bench.nets.labels import told
-from bench.nets.resample import Down, Up
+from bench.nets.backbone import NETS
 
 PUBLISHED = ["ddpmpp", "ncsnpp", "adm"]
 SIZES = [  # as the code of EDM (NVlabs/edm, 008a4e5) makes them; GFLOP to a percent
@@ -20,11 +24,16 @@ SIZES = [  # as the code of EDM (NVlabs/edm, 008a4e5) makes them; GFLOP to a per
     ("ncsnpp", 32, {"augment": 9}, 56_397_827, 42.5),
     ("adm", 64, {"classes": 1000}, 295_899_267, 219.3),
 ]
+VALUES = [  # of the same code in float64, its softmax in float32
+    ("ddpmpp", [-0.6564769756, -0.1367782573, -0.5871339455, -0.8952691435], 4.8992555276),
+    ("ncsnpp", [-0.5274981235, -0.0288351211, -0.1650427204, -0.4757044517], 3.9937173747),
+    ("adm", [-0.8287583585, -0.9650297679, -1.3748549595, -0.9972724523], 10.3819068794),
+]
 SHAPE = (1, 8, 8)
 each = pytest.mark.parametrize("name", PUBLISHED)
 
 
-@pytest.mark.parametrize(("name", "side", "options", "parameters", "gflops"), SIZES)
+@pytest.mark.parametrize(("name", "side", "options", "parameters", "gflops"), SIZES, ids=[str(size[3]) for size in SIZES])
 def test_size_is_the_published_one_and_a_layer_for_the_second_time(
     name: str, side: int, options: dict[str, object], parameters: int, gflops: float
 ) -> None:
@@ -37,14 +46,33 @@ def test_size_is_the_published_one_and_a_layer_for_the_second_time(
 
 
 @pytest.mark.parametrize("choice", ["ddpmpp", "ddpmpp_64", "ncsnpp", "adm"])
-def test_the_defaults_of_the_files_are_those_of_the_sections(choice: str) -> None:
-    side = 64 if choice in ("ddpmpp_64", "adm") else 32
-    chosen = request(["sweep=none", "data=arrays", "data.path=none.npy", f"backbone={choice}"]).experiments[0].backbone
-    bare = network({"name": chosen.name})
-    differs = {key for key, value in chosen.model_dump().items() if getattr(bare, key) != value}
+def test_the_defaults_of_files_sections_and_classes_are_the_same(choice: str) -> None:
+    chosen = request(["sweep=none", "data=arrays", "data.path=any.npy", f"backbone={choice}"]).experiments[0].backbone
+    bare = network({"name": chosen.name}).model_dump()
+    differs = {key for key, value in chosen.model_dump().items() if bare[key] != value}
     assert differs == ({"multipliers", "dropout"} if choice == "ddpmpp_64" else set())
-    whole = [Backbone(section, (3, side, side), 0).parameters() for section in (chosen, bare)]
-    assert len(set(whole)) == 1 + (choice == "ddpmpp_64"), "and of the classes, which are asked for what is not given"
+    made = {key: option.default for key, option in inspect.signature(NETS[chosen.name]).parameters.items()}
+    assert {key: made[key] for key in bare if key != "name"} == {key: value for key, value in bare.items() if key != "name"}
+
+
+@pytest.mark.parametrize(("name", "values", "norm"), VALUES, ids=PUBLISHED)
+def test_values_are_those_of_the_published_code(name: str, values: list[float], norm: float) -> None:
+    """Of weights and inputs by a formula, both times equal, with labels."""
+    options = {"channels": 64 if name == "adm" else 8, "multipliers": [1, 2, 2], "blocks": 2, "classes": 3, "augment": 2}
+    net = made(name, SHAPE, **options).double()
+    with torch.no_grad():
+        for i, (key, p) in enumerate(sorted(net.named_parameters())):
+            k = torch.arange(p.numel(), dtype=torch.float64)
+            unit = key.endswith(("norm.weight", "norm_again.weight"))
+            p.copy_((torch.sin(1.7 * (k % 1009) + i) / max(p[0].numel(), 1) ** 0.5 + unit).reshape(p.shape))
+        net.get_parameter("time.gap.weight").zero_()
+        if name == "ncsnpp":
+            net.get_buffer("time.frequencies").copy_(2 * pi * torch.linspace(-1, 1, 8))
+        x = torch.arange(2 * prod(SHAPE), dtype=torch.float64).square().sin().view(2, *SHAPE)
+        s = torch.tensor([0.3, 0.9], dtype=torch.float64)
+        v = net(x, s, s, torch.tensor([[1.0, 0, 0, 0.5, -1], [0, 0, 1, 0, 2]])).flatten()
+    assert v[[0, 7, 100, -1]].tolist() == pytest.approx(values, abs=1e-6)
+    assert float(v.norm()) == pytest.approx(norm, abs=1e-6)
 
 
 # labels
@@ -63,12 +91,20 @@ def test_labels_are_indices_or_numbers_and_none_is_zeros(name: str) -> None:
 
 def test_labels_that_a_network_was_not_built_for_are_refused() -> None:
     like = torch.zeros(4)
-    with pytest.raises(ValueError, match="backbone.classes=0"):
+    with pytest.raises(ValueError, match=r"backbone\.classes=0"):
         told(torch.tensor([0, 1, 0, 1]), 0, 9, like)
     with pytest.raises(ValueError, match=r"\(4, 3 \+ 2\).*shape \(4, 3\)"):
         told(torch.zeros(4, 3), 3, 2, like)
     with pytest.raises(RuntimeError, match="smaller than num_classes"):
         told(torch.tensor([0, 1, 2, 3]), 3, 0, like)
+
+
+def test_random_frequencies_go_with_the_weights() -> None:
+    one, other = (made("ncsnpp", SHAPE, seed) for seed in (0, 1))
+    x, s, t = inputs(SHAPE, dtype=torch.float32)
+    stirred(one)
+    other.load_state_dict(one.state_dict())
+    assert torch.equal(one(x, s, t), other(x, s, t)) and one(x, s, t).abs().max() > 0
 
 
 # filters
@@ -100,11 +136,24 @@ def test_what_is_no_image_or_of_odd_sides_is_refused_in_one_line(name: str) -> N
 
 def test_features_of_time_come_in_pairs() -> None:
     for name in ("ddpmpp", "adm"):
-        with pytest.raises(ConfigError, match="backbone.channels must be an even number.*got 9"):
+        with pytest.raises(ConfigError, match=r"backbone\.channels must be an even number.*got 9"):
             Backbone(network({**SMALL[name], "channels": 9}), SHAPE, 0).net()
 
 
 # training
+
+
+def test_it_compiles_to_one_graph_of_the_same_gradients() -> None:
+    """By PyTorch's own operations, in bfloat16; forward mode is compiled in test_nets.py, where there is time."""
+    net, (x, s, t) = stirred(made("ncsnpp", (1, 4, 4), multipliers=[1, 1], attention=[2])), inputs((1, 4, 4), 2, torch.float32)
+
+    def loss(x: Tensor, s: Tensor, t: Tensor) -> Tensor:
+        return lowered(net)(x, s, t).square().mean()
+
+    found = torch.compile(loss, fullgraph=True, backend="aot_eager")(x, s, t)
+    gradients, expected = (torch.autograd.grad(value, list(net.parameters())) for value in (found, loss(x, s, t)))
+    for ours, theirs in zip(gradients, expected, strict=True):
+        torch.testing.assert_close(ours, theirs)
 
 
 @pytest.mark.parametrize("name", ["ddpmpp", "adm"])

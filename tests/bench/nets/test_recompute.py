@@ -5,20 +5,20 @@ import torch
 from specs import network
 from torch import Tensor, nn
 
+from bench.layers import lowered, recomputed
 from bench.nets import Backbone
-from bench.nets.precision import lowered
-from bench.nets.recompute import recomputed
 from bench.nets.unet import CHECKPOINTS, Checkpoint, plain
 from bench.training.rng import StepDraws
 from methods.tools import conditioned, derivative
 
 SHAPE, ROWS = (3, 16, 16), 8
-SMALL = {"name": "unet", "channels": 16, "multipliers": [1, 2], "blocks": 2, "attention": [8], "embedding": 32, "dropout": 0.2}
+SMALL = {"channels": 16, "multipliers": [1, 2], "blocks": 2, "attention": [8], "dropout": 0.2}
+each_net = pytest.mark.parametrize("name", ["unet", "ddpmpp", "adm"])
 
 
-def made(checkpoint: str, low: bool = False) -> nn.Module:
+def made(checkpoint: str, low: bool = False, name: str = "unet") -> nn.Module:
     """Not zero, so that all gradients are alive."""
-    net = Backbone(network({**SMALL, "checkpoint": checkpoint}), SHAPE, 0).net()
+    net = Backbone(network({**SMALL, "name": name, "checkpoint": checkpoint}), SHAPE, 0).net()
     with torch.no_grad():
         for i, p in enumerate(net.parameters()):
             p.add_(0.1 * torch.randn(p.shape, generator=torch.Generator().manual_seed(i)))
@@ -51,22 +51,24 @@ def kept(net: nn.Module, forward: bool) -> tuple[list[Tensor], int]:
     return list(torch.autograd.grad(value, list(net.parameters()))), size
 
 
+@each_net
 @pytest.mark.parametrize("checkpoint", ["norms", "blocks"])
-def test_gradients_are_the_same_to_the_bit_and_less_is_kept(checkpoint: str) -> None:
+def test_gradients_are_the_same_to_the_bit_and_less_is_kept(checkpoint: str, name: str) -> None:
     for low in (False, True):
-        whole, much = kept(made("none", low), forward=False)
-        again, little = kept(made(checkpoint, low), forward=False)
+        whole, much = kept(made("none", low, name), forward=False)
+        again, little = kept(made(checkpoint, low, name), forward=False)
         assert all(torch.equal(a, b) and bool(a.abs().max() > 0) for a, b in zip(whole, again, strict=True))
         assert little < {"norms": 0.65, "blocks": 0.2}[checkpoint] * much
 
 
+@each_net
 @pytest.mark.parametrize("checkpoint", ["none", "norms", "blocks"])
 def test_gradients_through_forward_mode_are_the_same_up_to_the_order_of_sums(
-    checkpoint: str, monkeypatch: pytest.MonkeyPatch
+    checkpoint: str, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    again, little = kept(made(checkpoint).double(), forward=True)
+    again, little = kept(made(checkpoint, name=name).double(), forward=True)
     monkeypatch.setitem(CHECKPOINTS, "none", Checkpoint(plain, plain))
-    whole, much = kept(made("none").double(), forward=True)
+    whole, much = kept(made("none", name=name).double(), forward=True)
     for a, b in zip(whole, again, strict=True):
         assert torch.allclose(a, b, rtol=1e-11, atol=1e-13) and bool(a.abs().max() > 0)
     assert little < (0.15 if checkpoint == "blocks" else 0.4) * much

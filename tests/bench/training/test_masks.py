@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 from torch._dynamo.testing import CompileCounter
 
-from bench.nets.layers import keyed_dropout
-from bench.nets.masks import hashed, splitmix
+from bench.layers import hashed, keyed_dropout, splitmix
 from bench.training.rng import StepDraws, key
 from methods.tools import Mask
 

@@ -1,7 +1,7 @@
 """What a network is told of a sample besides its times: its class, and what augmentation did to its image.
 
 `condition` is None, class indices int64 (B,), or numbers (B, classes + augment): one-hot labels, and behind them what
-augmentation did. Zeros are the null of both, no class and an image as it is; None is zeros, and so is all sampling of `augment`.
+augmentation did. Zeros are the null of both, no class and an image as it is, which samples are; None is all zeros.
 """
 
 import torch.nn.functional as F

@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.forward_ad import unpack_dual
 
-from bench.nets.affine import Linear, affine
-from bench.nets.precision import at_least_float32
+from bench.layers.affine import Linear, affine
+from bench.layers.precision import at_least_float32
 from methods.tools import softmax
 
 Mask = Callable[[str, tuple[int, ...]], Tensor]
@@ -175,4 +175,4 @@ class Attention(nn.Module):
 
     def _apart(self, tokens: Tensor) -> Tensor:
         """(B, tokens, C) -> (B, heads, tokens, C / heads); one head as it is."""
-        return tokens if self.heads == 1 else tokens.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        return tokens if self.heads == 1 else tokens.reshape(*tokens.shape[:2], self.heads, -1).transpose(1, 2)

@@ -15,9 +15,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.nets.affine import Linear, affine
-from bench.nets.labels import told
-from bench.nets.layers import zeroed
+from bench.layers.affine import Linear, affine
+from bench.layers.blocks import zeroed
+from bench.layers.labels import told
 
 PERIOD = 10_000.0
 
@@ -40,7 +40,7 @@ def fourier(count: int, scale: float) -> Tensor:
 
 
 class Times(nn.Module):
-    """times(s, t, condition=None) -> (B, width), for s, t (B,) and a `condition` as in bench/nets/labels.py.
+    """times(s, t, condition=None) -> (B, width), for s, t (B,) and a `condition` as in bench/layers/labels.py.
 
     late: y enters behind W_2, without a bias, and not scaled by the root of `classes`. `gap` is G. The frequencies are part
     of the state, for they may be random.
@@ -59,7 +59,7 @@ class Times(nn.Module):
         self.augment = Linear(augment, features, bias=False) if augment else None
 
     def forward(self, s: Tensor, t: Tensor, condition: Tensor | None = None) -> Tensor:
-        y, a = told(condition, self.classes, self.augments, s).split([self.classes, self.augments], 1)
+        y, a = torch.split(told(condition, self.classes, self.augments, s), [self.classes, self.augments], 1)
         angle, turn = self._angle(s), self._angle(t - s)
         turned = affine(lambda c: c - 1, lambda dc: dc, turn.cos())
         h = torch.cat([angle.sin(), angle.cos()], 1) + self.gap(torch.cat([turn.sin(), turned], 1))

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from bench.nets.affine import Conv2d, Linear
+from bench.layers.affine import Conv2d, Linear
 
 ISLANDS = ("time", "modulation")  # children of a network that stay in float32
 

@@ -38,7 +38,7 @@ def scaled(x: Tensor, factor: float) -> Tensor:
 
 
 class Linear(nn.Linear):
-    """nn.Linear; `lowered`: in bfloat16 (bench/nets/precision.py)."""
+    """nn.Linear; `lowered`: in bfloat16 (bench/layers/precision.py)."""
 
     lowered = False
 
@@ -48,7 +48,7 @@ class Linear(nn.Linear):
 
 
 class Conv2d(nn.Conv2d):
-    """nn.Conv2d; `lowered`: in bfloat16 (bench/nets/precision.py)."""
+    """nn.Conv2d; `lowered`: in bfloat16 (bench/layers/precision.py)."""
 
     lowered = False
 

@@ -1,0 +1,66 @@
+"""What networks are built of, in every mode of differentiation and precision. Nothing that is a network of its own."""
+
+from bench.layers.affine import Conv2d, Linear, affine, scaled
+from bench.layers.blocks import (
+    KERNELS,
+    Attention,
+    GroupNorm,
+    Kernel,
+    Mask,
+    TimeEmbedding,
+    exact_attention,
+    frequencies,
+    fused_attention,
+    groups_of,
+    keyed_dropout,
+    linear,
+    modulation,
+    normalized,
+    zeroed,
+)
+from bench.layers.labels import told
+from bench.layers.masks import hashed, masks, splitmix
+from bench.layers.precision import at_least_float32, lowered
+from bench.layers.recompute import recomputed, recomputed_in_forward_mode
+from bench.layers.resample import Down, Up, doubled
+from bench.layers.temporal import Mixing, mixed
+from bench.layers.times import Times, fourier, half, positional
+
+__all__ = [
+    "KERNELS",
+    "Attention",
+    "Conv2d",
+    "Down",
+    "GroupNorm",
+    "Kernel",
+    "Linear",
+    "Mask",
+    "Mixing",
+    "TimeEmbedding",
+    "Times",
+    "Up",
+    "affine",
+    "at_least_float32",
+    "doubled",
+    "exact_attention",
+    "fourier",
+    "frequencies",
+    "fused_attention",
+    "groups_of",
+    "half",
+    "hashed",
+    "keyed_dropout",
+    "linear",
+    "lowered",
+    "masks",
+    "mixed",
+    "modulation",
+    "normalized",
+    "positional",
+    "recomputed",
+    "recomputed_in_forward_mode",
+    "scaled",
+    "splitmix",
+    "told",
+    "zeroed",
+]
