@@ -99,7 +99,8 @@ def test_transforms_nest_as_around_pytorchs_own_layers(how: str) -> None:
 
 
 NETS = [{"name": "mlp", "width": 32, "depth": 2, "embedding": 16}, {"name": "mlp_plain"},
-        {"name": "unet", "channels": 8, "multipliers": [1, 2], "blocks": 1, "attention": []}]
+        {"name": "unet", "channels": 8, "multipliers": [1, 2], "blocks": 1, "attention": []},
+        {"name": "edm2", "channels": 8, "multipliers": [1, 2], "blocks": 1, "attention": []}]
 
 
 @pytest.mark.parametrize("options", NETS, ids=[str(net["name"]) for net in NETS])

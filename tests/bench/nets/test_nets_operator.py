@@ -16,6 +16,8 @@ from bench.nets.temporal import Mixing
 CONFIGS = {
     "mlp": {"name": "mlp", "width": 16, "depth": 2, "embedding": 16},
     "unet": {"name": "unet", "channels": 8, "multipliers": [1, 2], "blocks": 1, "attention": [4], "embedding": 16},
+    "edm2": {"name": "edm2", "channels": 8, "multipliers": [1, 2], "blocks": 1, "attention": [4]},
+    "dit": {"name": "dit", "width": 16, "depth": 2, "heads": 2},
 }
 each_net = pytest.mark.parametrize("name", CONFIGS)
 SIZES = [(4, 2), (4, 3), (5, 3), (8, 4), (1, 1), (2, 2)]
@@ -27,7 +29,8 @@ def stirred(net: nn.Module, size: float = 0.3) -> nn.Module:
     g = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for p in net.parameters():
-            p.add_(size * torch.randn(p.shape, generator=g, dtype=p.dtype) / max(p[0].numel(), 1) ** 0.5)
+            inputs = p.numel() // len(p) if p.ndim else 1
+            p.add_(size * torch.randn(p.shape, generator=g, dtype=p.dtype) / inputs**0.5)
     return net
 
 
@@ -162,7 +165,7 @@ def test_every_block_is_followed_by_a_mixing(name: str) -> None:
     with ExitStack() as stack:
         counts = [stack.enter_context(counting(m)) for m in mixings]
         operator(*inputs())
-    assert len(mixings) == {"mlp": 2, "unet": 2 + 1 + 4}[name]
+    assert len(mixings) == {"mlp": 2, "unet": 2 + 1 + 4, "edm2": 3 + 7, "dit": 2}[name]
     assert [c.calls for c in counts] == [1] * len(mixings)
 
 
