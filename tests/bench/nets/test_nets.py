@@ -7,11 +7,13 @@ from zlib import crc32
 
 import pytest
 import torch
+import torch.nn.functional as F
 from specs import network
 from torch import Tensor, nn
 
 from bench.config import ConfigError
 from bench.nets import Backbone, counting
+from bench.nets.dit import places
 from bench.nets.layers import KERNELS, GroupNorm, exact_attention, fused_attention
 from bench.nets.precision import lowered
 
@@ -388,3 +390,53 @@ def test_the_plain_network_is_the_papers_stack_of_dense_layers() -> None:
     ahead, back = (net(x, s, t + h) for h in (1e-5, -1e-5))
     tangent = torch.func.jvp(lambda t: net(x, s, t), (t,), (torch.ones_like(t),))[1]
     torch.testing.assert_close(tangent, (ahead - back) / 2e-5, rtol=1e-6, atol=1e-8)
+
+
+# what is published
+
+
+def test_off_the_diagonal_the_gap_is_what_edm2_hears() -> None:
+    """s and t - s, each by cosines and sines of frequencies from 1 to 1e-4 with a mean square of 1."""
+    net, (_, s, t) = made("edm2", (1, 8, 8)).double(), inputs((1, 8, 8))
+    turn = 10000.0 ** (-torch.arange(4) / 4)
+    parts = [2**0.5 * torch.cat([(time[:, None] * turn).cos(), (time[:, None] * turn).sin()], 1) for time in (s, t - s)]
+    rows = [F.normalize(getattr(net.time, name).weight, dim=1) for name in ("start", "gap")]
+    heard = sum(part @ row.T for part, row in zip(parts, rows, strict=True)) * 0.5**0.5
+    torch.testing.assert_close(net.time(s, t), F.silu(heard) / 0.596)
+
+
+def test_a_block_of_edm2_is_the_published_one() -> None:
+    """A decoder's block, written out: no norm of pixels, 7 : 3 with the residual, one factor a channel from time."""
+    net = stirred(made("edm2", (1, 8, 8))).double()
+    block = net.decoder[-1]
+    x = 3 * torch.randn(4, block.inputs, 8, 8, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
+    change = torch.randn(4, block.width, generator=torch.Generator().manual_seed(6), dtype=torch.float64)
+
+    def conv(layer: nn.Module, x: Tensor) -> Tensor:
+        return F.conv2d(x, F.normalize(layer.weight.flatten(1), dim=1).view_as(layer.weight), padding=layer.padding)
+
+    h = conv(block.first, F.silu(x) / 0.596) * (1 + block.gain * change)[:, :, None, None]
+    h = conv(block.second, F.silu(h) / 0.596)
+    torch.testing.assert_close(block(x, change, None), (0.7 * conv(block.skip, x) + 0.3 * h) / 0.58**0.5)
+    encoder = net.encoder[0]
+    assert torch.allclose(encoder(x[:, :8], change[:, :8], None), encoder(9 * x[:, :8], change[:, :8], None), atol=1e-6)
+
+
+def test_the_places_of_tokens_are_their_columns_and_rows() -> None:
+    table = places(2, 3, 16).view(2, 3, 4, 4)  # sines and cosines of the column, then of the row
+    turn = 10000.0 ** (-torch.arange(4) / 4)
+    for row in range(2):
+        for column in range(3):
+            wanted = torch.stack([(column * turn).sin(), (column * turn).cos(), (row * turn).sin(), (row * turn).cos()])
+            torch.testing.assert_close(table[row, column], wanted)
+
+
+def test_tokens_are_patches_in_their_place() -> None:
+    """A transformer without blocks' effect sees each patch alone."""
+    net, (x, s, t) = made("dit", (3, 8, 12)).double(), inputs((3, 8, 12))
+    with torch.no_grad():
+        net.head.weight.normal_(generator=torch.Generator().manual_seed(1))
+        moved = x.clone()
+        moved[:, :, 2:4, 6:8] += 1
+        change = (net(moved, s, t) - net(x, s, t)).abs().amax((0, 1))
+    assert (change[2:4, 6:8] > 1e-3).all() and int((change > 0).sum()) == 4
