@@ -16,10 +16,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.nets.affine import Linear, affine
-from bench.nets.layers import KERNELS, Kernel, Mask, angles, keyed_dropout, positional_frequencies, zeroed
-from bench.nets.precision import at_least_float32
-from bench.nets.temporal import mixed
+from bench.layers import (
+    KERNELS,
+    Kernel,
+    Linear,
+    Mask,
+    affine,
+    angles,
+    at_least_float32,
+    keyed_dropout,
+    mixed,
+    positional_frequencies,
+    zeroed,
+)
 from bench.nets.unet import CHECKPOINTS, Checkpoint
 
 FEATURES = 256  # sines and cosines of a time
@@ -126,8 +135,12 @@ class GapEmbedding(nn.Module):
 
 
 def modulated(h: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
-    """(1 + scale) * norm(h) + shift, with the layer norm of tokens without parameters."""
-    return torch.addcmul(shift, F.layer_norm(h, h.shape[2:], eps=1e-6), 1 + scale)
+    """(1 + scale) * norm(h) + shift, with the layer norm of tokens without parameters.
+
+    It is computed as a group norm: the gradient through the tangent of F.layer_norm is wrong (PyTorch 2.14).
+    """
+    white = F.group_norm(h.flatten(0, 1), 1, eps=1e-6).view(h.shape)
+    return torch.addcmul(shift, white, 1 + scale)
 
 
 def places(rows: int, columns: int, width: int) -> Tensor:

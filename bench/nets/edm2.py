@@ -18,12 +18,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.nets.affine import affine, scaled
-from bench.nets.layers import KERNELS, Kernel, Mask, angles, keyed_dropout, positional_frequencies
+from bench.layers import (
+    KERNELS,
+    Kernel,
+    Mask,
+    affine,
+    angles,
+    at_least_float32,
+    doubled,
+    keyed_dropout,
+    mixed,
+    positional_frequencies,
+    scaled,
+)
 from bench.nets.magnitude import MPConv, MPLinear, mp_cat, mp_silu, mp_sum, pixel_norm
-from bench.nets.precision import at_least_float32
-from bench.nets.temporal import mixed
-from bench.nets.unet import CHECKPOINTS, Checkpoint, doubled, heights
+from bench.nets.unet import CHECKPOINTS, Checkpoint, heights
 
 BALANCE = 0.3  # of a residual in a sum
 LARGEST = 256.0  # activation that a block hands on
@@ -45,7 +54,7 @@ class EDM2(nn.Module):
         time_scale: float = 1.0, data_scale: float = 0.5, classes: int = 0, checkpoint: str = "none",
     ) -> None:
         super().__init__()
-        sides, levels = heights(shape, len(multipliers)), [channels * multiplier for multiplier in multipliers]
+        sides, levels = heights(shape, len(multipliers), "edm2"), [channels * multiplier for multiplier in multipliers]
         made: list[Block] = []
 
         def block(

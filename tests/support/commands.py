@@ -99,6 +99,8 @@ RIGHT_ONE: list[Right] = [
     ("backbone=unet_small \"backbone.multipliers=[1, 2, 2]\"", {"backbone.multipliers": [1, 2, 2]}),
     ("backbone=unet_small backbone.attention_kernel=fused", {"backbone.attention_kernel": "fused"}),
     ("backbone=unet_55m data=cifar10", {"backbone.channels": 128}),
+    ("backbone=edm2 data=cifar10", {"backbone.multipliers": [2, 2, 2], "backbone.time_scale": 1.0, "backbone.data_scale": 0.5}),
+    ("backbone=dit_xl data=cifar10 backbone.patch=4", {"backbone.width": 1152, "backbone.patch": 4}),
     # numbers as Hydra's grammar reads them
     ("train.lr=1e-3", {"train.lr": 0.001}),
     ("train.lr=1E-4", {"train.lr": 0.0001}),
@@ -699,6 +701,11 @@ WRONG_ONE: list[Wrong] = [
     ("backbone=unet_small backbone.channels=0", ("backbone.channels", "0")),
     ("backbone=unet_small backbone.blocks=-1", ("backbone.blocks", "-1")),
     ("backbone=unet_small backbone.attention_kernel=exat", ("backbone.attention_kernel", "exat", "exact")),
+    ("backbone=edm2 backbone.multipliers=[1,1,1,1,1]", ("backbone.multipliers", "8")),
+    ("backbone=edm2 backbone.data_scale=0", ("backbone.data_scale", "0")),
+    ("backbone=dit_s backbone.patch=3", ("backbone.patch=3", "8 x 8")),
+    ("backbone=dit_s backbone.heads=5", ("backbone.width=384", "backbone.heads=5")),
+    ("data=checkerboard backbone=dit_s", ("dit", "checkerboard|points", "mlp")),
     # data
     ("data=arrays", ("data.path", "arrays")),
     ("data=arrays data.path=", ("data.path",)),

@@ -10,7 +10,8 @@ LEVELS = {"channels": 8, "multipliers": [1, 2], "blocks": 1, "attention": [4], "
 SMALL: dict[str, dict[str, object]] = {
     "mlp": {"name": "mlp", "width": 32, "depth": 2, "embedding": 16}, "unet": {"name": "unet", "embedding": 16, **LEVELS},
     "ddpmpp": {"name": "ddpmpp", **LEVELS}, "adm": {"name": "adm", **LEVELS},
-    "ncsnpp": {"name": "ncsnpp", "fourier_scale": 0.1, **LEVELS},
+    "ncsnpp": {"name": "ncsnpp", "fourier_scale": 0.1, **LEVELS}, "edm2": {"name": "edm2", **LEVELS},
+    "dit": {"name": "dit", "width": 16, "depth": 2, "heads": 2},
 }  # fmt: skip
 SHAPES = [("mlp", (2,)), *((name, (1, 8, 8)) for name in SMALL)]
 
@@ -24,7 +25,8 @@ def stirred(net: nn.Module, seed: int = 1) -> nn.Module:
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for p in net.parameters():
-            p.add_(0.2 * torch.randn(p.shape, generator=generator, dtype=p.dtype) / max(p[0].numel(), 1) ** 0.5)
+            inputs = p.numel() // len(p) if p.ndim else 1
+            p.add_(0.2 * torch.randn(p.shape, generator=generator, dtype=p.dtype) / inputs**0.5)
     return net
 
 

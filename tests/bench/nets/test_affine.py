@@ -100,7 +100,7 @@ def test_transforms_nest_as_around_pytorchs_own_layers(how: str) -> None:
 
 NETS = [{"name": "mlp", "width": 32, "depth": 2, "embedding": 16}, {"name": "mlp_plain"},
         *({"name": name, "channels": 8, "multipliers": [1, 2], "blocks": 1, "attention": []}
-          for name in ("unet", "ddpmpp", "ncsnpp", "adm"))]
+          for name in ("unet", "ddpmpp", "ncsnpp", "adm", "edm2"))]
 
 
 @pytest.mark.parametrize("options", NETS, ids=[str(net["name"]) for net in NETS])

@@ -14,7 +14,7 @@ from bench.layers import Mixing, lowered
 from bench.nets import Backbone, counting
 
 CONFIGS = {**SMALL, "mlp": {"name": "mlp", "width": 16, "depth": 2, "embedding": 16}}
-BLOCKS = {"mlp": 2, "unet": 2 + 1 + 4, "ddpmpp": 3 + 2 + 5, "ncsnpp": 3 + 2 + 5, "adm": 3 + 2 + 5}
+BLOCKS = {"mlp": 2, "unet": 2 + 1 + 4, "ddpmpp": 3 + 2 + 5, "ncsnpp": 3 + 2 + 5, "adm": 3 + 2 + 5, "edm2": 3 + 7, "dit": 2}
 each_net = pytest.mark.parametrize("name", CONFIGS)
 SIZES = [(4, 2), (4, 3), (5, 3), (8, 4), (1, 1), (2, 2)]
 SHAPE = (1, 8, 8)
@@ -25,7 +25,8 @@ def stirred(net: nn.Module, size: float = 0.3) -> nn.Module:
     g = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for p in net.parameters():
-            p.add_(size * torch.randn(p.shape, generator=g, dtype=p.dtype) / max(p[0].numel(), 1) ** 0.5)
+            inputs = p.numel() // len(p) if p.ndim else 1
+            p.add_(size * torch.randn(p.shape, generator=g, dtype=p.dtype) / inputs**0.5)
     return net
 
 

@@ -9,7 +9,7 @@ from bench.nets import Backbone
 
 CASES = [("mlp", (2,)), ("mlp", (1, 8, 8)), ("mlp_plain", (2,)), ("unet_small", (1, 8, 8)), ("unet_small", (3, 32, 32)),
          *((f"{name} backbone.channels=8 backbone.blocks=1", (1, 8, 8)) for name in ("ddpmpp", "ncsnpp", "adm")),
-         ("unet_55m", (3, 32, 32))]  # fmt: skip
+         ("edm2", (3, 8, 8)), ("dit_s", (3, 8, 8)), ("unet_55m", (3, 32, 32))]  # fmt: skip
 
 
 def backbone(name: str, shape: tuple[int, ...], *more: str, device: str = "cpu") -> Backbone:
@@ -29,6 +29,15 @@ def test_the_large_unet_takes_40_gflop_whatever_its_kernel_and_what_is_computed_
     plain = backbone("unet_55m", (3, 32, 32)).gflops()
     assert plain == pytest.approx(40.27, abs=0.01)
     assert backbone("unet_55m", (3, 32, 32), "backbone.attention_kernel=fused", "backbone.checkpoint=blocks").gflops() == plain
+
+
+@pytest.mark.parametrize(
+    ("name", "side", "published"),
+    [("edm2", 32, 44.2), ("edm2_64", 64, 89.9), ("dit_s", 32, 12.1), ("dit_b", 32, 46.0), ("dit_l", 32, 161.4),
+     ("dit_xl", 32, 237.2)],
+)  # fmt: skip
+def test_the_arithmetic_of_published_networks(name: str, side: int, published: float) -> None:
+    assert backbone(name, (4 if name[:3] == "dit" else 3, side, side)).gflops() == pytest.approx(published, rel=0.01)
 
 
 @pytest.mark.parametrize(("name", "shape"), CASES)

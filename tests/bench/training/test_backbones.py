@@ -8,9 +8,10 @@ from bench.config import request
 from bench.measuring.subject import subject
 
 SMOKE = {
-    "edm2": ["backbone=edm2", "backbone.channels=8", "backbone.multipliers=[1,2]", "backbone.blocks=1", "backbone.attention=[4]"],
+    "edm2": ["backbone=edm2", "backbone.channels=8", "backbone.multipliers=[1,2]", "backbone.blocks=1",
+             "backbone.attention=[4]"],
     "dit": ["backbone=dit_s", "backbone.width=16", "backbone.depth=1", "backbone.heads=2"],
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("backbone", SMOKE)
