@@ -20,8 +20,8 @@ ROOMS = {  # lowest first
     "methods": ("tools",),
     "results": ("records", "statistics", "tables", "pictures", "webpage"),
     "sweeps": ("plan", "engine", "backends", "search", "display"),
-    "bench": ("config", "truth", "metrics", "data", "preparing", "layers", "nets", "features", "protocols", "processes", "accounts",
-              "compiling", "training", "fitting", "teaching", "scoring", "planning", "measuring"),
+    "bench": ("config", "truth", "metrics", "data", "preparing", "layers", "nets", "features", "protocols", "processes",
+              "accounts", "compiling", "training", "fitting", "teaching", "scoring", "planning", "measuring"),
 }  # fmt: skip
 FEWEST, MOST, ON_TOP = 3, 14, 8
 NO_ROOM = {"conf", "reference", "published", "assets", "weights"}  # data, not modules

@@ -69,7 +69,7 @@ PUBLISHED: dict[str, list[Source]] = {
     ) | {"backbone.dropout": 0.0})],
     "edm": [Source(EDM_CODE, EDM), EDM_RULE, UNCLIPPED],
     "edm_ncsnpp": [Source(EDM_CODE, EDM | {"backbone.fourier_scale": 16.0}), EDM_RULE, UNCLIPPED],
-    "ect": [FAMILY, TUNED, UNCLIPPED, Source("Geng et al. 2024, code locuslab/ect: README, run_ecm.sh", CIFAR_NET | PLAIN | train(
+    "ect": [FAMILY, TUNED, UNCLIPPED, Source("Geng et al. 2024, code ect: README, run_ecm.sh", CIFAR_NET | PLAIN | train(
         optimizer="radam", lr=1e-4, betas=[0.9, 0.999], ema=[0.9999], augment="none",
     ) | {"budget.images": 25_600_000, "budget.batch": 128, "backbone.dropout": 0.2, "data.flip": False, **FROM_EDM,
          "method.pretrained": True})],

@@ -104,8 +104,7 @@ PUBLISHED: dict[str, list[Source]] = {
         "end_law": "LogitNormal", "end_law.mean": turned(-4.0), "end_law.std": 1.6, "r_init": 1.0, "r_end": 0.0003125,
         "min_gap": 1e-4, "velocity_share": 0.0,
     })],
-    "sct": [SCRATCH],
-    "tcm": [SCRATCH, Source("Lee et al. 2024, code NVlabs/TCM: README, both CIFAR-10 stages", {
+    "tcm": [Source("Lee et al. 2024, code NVlabs/TCM: README, both CIFAR-10 stages", {
         "c": 1e-8, "distance": "norm", "pairs": "LimitedPairs", **ECT_LAW, "pairs.limit": 0.999, "boundary": 1.0, "mean": 0.0,
         "scale": 0.2, "df": 0.01, "boundary_share": 0.25, "boundary_weight": 0.1, "sigma_max": 80.0,
     })],
@@ -141,7 +140,8 @@ OURS: dict[str, list[Source]] = {
     "meanflow": [Source("the authors' derivative, with less memory", {"derivative": "split"})],
     "pfmm": [Source("the paper states no number of stages for these data", {"doublings": 5})],
     "progressive": [Source("memory: which students are kept", {"keep": 16})],
-    "tcm": [Source("the paper trains both stages for so many steps that the ratio reaches its limit", {
+    "sct": [SCRATCH],
+    "tcm": [SCRATCH, Source("the paper trains both stages for so many steps that the ratio reaches its limit", {
         "first_share": 0.5, "pairs.doublings": 10,
     })],
 }  # fmt: skip

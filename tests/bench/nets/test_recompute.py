@@ -14,8 +14,9 @@ from methods.tools import conditioned, derivative
 SHAPE, ROWS = (3, 16, 16), 8
 LEVELS = {"channels": 16, "multipliers": [1, 2], "blocks": 2, "attention": [8], "dropout": 0.2}
 SMALL = {
-    "unet": {"name": "unet", **LEVELS, "embedding": 32}, "ddpmpp": {"name": "ddpmpp", **LEVELS}, "adm": {"name": "adm", **LEVELS},
-    "edm2": {"name": "edm2", **LEVELS}, "dit": {"name": "dit", "patch": 4, "width": 64, "depth": 4, "heads": 2, "dropout": 0.2},
+    "unet": {"name": "unet", **LEVELS, "embedding": 32}, "ddpmpp": {"name": "ddpmpp", **LEVELS},
+    "adm": {"name": "adm", **LEVELS}, "edm2": {"name": "edm2", **LEVELS},
+    "dit": {"name": "dit", "patch": 4, "width": 64, "depth": 4, "heads": 2, "dropout": 0.2},
 }
 KEPT = dict.fromkeys(("unet", "ddpmpp", "adm"), (0.65, 0.4)) | {"edm2": (0.92, 0.67), "dit": (0.9, 0.73)}
 """Of what a pass keeps, what `norms` does, and in forward mode: a pixel's norm and a silu keep little besides their input."""
