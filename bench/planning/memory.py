@@ -15,7 +15,7 @@ from bench.processes import device as devices
 from bench.processes import memory
 from sweeps.plan import Job
 
-CARD, ASSUMED = 80.0, "an H100"
+CARD, ASSUMED = 80.0, "that of an H100"
 """GB of the GPU that a plan is made for where the command names none and there is none here, and which one that is."""
 SAMPLES = 100_000  # of the user's own data, which are not counted here: small beside what a step holds
 
@@ -80,7 +80,7 @@ def _card(backend: Backend) -> tuple[float, str]:
     here = None if isinstance(backend, Slurm) else devices.of(backend.device)
     if here is not None and here.type == "cuda":
         return memory.whole(here) / GB, f"that of the {devices.name(here)} here"
-    return CARD, f"of {ASSUMED}, which is assumed (backend.gpu_memory=N for another)"
+    return CARD, f"{ASSUMED}, which is assumed (backend.gpu_memory=N for another)"
 
 
 def gigabytes(need: Need) -> str:
