@@ -49,6 +49,7 @@ NOT_HERE = {
     "export SLURM_CONF": "the same",
     "torchrun": "eight processes; tests/bench/processes/test_ranks.py starts two",
     "python -m bench.perf sweep=cifar_all_methods": "a step of it takes a CPU minutes; the quickstart's methods are measured",
+    "python -m bench.prepare": "needs official files; tests/bench/preparing prepares small ones",
     "python -m bench.evaluate samples.npy data=cifar10": "needs CIFAR-10 and Inception's weights; its options are planned",
 }
 DIFFER = 1  # what results.diff answers of two runs that differ

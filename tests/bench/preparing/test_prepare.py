@@ -22,7 +22,7 @@ from specs import source
 from bench import data, prepare, run
 from bench.config import ConfigError
 from bench.data import manifest
-from bench.preparing import recipes, writer
+from bench.preparing import pickles, recipes, writer
 
 
 def made(out: Path, name: str, path: Path, *options: str) -> data.Dataset:
@@ -66,6 +66,26 @@ def test_pickled_batches_become_planes_with_labels_from_zero(tmp_path: Path, sid
     assert np.array_equal(found.heldout.numpy(), sets.pixels(6, 3 * side * side, seed=1).reshape(-1, 3, side, side))
     assert found.labels is not None and found.labels.tolist() == list(range(40))
     assert found.heldout_labels is not None and found.heldout_labels.dtype == torch.long
+
+
+@pytest.mark.parametrize("packed", ["folder", "zip", "tar"])
+@pytest.mark.parametrize(("more", "streamed"), [({}, 3), ({"more": np.zeros(80_000, np.uint8)}, 0)], ids=["usual", "odd"])
+def test_large_pixels_are_left_in_the_file_until_they_are_wanted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, packed: str, more: dict[str, object], streamed: int
+) -> None:
+    """By protocols 3 to 5; a file of protocol 2, or in which something else is large, is read whole, to the same pixels."""
+    folder = sets.batches(tmp_path / "in", 32, 96, files=4, **more)
+    files = {f.name: f.read_bytes() for f in folder.iterdir()}
+    if packed != "folder":
+        folder = (sets.zipped if packed == "zip" else sets.tarred)(tmp_path / f"all.{packed}", files)
+    seen = list[object]()
+    original = pickles._streamed
+    monkeypatch.setattr(pickles, "LARGE", 70_000)
+    monkeypatch.setattr(pickles, "ROWS", 7)
+    monkeypatch.setattr(pickles, "_streamed", lambda *about: seen.append(about) or original(*about))
+    found = made(tmp_path / "out", "imagenet32", folder, "--count", "96", "--heldout-count", "6")
+    assert np.array_equal(found.train.numpy().reshape(96, -1), sets.pixels(96, 3072)) and len(seen) == streamed
+    assert found.labels is not None and found.labels.tolist() == list(range(96))
 
 
 def test_a_subset_is_the_first_or_evenly_from_all_over_and_says_so(tmp_path: Path) -> None:
