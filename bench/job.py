@@ -115,7 +115,7 @@ class _Run:
         return trainer, outcome
 
     def _solving(self, share: float) -> bool:
-        """Tells how far the teacher's trajectories are, which moves no image but the stage: whoever looks sees that it goes on."""
+        """Tells how far the teacher's trajectories are, as a stage, since no image is trained on; whether to stop."""
         return self.report({"images": 0, "budget": self.experiment.budget.images, "stage": f"trajectories {share:.0%}"})
 
     def _trainer(self, models: dict[str, nn.Module], ranks: Ranks, states: torch.Tensor | None) -> Trainer:

@@ -173,6 +173,16 @@ def planned(*more: str) -> list[Any]:
     return jobs(request([*SMALL, "method=dsno", FEW, *more]).experiments)
 
 
+def test_a_run_tells_what_it_does_after_its_training(tmp_path: Path) -> None:
+    told = list[dict[str, Any]]()
+    for job in planned():
+        told.clear()
+        execute(job.config, str(tmp_path / job.id), lambda message: bool(told.append(message)))
+    last = [m for m in told if m["stage"].startswith("scoring")]
+    assert [m["stage"] for m in last] == ["scoring", "scoring, 1 done"], "of one step: it has no other of these"
+    assert all(m["images"] == m["budget"] == 5120 for m in last)
+
+
 def go(out: Path, made: list[Any], stop_after: int | None = None) -> str:
     status = ""
     for job in made:
