@@ -97,8 +97,7 @@ class _Run:
         """The training by all ranks, on the record; None if it was stopped before its first step."""
         states = None
         if self.experiment.method.needs.trajectories is not None:
-            message = {"images": 0, "budget": self.experiment.budget.images, "stage": "trajectories"}
-            solved = self.teaching.trajectories(ranks, lambda: self.report(message))
+            solved = self.teaching.trajectories(ranks, self._solving)
             if solved is None:
                 return None
             states, record = solved.states, self.log.record
@@ -114,6 +113,10 @@ class _Run:
                        final=outcome.checkpoint.name if outcome.status == "done" and outcome.checkpoint else "",
                        **trainer.bill())
         return trainer, outcome
+
+    def _solving(self, share: float) -> bool:
+        """Tells how far the teacher's trajectories are, as a stage, since no image is trained on; whether to stop."""
+        return self.report({"images": 0, "budget": self.experiment.budget.images, "stage": f"trajectories {share:.0%}"})
 
     def _trainer(self, models: dict[str, nn.Module], ranks: Ranks, states: torch.Tensor | None) -> Trainer:
         experiment, teaching = self.experiment, self.teaching

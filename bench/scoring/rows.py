@@ -34,7 +34,9 @@ def append(experiment: Experiment, data: Dataset, protocol: Protocol, trainer: T
         return 0
     ranks = ranks if data.kind == "images" else ALONE
     have = ranks.word(_have(folder) if ranks.leads else None)
-    score = scorer(data, protocol, device, experiment.evaluation, told(report), ranks)
+    score, done = scorer(data, protocol, device, experiment.evaluation, told(report), ranks), 0
+    trained = {"images": experiment.budget.images, "budget": experiment.budget.images}  # whoever looks sees that it goes on
+    report({**trained, "stage": "scoring"})
     for step, path, models in _checkpoints(experiment, protocol, trainer, last, folder, ranks):
         evaluation = Evaluation(
             experiment.method, models, data, protocol, score, experiment, folder.name, path.name if path else "",
@@ -42,6 +44,8 @@ def append(experiment: Experiment, data: Dataset, protocol: Protocol, trainer: T
         )
         for rows in evaluation.rows(skip=have):
             append_rows(folder, rows)
+            done += 1
+            report({**trained, "stage": f"scoring, {done} done"})
     return sum(row.protocol == protocol.id for row in read_rows(folder)) if ranks.leads else 0
 
 

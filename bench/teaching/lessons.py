@@ -52,8 +52,9 @@ class Teaching:
         assert self.data.truth is not None, "planning lets only exact targets teach"
         return exact_velocity(self.data.truth, method.interpolant)
 
-    def trajectories(self, ranks: Ranks, stopping: Callable[[], bool]) -> Solved | None:
-        """What the method's teacher was run for, before or now; it lies in the teacher's folder. None if stopped.
+    def trajectories(self, ranks: Ranks, stopping: Callable[[float], bool]) -> Solved | None:
+        """What the method's teacher was run for, before or now; it lies in the teacher's folder. None if stopped by
+        `stopping`, which is told the share that is solved.
 
         Rank 0 solves, and the others read what it left.
         """

@@ -44,9 +44,10 @@ class _Stopped(Exception):
 
 def obtain(
     folder: Path, teacher: Teacher, wanted: Trajectories, shape: tuple[int, ...], base_scale: float, device: torch.device,
-    stop: Callable[[], bool] = lambda: False,
+    stop: Callable[[float], bool] = lambda share: False,
 ) -> Solved | None:
-    """The trajectories in `folder`, solved first where no whole file lies there; None if `stop` said so meanwhile."""
+    """The trajectories in `folder`, solved first where no whole file lies there; None if `stop`, which is told how much of them
+    is solved (in [0, 1]), said so meanwhile."""
     path = folder / f"{key(teacher, wanted, shape, base_scale)}.pt"
     if (found := _read(path)) is not None:
         return found
@@ -66,21 +67,23 @@ def key(teacher: Teacher, wanted: Trajectories, shape: tuple[int, ...], base_sca
 
 def _solved(
     teacher: Teacher, wanted: Trajectories, shape: tuple[int, ...], base_scale: float, device: torch.device,
-    stop: Callable[[], bool],
+    stop: Callable[[float], bool],
 ) -> Solved:
     told = begin = time.monotonic()
+    chunks = -(-wanted.count // CHUNK)
+    rows = chunks * CHUNK * wanted.solver.order * (len(wanted.times) - 1)
 
     def velocity(x: Tensor, t: Tensor) -> Tensor:
         nonlocal told
         if (now := time.monotonic()) - told > 0.5:
             told = now
-            if stop():
+            if stop(count.rows / rows):
                 raise _Stopped
         return teacher.velocity(x, t, None)
 
     states = []
     with torch.no_grad(), counting(teacher.net) as count:
-        for index in range(-(-wanted.count // CHUNK)):
+        for index in range(chunks):
             g = generator("cpu", "trajectories", teacher.run_id, index)
             x_0 = base_scale * torch.randn((CHUNK, *shape), generator=g).to(device)
             states.append(solve(wanted.solver, velocity, x_0, wanted.times, wanted.kept).cpu())

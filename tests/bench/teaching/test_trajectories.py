@@ -155,8 +155,15 @@ def test_of_two_workers_the_first_keeps_its_place_and_both_go_on_with_it(
 def test_a_stop_is_heard_while_solving_and_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter(range(10_000))
     monkeypatch.setattr(trajectories.time, "monotonic", lambda: float(next(clock)))
-    assert obtain(tmp_path, teacher(), WANTED, (2,), 1.0, CPU, lambda: True) is None
+    assert obtain(tmp_path, teacher(), WANTED, (2,), 1.0, CPU, lambda share: True) is None
     assert not list(tmp_path.iterdir())
+
+
+def test_while_solving_it_tells_how_far_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, told = iter(range(10_000)), list[float]()
+    monkeypatch.setattr(trajectories.time, "monotonic", lambda: float(next(clock)))
+    assert obtain(tmp_path, teacher(), WANTED, (2,), 1.0, CPU, lambda share: bool(told.append(share)))
+    assert told == sorted(set(told)) and told[0] == 0 and 0.9 < told[-1] < 1
 
 
 # In a run.
@@ -164,6 +171,16 @@ def test_a_stop_is_heard_while_solving_and_leaves_no_file(tmp_path: Path, monkey
 
 def planned(*more: str) -> list[Any]:
     return jobs(request([*SMALL, "method=dsno", FEW, *more]).experiments)
+
+
+def test_a_run_tells_what_it_does_after_its_training(tmp_path: Path) -> None:
+    told = list[dict[str, Any]]()
+    for job in planned():
+        told.clear()
+        execute(job.config, str(tmp_path / job.id), lambda message: bool(told.append(message)))
+    last = [m for m in told if m["stage"].startswith("scoring")]
+    assert [m["stage"] for m in last] == ["scoring", "scoring, 1 done"], "of one step: it has no other of these"
+    assert all(m["images"] == m["budget"] == 5120 for m in last)
 
 
 def go(out: Path, made: list[Any], stop_after: int | None = None) -> str:
