@@ -21,6 +21,7 @@ from bench.layers.blocks import (
     zeroed,
 )
 from bench.layers.labels import told
+from bench.layers.magnitude import MPConv, MPLinear, mp_cat, mp_silu, mp_sum, pixel_norm, project
 from bench.layers.masks import hashed, masks, splitmix
 from bench.layers.precision import at_least_float32, lowered
 from bench.layers.recompute import recomputed, recomputed_in_forward_mode
@@ -29,9 +30,9 @@ from bench.layers.temporal import Mixing, mixed
 from bench.layers.times import Times, fourier, half, positional
 
 __all__ = [
-    "KERNELS", "Attention", "Conv2d", "Down", "GroupNorm", "Kernel", "Linear", "Mask", "Mixing", "TimeEmbedding", "Times",
-    "Up", "affine", "angles", "at_least_float32", "doubled", "exact_attention", "fourier", "frequencies", "fused_attention",
-    "groups_of", "half", "hashed", "keyed_dropout", "linear", "lowered", "masks", "mixed", "modulation", "normalized",
-    "positional", "positional_frequencies", "recomputed", "recomputed_in_forward_mode", "scaled", "splitmix", "told",
-    "zeroed",
+    "KERNELS", "Attention", "Conv2d", "Down", "GroupNorm", "Kernel", "Linear", "MPConv", "MPLinear", "Mask", "Mixing",
+    "TimeEmbedding", "Times", "Up", "affine", "angles", "at_least_float32", "doubled", "exact_attention", "fourier",
+    "frequencies", "fused_attention", "groups_of", "half", "hashed", "keyed_dropout", "linear", "lowered", "masks", "mixed",
+    "modulation", "mp_cat", "mp_silu", "mp_sum", "normalized", "pixel_norm", "positional", "positional_frequencies",
+    "project", "recomputed", "recomputed_in_forward_mode", "scaled", "splitmix", "told", "zeroed",
 ]  # fmt: skip

@@ -1,6 +1,6 @@
 """The magnitude-preserving U-Net of EDM2 with two times, as the self-distillation paper trains it on images.
 
-Every weight has rows of norm 1 (bench/nets/magnitude.py); there are no biases and no norms with parameters, and a channel of
+Every weight has rows of norm 1 (bench/layers/magnitude.py); there are no biases and no norms with parameters, and a channel of
 ones beside the image takes their part. Encoder blocks normalise each pixel; all blocks add a residual and an attention with
 cosines of 64 channels a head at 3 : 7. Time enters as one factor a channel, 1 before training. v = d net(x / d, s, t - s) with
 the data's standard deviation d. As published, a network that was trained at s = t only does see both times.
@@ -22,16 +22,21 @@ from bench.layers import (
     KERNELS,
     Kernel,
     Mask,
+    MPConv,
+    MPLinear,
     affine,
     angles,
     at_least_float32,
     doubled,
     keyed_dropout,
     mixed,
+    mp_cat,
+    mp_silu,
+    mp_sum,
+    pixel_norm,
     positional_frequencies,
     scaled,
 )
-from bench.nets.magnitude import MPConv, MPLinear, mp_cat, mp_silu, mp_sum, pixel_norm
 from bench.nets.unet import CHECKPOINTS, Checkpoint, heights
 
 BALANCE = 0.3  # of a residual in a sum

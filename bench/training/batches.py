@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from bench.data import Dataset
+from bench.data.augment import Augment
 from bench.processes import Ahead, ahead, memory
-from bench.training.augment import Augment
 from bench.training.rng import StepDraws
 from methods.base import Batch, Draws
 

@@ -89,8 +89,8 @@ FAULTS = [
     ),
     *of(
         "host and device", "bench/features/base.py",
-        ("features by way of the host", "rows.append(net(padded, levels)[: len(part)])",
-         "rows.append(net(padded, levels)[: len(part)].cpu().to(net.device))", f"{STAYS}[digits-frechet]"),
+        ("features by way of the host", "yield net(padded, levels)[: len(part)]",
+         "yield net(padded, levels)[: len(part)].cpu().to(net.device)", f"{STAYS}[digits-frechet]"),
     ),
     *of(
         "host and device", "bench/metrics/kid.py",

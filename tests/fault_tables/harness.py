@@ -7,9 +7,11 @@ MASKS = "tests/bench/training/test_masks.py::test_"
 FAULTS = [
     *of(
         "ema", "bench/training/ema.py",
-        ("wrong decay", "[1 - (own if now is None else now)]", "[(own if now is None else now)]",
+        ("wrong decay", "[1 - (self._rule.decay(value, n) if now is None else now)]",
+         "[(self._rule.decay(value, n) if now is None else now)]",
          "training::test_an_average_follows_its_recursion"),
-        ("warm-up of slow targets", "if self._warm else decay", "if True else decay",
+        ("warm-up of slow targets", "return min(value, (1 + n) / (10 + n)) if self.rise else value",
+         "return min(value, (1 + n) / (10 + n))",
          "training::test_an_average_follows_its_recursion"),
         ci="wrong decay",
     ),

@@ -8,7 +8,7 @@ PROJECTION = "tests/bench/training/test_projection.py::test_"
 
 FAULTS = [
     *of(
-        "magnitudes", "bench/nets/magnitude.py",
+        "magnitudes", "bench/layers/magnitude.py",
         ("all filters on one sphere", "dim=tuple(range(1, weight.ndim))", "dim=tuple(range(weight.ndim))",
          f"{MAGNITUDE}the_length_of_a_weight_changes_nothing"),
         ("a sum that shrinks", "sqrt((1 - share) ** 2 + share**2)", "1.0",

@@ -33,7 +33,7 @@ FAULTS = [
     ),
     *of(
         "what came later", "bench/planning/identity.py",
-        ("a new knob renames old runs", ', ("method", "curriculum"): "none"', "",
+        ("a new knob renames old runs", '("method", "curriculum"): "none", ', "",
          "tests/bench/planning/test_identity.py::test_run_ids_are_those_of_before"),
     ),
 ]  # fmt: skip

@@ -31,7 +31,7 @@ FAULTS = [
         ci="updated in every step",
     ),
     *of(
-        "augmentation", "bench/training/augment.py",
+        "augmentation", "bench/data/augment.py",
         ("turned the other way", "@ _turned(-turn) @", "@ _turned(turn) @", TOLD),
         ("shifted the other way", "-(inverse @ (2 * SHIFT * shift)", "(inverse @ (2 * SHIFT * shift)", TOLD),
         ("a stretch told by its angle", "stretch * (2 * axis).cos(), stretch * (2 * axis).sin()",

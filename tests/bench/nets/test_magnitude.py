@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from specs import network
 from torch import Tensor, nn
 
+from bench.layers.magnitude import MPConv, MPLinear, mp_cat, mp_silu, mp_sum, pixel_norm
 from bench.nets import Backbone, project
 from bench.nets.edm2 import EDM2, Block
-from bench.nets.magnitude import MPConv, MPLinear, mp_cat, mp_silu, mp_sum, pixel_norm
 
 OPTIONS = {"name": "edm2", "channels": 64, "multipliers": [1, 2], "blocks": 2, "attention": [8]}
 

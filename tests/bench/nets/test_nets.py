@@ -119,7 +119,7 @@ def test_off_the_diagonal_it_learns_the_gap(name: str, shape: tuple[int, ...]) -
     target = (t - s).reshape(-1, *[1] * len(shape)).expand_as(x)
     optimizer = torch.optim.Adam(net.parameters(), lr=3e-3)
     losses = []
-    for _ in range(50):
+    for _ in range(80):
         optimizer.zero_grad()
         loss = (net(x, s, t) - target).square().mean()
         loss.backward()

@@ -195,8 +195,8 @@ def test_the_rows_of_a_pass_are_counted_for_the_card_that_is_asked_for(card: flo
 
 def test_without_a_gpu_and_a_wish_it_is_an_h100_s_and_said_to_be_assumed() -> None:
     first = memory.words({"a": WHOLE}, planned("sweep=none", "method=ect")[-1])
-    assert first == ["Memory: counted for a GPU of 80 GB, that of an H100, which is assumed (backend.gpu_memory=N for another); "
-                     "all take their whole batch at once."]
+    assert first == ["Memory: counted for a GPU of 80 GB, that of an H100, which is assumed (backend.gpu_memory=N for another)"
+                     "; all take their whole batch at once."]
 
 
 def test_the_gpu_that_is_here_is_the_one_that_is_counted_for(monkeypatch: pytest.MonkeyPatch) -> None:

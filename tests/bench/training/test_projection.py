@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from bench.config import request
+from bench.layers.magnitude import MPConv, MPLinear
 from bench.measuring.subject import Subject, subject
-from bench.nets.magnitude import MPConv, MPLinear
 
 SMALL = ["sweep=none", "data=digits", "backbone=edm2", "backbone.channels=8", "backbone.multipliers=[1,2]", "backbone.blocks=1",
          "backbone.attention=[4]", "budget.batch=8", "budget.images=64", "train.lr=1e-2"]  # fmt: skip

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from bench.config import ConfigError, request
-from bench.training.augment import Augment
+from bench.data.augment import Augment
 from bench.training.ema import WIDEST, Averages, Rule, gamma
 from bench.training.recipe import Recipe
 from bench.training.rng import StepDraws

@@ -14,7 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.layers import Conv2d, Linear, affine, at_least_float32, scaled
+from bench.layers.affine import Conv2d, Linear, affine, scaled
+from bench.layers.precision import at_least_float32
 
 FLOOR = 1e-4  # of a pixel's magnitude
 SILU = 0.596  # the root mean square of silu of a standard normal
