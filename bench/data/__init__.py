@@ -1,6 +1,7 @@
 """Data sources behind one type: `inspect` says what there is before anything starts, `dataset` loads it. No pixels are
 judged."""
 
+from bench.data.augment import Augment
 from bench.data.dataset import SHARE, Dataset, content_hash, hold_back
 from bench.data.files import DAMAGED, existing, file_hash
 from bench.data.found import Found, fingerprint, inspect
@@ -8,6 +9,18 @@ from bench.data.images import given
 from bench.data.sources import dataset, load
 
 __all__ = [
-    "DAMAGED", "SHARE", "Dataset", "Found", "content_hash", "dataset", "existing", "file_hash", "fingerprint", "given",
-    "hold_back", "inspect", "load",
+    "DAMAGED",
+    "SHARE",
+    "Augment",
+    "Dataset",
+    "Found",
+    "content_hash",
+    "dataset",
+    "existing",
+    "file_hash",
+    "fingerprint",
+    "given",
+    "hold_back",
+    "inspect",
+    "load",
 ]  # fmt: skip

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from bench.data import Dataset
-from bench.data.augment import Augment
+from bench.data import Augment, Dataset
 from bench.processes import Ahead, ahead, memory
 from bench.training.rng import StepDraws
 from methods.base import Batch, Draws

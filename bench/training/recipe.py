@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.config import Budget, Train
-from bench.data.augment import Augment
+from bench.data import Augment
 from bench.training.ema import Averages, Rule
 from bench.training.schedule import factor
 
@@ -22,7 +22,7 @@ class Recipe:
     """What a matched comparison shares. images: budget; batch: global batch; micro_batch: slice per pass, or None.
 
     lr is the peak rate; schedule and warm-up (a share, or in images) run within each stage; clip bounds the global gradient
-    norm (0 is off); ema and what is named after it: see `bench.training.ema`; augment: see `bench.data.augment`;
+    norm (0 is off); ema and what is named after it: see `bench.training.ema`; augment: see `bench.data.Augment`;
     checkpoints and milestones (EMA only) are written that many times, evenly over the run.
     """
 
