@@ -94,7 +94,7 @@ def write(
         beside.write(out, frame, published)
     try:
         plots.metric_vs_steps(frame, out / "metric_vs_steps.png", subtitle=_subtitle(runs))
-        pareto.draw(points, out / "pareto.png")
+        pareto.draw(points, out / "pareto.png", _remark(runs))
         if samples:
             gallery.samples_grid(samples, out / "samples.png", order, f"Samples: {out.name}")
     except OSError as error:
@@ -249,6 +249,14 @@ def _leading(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
 
     first = frame["metric"] == metric
     return pd.concat([frame[first], frame[~first]], ignore_index=True)
+
+
+def _remark(runs: Runs) -> str:
+    """What a frontier of means must not be taken for, where there are too few of them to rank."""
+    from results.statistics import FEWEST
+
+    seeds = len({record.seed for record, _ in runs if record.kind != "reference"})
+    return f"{seeds} training seed{'s' * (seeds > 1)}: not a ranking" if 0 < seeds < FEWEST else ""
 
 
 def _subtitle(runs: Runs) -> str:

@@ -63,8 +63,8 @@ def _undominated(values: np.ndarray, prices: np.ndarray) -> np.ndarray:
     return found
 
 
-def draw(points: pd.DataFrame, path: Path) -> Path:
-    """Both views side by side, the frontier named; writes `path` (PNG). `points` as from `pareto`."""
+def draw(points: pd.DataFrame, path: Path, remark: str = "") -> Path:
+    """Both views side by side, the frontier named; writes `path` (PNG). `points` as from `pareto`; remark: under the title."""
     figure = Figure(figsize=(11.0, 4.6), layout="constrained")
     costs = list(dict.fromkeys(points["cost"])) or ["nfe_rows"]
     for axes, cost in zip(figure.subplots(1, len(costs), sharey=True, squeeze=False)[0], costs, strict=True):
@@ -72,7 +72,7 @@ def draw(points: pd.DataFrame, path: Path) -> Path:
     metric = str(points["metric"].iloc[0]) if len(points) else "nothing to rank yet"
     info = metric_info(metric)
     direction = f" ({info.better} is better)" if len(points) else ""
-    figure.suptitle(f"{metric}: best at its price{direction}", fontsize=12, fontweight="bold")
+    figure.suptitle(f"{metric}: best at its price{direction}" + f"\n{remark}" * bool(remark), fontsize=12, fontweight="bold")
     figure.supylabel(info.title, fontsize=9)
     save_figure(figure, path)
     return path

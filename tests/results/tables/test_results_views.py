@@ -35,6 +35,15 @@ def runs_of(values, label="lsd", **changes):
     return [(r, [row(r, 1, v, evaluation_seed=d) for d, v in enumerate(values[r.seed])]) for r in made]
 
 
+@pytest.mark.parametrize(("seeds", "said"), [(1, "\n1 training seed: not a ranking"), (2, "\n2 training seeds: not a ranking"),
+                                             (3, "")])
+def test_a_frontier_of_too_few_trainings_is_said_to_be_no_ranking(seeds, said, tmp_path, monkeypatch):
+    figures = []
+    monkeypatch.setattr(pareto_module, "save_figure", lambda figure, path: figures.append(figure))
+    report.write(runs_of({seed: [1.0 + seed] for seed in range(seeds)}), tmp_path)
+    assert figures[0].get_suptitle() == f"fd_digits8: best at its price (lower is better){said}"
+
+
 # LaTeX
 
 
