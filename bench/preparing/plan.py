@@ -63,8 +63,7 @@ class Wanted:
         """How many of a part."""
         if self.train is None or not official:
             return official
-        asked = self.train if part == "train" else max(2, self.train // 10) if self.heldout is None else self.heldout
-        return min(asked, official)
+        return self.train if part == "train" else max(2, self.train // 10) if self.heldout is None else self.heldout
 
 
 def images(version: str, side: int, entries: Sequence[Entry], labels: Sequence[int] | None, workers: int, source: str) -> Part:
@@ -87,17 +86,18 @@ def spread(entries: Sequence[Entry], part: str, wanted: Wanted, official: int, w
     Raises ConfigError where there are other numbers of them than there should be.
     """
     count, found = wanted.of(part, official), len(entries)
-    if wanted.train is None and found != official:
-        raise ConfigError(miscounted(what, part, found, official))
-    if found < count:
-        raise ConfigError(f"{what} has {found:,} images for {part}, and --count asks for {count:,}; lower it")
+    if found < count or (wanted.train is None and found != official):
+        raise miscounted(what, part, f"{found:,}", count, wanted.train is not None)
     return [i * found // count for i in range(count)]
 
 
-def miscounted(what: str, part: str, found: int, official: int) -> str:
-    """What is said of an official set of another number."""
-    return (f"{what} has {found:,} images for {part}, and the official set has {official:,}: it is not whole, or another one; "
-            "--count N prepares a subset, and says so of it")
+def miscounted(what: str, part: str, found: str, wanted: int, subset: bool) -> ConfigError:
+    """What is said of another number of images than the official one, or of fewer than a subset was to have."""
+    if subset:
+        option = "--count" if part == "train" else "--heldout-count"
+        return ConfigError(f"{what} has {found} images for {part}, and {option} asks for {wanted:,}; lower it")
+    return ConfigError(f"{what} has {found} images for {part}, and the official set has {wanted:,}: it is not whole, or "
+                       "another one; --count N prepares a subset, and says so of it")
 
 
 def exactly(blocks: Iterable[tuple[np.ndarray, np.ndarray | None]], count: int) -> Blocks:

@@ -65,7 +65,7 @@ def _part(plan: Plan, name: str, part: Part, aside: Path, bar: "tqdm[Never]") ->
                 break
         if images.written != part.count:
             more = " or more" if images.written > part.count else ""
-            raise ConfigError(miscounted(part.source, name, images.written, part.count).replace(" images", f"{more} images", 1))
+            raise miscounted(part.source, name, f"{images.written:,}{more}", part.count, plan.subset)
         files = {f"{name}.npy": images.close()}
         if labels:
             numbers = stack.enter_context(Array(aside / f"{name}_labels.npy", part.count, (), "int16"))

@@ -226,8 +226,9 @@ def test_a_set_of_another_number_is_refused_and_a_subset_offered(tmp_path: Path,
     assert "has 40 images for train, and the official set has 1,281,167" in said and "--count N" in said
     said = refused(capsys, tmp_path, "afhq64", sets.zipped(tmp_path / "a.zip", sets.animals(1, 1)))
     assert "has 6 images for train, and the official set has 15,803" in said
-    said = refused(capsys, tmp_path, "imagenet32", tmp_path / "in", "--count", "41")
-    assert "has 40 images" in said
+    for name, path in (("imagenet32", tmp_path / "in"), ("celeba64", sets.faces(tmp_path / "faces"))):
+        said = refused(capsys, tmp_path, name, path, "--count", "41")
+        assert "images for train, and --count asks for 41; lower it" in said
 
 
 def test_more_images_than_the_official_ones_are_refused(

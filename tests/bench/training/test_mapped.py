@@ -84,8 +84,8 @@ def test_a_mapped_training_that_is_stopped_goes_on_to_the_same_bits(
 def test_whatever_is_asked_for_next_a_slice_has_the_rows_of_its_step(folder: Path, order: list[int], size: int) -> None:
     mapped, whole = (batches(loaded(folder, resident=r, flip=True), CPU, True, None) for r in (False, True))
     assert mapped.ahead is not None and whole.ahead is None
-    for step in order:
-        for seed in (0, 1):
+    for seed in (0, 1):
+        for step in order:
             draws = StepDraws(seed, step, range(BATCH), BATCH, CPU)
             for begin in range(0, BATCH, size):
                 part = draws.slice(range(begin, min(begin + size, BATCH)))
