@@ -1,6 +1,7 @@
 """How the gradients of a method in bfloat16 agree with those in float32, on networks that have been trained for a while."""
 
 import copy
+import importlib
 from dataclasses import replace
 from functools import lru_cache
 from typing import NamedTuple
@@ -14,7 +15,7 @@ from torch.autograd.forward_ad import unpack_dual
 
 from bench.data.digits import load
 from bench.layers import Conv2d, Linear, lowered
-from bench.nets import Backbone, affine
+from bench.nets import Backbone
 from bench.training import Recipe, Trainer
 from methods.base import TeacherVelocity
 from methods.tools import solve
@@ -23,6 +24,7 @@ NETWORKS = {
     "mlp": {"name": "mlp"},
     "unet": {"name": "unet", "channels": 16, "multipliers": [1, 2], "blocks": 1, "attention": [4], "embedding": 64},
 }
+AFFINE = importlib.import_module("bench.layers.affine")  # the room hands out a function of that name
 CPU = torch.device("cpu")
 BATCH, PATHS = 64, 256
 ROWS = 256  # of the gradients that are compared
@@ -48,7 +50,7 @@ def agreements(name: str, backbone: str, steps: int) -> dict[tuple[str, float], 
         trainer.report = lambda message, stop=stop: message["images"] >= stop * BATCH
         trainer.run() if not trainer.progress.step else trainer._loop()
         high = gradient(trainer, low=False)
-        with patch.object(affine, "_operands", as_tf32):
+        with patch.object(AFFINE, "_operands", as_tf32):
             found["tf32", point] = compared(gradient(trainer, low=True), high)
         found["bf16", point] = compared(gradient(trainer, low=True), high)
         for layer in layers(trainer):
