@@ -63,7 +63,7 @@ def listed(group: str) -> list[str]:
     presets = [name.removeprefix("preset/") for name in names("sweep") if name.startswith("preset/")]
     if group == "preset":
         return presets
-    return [name for name in names(group) if name.removeprefix("preset/") not in presets]
+    return [name for name in names(group) if not name.startswith("preset/")]
 
 
 def test_the_help_of_the_command_has_every_common_key() -> None:
