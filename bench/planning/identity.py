@@ -21,6 +21,7 @@ SINCE = {
     ("train", "ema_rule"): "decay", ("train", "ema_rise"): True, ("train", "ema_every"): 1, ("train", "augment"): "none",
     ("train", "augment_share"): 0.12, ("backbone", "augment"): 0, ("method", "pretrained"): False,
     ("method", "curriculum"): "none", ("method", "widening"): 0.25,
+    ("data", "flip"): None, ("teacher", "preset"): None,
 }
 """What came later leaves older ids as they were where it changes nothing."""
 LATER = ("protocol", "also", "rounding", "reference_count", "statistics_hash")  # open, they leave older ids as they were
@@ -65,7 +66,7 @@ def _telling(section: str, values: Mapping[str, Any]) -> dict[str, Any]:
 def reference_id(scored: Surroundings, fingerprint: str | None) -> str:
     """The run id of the reference rows (noise, Gaussian fit, held-out data) of one data set and evaluation."""
     data, evaluation = (scored.plain[key] for key in SCORED)
-    data = {k: v for k, v in data.items() if k not in ("resident", "version")}
+    data = {k: v for k, v in data.items() if k not in ("resident", "version") and (("data", k), v) not in SINCE.items()}
     evaluation = {k: v for k, v in evaluation.items() if k not in ("batch", "steps", "grid", "milestones", *FILES)}
     evaluation = {k: v for k, v in evaluation.items() if k not in LATER or v not in (None, [])}
     content = {"data": data, "evaluation": evaluation, "fingerprint": fingerprint, "base_scale": scored.interpolant.base_scale}
