@@ -203,7 +203,7 @@ def test_the_digest_of_an_unknown_network_names_them_all() -> None:
         features.digest("cifar3")
 
 
-@pytest.mark.parametrize("bad", [torch.zeros(1, 3, 8, 8), torch.zeros(1, 2, 8, 8, dtype=torch.uint8),
+@pytest.mark.parametrize("bad", [torch.zeros(1, 3, 8, 8).double(), torch.zeros(1, 2, 8, 8, dtype=torch.uint8),
                                  torch.zeros(3, 8, 8, dtype=torch.uint8)])
 def test_only_eight_bit_images_of_one_or_three_channels_have_features(bad: Tensor) -> None:
     with pytest.raises(ValueError, match="uint8"):

@@ -209,7 +209,7 @@ def test_the_gpu_that_is_here_is_the_one_that_is_counted_for(monkeypatch: pytest
     (job,) = planned("sweep=none", "method=ect")[-1:]
     assert "GPU of 40 GB, that of the NVIDIA A100 here" in memory.words({"a": WHOLE}, job)[0]
     (job,) = planned("sweep=none", "method=ect", "backend=slurm", "backend.gpus=1")[-1:]
-    assert "80 GB, of an H100" in memory.words({"a": WHOLE}, job)[0], "a cluster's GPU is another"
+    assert "80 GB, that of an H100" in memory.words({"a": WHOLE}, job)[0], "a cluster's GPU is another"
 
 
 def test_a_column_can_be_added_to_the_table_by_method(tmp_path: Path, uncounted: None) -> None:
