@@ -18,7 +18,7 @@ FAULTS = [
     ),
     *of(
         "preparing", "bench/preparing/plan.py",
-        ("an archive that is not whole", "found < count or (wanted.train is None and found != official)", "False",
+        ("a subset of more than there is", "if found < count or", "if found < 1 or",
          f"{PREPARE}a_set_of_another_number_is_refused_and_a_subset_offered"),
     ),
     *of(
