@@ -32,16 +32,15 @@ class Augment:
         stretch times cos and sin of twice its axis' angle, the shift in both; all zero for an image that is left as it is."""
         chance, normal = draws.uniform("augment", 9), draws.normal("augment", 4)
         on = (chance[:, :5] < self.share).to(normal)  # mirrored in y, scaled, turned, stretched, shifted
-        if self.kind == "mild":
-            on = on * on.new_tensor([0, 1, 0, 1, 1])
+        upright = float(self.kind == "mild")
         across = (chance[:, 5] < 0.5).to(normal)
-        down = on[:, 0] * (chance[:, 6] < 0.5)
+        down = (1 - upright) * on[:, 0] * (chance[:, 6] < 0.5)
         size, stretch = on[:, 1] * normal[:, 0], on[:, 3] * normal[:, 1]
-        turn = on[:, 2] * (2 * chance[:, 7] - 1) * pi
+        turn = (1 - upright) * on[:, 2] * (2 * chance[:, 7] - 1) * pi
         axis = torch.where(on[:, 3] * chance[:, 8] > 0.5, (4 * chance[:, 8] - 3) * pi, 0.0)  # turned for one in two
         shift = on[:, 4:] * normal[:, 2:]
         told = [across, size, stretch * (2 * axis).cos(), stretch * (2 * axis).sin(), shift[:, 0], shift[:, 1]]
-        if self.kind == "geometric":
+        if not upright:
             told[1:1] = [down]
             told[3:3] = [turn.cos() - 1, turn.sin()]
         x = torch.where(across[:, None, None, None] > 0, x.flip(-1), x)
@@ -54,8 +53,8 @@ def _warped(x: Tensor, size: Tensor, turn: Tensor, stretch: Tensor, axis: Tensor
     """The image read where the inverse of its change takes each pixel; coordinates run over [-1, 1], a side is 2 long."""
     inverse = _scale(-size, -size) @ _turned(-turn) @ _turned(axis) @ _scale(-stretch, stretch) @ _turned(-axis)
     height, width = x.shape[-2:]
-    unit = x.new_tensor([1.0, height / width])  # a turn is one of pixels, not of the square that coordinates span
-    inverse = inverse * (unit[None, :] / unit[:, None])
+    (a, b), (c, d) = (row.unbind(1) for row in inverse.unbind(1))  # a turn is one of pixels, not of the square of coordinates
+    inverse = torch.stack([a, b * (height / width), c * (width / height), d], 1).reshape(-1, 2, 2)
     theta = torch.cat([inverse, -(inverse @ (2 * SHIFT * shift)[:, :, None])], 2).to(x.dtype)
     grid = F.affine_grid(theta, list(x.shape), align_corners=False)
     return F.grid_sample(x, grid, mode="bicubic", padding_mode="reflection", align_corners=False)

@@ -79,6 +79,22 @@ def test_a_steady_step_of_every_stage_leaves_the_host_alone(
         assert steady(subject, stage, events) == []
 
 
+LEVELS = {"channels": 8, "multipliers": [1, 2], "blocks": 1, "attention": [4], "dropout": 0.1}
+
+
+@pytest.mark.parametrize(("options", "augment"), [
+    ({"name": "ddpmpp", "augment": 9, **LEVELS}, "geometric"), ({"name": "ncsnpp", "augment": 6, **LEVELS}, "mild"),
+    ({"name": "adm", "augment": 9, **LEVELS}, "geometric"), ({"name": "edm2", **LEVELS}, "none"),
+    ({"name": "dit", "width": 16, "depth": 1, "heads": 2, "dropout": 0.1}, "none"),
+])  # fmt: skip
+def test_a_steady_step_of_the_papers_networks_and_of_what_they_are_told_does_so_too(
+    options: dict[str, object], augment: str, events: list[str]
+) -> None:
+    """With every change of an image in the batch; edm2 is put back on its spheres."""
+    subject = trainer(FlowMatching(), Backbone(network(options), SHAPE, 0), augment=augment, augment_share=1.0)
+    assert steady(subject, 0, events) == []
+
+
 @pytest.mark.parametrize("papers", [False, True], ids=["untuned", "papers"])
 @pytest.mark.parametrize("name", METHODS)
 def test_samples_are_drawn_where_the_networks_are(name: str, papers: bool, events: list[str]) -> None:
