@@ -14,7 +14,7 @@ POINTS = 2**20
 AVERAGES = {
     "decay": (0.0, 1.0, "a decay of one update, at least 0 and below 1"),
     "half_life": (1.0, inf, "a number of images, at least 1"),
-    "power": (1e-3, 0.2887, "a width relative to the training, from 0.001 to 0.288: EDM2 has 0.05 and 0.1"),
+    "power": (1e-3, 12**-0.5, "a width relative to the training, from 0.001 to 0.288: EDM2 has 0.05 and 0.1"),
 }
 """Of each rule of averages the least value, the one that is too high, and what a value is."""
 TOLD = {"mild": 6, "geometric": 9}
@@ -107,8 +107,8 @@ def _recipe(e: Experiment) -> Iterator[str]:
 
 def _networks(e: Experiment) -> Iterator[str]:
     if e.method.needs.trajectories is not None and e.backbone.name == "mlp_plain":
-        yield (f"backbone={e.backbone.name} has no blocks for the neural operator of {e.label} to mix between: use mlp, unet, "
-               "edm2 or dit")
+        able = ", ".join(name for name in BACKBONES if name != "mlp_plain")
+        yield f"backbone={e.backbone.name} has no blocks for the neural operator of {e.label} to mix between: use one of {able}"
     if not isinstance(e.backbone, PlainMLP) and e.backbone.classes:
         yield f"backbone.classes={e.backbone.classes}: class-conditional models are not evaluated yet; leave it 0"
     if isinstance(e.backbone, DiT) and (e.backbone.width % e.backbone.heads or e.backbone.width % 4):

@@ -12,7 +12,7 @@ import yaml
 from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
-from bench.config.arguments import quoted
+from bench.config.arguments import PRESETS, quoted
 from bench.config.errors import HELP, ConfigError, nearest
 
 CONF = Path(__file__).parents[1] / "conf"
@@ -29,6 +29,11 @@ def names(group: str, plugins: str | None = None) -> list[str]:
     """The options of a config group, those of the plug-in folder included."""
     return sorted(p.relative_to(folder).with_suffix("").as_posix() for folder in folders(group, plugins)
                   for p in folder.rglob("*.yaml"))
+
+
+def presets(plugins: str | None = None) -> list[str]:
+    """The names of papers' whole settings: those sweep files that lie in their folder."""
+    return [name.removeprefix(f"{PRESETS}/") for name in names("sweep", plugins) if name.startswith(f"{PRESETS}/")]
 
 
 def composed(overrides: Sequence[str], plugins: str | None = None) -> Config:

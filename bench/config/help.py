@@ -18,7 +18,7 @@ from typing import Any
 
 from bench.config import choices, schema
 from bench.config.arguments import PRESETS
-from bench.config.compose import CONF, GROUPS, file_of, names, section
+from bench.config.compose import CONF, GROUPS, file_of, names, presets, section
 from bench.config.errors import HELP, ConfigError, nearest, shown
 from bench.config.registry import knobs_of, method_class, use_plugins
 from bench.config.types import fields, words
@@ -104,7 +104,7 @@ def _everything(plugins: str | None) -> Iterator[str]:
     for group in GROUPS:
         listed = [name for name in names(group, plugins) if not name.startswith(f"{PRESETS}/")]
         yield from _entry(f"{group}={_default(group)}", f"{CHOICES[group]}: {', '.join(listed)}", "")
-    yield from _entry(f"{PRESETS}=...", f"{PRESET}: {', '.join(_preset_names(plugins))}", "")
+    yield from _entry(f"{PRESETS}=...", f"{PRESET}: {', '.join(presets(plugins))}", "")
     yield from _top(main)
     for name in SECTIONS:
         yield from _section(name, main)
@@ -138,12 +138,8 @@ def _options(group: str, plugins: str | None) -> Iterator[str]:
 
 def _presets(plugins: str | None) -> Iterator[str]:
     yield from (f"{PRESETS}=...: {PRESET}", "")
-    for name in _preset_names(plugins):
+    for name in presets(plugins):
         yield from _entry(name, _line("sweep", f"{PRESETS}/{name}", plugins), "")
-
-
-def _preset_names(plugins: str | None) -> list[str]:
-    return [name.removeprefix(f"{PRESETS}/") for name in names("sweep", plugins) if name.startswith(f"{PRESETS}/")]
 
 
 def _option(group: str, name: str, plugins: str | None) -> Iterator[str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from bench.config import combinations
 from bench.config.arguments import PRESETS, Given
-from bench.config.compose import GROUPS, Compositions, composed, keys, names, section
+from bench.config.compose import GROUPS, Compositions, composed, keys, names, presets, section
 from bench.config.errors import HELP, ConfigError, nearest
 from bench.config.experiment import Asked, Config, Experiment, has, put
 from bench.config.experiment import parse as parse_experiment
@@ -152,9 +152,7 @@ class Maker:
         """What the teacher's preset says of the teacher's training; the command line wins over it too. Raises ConfigError."""
         name = str(student.teacher.preset)
         if name not in self._presets:
-            folder = f"{PRESETS}/"
-            known = [each.removeprefix(folder) for each in names("sweep", self.plugins) if each.startswith(folder)]
-            if name not in known:
+            if name not in (known := presets(self.plugins)):
                 raise nearest("teacher.preset", name, known, f"{HELP} preset")
             own = [text for text in self.compositions.fixed if not text.startswith(("sweep", "method", "teacher"))]
             self._presets[name] = composed([f"sweep={PRESETS}/{name}", *own], self.plugins)

@@ -9,18 +9,6 @@ from bench.data.images import given
 from bench.data.sources import dataset, load
 
 __all__ = [
-    "DAMAGED",
-    "SHARE",
-    "Augment",
-    "Dataset",
-    "Found",
-    "content_hash",
-    "dataset",
-    "existing",
-    "file_hash",
-    "fingerprint",
-    "given",
-    "hold_back",
-    "inspect",
-    "load",
+    "DAMAGED", "SHARE", "Augment", "Dataset", "Found", "content_hash", "dataset", "existing", "file_hash", "fingerprint",
+    "given", "hold_back", "inspect", "load",
 ]  # fmt: skip

@@ -17,7 +17,6 @@ from bench.layers.blocks import (
     linear,
     modulation,
     normalized,
-    positional_frequencies,
     zeroed,
 )
 from bench.layers.labels import told
@@ -33,6 +32,6 @@ __all__ = [
     "KERNELS", "Attention", "Conv2d", "Down", "GroupNorm", "Kernel", "Linear", "MPConv", "MPLinear", "Mask", "Mixing",
     "TimeEmbedding", "Times", "Up", "affine", "angles", "at_least_float32", "doubled", "exact_attention", "fourier",
     "frequencies", "fused_attention", "groups_of", "half", "hashed", "keyed_dropout", "linear", "lowered", "masks", "mixed",
-    "modulation", "mp_cat", "mp_silu", "mp_sum", "normalized", "pixel_norm", "positional", "positional_frequencies",
-    "project", "recomputed", "recomputed_in_forward_mode", "scaled", "splitmix", "told", "zeroed",
+    "modulation", "mp_cat", "mp_silu", "mp_sum", "normalized", "pixel_norm", "positional", "project", "recomputed",
+    "recomputed_in_forward_mode", "scaled", "splitmix", "told", "zeroed",
 ]  # fmt: skip

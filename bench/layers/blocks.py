@@ -30,11 +30,6 @@ def frequencies(count: int, scale: float) -> Tensor:
     return scale * torch.exp(-log(2.0) * OCTAVES * torch.arange(count) / max(count - 1, 1))
 
 
-def positional_frequencies(count: int, scale: float) -> Tensor:
-    """`count` angular frequencies from `scale` down to scale / 10000, which itself is left out: those of transformers."""
-    return scale * 10000.0 ** (-torch.arange(count) / count)
-
-
 def angles(time: Tensor, frequencies: Tensor) -> Tensor:
     """Each time by each frequency: (B,), (n,) -> (B, n)."""
 

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.layers.affine import Linear, affine
-from bench.layers.blocks import zeroed
+from bench.layers.blocks import angles, zeroed
 from bench.layers.labels import told
 
 PERIOD = 10_000.0
@@ -60,7 +60,7 @@ class Times(nn.Module):
 
     def forward(self, s: Tensor, t: Tensor, condition: Tensor | None = None) -> Tensor:
         y, a = torch.split(told(condition, self.classes, self.augments, s), [self.classes, self.augments], 1)
-        angle, turn = self._angle(s), self._angle(t - s)
+        angle, turn = (angles(time, self.frequencies) for time in (s, t - s))
         turned = affine(lambda c: c - 1, lambda dc: dc, turn.cos())
         h = torch.cat([angle.sin(), angle.cos()], 1) + self.gap(torch.cat([turn.sin(), turned], 1))
         if self.augment is not None:
@@ -71,9 +71,3 @@ class Times(nn.Module):
         if self.label is not None and self.late:
             h = h + self.label(y)
         return F.silu(h)
-
-    def _angle(self, time: Tensor) -> Tensor:
-        def turn(time: Tensor) -> Tensor:
-            return time[:, None] * self.frequencies
-
-        return affine(turn, turn, time)

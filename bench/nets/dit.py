@@ -26,7 +26,7 @@ from bench.layers import (
     at_least_float32,
     keyed_dropout,
     mixed,
-    positional_frequencies,
+    positional,
     zeroed,
 )
 from bench.nets.unet import CHECKPOINTS, Checkpoint
@@ -114,7 +114,7 @@ class GapEmbedding(nn.Module):
 
     def __init__(self, width: int, scale: float, classes: int) -> None:
         super().__init__()
-        self.register_buffer("frequencies", positional_frequencies(FEATURES // 2, scale), persistent=False)
+        self.register_buffer("frequencies", scale * positional(FEATURES // 2, endpoint=False), persistent=False)
         self.start, self.second = _linear(FEATURES, width), _linear(width, width)
         self.gap = zeroed(Linear(FEATURES, width, bias=False))
         self.label = nn.Embedding(classes + 1, width) if classes else None  # the last one is the null class
@@ -145,7 +145,7 @@ def modulated(h: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
 
 def places(rows: int, columns: int, width: int) -> Tensor:
     """(rows * columns, width): sines and cosines of each token's column, then those of its row."""
-    turn = positional_frequencies(width // 4, 1.0)
+    turn = positional(width // 4, endpoint=False)
     column, row = (angles(torch.arange(n).float(), turn) for n in (columns, rows))
     column, row = (torch.cat([angle.sin(), angle.cos()], 1) for angle in (column, row))
     table = torch.cat([column.expand(rows, -1, -1), row[:, None].expand(-1, columns, -1)], 2)

@@ -34,9 +34,10 @@ from bench.layers import (
     mp_silu,
     mp_sum,
     pixel_norm,
-    positional_frequencies,
+    positional,
     scaled,
 )
+from bench.nets.residual import heads_of
 from bench.nets.unet import CHECKPOINTS, Checkpoint, heights
 
 BALANCE = 0.3  # of a residual in a sum
@@ -157,7 +158,7 @@ class CosineAttention(nn.Module):
     def __init__(self, channels: int, kernel: Kernel) -> None:
         super().__init__()
         self.kernel = kernel
-        self.heads = max(n for n in range(1, max(channels // HEAD, 1) + 1) if channels % n == 0)
+        self.heads = heads_of(channels, HEAD)
         self.qkv = MPConv(channels, 3 * channels, 1)
         self.project = MPConv(channels, channels, 1)
 
@@ -181,7 +182,7 @@ class MPTime(nn.Module):
         super().__init__()
         if channels % 2:
             raise ValueError(f"backbone.channels x backbone.multipliers[0] must be even for the time embedding, got {channels}")
-        self.register_buffer("frequencies", positional_frequencies(channels // 2, scale), persistent=False)
+        self.register_buffer("frequencies", scale * positional(channels // 2, endpoint=False), persistent=False)
         self.classes = classes
         self.start, self.gap = MPLinear(channels, width), MPLinear(channels, width)
         self.label = MPLinear(classes, width) if classes else None

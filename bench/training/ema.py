@@ -16,9 +16,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-WIDEST = 12**-0.5
-"""Relative width of the average of all weights so far (gamma = 0), the widest of the power rule."""
-
 
 class Rule(NamedTuple):
     """How averages follow. name: see the module; rise: whether decays and half-lives do; every: steps between two updates;
@@ -39,12 +36,13 @@ class Rule(NamedTuple):
         return min(value, (1 + n) / (10 + n)) if self.rise else value
 
 
-DECAYS = Rule()
+COMMON = Rule()
 
 
 @lru_cache
 def gamma(width: float) -> float:
-    """The exponent of a power-function average of that relative width, in (0, WIDEST]: the only real root of
+    """The exponent of a power-function average of that relative width, in (0, 12^-1/2], the width of the average of
+    all weights so far: the only real root of
     (gamma + 2)^2 (gamma + 3) width^2 = gamma + 1 that is not negative."""
     roots = np.roots([1, 7, 16 - width**-2, 12 - width**-2])
     return float(roots.real.max())
@@ -53,7 +51,7 @@ def gamma(width: float) -> float:
 class Averages:
     """The averages of one module, by their values."""
 
-    def __init__(self, module: nn.Module, values: Iterable[float], rule: Rule = DECAYS) -> None:
+    def __init__(self, module: nn.Module, values: Iterable[float], rule: Rule = COMMON) -> None:
         self._names = [name for name, _ in module.named_parameters()]
         self._live: list[Tensor] = [p for _, p in module.named_parameters()]
         self._steps, self._rule = 0, rule

@@ -14,7 +14,7 @@ from places import ROOT
 
 from bench import run
 from bench.config import choices, schema
-from bench.config.compose import CONF, names, section
+from bench.config.compose import CONF, names, presets, section
 from bench.config.errors import ConfigError
 from bench.config.help import SECTIONS, page
 from bench.config.registry import knobs_of, method_class
@@ -60,9 +60,8 @@ def test_a_file_says_what_it_is_and_what_every_key_means(path: Path) -> None:
 
 def listed(group: str) -> list[str]:
     """The options of a group; presets, which are sweep files too, are told by themselves."""
-    presets = [name.removeprefix("preset/") for name in names("sweep") if name.startswith("preset/")]
     if group == "preset":
-        return presets
+        return presets()
     return [name for name in names(group) if not name.startswith("preset/")]
 
 

@@ -12,12 +12,12 @@ from small_runs import ended
 
 from bench import run
 from bench.config import ConfigError, request
-from bench.config.compose import names, section
+from bench.config.compose import presets, section
 from bench.config.experiment import parse
 from bench.planning.jobs import chain, jobs
 from results.tables import render, table
 
-PRESETS = [name.removeprefix("preset/") for name in names("sweep") if name.startswith("preset/")]
+PRESETS = presets()
 SMALL = [
     "data=arrays", "backbone.channels=8", "backbone.blocks=1", "backbone.multipliers=[1,2]", "backbone.attention=[8]",
     "budget.batch=8", "backend=debug", "train.precision=float32", "train.logs=20", "evaluation.protocol=cifar-frechet",

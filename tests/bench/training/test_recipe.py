@@ -10,11 +10,12 @@ from torch import Tensor, nn
 
 from bench.config import ConfigError, request
 from bench.data.augment import Augment
-from bench.training.ema import WIDEST, Averages, Rule, gamma
+from bench.training.ema import Averages, Rule, gamma
 from bench.training.recipe import Recipe
 from bench.training.rng import StepDraws
 
 CPU = torch.device("cpu")
+WIDEST = 12**-0.5  # relative width of the average of all weights so far
 
 
 def test_the_rate_falls_as_one_over_the_root_after_so_many_images() -> None:
