@@ -78,10 +78,15 @@ class IMM(Method):
         return {"net": Loss(per_sample)}
 
     def closer(self, tau: Tensor) -> Tensor:
-        """The time whose eta = noise / data is smaller than tau's by (eta_max - eta_min) / 2^gap."""
-        noisiest, cleanest = (self._eta(torch.full_like(tau, end)) for end in (self.edge, 1 - self.edge))
-        eta = self._eta(tau) - (noisiest - cleanest) / 2**self.gap
-        return self.interpolant.time_of_sigma(self.interpolant.base_scale * eta.clamp(min=0))
+        """The time whose eta = noise / data is smaller than tau's by (eta_max - eta_min) / 2^gap.
+
+        In float64: where eta is large, float32 knows it to a fraction of a percent of the gap, and not the same fraction for
+        a row that a vector instruction takes and for one that is left over.
+        """
+        fine = tau.double()
+        noisiest, cleanest = (self._eta(torch.full_like(fine, end)) for end in (self.edge, 1 - self.edge))
+        eta = self._eta(fine) - (noisiest - cleanest) / 2**self.gap
+        return self.interpolant.time_of_sigma(self.interpolant.base_scale * eta.clamp(min=0)).to(tau.dtype)
 
     def _eta(self, t: Tensor) -> Tensor:
         return self.interpolant.alpha(t) / self.interpolant.beta(t)

@@ -93,7 +93,9 @@ FAULTS = [
          "limits::test_moment_matching_is_the_papers_sum_over_pairs"),
         ("gap of zero", "(end - tau).clamp(min=self.eps)", "(end - tau)",
          "limits::test_an_interval_of_length_zero_gives_a_finite_gradient[Kernel.LAPLACE]"),
-        ("closer time further off", "self._eta(tau) - (noisiest", "self._eta(tau) + (noisiest", f"{LOSS}[imm]"),
+        ("closer time further off", "self._eta(fine) - (noisiest", "self._eta(fine) + (noisiest", f"{LOSS}[imm]"),
+        ("closer time in single precision", "fine = tau.double()", "fine = tau",
+         "limits::test_the_second_time_of_moment_matching_is_the_nearest_single_precision_number"),
         ci="missing stop-gradient",
     ),
 ]  # fmt: skip

@@ -302,6 +302,13 @@ def test_the_second_time_of_moment_matching_lies_a_fixed_step_of_eta_away(path: 
     torch.testing.assert_close(eta - eta_closer, ((noisiest - cleanest) / 2**8).expand(40).clamp(max=eta))
 
 
+def test_the_second_time_of_moment_matching_is_the_nearest_single_precision_number() -> None:
+    method = IMM()
+    tau = torch.rand(1000, generator=torch.Generator().manual_seed(0)) * 0.98 + 0.01
+    assert torch.equal(method.closer(tau), method.closer(tau.double()).float())
+    assert torch.equal(method.closer(tau)[:13], method.closer(tau[:13])), "a row's time does not depend on the rows beside it"
+
+
 def test_particles_of_a_group_share_their_times_and_groups_do_not() -> None:
     _, net = one_loss(IMM(particles=4), TRUTH, 64)
     tau, end = (z.reshape(-1, 4) for z in net.calls[0][:2])

@@ -49,9 +49,10 @@ def one() -> dict[str, dict[str, Any]]:
 
 @pytest.mark.parametrize("name", METHODS)
 def test_two_processes_train_the_network_of_one(name: str, two: Path, one: dict[str, Any]) -> None:
+    """Networks are in float64 and times in float32, which a processor rounds by a row's place in the batch."""
     found = torch.load(two / f"{name}.pt")
     for key in ("live", "average"):
-        torch.testing.assert_close(found[key], one[name][key], rtol=0, atol=1e-6)
+        torch.testing.assert_close(found[key], one[name][key], rtol=0, atol=1e-8)
     moved = (one[name]["live"] - fake_ranks._flat(trainer(name, Ranks()).models["net"])).abs().max()
     assert moved > 1e-2, "the comparison would not see a difference"
 
@@ -72,7 +73,7 @@ def test_one_process_goes_on_where_two_stopped(two: Path, one: dict[str, Any]) -
     assert found is not None and 0 < found[1]["step"] < STEPS
     made = trainer("lsd", Ranks(), two)
     assert made.run().status == "done"
-    torch.testing.assert_close(result(made)["live"], one["lsd"]["live"], rtol=0, atol=1e-6)
+    torch.testing.assert_close(result(made)["live"], one["lsd"]["live"], rtol=0, atol=1e-8)
     assert result(made)["bill"] == one["lsd"]["bill"]
 
 
