@@ -6,11 +6,16 @@ V = "velocity::test_"
 IMPROVED = "methods/improved_meanflow.py"
 TERMINAL = "methods/terminal_velocity.py"
 ALPHA = "methods/alphaflow.py"
+SPLIT = "methods/split_meanflow.py"
+TRANSITION = "methods/transition.py"
 BOTH_TERMS = V + "both_terms_are_their_definitions_and_only_the_map_and_the_velocity_have_a_gradient[0.7-linear]"
 SLOW = V + "the_slow_copy_says_how_fast_a_jump_should_end"
 LSD = V + "with_the_current_network_as_its_slow_copy_it_is_lsd_and_flow_matching"
 DISCRETE = V + "its_loss_and_gradient_are_those_of_their_definition[linear]"
 SCHEDULE = V + "alpha_falls_from_one_to_nothing_and_stays"
+CENTRAL = V + "without_its_weight_of_times_it_is_meanflow_by_a_central_difference[1.0]"
+STILL = V + "half_of_its_jumps_stand_still_and_a_tenth_end_at_data"
+TAUGHT = V + "on_the_diagonal_its_teacher_is_followed[linear]"
 GAPS = V + "its_gaps_and_ends_are_the_papers_with_the_clock_turned_around"
 MEANFLOW = V + "along_the_samples_own_way_and_without_its_second_term_it_is_meanflow[Derivative.SPLIT-0.75]"
 
@@ -75,5 +80,37 @@ FAULTS = [
         ("step with the others' labels", "labels[off], context", "labels[: len(off)], context",
          "tests/methods/test_method_passes.py::test_every_pass_sees_each_samples_own_label[alphaflow]"),
         ci="swapped shares",
+    ),
+    *of(
+        "split_meanflow", SPLIT,
+        ("velocity of the sample for the teacher's", "context.teach(x, t, labels)", "self.interpolant.velocity(x_0, x_1, t)",
+         TAUGHT),
+        ("flipped sign", "v(x, t, t) - context", "v(x, t, t) + context", TAUGHT),
+        ("cut at the middle", "uniform: bool = True", "uniform: bool = False",
+         V + "off_the_diagonal_it_is_progressive_self_distillation_at_a_uniform_point[0.0]"),
+        ("teacher without labels", "context.teach(x, t, labels)", "context.teach(x, t)",
+         "tests/methods/test_method_passes.py::test_every_pass_sees_each_samples_own_label[split_meanflow]"),
+        ("start of its own", "start_from_teacher if self.initialise else None", "None",
+         "training::test_a_student_that_says_so_starts_as_its_teacher[SplitMeanFlow]"),
+        ci="flipped sign",
+    ),
+    *of(
+        "split_meanflow", "methods/self_distillation.py",
+        ("cut of the wrong samples", "[context.split(self.eta)[1]]", "[: len(s)]",
+         "tests/methods/test_method_contract.py::test_micro_batches_have_the_losses_of_the_whole_batch[4-split_meanflow]"),
+    ),
+    *of(
+        "tim", TRANSITION,
+        ("weight of the other clock", "torch.tan(1 - s) - torch.tan(1 - t)", "torch.tan(t) - torch.tan(s)", CENTRAL),
+        ("sum over entries", "mean_square(value - target)", "(value - target).square().flatten(1).sum(1)", CENTRAL),
+        ("by forward mode", "Derivative = Derivative.FINITE", "Derivative = Derivative.SPLIT", CENTRAL),
+        ("tenth of those off the diagonal", '("data") * (1 - self.eta) <', '("data") <', STILL),
+        ("jumps that never end at data", "self.to_data, 1.0, t)", "self.to_data, t, t)", STILL),
+        ("wrong clock", "LogitNormal(0.4, 1.0)", "LogitNormal(-0.4, 1.0)", STILL),
+        ci="weight of the other clock",
+    ),
+    *of(
+        "tim", "methods/tools/flow_map.py",
+        ("step to one side", "v(x - step, s - h * ds, t - h * dt)) / (2 * h)", "v(x, s, t)) / h", CENTRAL),
     ),
 ]  # fmt: skip

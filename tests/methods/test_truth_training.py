@@ -26,6 +26,7 @@ from methods.pfmm import PFMM
 from methods.progressive import Progressive
 from methods.self_distillation import ESD, LSD, PSD
 from methods.shortcut import Shortcut
+from methods.split_meanflow import SplitMeanFlow
 
 
 def many_steps(trainer: Trainer, steps: int = 32) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
@@ -157,7 +158,7 @@ def test_the_learned_weight_is_trained() -> None:
     assert weight(torch.zeros(1), torch.ones(1)).abs().item() > 1e-4
 
 
-@pytest.mark.parametrize("method", [CD(), LMD(initialise=True), EMD(initialise=True), Progressive(start=2)],
+@pytest.mark.parametrize("method", [CD(), LMD(initialise=True), EMD(initialise=True), Progressive(start=2), SplitMeanFlow()],
                          ids=lambda m: type(m).__name__)
 def test_a_student_that_says_so_starts_as_its_teacher(method: Method) -> None:
     teacher, net = nn.Linear(1, 1), nn.Linear(1, 1)

@@ -112,9 +112,16 @@ PUBLISHED: dict[str, list[Source]] = {
         "end_law": "LogitNormal", "end_law.mean": turned(-4.0), "end_law.std": 1.6, "r_init": 1.0, "r_end": 0.0003125,
         "min_gap": 1e-4, "velocity_share": 0.0,
     })],
+    "split_meanflow": [Source("unverified: Guo et al. 2025, read in a reproduction, primepake/splitmeanflow", {
+        "eta": 0.5, "learned_weight": False, "uniform": True, "initialise": True,
+    })],
     "tcm": [Source("Lee et al. 2024, code NVlabs/TCM: README, both CIFAR-10 stages", {
         "c": 1e-8, "distance": "norm", "pairs": "LimitedPairs", **ECT_LAW, "pairs.limit": 0.999, "boundary": 1.0, "mean": 0.0,
         "scale": 0.2, "df": 0.01, "boundary_share": 0.25, "boundary_weight": 0.1, "sigma_max": 80.0,
+    })],
+    "tim": [Source("Wang et al. 2025, code WZDTHU/TiM: tim/schedulers/transition.py, configs/c2i/tim_xl_p2_256.yaml", {
+        "eta": 0.5, "to_data": 0.1, "power": 1.0, "floor": 10e-6, "derivative": "finite",
+        "time_law": "LogitNormal", "time_law.mean": turned(-0.4), "time_law.std": 1.0,
     })],
     "tvm": [Source("Zhou et al. 2025, code lumalabs/tvm: training/loss.py, training/wrapper.py", {
         "target_ema": 0.99, "gap_law": "LogitNormal", "gap_law.mean": -0.8, "gap_law.std": 1.0,
@@ -154,6 +161,9 @@ OURS: dict[str, list[Source]] = {
     "pfmm": [Source("the paper states no number of stages for these data", {"doublings": 5})],
     "progressive": [Source("memory: which students are kept", {"keep": 16})],
     "sct": [SCRATCH],
+    "split_meanflow": [Source("the plain form of self-distillation, whose knobs these are", {
+        "anneal": 0.0, "stop_gradient": "convex",
+    })],
     "tcm": [SCRATCH, Source("the paper trains both stages for so many steps that the ratio reaches its limit", {
         "first_share": 0.5, "pairs.doublings": 10,
     })],
