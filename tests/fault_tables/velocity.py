@@ -8,6 +8,7 @@ TERMINAL = "methods/terminal_velocity.py"
 ALPHA = "methods/alphaflow.py"
 SPLIT = "methods/split_meanflow.py"
 TRANSITION = "methods/transition.py"
+ANCHORED = "methods/flow_anchored.py"
 BOTH_TERMS = V + "both_terms_are_their_definitions_and_only_the_map_and_the_velocity_have_a_gradient[0.7-linear]"
 SLOW = V + "the_slow_copy_says_how_fast_a_jump_should_end"
 LSD = V + "with_the_current_network_as_its_slow_copy_it_is_lsd_and_flow_matching"
@@ -15,6 +16,7 @@ DISCRETE = V + "its_loss_and_gradient_are_those_of_their_definition[linear]"
 SCHEDULE = V + "alpha_falls_from_one_to_nothing_and_stays"
 CENTRAL = V + "without_its_weight_of_times_it_is_meanflow_by_a_central_difference[1.0]"
 STILL = V + "half_of_its_jumps_stand_still_and_a_tenth_end_at_data"
+ANCHOR = V + "the_map_to_data_and_the_velocity_beside_it_are_learned_by_their_definitions[0.7-linear]"
 TAUGHT = V + "on_the_diagonal_its_teacher_is_followed[linear]"
 GAPS = V + "its_gaps_and_ends_are_the_papers_with_the_clock_turned_around"
 MEANFLOW = V + "along_the_samples_own_way_and_without_its_second_term_it_is_meanflow[Derivative.SPLIT-0.75]"
@@ -112,5 +114,22 @@ FAULTS = [
     *of(
         "tim", "methods/tools/flow_map.py",
         ("step to one side", "v(x - step, s - h * ds, t - h * dt)) / (2 * h)", "v(x, s, t)) / h", CENTRAL),
+    ),
+    *of(
+        "facm", ANCHORED,
+        ("flipped sign", "(target - value.detach())", "(value.detach() - target)", ANCHOR),
+        ("anchor at data", "own = v(x_s, s, s)", "own = v(x_s, s, torch.ones_like(s))", ANCHOR),
+        ("never clamped", ".clamp(-self.clamp, self.clamp)", "", ANCHOR),
+        ("relaxed at noise", "align(1 - s**self.relax, x_1)", "align(s**self.relax, x_1)", ANCHOR),
+        ("weight of the other end", "torch.cos(torch.pi / 2 * s)", "torch.sin(torch.pi / 2 * s)", ANCHOR),
+        ("velocity of the sample", "b = context.teach(x_s, s, batch.condition)",
+         "b = path.velocity(path.base_scale * context.noise(x_1), x_1, s)",
+         V + "the_exact_map_beside_the_exact_velocity_is_a_fixed_point[linear]"),
+        ("cosine over places", "b, dim=1)", "b, dim=-1)",
+         V + "on_images_the_cosine_is_over_channels_and_a_mean_over_places"),
+        ("wrong clock", "return 1 - 2 / torch.pi", "return 2 / torch.pi", V + "its_times_are_an_angle_of_the_noise_level"),
+        ("start of its own", "start_from_teacher if self.initialise else None", "None",
+         "training::test_a_student_that_says_so_starts_as_its_teacher[FlowAnchored]"),
+        ci="flipped sign",
     ),
 ]  # fmt: skip

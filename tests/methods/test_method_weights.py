@@ -129,7 +129,7 @@ FORMULAS: dict[str, Formula] = {
     "ayf_emd": ALIGNED, "ayf_lmd": ALIGNED, "ayf_emd_guided": ALIGNED,
 }  # fmt: skip
 # Not a function of one S: see below; those of several terms have their definitions written out in test_truth_velocity.
-OWN = {"imm", "soflow_velocity", "imf", "alphaflow", "tim"}
+OWN = {"imm", "soflow_velocity", "imf", "alphaflow", "tim", "facm"}
 
 
 @pytest.mark.parametrize("k", [1, 3])

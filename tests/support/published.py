@@ -70,6 +70,9 @@ PUBLISHED: dict[str, list[Source]] = {
     })],
     "emd": [Source("Boffi et al. 2024, paper: the loss is taken whole (2505.18825, eq. 28)", {"stop_gradient": False})],
     "esd": [Source(SELF_SOURCE, {**SELF, "stop_gradient": "full"})],
+    "facm": [Source("Peng et al. 2025, code ali-vilab/FACM: losses.py, scripts/train.sh (ImageNet; CIFAR-10's is not public)", {
+        "mean": -0.8, "std": 1.6, "power": 0.5, "floor": 1e-3, "clamp": 1.0, "relax": 0.5, "cosine": 1.0, "initialise": True,
+    })],
     "flow_matching": [Source("Lipman et al. 2022, paper: t is uniform", {
         "time_law": "Uniform", "time_law.low": 0.0, "time_law.high": 1.0,
     })],
@@ -152,6 +155,7 @@ OURS: dict[str, list[Source]] = {
     "ect": [Source("the authors' c = 0 has no gradient where both ends meet, which they set to zero by hand", {"c": 1e-6}),
             SCRATCH],
     "emd": [PLAIN_START, ALL_TIMES],
+    "facm": [Source("the authors' derivative, with less memory", {"derivative": "split"})],
     "flow_matching": [Source("training needs no solver; a step is one call, as of all others", {"solver": "euler"})],
     "imf": [Source("the authors' derivative, with less memory", {"derivative": "split"})],
     "imm": [Source("a floor against rounding; its size is not stated", {"eps": 1e-8})],
