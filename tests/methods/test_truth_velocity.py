@@ -378,7 +378,7 @@ def test_the_exact_map_beside_the_exact_velocity_is_a_fixed_point(path: Interpol
 
 
 def test_so_it_is_on_the_skewed_target_to_the_accuracy_of_its_solved_map() -> None:
-    found, perturbed = (loss_and_gradient(FlowAnchored(), skewed(20), theta, n=64) for theta in (0.0, 0.1))
+    found, perturbed = (loss_and_gradient(FlowAnchored(), skewed(40), theta, n=64) for theta in (0.0, 0.1))
     assert found.loss < 1e-4 and found.size < 1e-4
     assert perturbed.loss > 1e-3 and perturbed.size > 1e-3
 
