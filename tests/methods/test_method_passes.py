@@ -18,7 +18,7 @@ from bench.nets import Backbone
 from bench.teaching import Teacher
 from bench.training.rng import StepDraws
 from methods.base import Batch
-from methods.tools import Linear, Preconditioned, conditioned
+from methods.tools import Derivative, Linear, Preconditioned, conditioned
 
 CASES = [*METHODS, *VARIANTS]
 STAGED = [(case, stage) for case in CASES for stage in ((0, -1) if len(method_of(case).stages(BUDGET)) > 1 else (-1,))]
@@ -31,6 +31,7 @@ DIAGONAL: dict[str, set[str | None]] = {"net+": {"student", None}, "net-": {None
 TRAJECTORY: dict[str, set[str | None]] = {"net+": {"student", "denoising"}}
 MASKS: dict[str, dict[str, set[str | None]]] = {
     "lsd": DIAGONAL, "esd": DIAGONAL, "psd_m": DIAGONAL, "psd_u": DIAGONAL, "lsd_detached": DIAGONAL, "lsd_none": DIAGONAL,
+    "split_meanflow": DIAGONAL,
     "shortcut": {"net+": {"student", "bootstrap"}},  # two halves of the batch; the slow copy runs without
     "soflow_velocity": {"net+": {"student", "velocity"}},  # likewise
     "ct": {"slow": {"student"}}, "cd_slow": {"slow": {"student"}},  # the two passes that are compared share their mask
@@ -99,7 +100,7 @@ def test_the_times_of_a_pass_are_in_order_and_within_the_clock(case: str, stage:
     for step in range(4):
         for each in seen(method_of(case), stage, step=step).passes:
             s, t = (Tensor(u).double() for u in (each.s, each.t))
-            aside = 0.006 if "finite" in case else 1e-12
+            aside = 0.006 if getattr(method_of(case), "derivative", None) is Derivative.FINITE else 1e-12
             assert (s >= -aside).all() and (t <= 1 + aside).all()
             assert case == "fmm" or (s <= t + 2 * aside).all()
 

@@ -41,6 +41,10 @@ AYF_LAW = {"warmup_end": 0.99, "normalise": True, "c": 0.1}
 AYF_SOURCE = "Sabour et al. 2025, paper: Section 3.4"
 
 PUBLISHED: dict[str, list[Source]] = {
+    "alphaflow": [Source("Zhang et al. 2025, code snap-research/alphaflow: loss.py, experiments-alphaflow.yaml (B/2)", {
+        "eta": 0.25, "power": 1.0, "floor": 1e-3, "clip": 4.0, "gamma": 25.0, "start": 0.0, "end": 1.0, "snap": 0.005,
+        "time_law": "LogitNormal", "time_law.mean": turned(-0.4), "time_law.std": 1.0,
+    })],
     "ayf_emd": [Source(AYF_SOURCE, AYF_LAW)],
     "ayf_lmd": [Source(AYF_SOURCE, AYF_LAW)],
     "cd": [Source(CM_CODE + "; the CIFAR-10 configuration has no target_ema", {
@@ -66,6 +70,9 @@ PUBLISHED: dict[str, list[Source]] = {
     })],
     "emd": [Source("Boffi et al. 2024, paper: the loss is taken whole (2505.18825, eq. 28)", {"stop_gradient": False})],
     "esd": [Source(SELF_SOURCE, {**SELF, "stop_gradient": "full"})],
+    "facm": [Source("Peng et al. 2025, code ali-vilab/FACM: losses.py, scripts/train.sh (ImageNet; CIFAR-10's is not public)", {
+        "mean": -0.8, "std": 1.6, "power": 0.5, "floor": 1e-3, "clamp": 1.0, "relax": 0.5, "cosine": 1.0, "initialise": True,
+    })],
     "flow_matching": [Source("Lipman et al. 2022, paper: t is uniform", {
         "time_law": "Uniform", "time_law.low": 0.0, "time_law.high": 1.0,
     })],
@@ -73,6 +80,10 @@ PUBLISHED: dict[str, list[Source]] = {
     "ict": [Source("Song & Dhariwal 2023, paper: Table 1", {
         "pairs": "DoublingPairs", "pairs.start": 10, "pairs.end": 1280, "pairs.mean": -1.1, "pairs.std": 2.0,
         **within("pairs", EDM_GRID), "sigma_max": 80.0, "c": None, "distance": "norm",  # None: .00054 sqrt(D)
+    })],
+    "imf": [Source("Geng et al. 2025, code imeanflow: imf.py, default.py", {
+        "eta": 0.5, "tangent": "own", "velocity": 1.0, "power": 1.0, "floor": 0.01,
+        "time_law": "LogitNormal", "time_law.mean": turned(-0.4), "time_law.std": 1.0,
     })],
     "imm": [Source("Zhou et al. 2025, paper: CIFAR-10 settings; code lumalabs/imm: configs/cifar10_generate_images.yaml", {
         "particles": 4, "edge": 0.006, "gap": 15, "b": 5.0, "power": 1.0, "kernel": "laplace",
@@ -104,9 +115,20 @@ PUBLISHED: dict[str, list[Source]] = {
         "end_law": "LogitNormal", "end_law.mean": turned(-4.0), "end_law.std": 1.6, "r_init": 1.0, "r_end": 0.0003125,
         "min_gap": 1e-4, "velocity_share": 0.0,
     })],
+    "split_meanflow": [Source("unverified: Guo et al. 2025, read in a reproduction, primepake/splitmeanflow", {
+        "eta": 0.5, "learned_weight": False, "uniform": True, "initialise": True,
+    })],
     "tcm": [Source("Lee et al. 2024, code NVlabs/TCM: README, both CIFAR-10 stages", {
         "c": 1e-8, "distance": "norm", "pairs": "LimitedPairs", **ECT_LAW, "pairs.limit": 0.999, "boundary": 1.0, "mean": 0.0,
         "scale": 0.2, "df": 0.01, "boundary_share": 0.25, "boundary_weight": 0.1, "sigma_max": 80.0,
+    })],
+    "tim": [Source("Wang et al. 2025, code WZDTHU/TiM: tim/schedulers/transition.py, configs/c2i/tim_xl_p2_256.yaml", {
+        "eta": 0.5, "to_data": 0.1, "power": 1.0, "floor": 10e-6, "derivative": "finite",
+        "time_law": "LogitNormal", "time_law.mean": turned(-0.4), "time_law.std": 1.0,
+    })],
+    "tvm": [Source("Zhou et al. 2025, code lumalabs/tvm: training/loss.py, training/wrapper.py", {
+        "target_ema": 0.99, "gap_law": "LogitNormal", "gap_law.mean": -0.8, "gap_law.std": 1.0,
+        "time_law": "LogitNormal", "time_law.mean": turned(-0.4), "time_law.std": 1.0,
     })],
 }  # fmt: skip
 
@@ -133,7 +155,9 @@ OURS: dict[str, list[Source]] = {
     "ect": [Source("the authors' c = 0 has no gradient where both ends meet, which they set to zero by hand", {"c": 1e-6}),
             SCRATCH],
     "emd": [PLAIN_START, ALL_TIMES],
+    "facm": [Source("the authors' derivative, with less memory", {"derivative": "split"})],
     "flow_matching": [Source("training needs no solver; a step is one call, as of all others", {"solver": "euler"})],
+    "imf": [Source("the authors' derivative, with less memory", {"derivative": "split"})],
     "imm": [Source("a floor against rounding; its size is not stated", {"eps": 1e-8})],
     "fmm": [ALL_TIMES],
     "lmd": [PLAIN_START, ALL_TIMES],
@@ -141,6 +165,9 @@ OURS: dict[str, list[Source]] = {
     "pfmm": [Source("the paper states no number of stages for these data", {"doublings": 5})],
     "progressive": [Source("memory: which students are kept", {"keep": 16})],
     "sct": [SCRATCH],
+    "split_meanflow": [Source("the plain form of self-distillation, whose knobs these are", {
+        "anneal": 0.0, "stop_gradient": "convex",
+    })],
     "tcm": [SCRATCH, Source("the paper trains both stages for so many steps that the ratio reaches its limit", {
         "first_share": 0.5, "pairs.doublings": 10,
     })],
