@@ -94,7 +94,7 @@ class Batch:
         """`condition`, `null`, and which samples (B,) have a class. Raises ValueError where the run has no classes."""
         if self.condition is None or self.null is None:
             raise ValueError("guided targets need class labels, and the batch has none")
-        return self.condition, self.null, (self.condition != self.null).flatten(1).any(1)
+        return self.condition, self.null, (self.condition != self.null).reshape(len(self.null), -1).any(1)
 
 
 @dataclass(frozen=True)
