@@ -75,8 +75,11 @@ class Draws(Protocol):
 
 @dataclass(frozen=True)
 class Batch:
-    """Data of one slice: x_1 (B, ...) and what a network is told of it: class labels (B,), or what augmentation did (B, K), or
-    None.
+    """Data of one slice: x_1 (B, ...) and what a network is told of it: class labels (B,), or numbers (B, K) where augmentation
+    is told too, or None.
+
+    null: the same with the class of every sample dropped, in a class-conditional run. A share of the samples (train.label_drop)
+    is trained without its class: there `condition` is `null`.
 
     states (B, 1 + times, ...): teacher trajectories from x_0 on, for a method with needs.trajectories; they have nothing
     to do with x_1.
@@ -85,6 +88,13 @@ class Batch:
     x_1: Tensor
     condition: Tensor | None = None
     states: Tensor | None = None
+    null: Tensor | None = None
+
+    def guidable(self) -> tuple[Tensor, Tensor, Tensor]:
+        """`condition`, `null`, and which samples (B,) have a class. Raises ValueError where the run has no classes."""
+        if self.condition is None or self.null is None:
+            raise ValueError("guided targets need class labels, and the batch has none")
+        return self.condition, self.null, (self.condition != self.null).reshape(len(self.null), -1).any(1)
 
 
 @dataclass(frozen=True)
@@ -186,6 +196,8 @@ class Needs:
     """Solved paths of the teacher, handed to the losses as `batch.states`; billed likewise."""
     target_ema: float | None = None
     """Decay per step of the slow copy in `context.target`; None when the method has none. See `Method.target_decay`."""
+    labels: bool = False
+    """Class labels in its batches, and the null class: its targets are guided by them."""
     group: int = 1
     """Neighbouring samples that share their times; batches and slices are multiples of it."""
     reaches: str = "any"

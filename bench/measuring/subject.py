@@ -60,7 +60,9 @@ def pictures(experiment: Experiment, shape: tuple[int, ...]) -> Dataset:
     """Random pixels under the name of the experiment's data."""
     pixels = torch.randint(0, 256, (IMAGES, *shape), dtype=torch.uint8, generator=generator("cpu", "pixels"))
     flip = experiment.data.name == "cifar10" or bool(getattr(experiment.data, "flip", False))
-    return Dataset(experiment.data.name, "images", shape, pixels, pixels[:1], "0" * 64, flip=flip)
+    classes = getattr(experiment.backbone, "classes", 0)
+    labels = torch.arange(IMAGES) % classes if classes else None
+    return Dataset(experiment.data.name, "images", shape, pixels, pixels[:1], "0" * 64, labels, flip=flip)
 
 
 def _taught(experiment: Experiment) -> bool:

@@ -39,7 +39,8 @@ class Broken(Exception):
 class Subject:
     """A method with what it is tried on: networks of `backbone` for samples of `data`, in batches of `batch`.
 
-    images: the budget that it is meant for. dtype: float64 makes the comparisons sharp, where the networks have it.
+    images: the budget that it is meant for. dtype: float64 makes the comparisons sharp, where the networks have it. drop: the
+    share of samples that lose their class, of a conditional backbone.
     """
 
     method: Method
@@ -48,6 +49,7 @@ class Subject:
     images: int
     batch: int
     dtype: torch.dtype = torch.float32
+    drop: float = 0.25
 
     @property
     def stages(self) -> list[Stage]:
@@ -73,6 +75,11 @@ class Subject:
 
         return b
 
+    @property
+    def conditional(self) -> bool:
+        """Whether the networks are told classes."""
+        return bool(self.backbone.options.get("classes", 0))
+
     def draws(self) -> StepDraws:
         return StepDraws(0, 0, range(self.batch), self.batch, CPU, self.dtype)
 
@@ -85,7 +92,7 @@ class Subject:
         for role, module in models.items():
             module.requires_grad_(role in trained)
         slow = {"net": models["net"]} if self.method.needs.target_ema else None
-        batch = batches(self.data, CPU, False, self._paths(teacher)).batch(draws)
+        batch = batches(self.data, CPU, self.conditional, self._paths(teacher), drop=self.drop).batch(draws)
         batch = replace(batch, x_1=batch.x_1.to(self.dtype))
         found = self.method.losses(models, batch, Context(draws, progress, stage, teacher, weak, slow))
         returned.check(self.method, found, stage, len(draws.rows))
@@ -300,7 +307,7 @@ def _trainer(subject: Subject, models: Models, recipe: Recipe, folder: Path | No
     return Trainer(
         method, copy.deepcopy(dict(models)), subject.data, recipe, 0, CPU, folder, velocity,
         {"net": stir(subject.backbone.net(), "teacher")} if velocity else {},
-        weak_teacher=teacher.teacher("weak"), trajectories=teacher._paths(velocity),
+        conditional=subject.conditional, weak_teacher=teacher.teacher("weak"), trajectories=teacher._paths(velocity),
     )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ harness."""
 from methods.tools.constants import constant, for_real
 from methods.tools.flow_map import Derivative, Velocity, derivative, eulerian, jump, lagrangian, mean_velocity
 from methods.tools.forward import jvp, softmax
+from methods.tools.guidance import Guided, guided_velocity
 from methods.tools.interpolant import Interpolant, Linear, Trigonometric, convert_point, convert_velocity
 from methods.tools.network import Mask, conditioned
 from methods.tools.preconditioning import Preconditioned, coefficients
@@ -14,6 +15,7 @@ from methods.tools.weights import adaptive
 
 __all__ = [
     "Derivative",
+    "Guided",
     "Interpolant",
     "Linear",
     "Mask",
@@ -33,6 +35,7 @@ __all__ = [
     "eulerian",
     "everywhere",
     "for_real",
+    "guided_velocity",
     "jump",
     "jvp",
     "lagrangian",

@@ -92,7 +92,7 @@ PUBLISHED: dict[str, list[Source]] = {
     "lsd": [Source(SELF_SOURCE, {**SELF, "stop_gradient": "convex"})],
     "meanflow": [Source("Geng et al. 2025, paper: CIFAR-10; code py-meanflow: scripts/cifar10_v0.sh (ratio of r != t: .75)", {
         "eta": 1 - 0.75, "power": 0.75, "floor": 1e-3,
-        "time_law": "LogitNormal", "time_law.mean": turned(-2.0), "time_law.std": 2.0,
+        "time_law": "LogitNormal", "time_law.mean": turned(-2.0), "time_law.std": 2.0, "omega": 1.0, "kappa": 0.0,
     })],
     "pfmm": [],
     "progressive": [
