@@ -28,7 +28,7 @@ from bench.nets import factory
 from bench.processes import Ranks, device, dist, launch, memory
 from bench.protocols import protocol_of
 from bench.scoring import Proxy, baselines, load_teacher, rows
-from bench.teaching import Teaching
+from bench.teaching import Teacher, Teaching, imported
 from bench.training import Outcome, Recipe, Trainer, held
 from results import terminal
 from results.records import RecordError, RunRecord, StoreError, read_json, read_run, write_rows, write_run
@@ -59,9 +59,12 @@ class _Run:
         self.device = device.of(experiment.backend.device, experiment.backend.promised)
         self.data = dataset(experiment)
         self.protocol = protocol_of(experiment, self.data)
-        teachers = (load_teacher(folder.parent / run, self.device) if run else None
-                    for run in (experiment.teacher.run, experiment.teacher.weak_run))
-        self.teaching = Teaching(experiment, self.data, folder.parent, self.device, *teachers)
+        if experiment.teacher.imported:
+            taught: list[Teacher | None] = [imported.load(experiment, self.data.shape, self.device), None]
+        else:
+            taught = [load_teacher(folder.parent / run, self.device) if run else None
+                      for run in (experiment.teacher.run, experiment.teacher.weak_run)]
+        self.teaching = Teaching(experiment, self.data, folder.parent, self.device, *taught)
         self.log = logbook.opened(folder, experiment, dataclasses.asdict(self.protocol), self.data, self.device,
                                   self.teaching.paid, self.teaching.parents)
 
@@ -101,7 +104,8 @@ class _Run:
             if solved is None:
                 return None
             states, record = solved.states, self.log.record
-            self.log.write(teacher_seconds=record.teacher_seconds + solved.seconds, trajectory_seconds=solved.seconds,
+            paid = None if record.teacher_seconds is None else record.teacher_seconds + solved.seconds
+            self.log.write(teacher_seconds=paid, trajectory_seconds=solved.seconds,
                            trajectory_evaluations=solved.evaluations,
                            teacher_forward_rows=record.teacher_forward_rows + solved.evaluations)
         trainer = self._trainer(models, ranks, states)

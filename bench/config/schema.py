@@ -4,7 +4,7 @@ import re
 from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Le, Lt, MinLen
-from pydantic import AfterValidator, Strict
+from pydantic import AfterValidator, Strict, create_model
 
 from bench.config.types import (
     Averaged,
@@ -89,8 +89,11 @@ class Train(Section):
     logs: Count = 100
 
 
-class Teacher(Section):
-    """Whom a student learns from. The last three are known when its own run is: they are planned, not asked for."""
+_Importing: type[Section] = create_model("_Importing", __base__=Section, **{"import": (Place | None, None)})  # a reserved word
+
+
+class Teacher(_Importing):  # type: ignore[misc, valid-type]  # made, for its field's name
+    """Whom a student learns from. The last four are known when its own run is: they are planned, not asked for."""
 
     method: Text
     preset: Text | None = None
@@ -99,6 +102,13 @@ class Teacher(Section):
     run: str | None = None
     weak_run: str | None = None
     made_by: dict[str, Any] | None = None
+    imported: str | None = None
+
+    @property
+    def file(self) -> str | None:
+        """`teacher.import`."""
+        found: str | None = getattr(self, "import")
+        return found
 
 
 class Evaluation(Section):

@@ -21,7 +21,8 @@ SINCE = {
     ("train", "ema_rule"): "decay", ("train", "ema_rise"): True, ("train", "ema_every"): 1, ("train", "augment"): "none",
     ("train", "augment_share"): 0.12, ("backbone", "augment"): 0, ("method", "pretrained"): False,
     ("method", "curriculum"): "none", ("method", "widening"): 0.25,
-    ("data", "flip"): None, ("teacher", "preset"): None,
+    ("data", "flip"): None, ("teacher", "preset"): None, ("teacher", "import"): None, ("method", "noise_times"): False,
+    ("backbone", "published"): False,
 }
 """What came later leaves older ids as they were where it changes nothing."""
 LATER = ("protocol", "also", "rounding", "reference_count", "statistics_hash")  # open, they leave older ids as they were
