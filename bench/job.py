@@ -104,8 +104,7 @@ class _Run:
             if solved is None:
                 return None
             states, record = solved.states, self.log.record
-            paid = None if record.teacher_seconds is None else record.teacher_seconds + solved.seconds
-            self.log.write(teacher_seconds=paid, trajectory_seconds=solved.seconds,
+            self.log.write(teacher_seconds=record.teacher_seconds + solved.seconds, trajectory_seconds=solved.seconds,
                            trajectory_evaluations=solved.evaluations,
                            teacher_forward_rows=record.teacher_forward_rows + solved.evaluations)
         trainer = self._trainer(models, ranks, states)

@@ -4,10 +4,10 @@ import dataclasses
 import importlib.metadata
 import sys
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Protocol
 
 import torch
 
@@ -17,8 +17,6 @@ from bench.processes import device as devices
 from bench.processes import dist
 from results.records import PRESET, RUN_FILE, RecordError, RunRecord, SchemaError, StoreError, StoreWarning, read_run, write_run
 
-N = TypeVar("N", int, float)
-
 
 class Paid(Protocol):
     """A teacher as the bill knows it."""
@@ -26,7 +24,7 @@ class Paid(Protocol):
     @property
     def images(self) -> int | None: ...
     @property
-    def seconds(self) -> float | None: ...
+    def seconds(self) -> float: ...
     @property
     def forward_rows(self) -> int: ...
     @property
@@ -71,7 +69,7 @@ def opened(folder: Path, experiment: Experiment, protocol: dict[str, Any], data:
         backbone=experiment.backbone.name, seed=experiment.seed,
         config={**experiment.record(), "shape": list(data.shape), "protocol": protocol},
         images_budget=experiment.budget.images, teacher=parents.get("teacher"),
-        teacher_images=_total(t.images for t in paid), teacher_seconds=_total(t.seconds for t in paid),
+        teacher_images=_total([t.images for t in paid]), teacher_seconds=sum(t.seconds for t in paid),
         teacher_forward_rows=sum(t.forward_rows for t in paid), teacher_backward_rows=sum(t.backward_rows for t in paid),
         peak_memory=peak, gpus=dist.size() if device.type == "cuda" else 0, league=league(experiment),
         precision=experiment.precision,
@@ -81,10 +79,10 @@ def opened(folder: Path, experiment: Experiment, protocol: dict[str, Any], data:
     return Logbook(folder, record)
 
 
-def _total(amounts: Iterable[N | None]) -> N | Literal[0] | None:
+def _total(images: Sequence[int | None]) -> int | None:
     """The sum; None where one of them is not known."""
-    known = list(amounts)
-    return None if None in known else sum(each for each in known if each is not None)
+    known = [each for each in images if each is not None]
+    return sum(known) if len(known) == len(images) else None
 
 
 def league(experiment: Experiment) -> str:

@@ -157,7 +157,7 @@ def _teacher(e: Experiment) -> Iterator[str]:
     teacher, needs = e.teacher, e.method.needs
     if teacher.file is not None:
         yield from _imported_teacher(e)
-    if teacher.method == TRUTH:
+    elif teacher.method == TRUTH:
         yield from _exact_teacher(e)
     images, batch = e.budget.images, e.budget.batch
     if needs.weak_teacher and round(teacher.weak_share * images) < batch <= images:

@@ -106,9 +106,6 @@ def _features(found: Mapping[str, Tensor]) -> int:
 
 def _times(made: Foreign, found: Mapping[str, Tensor], frequencies: Tensor, features: Change) -> None:
     """features: the order of an embedding's last axis."""
-    if (random := found.get("map_noise.freqs")) is not None:
-        frequencies = 2 * pi * random.float()
-    made.put("time.frequencies", "map_noise.freqs", frequencies)
     made.put("time.first.weight", "map_layer0.weight", features(found["map_layer0.weight"]))
     made.put("time.first.bias", "map_layer0.bias", found["map_layer0.bias"])
     _layer(made, found, "time.second", "map_layer1")
@@ -116,6 +113,9 @@ def _times(made: Foreign, found: Mapping[str, Tensor], frequencies: Tensor, feat
         _layer(made, found, "time.label", "map_label")
     if "map_augment.weight" in found:
         made.put("time.augment.weight", "map_augment.weight", features(found["map_augment.weight"].T).T)
+    if (random := found.get("map_noise.freqs")) is not None:
+        frequencies = 2 * pi * random.float()
+    made.put("time.frequencies", "map_noise.freqs", frequencies)
 
 
 def _unet(made: Foreign, net: Shell, encoder: list[str], decoder: list[str]) -> None:

@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from math import nan
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,7 @@ def load(experiment: Experiment, shape: tuple[int, ...], device: torch.device) -
     held = _held(str(experiment.teacher.file))
     net = factory(_made(experiment, held), shape).net()
     net.load_state_dict(_merged(experiment, shape, held, net))
-    return Teacher(net.to(device).eval(), name, None, None)
+    return Teacher(net.to(device).eval(), name, None, nan)
 
 
 def _name(experiment: Experiment) -> str:
@@ -123,18 +124,16 @@ def _merged(experiment: Experiment, shape: tuple[int, ...], held: Foreign | Weig
 
 
 def _fitting(file: str, network: str, weights: Weights, wanted: Mapping[str, Tensor], fresh: set[str]) -> None:
-    for name, value in wanted.items():
-        if name not in weights and name not in fresh:
-            raise ConfigError(f"{file} has no weights for {name} of {network}, {_size(value)}: set the backbone as that "
-                              "network was made, and teacher.method as the method that trained a state dict of ours")
-        if name in weights and weights[name][1].shape != value.shape:
-            theirs, own = weights[name]
-            raise ConfigError(f"{file}: its {theirs} is {_size(own)}, and {name} of {network} is {_size(value)}: set the backbone "
-                              "as that network was made, and data as it was trained on")
+    otherwise = "set the backbone as that network was made, and teacher.method as what trained a state dict of ours"
     for name, (theirs, value) in weights.items():
         if name not in wanted:
-            raise ConfigError(f"{file}: its {theirs}, {_size(value)}, has no place in {network}: set the backbone as that network "
-                              "was made, and teacher.method as the method that trained a state dict of ours")
+            raise ConfigError(f"{file}: its {theirs}, {_size(value)}, has no place in {network}: {otherwise}")
+        if wanted[name].shape != value.shape:
+            raise ConfigError(f"{file}: its {theirs} is {_size(value)}, and {name} of {network} is {_size(wanted[name])}: "
+                              "set the backbone as that network was made, and data as it was trained on")
+    for name, value in wanted.items():
+        if name not in weights and name not in fresh:
+            raise ConfigError(f"{file} has no weights for {name} of {network}, {_size(value)}: {otherwise}")
 
 
 def _alike(file: str, held: Foreign, net: nn.Module) -> None:

@@ -36,7 +36,7 @@ def bill(paying: Sequence[RunRecord], done: Sequence[Score], shared: Mapping[str
     def share(values: Sequence[float]) -> float:
         return mean([v / max(1, shared.get(teacher_key(r), 1)) for r, v in zip(paying, values, strict=True)] or [0.0])
 
-    seconds, teachers = [known(r.teacher_seconds) for r in paying], [teacher_compute(r) for r in paying]
+    seconds, teachers = [r.teacher_seconds for r in paying], [teacher_compute(r) for r in paying]
     compute = own([own_compute(r) for r in paying])
     counted = not math.isnan(compute)
     return {
@@ -44,7 +44,7 @@ def bill(paying: Sequence[RunRecord], done: Sequence[Score], shared: Mapping[str
         "images_seen": whole(mean([s.images_seen for s in done] or [r.images_seen for r in paying] or [0])),
         "train_seconds": own([r.train_seconds for r in paying]),
         "params": max((r.params for r in paying), default=0),
-        "teacher_images": whole(mean([known(r.teacher_images) for r in paying] or [0])),
+        "teacher_images": whole(mean([math.nan if r.teacher_images is None else r.teacher_images for r in paying] or [0])),
         "teacher_seconds": mean(seconds or [0.0]), "teacher_seconds_share": share(seconds),
         "league": next((r.league for r in paying), "plain"),
         "forward_rows": own([r.forward_rows for r in paying]) if counted else math.nan,
@@ -56,11 +56,6 @@ def bill(paying: Sequence[RunRecord], done: Sequence[Score], shared: Mapping[str
         "peak_memory": max((r.peak_memory for r in paying), default=0),
         "optimizer_steps": whole(own([r.optimizer_steps for r in paying])),
     }  # fmt: skip
-
-
-def known(value: float | None) -> float:
-    """NaN for a cost that is not known: an imported teacher's."""
-    return math.nan if value is None else value
 
 
 def whole(value: float) -> float | int:

@@ -63,7 +63,7 @@ FAULTS = [
     ),
     *of(
         "teachers", "bench/accounts/logbook.py",
-        ("weak teacher free of charge", "sum(t.images for t in paid)", "paid[0].images if paid else 0",
+        ("weak teacher free of charge", "_total([t.images for t in paid])", "paid[0].images if paid else 0",
          f"{TEACHERS}both_teachers_are_handed_in_and_on_the_bill"),
     ),
     *of(
