@@ -89,10 +89,11 @@ class Train(Section):
     logs: Count = 100
 
 
-_Importing: type[Section] = create_model("_Importing", __base__=Section, **{"import": (Place | None, None)})  # a reserved word
+_FIELDS: dict[str, Any] = {"import": (Place | None, None)}  # a reserved word
+_Importing: Any = create_model("_Importing", __base__=Section, **_FIELDS)
 
 
-class Teacher(_Importing):  # type: ignore[misc, valid-type]  # made, for its field's name
+class Teacher(_Importing):  # type: ignore[misc]  # a class that was made, for the name of its field
     """Whom a student learns from. The last four are known when its own run is: they are planned, not asked for."""
 
     method: Text

@@ -87,7 +87,7 @@ def pixel_norm(x: Tensor, dim: int = 1) -> Tensor:
 def added_norm(x: Tensor, dim: int = 1) -> Tensor:
     """`pixel_norm` with the floor beside the root mean square, as EDM2's released networks have it."""
     wide = at_least_float32(x)
-    size = torch.linalg.vector_norm(wide, dim=dim, keepdim=True) / sqrt(x.shape[dim])
+    size: Tensor = torch.linalg.vector_norm(wide, dim=dim, keepdim=True) / sqrt(x.shape[dim])
     return (wide / (size + FLOOR)).to(x.dtype)
 
 

@@ -232,7 +232,8 @@ class PublishedTime(MPTime):
 
     def _summed(self, s: Tensor, t: Tensor) -> Tensor:
         turned = self._embedded(t - s) - scaled(self.phases.cos(), sqrt(2))
-        return self.start(self._embedded(s)) + self.gain * self.gap(turned)
+        h: Tensor = self.start(self._embedded(s)) + self.gain * self.gap(turned)
+        return h
 
     def _embedded(self, time: Tensor) -> Tensor:
         angle = affine(lambda a: a + self.phases, lambda da: da, angles(time, self.frequencies))

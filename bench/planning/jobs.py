@@ -15,7 +15,7 @@ from results.records import RecordError, RunRecord, StoreError, read_run, whole_
 from sweeps.plan import FINAL, Job
 
 if TYPE_CHECKING:
-    from bench.teaching.imported import Imported
+    from bench.teaching import Imported
 
 Config = dict[str, Any]
 Content = Callable[[Data], str | None]

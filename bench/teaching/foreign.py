@@ -153,7 +153,8 @@ def _block(made: Foreign, found: Mapping[str, Tensor], ours: str, theirs: str, h
 
 def _parted(rows: Tensor, heads: int) -> Tensor:
     """From (head, channel, which of q, k and v) to (which, head, channel), along the first axis."""
-    return rows.unflatten(0, (heads, -1, 3)).movedim(2, 0).flatten(0, 2)
+    apart = rows.reshape(heads, -1, 3, *rows.shape[1:])
+    return apart.movedim(2, 0).flatten(0, 2)
 
 
 def _layer(made: Foreign, found: Mapping[str, Tensor], ours: str, theirs: str, change: Change = lambda w: w) -> None:

@@ -33,7 +33,7 @@ Weights = dict[str, tuple[str, Tensor]]
 
 @dataclass(frozen=True)
 class Imported:
-    """file: wherever it lies now. name: stands for its content in records. made_by: the method that parametrises its network."""
+    """file: where it lies now. name: stands for its content in records. made_by: the method that parametrises its network."""
 
     file: str
     name: str
@@ -57,8 +57,8 @@ def found(experiment: Experiment, shape: tuple[int, ...]) -> Imported:
 def load(experiment: Experiment, shape: tuple[int, ...], device: torch.device) -> Teacher:
     """The teacher of a run that was planned with it. Raises ConfigError, also for a file that has changed since."""
     if (name := _name(experiment)) != experiment.teacher.imported:
-        raise ConfigError(f"{KEY}={experiment.teacher.file} has changed since the run was planned ({experiment.teacher.imported}, "
-                          f"now {name}); restore it, or give the command again")
+        raise ConfigError(f"{KEY}={experiment.teacher.file} has changed since the run was planned "
+                          f"({experiment.teacher.imported}, now {name}); restore it, or give the command again")
     held = _held(str(experiment.teacher.file))
     net = factory(_made(experiment, held), shape).net()
     net.load_state_dict(_merged(experiment, shape, held, net))
@@ -139,11 +139,12 @@ def _fitting(file: str, network: str, weights: Weights, wanted: Mapping[str, Ten
 def _alike(file: str, held: Foreign, net: nn.Module) -> None:
     """What the weights' shapes do not tell."""
     for name, heads in held.heads.items():
-        if (own := net.get_submodule(f"net.{name}").heads) != heads:
+        own = net.get_submodule(f"net.{name}").heads
+        if own != heads:
             raise ConfigError(f"{file}: its attention has {heads} heads, and ours at {name} has {own}")
     down = next((module for module in net.modules() if isinstance(module, Down)), None)
-    if held.taps and down is not None and (own := down.get_buffer("kernel").shape[-1]) != held.taps:
-        raise ConfigError(f"{file}: its filters have {held.taps} taps, and those of backbone.resampling have {own}: set it to "
+    if held.taps and down is not None and (taps := down.kernel.shape[-1]) != held.taps:
+        raise ConfigError(f"{file}: its filters have {held.taps} taps, and those of backbone.resampling have {taps}: set it to "
                           f"{'box' if held.taps == 2 else 'binomial'}")
 
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from bench.config import ConfigError
-from bench.preparing.restricted import Restricted
+from bench.preparing import restricted
 
 
 class Shell:
@@ -83,7 +83,7 @@ def _parameter(data: Tensor, *_: Any) -> Tensor:
     return data
 
 
-class _Networks(Restricted):
+class _Networks(restricted.Restricted):
     known = {
         ("torch_utils.persistence", "_reconstruct_persistent_obj"): _persistent,
         ("torch._utils", "_rebuild_tensor_v2"): _tensor, ("torch._utils", "_rebuild_parameter"): _parameter,
@@ -116,7 +116,8 @@ def loaded(path: Path) -> Any:
     """What `torch.save` left. Raises ConfigError, which begins behind the file's name."""
     try:
         if asked := torch.serialization.get_unsafe_globals_in_checkpoint(str(path)):
-            raise ConfigError(f"asks for {asked[0]}: a pickle may run anything, and only tensors are read; do not trust this file")
+            raise ConfigError(f"asks for {asked[0]}: a pickle may run anything, and only tensors are read; do not trust "
+                              "this file")
         return torch.load(path, map_location="cpu", weights_only=True)
     except ConfigError:
         raise

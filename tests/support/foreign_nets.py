@@ -74,13 +74,15 @@ def normal(*size: int, spread: float = 1.0, mean: float = 0.0) -> Tensor:
 
 
 def linear(inputs: int, outputs: int, bias: bool = True) -> Part:
-    return Part("Linear", weight=normal(outputs, inputs, spread=inputs**-0.5), bias=normal(outputs, spread=0.3) if bias else None)
+    weight = normal(outputs, inputs, spread=inputs**-0.5)
+    return Part("Linear", weight=weight, bias=normal(outputs, spread=0.3) if bias else None)
 
 
 def conv(inputs: int, outputs: int, size: int, taps: list[int] | None = None) -> Part:
     made = Part("Conv2d", weight=None, bias=None)
     if size:
-        made = Part("Conv2d", weight=normal(outputs, inputs, size, size, spread=1 / (size * sqrt(inputs))), bias=normal(outputs))
+        weight = normal(outputs, inputs, size, size, spread=1 / (size * sqrt(inputs)))
+        made = Part("Conv2d", weight=weight, bias=normal(outputs))
     filter = torch.tensor(taps, dtype=torch.float32) if taps else None
     kernel = filter.outer(filter)[None, None] / filter.sum() ** 2 if filter is not None else None
     made.register_buffer("resample_filter", kernel)
@@ -94,15 +96,15 @@ def norm(width: int) -> Part:
 def block(inputs: int, outputs: int, embedding: int, adaptive: bool, heads: int, size: str, taps: list[int]) -> Part:
     moved = taps if size else None
     skip = conv(inputs, outputs, 1 if inputs != outputs or not adaptive else 0, moved) if inputs != outputs or size else None
-    attention = {"norm2": norm(outputs), "qkv": conv(outputs, 3 * outputs, 1), "proj": conv(outputs, outputs, 1)} if heads else {}
+    attention = {"norm2": norm(outputs), "qkv": conv(outputs, 3 * outputs, 1), "proj": conv(outputs, outputs, 1)}
     return Part("UNetBlock", num_heads=heads, size=size, adaptive=adaptive, inputs=inputs, norm0=norm(inputs),
                 conv0=conv(inputs, outputs, 3, moved), affine=linear(embedding, outputs * (1 + adaptive)), norm1=norm(outputs),
-                conv1=conv(outputs, outputs, 3), skip=skip, **attention)
+                conv1=conv(outputs, outputs, 3), skip=skip, **(attention if heads else {}))
 
 
 def edm(
-    kind: str, side: int = 8, channels: int = 64, multipliers: tuple[int, ...] = (1, 2), blocks: int = 1, attends: tuple[int, ...] = (4,),
-    classes: int = 0, augment: int = 0, colours: int = 3, sigma_data: float = 0.5,
+    kind: str, side: int = 8, channels: int = 64, multipliers: tuple[int, ...] = (1, 2), blocks: int = 1,
+    attends: tuple[int, ...] = (4,), classes: int = 0, augment: int = 0, colours: int = 3, sigma_data: float = 0.5,
 ) -> Part:
     """An EDMPrecond of kind ddpmpp, ncsnpp or adm."""
     adaptive, residual = kind == "adm", kind == "ncsnpp"
@@ -196,8 +198,8 @@ def edm2(
     noise.register_buffer("freqs", 2 * pi * normal(widths[0], spread=0.3))
     noise.register_buffer("phases", 2 * pi * torch.rand(widths[0]))
     net = Part("UNet", label_balance=0.5, concat_balance=0.5, out_gain=normal(mean=1.0), emb_fourier=noise,
-               emb_noise=weight(max(widths), widths[0]), emb_label=weight(max(widths), classes) if classes else None, enc=down, dec=up,
-               out_conv=weight(colours, width, 3, 3))
+               emb_noise=weight(max(widths), widths[0]), emb_label=weight(max(widths), classes) if classes else None,
+               enc=down, dec=up, out_conv=weight(colours, width, 3, 3))
     return Part("Precond", img_resolution=side, img_channels=colours, label_dim=classes, use_fp16=True, sigma_data=sigma_data,
                 unet=net, logvar_fourier=Part("MPFourier"), logvar_linear=weight(1, 128))
 
