@@ -28,7 +28,7 @@ from bench.nets import factory
 from bench.processes import Ranks, device, dist, launch, memory
 from bench.protocols import protocol_of
 from bench.scoring import Proxy, baselines, load_teacher, rows
-from bench.teaching import Teaching
+from bench.teaching import Teacher, Teaching, imported
 from bench.training import Outcome, Recipe, Trainer, held
 from results import terminal
 from results.records import RecordError, RunRecord, StoreError, read_json, read_run, write_rows, write_run
@@ -60,9 +60,12 @@ class _Run:
         self.data = dataset(experiment)
         self.compared = compared(experiment, self.data)
         self.protocol = protocol_of(experiment, self.compared)
-        teachers = (load_teacher(folder.parent / run, self.device) if run else None
-                    for run in (experiment.teacher.run, experiment.teacher.weak_run))
-        self.teaching = Teaching(experiment, self.data, folder.parent, self.device, *teachers)
+        if experiment.teacher.imported:
+            taught: list[Teacher | None] = [imported.load(experiment, self.data.shape, self.device), None]
+        else:
+            taught = [load_teacher(folder.parent / run, self.device) if run else None
+                      for run in (experiment.teacher.run, experiment.teacher.weak_run)]
+        self.teaching = Teaching(experiment, self.data, folder.parent, self.device, *taught)
         self.log = logbook.opened(folder, experiment, dataclasses.asdict(self.protocol), self.data, self.device,
                                   self.teaching.paid, self.teaching.parents)
 

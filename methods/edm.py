@@ -43,7 +43,8 @@ class LogNormal:
 
 @dataclass(frozen=True)
 class EDM(Method):
-    """levels: the law of the training noise. sigma_data: standard deviation of the data. The rest is the sampler's.
+    """levels: the law of the training noise. sigma_data: standard deviation of the data. noise_times: networks are told
+    ln(sigma) / 4, as the paper's are, kept between sigma_min and sigma_max, and not the time. The rest is the sampler's.
 
     Raises ValueError unless 0 < sigma_min < sigma_max and sigma_data > 0.
     """
@@ -54,6 +55,7 @@ class EDM(Method):
     sigma_min: Positive = 0.002
     sigma_max: Positive = 80.0
     rho: Positive = 7.0
+    noise_times: bool = False
     velocity_model: ClassVar[bool] = True
     paper: ClassVar[str] = "Karras et al. 2022, arXiv 2206.00364"
 
@@ -68,7 +70,8 @@ class EDM(Method):
         return Needs(truth="C")
 
     def parametrise(self, net: nn.Module) -> nn.Module:
-        return Preconditioned(net, self.interpolant, self.sigma_data)
+        levels = (self.sigma_min, self.sigma_max) if self.noise_times else None
+        return Preconditioned(net, self.interpolant, self.sigma_data, levels)
 
     def losses(self, models: Models, batch: Batch, context: Context) -> dict[str, Loss]:
         path = self.interpolant

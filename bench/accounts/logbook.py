@@ -22,7 +22,7 @@ class Paid(Protocol):
     """A teacher as the bill knows it."""
 
     @property
-    def images(self) -> int: ...
+    def images(self) -> int | None: ...
     @property
     def seconds(self) -> float: ...
     @property
@@ -69,7 +69,7 @@ def opened(folder: Path, experiment: Experiment, protocol: dict[str, Any], data:
         backbone=experiment.backbone.name, seed=experiment.seed,
         config={**experiment.record(), "shape": list(data.shape), "protocol": protocol, **_counts(experiment, data)},
         images_budget=experiment.budget.images, teacher=parents.get("teacher"),
-        teacher_images=sum(t.images for t in paid), teacher_seconds=sum(t.seconds for t in paid),
+        teacher_images=_total([t.images for t in paid]), teacher_seconds=sum(t.seconds for t in paid),
         teacher_forward_rows=sum(t.forward_rows for t in paid), teacher_backward_rows=sum(t.backward_rows for t in paid),
         peak_memory=peak, gpus=dist.size() if device.type == "cuda" else 0, league=league(experiment),
         precision=experiment.precision,
@@ -82,6 +82,12 @@ def opened(folder: Path, experiment: Experiment, protocol: dict[str, Any], data:
 def _counts(experiment: Experiment, data: Dataset) -> dict[str, list[int]]:
     """How many samples of each class a conditional run is trained on: its model samples them as often."""
     return {"label_counts": data.frequencies.tolist()} if experiment.conditional else {}
+
+
+def _total(images: Sequence[int | None]) -> int | None:
+    """The sum; None where one of them is not known."""
+    known = [each for each in images if each is not None]
+    return sum(known) if len(known) == len(images) else None
 
 
 def league(experiment: Experiment) -> str:

@@ -193,6 +193,7 @@ class EDM2(PublishedUNet):
 
     name: Literal["edm2"]
     data_scale: Positive = 0.5
+    published: bool = False
 
 
 class DiT(Section):

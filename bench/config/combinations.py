@@ -209,12 +209,37 @@ def _counts(e: Experiment) -> Iterator[str]:
 
 def _teacher(e: Experiment) -> Iterator[str]:
     teacher, needs = e.teacher, e.method.needs
-    if teacher.method == TRUTH:
+    if teacher.file is not None:
+        yield from _imported_teacher(e)
+    elif teacher.method == TRUTH:
         yield from _exact_teacher(e)
     images, batch = e.budget.images, e.budget.batch
     if needs.weak_teacher and round(teacher.weak_share * images) < batch <= images:
         yield (f"teacher.weak_share={teacher.weak_share} of budget.images={images} is less than one batch; it must be at least "
                f"{batch / images:.3g}")
+
+
+def _imported_teacher(e: Experiment) -> Iterator[str]:
+    """Where a file is not all that is asked of a teacher, or there are two of them."""
+    teacher, needs = e.teacher, e.method.needs
+    if needs.weak_teacher:
+        yield f"teacher.import={teacher.file}: {e.label} needs a weaker teacher besides, trained here; leave it null"
+    if not needs.teacher:
+        return
+    if teacher.preset is not None:
+        yield f"teacher.import={teacher.file}: teacher.preset={teacher.preset} trains another teacher; give one of the two"
+    if teacher.method == TRUTH:
+        yield f"teacher.import={teacher.file}: teacher.method={TRUTH} is another teacher; give one of the two"
+
+
+def untaught(experiments: Sequence[Experiment]) -> str | None:
+    """Why an imported teacher is of no use to a command; None where one of its methods learns from it."""
+    file = next((e.teacher.file for e in experiments if e.teacher.file is not None), None)
+    if file is None or any(e.method.needs.teacher for e in experiments):
+        return None
+    labels = sorted({e.label for e in experiments})
+    who = f"{labels[0]} learns" if len(labels) == 1 else f"none of the {len(labels)} methods learns"
+    return f"teacher.import={file}: {who} from a teacher; leave it null, or choose a method that does: cd, lmd, ..."
 
 
 def _exact_teacher(e: Experiment) -> Iterator[str]:

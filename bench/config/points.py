@@ -145,7 +145,7 @@ class Maker:
             text = f"{type(error).__name__}: {error}".split("\n")[0]
             raise ConfigError(f"method={made.name}: its needs, stages or supports cannot be read: {text}") from error
         self.faults += [fault for fault in found if fault not in self.faults]
-        if made.teacher.preset is None or not made.method.needs.teacher:
+        if made.teacher.preset is None or made.teacher.file is not None or not made.method.needs.teacher:
             return made
         return dataclasses.replace(made, untuned=self._teaching(made))
 

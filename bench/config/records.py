@@ -9,7 +9,7 @@ from bench.config.schema import Scoring
 
 UNSCORED = {"batch", "weights", "statistics"}
 """Of an evaluation: what changes no row; files stand beside their hashes."""
-UNTIMED = {"gflops": None, "checkpoint": "none"}
+UNTIMED = {"gflops": None, "checkpoint": "none", "published": False}
 """Of a network: what older records say besides, or do not say yet, at these values (None: at any) without taking other time."""
 
 
@@ -116,6 +116,12 @@ def taught(config: Mapping[str, Any], parents: tuple[str, ...], teacher: Mapping
     run, weak = (*parents, None, None)[:2]
     made_by = teacher["method"] if teacher else None  # the student's networks are parametrised like it
     return {**config, "teacher": {**config["teacher"], "run": run, "weak_run": weak, "made_by": made_by}}
+
+
+def importing(config: Mapping[str, Any], file: str, name: str, made_by: Mapping[str, Any]) -> dict[str, Any]:
+    """A student's dictionary form with the file that it learns from, whatever folder a worker is in, and how its network is
+    made."""
+    return {**config, "teacher": {**config["teacher"], "import": file, "imported": name, "made_by": dict(made_by)}}
 
 
 def recipe(config: Mapping[str, Any]) -> dict[str, Any]:

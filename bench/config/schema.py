@@ -4,7 +4,7 @@ import re
 from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Le, Lt, MinLen
-from pydantic import AfterValidator, Strict
+from pydantic import AfterValidator, Strict, create_model
 
 from bench.config.types import (
     Averaged,
@@ -96,8 +96,12 @@ class Train(Section):
     logs: Count = 100
 
 
-class Teacher(Section):
-    """Whom a student learns from. The last three are known when its own run is: they are planned, not asked for."""
+_FIELDS: dict[str, Any] = {"import": (Place | None, None)}  # a reserved word
+_Importing: Any = create_model("_Importing", __base__=Section, **_FIELDS)
+
+
+class Teacher(_Importing):  # type: ignore[misc]  # a class that was made, for the name of its field
+    """Whom a student learns from. The last four are known when its own run is: they are planned, not asked for."""
 
     method: Text
     preset: Text | None = None
@@ -106,6 +110,13 @@ class Teacher(Section):
     run: str | None = None
     weak_run: str | None = None
     made_by: dict[str, Any] | None = None
+    imported: str | None = None
+
+    @property
+    def file(self) -> str | None:
+        """`teacher.import`."""
+        found: str | None = getattr(self, "import")
+        return found
 
 
 class Evaluation(Section):

@@ -20,7 +20,7 @@ from bench.layers.blocks import (
     zeroed,
 )
 from bench.layers.labels import one_hot, told
-from bench.layers.magnitude import MPConv, MPLinear, mp_cat, mp_silu, mp_sum, pixel_norm, project
+from bench.layers.magnitude import FLOOR, MPConv, MPLinear, added_norm, mp_cat, mp_silu, mp_sum, pixel_norm, project
 from bench.layers.masks import hashed, masks, splitmix
 from bench.layers.precision import at_least_float32, lowered
 from bench.layers.recompute import recomputed, recomputed_in_forward_mode
@@ -29,9 +29,9 @@ from bench.layers.temporal import Mixing, mixed
 from bench.layers.times import Times, fourier, half, positional
 
 __all__ = [
-    "KERNELS", "Attention", "Conv2d", "Down", "GroupNorm", "Kernel", "Linear", "MPConv", "MPLinear", "Mask", "Mixing",
-    "TimeEmbedding", "Times", "Up", "affine", "angles", "at_least_float32", "doubled", "exact_attention", "fourier",
-    "frequencies", "fused_attention", "groups_of", "half", "hashed", "keyed_dropout", "linear", "lowered", "masks", "mixed",
+    "FLOOR", "KERNELS", "Attention", "Conv2d", "Down", "GroupNorm", "Kernel", "Linear", "MPConv", "MPLinear", "Mask", "Mixing",
+    "TimeEmbedding", "Times", "Up", "added_norm", "affine", "angles", "at_least_float32", "doubled", "exact_attention",
+    "fourier", "frequencies", "fused_attention", "groups_of", "half", "hashed", "keyed_dropout", "linear", "lowered", "masks", "mixed",
     "modulation", "mp_cat", "mp_silu", "mp_sum", "normalized", "one_hot", "pixel_norm", "positional", "project",
     "recomputed", "recomputed_in_forward_mode", "scaled", "splitmix", "told", "zeroed",
 ]  # fmt: skip

@@ -2,7 +2,8 @@
 
 A weight is a direction for each output: it is normalised where it is used, so its length has no effect, and written back to
 its sphere after every optimizer step (`project`), so that the learning rate alone says how far a step turns it. The
-paper's small constant in the norm of a weight is left out: projecting then changes nothing but rounding.
+paper's small constant in the norm of a weight is left out: projecting then changes nothing but rounding. Layers of a network
+that was trained with it have it as their `floor`.
 
 Reference: Karras et al. (arXiv 2312.02696), equations 47, 66, 81, 88 and 103.
 """
@@ -22,18 +23,23 @@ SILU = 0.596  # the root mean square of silu of a standard normal
 
 
 class MPLinear(Linear):
-    """x -> W x with rows of W of norm 1; `lowered`: in bfloat16."""
+    """x -> W x with rows of W of norm 1; `lowered`: in bfloat16. floor: added to the root mean square of a row."""
+
+    floor = 0.0
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__(inputs, outputs, bias=False)
         nn.init.normal_(self.weight)
 
     def forward(self, x: Tensor) -> Tensor:
-        return _applied(F.linear, x, _directions(self.weight), self.lowered)
+        return _applied(F.linear, x, _directions(self.weight, self.floor), self.lowered)
 
 
 class MPConv(Conv2d):
-    """A convolution that keeps the resolution, with filters of norm 1; with `gain` times one factor that starts at zero."""
+    """A convolution that keeps the resolution, with filters of norm 1; with `gain` times one factor that starts at zero.
+    floor: as of `MPLinear`."""
+
+    floor = 0.0
 
     def __init__(self, inputs: int, outputs: int, size: int, gain: bool = False) -> None:
         super().__init__(inputs, outputs, size, padding=size // 2, bias=False)
@@ -41,7 +47,7 @@ class MPConv(Conv2d):
         self.gain = nn.Parameter(torch.zeros(())) if gain else None
 
     def forward(self, x: Tensor) -> Tensor:
-        weight = _directions(self.weight)
+        weight = _directions(self.weight, self.floor)
         weight = weight if self.gain is None else weight * self.gain
         return _applied(lambda x, w: F.conv2d(x, w, padding=self.padding), x, weight, self.lowered)
 
@@ -49,7 +55,7 @@ class MPConv(Conv2d):
 @torch.no_grad()
 def project(net: nn.Module) -> None:
     """Put the trained weights of such layers in `net` on their spheres, a mean square of 1 for every output. The network stays
-    the same function; frozen weights stay as they are."""
+    the same function, up to a floor's share; frozen weights stay as they are."""
     for layer in net.modules():
         if isinstance(layer, MPLinear | MPConv) and layer.weight.requires_grad:
             layer.weight.copy_(_directions(layer.weight) * sqrt(prod(layer.weight.shape[1:])))
@@ -78,8 +84,16 @@ def pixel_norm(x: Tensor, dim: int = 1) -> Tensor:
     return (wide * (wide.square().mean(dim, keepdim=True) + FLOOR**2).rsqrt()).to(x.dtype)
 
 
-def _directions(weight: Tensor) -> Tensor:
+def added_norm(x: Tensor, dim: int = 1) -> Tensor:
+    """`pixel_norm` with the floor beside the root mean square, as EDM2's released networks have it."""
+    wide = at_least_float32(x)
+    size: Tensor = torch.linalg.vector_norm(wide, dim=dim, keepdim=True) / sqrt(x.shape[dim])
+    return (wide / (size + FLOOR)).to(x.dtype)
+
+
+def _directions(weight: Tensor, floor: float = 0.0) -> Tensor:
     norm = torch.linalg.vector_norm(weight, dim=tuple(range(1, weight.ndim)), keepdim=True)
+    norm = norm + floor * sqrt(prod(weight.shape[1:])) if floor else norm
     unit: Tensor = weight / norm.clamp(min=torch.finfo(weight.dtype).tiny)
     return unit
 

@@ -5,6 +5,8 @@ ones beside the image takes their part. Encoder blocks normalise each pixel; all
 cosines of 64 channels a head at 3 : 7. Time enters as one factor a channel, 1 before training. v = d net(x / d, s, t - s) with
 the data's standard deviation d. As published, a network that was trained at s = t only does see both times.
 
+With `published` it is EDM2's own network of one time, whose weights it takes, and a second time beside it that starts at zero.
+
 Published are 54,673,314 parameters on CIFAR-10 and 124,264,485 at 64 pixels: those here and the 128 of the learned loss weight
 (bench/nets/weight.py).
 
@@ -12,22 +14,25 @@ Reference: Karras et al. (arXiv 2312.02696), configuration G; two times: Boffi e
 """
 
 from collections.abc import Callable, Sequence
-from math import sqrt
+from math import pi, sqrt
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.layers import (
+    FLOOR,
     KERNELS,
     Kernel,
     Mask,
     MPConv,
     MPLinear,
+    added_norm,
     affine,
     angles,
     at_least_float32,
     doubled,
+    fourier,
     keyed_dropout,
     mixed,
     mp_cat,
@@ -53,12 +58,14 @@ class EDM2(nn.Module):
     blocks + 1 up, besides one that changes the resolution and two at the bottom. `attention` lists resolutions (heights);
     those that no level has are ignored. The first block at the bottom attends too, unless the list is empty. The output is
     zero before training. Dropout acts before each block's second convolution, under the names "block0", "block1", ...
+    published: embedding and norms are those of EDM2's released networks (`PublishedTime`, `added_norm`).
     """
 
     def __init__(
         self, shape: tuple[int, ...], *, channels: int = 128, multipliers: Sequence[int] = (2, 2, 2), blocks: int = 4,
         attention: Sequence[int] = (16,), attention_kernel: str = "exact", dropout: float = 0.13,
         time_scale: float = 1.0, data_scale: float = 0.5, classes: int = 0, checkpoint: str = "none",
+        published: bool = False,
     ) -> None:
         super().__init__()
         sides, levels = heights(shape, len(multipliers), "edm2"), [channels * multiplier for multiplier in multipliers]
@@ -69,7 +76,8 @@ class EDM2(nn.Module):
         ) -> Block:
             kernel = KERNELS[attention_kernel] if attends else None
             keep, name = CHECKPOINTS[checkpoint], f"block{len(made)}"
-            made.append(Block(inputs, outputs, encodes, resampled, dropout, name, kernel, keep))
+            norm = added_norm if published else pixel_norm
+            made.append(Block(inputs, outputs, encodes, resampled, dropout, name, kernel, keep, norm))
             return made[-1]
 
         self.stem = MPConv(shape[0] + 1, levels[0], 3)
@@ -91,11 +99,14 @@ class EDM2(nn.Module):
                 self.decoder.append(block(width + skips.pop(), levels[level], False, sides[level] in attention))
                 width = levels[level]
         self.head = MPConv(width, shape[0], 3, gain=True)
-        self.time = MPTime(levels[0], max(levels), time_scale, classes)
+        self.time = (PublishedTime if published else MPTime)(levels[0], max(levels), time_scale, classes)
         self.widths = [b.width for b in made]
         self.modulation = MPLinear(max(levels), sum(self.widths))
         self.scale = data_scale
         self.mixing = nn.ModuleList()
+        for layer in self.modules():
+            if published and isinstance(layer, MPLinear | MPConv):
+                layer.floor = FLOOR
 
     def forward(
         self, x: Tensor, s: Tensor, t: Tensor, condition: Tensor | None = None, dropout: Mask | None = None
@@ -113,6 +124,7 @@ class EDM2(nn.Module):
 
 
 Resampling = Callable[[Tensor], Tensor]
+Norm = Callable[[Tensor, int], Tensor]
 
 
 class Block(nn.Module):
@@ -124,23 +136,23 @@ class Block(nn.Module):
 
     def __init__(
         self, inputs: int, outputs: int, encodes: bool, resampled: Resampling | None, rate: float, name: str,
-        kernel: Kernel | None, keep: Checkpoint,
+        kernel: Kernel | None, keep: Checkpoint, norm: Norm,
     ) -> None:
         super().__init__()
         self.inputs, self.width, self.encodes, self.resampled = inputs, outputs, encodes, resampled
-        self.rate, self.name, self.keep = rate, name, keep
+        self.rate, self.name, self.keep, self.norm = rate, name, keep, norm
         self.skip = MPConv(inputs, outputs, 1) if inputs != outputs else nn.Identity()
         self.first = MPConv(outputs if encodes else inputs, outputs, 3)
         self.second = MPConv(outputs, outputs, 3)
         self.gain = nn.Parameter(torch.zeros(()))
-        self.attention = CosineAttention(outputs, kernel) if kernel else None
+        self.attention = CosineAttention(outputs, kernel, norm) if kernel else None
 
     def forward(self, x: Tensor, change: Tensor, dropout: Mask | None) -> Tensor:
         return self.keep.block(lambda x, change: self._residual(x, change, dropout), x, change)
 
     def _residual(self, x: Tensor, change: Tensor, dropout: Mask | None) -> Tensor:
         x = x if self.resampled is None else self.resampled(x)
-        x = self.keep.norm(pixel_norm, self.skip(x)) if self.encodes else x
+        x = self.keep.norm(lambda x: self.norm(x, 1), self.skip(x)) if self.encodes else x
         factor = affine(lambda c: 1 + self.gain * c, lambda dc: self.gain * dc, change[:, :, None, None], self.gain)
 
         def modulated(h: Tensor, factor: Tensor) -> Tensor:
@@ -156,16 +168,16 @@ class Block(nn.Module):
 class CosineAttention(nn.Module):
     """Self-attention over the pixels of (B, C, H, W), without the residual; queries, keys and values are normalised."""
 
-    def __init__(self, channels: int, kernel: Kernel) -> None:
+    def __init__(self, channels: int, kernel: Kernel, norm: Norm) -> None:
         super().__init__()
-        self.kernel = kernel
+        self.kernel, self.norm = kernel, norm
         self.heads = heads_of(channels, HEAD)
         self.qkv = MPConv(channels, 3 * channels, 1)
         self.project = MPConv(channels, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         parts = self.qkv(x).reshape(x.shape[0], 3 * self.heads, x.shape[1] // self.heads, -1)
-        q, k, v = pixel_norm(parts, 2).transpose(2, 3).chunk(3, dim=1)  # (B, heads, pixels, channels of a head)
+        q, k, v = self.norm(parts, 2).transpose(2, 3).chunk(3, dim=1)  # (B, heads, pixels, channels of a head)
         out: Tensor = self.project(self.kernel(q, k, v).transpose(2, 3).reshape(x.shape))
         return out
 
@@ -189,7 +201,7 @@ class MPTime(nn.Module):
         self.label = MPLinear(classes, width) if classes else None
 
     def forward(self, s: Tensor, t: Tensor, condition: Tensor | None = None) -> Tensor:
-        h = mp_sum(self.start(self._embedded(s)), self.gap(self._embedded(t - s)))
+        h = self._summed(s, t)
         if self.label is None:
             if condition is not None:
                 raise ValueError("the network was built without classes (backbone.classes=0) and got class labels")
@@ -199,9 +211,34 @@ class MPTime(nn.Module):
         labels = one_hot(condition, self.classes).to(h.dtype)
         return mp_silu(mp_sum(h, self.label(labels * sqrt(self.classes))))
 
+    def _summed(self, s: Tensor, t: Tensor) -> Tensor:
+        return mp_sum(self.start(self._embedded(s)), self.gap(self._embedded(t - s)))
+
     def _embedded(self, time: Tensor) -> Tensor:
         angle = angles(time, self.frequencies)
         return scaled(torch.cat([angle.cos(), angle.sin()], 1), sqrt(2))
+
+
+class PublishedTime(MPTime):
+    """EDM2's e, cosines of random frequencies and phases, which are part of the state, and a gap that starts at zero:
+    the linear map of e(s), and `gain` times that of e(t-s) - e(0)."""
+
+    phases: Tensor
+
+    def __init__(self, channels: int, width: int, scale: float, classes: int) -> None:
+        super().__init__(channels, width, scale, classes)
+        self.register_buffer("frequencies", scale * fourier(channels, 1.0))
+        self.register_buffer("phases", 2 * pi * torch.empty(channels).uniform_())
+        self.gain = nn.Parameter(torch.zeros(()))
+
+    def _summed(self, s: Tensor, t: Tensor) -> Tensor:
+        turned = self._embedded(t - s) - scaled(self.phases.cos(), sqrt(2))
+        h: Tensor = self.start(self._embedded(s)) + self.gain * self.gap(turned)
+        return h
+
+    def _embedded(self, time: Tensor) -> Tensor:
+        angle = affine(lambda a: a + self.phases, lambda da: da, angles(time, self.frequencies))
+        return scaled(angle.cos(), sqrt(2))
 
 
 def halved(h: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.config import ConfigError, Experiment, Points, Request, unfit, unlabelled, unserved
+from bench.config import ConfigError, Experiment, Points, Request, unfit, unlabelled, unserved, untaught
 from bench.data import inspect
 from bench.planning import disk, folder, price
 from bench.planning.decision import Decision
@@ -34,6 +34,8 @@ class Campaign:
         """A preview writes nothing. Raises ConfigError or PlanError for what cannot run."""
         price.device(request.experiments[0])  # one that is not there is told before anything starts
         named = folder.name(request.sweep.name, request.changed)
+        if fault := untaught(request.experiments):
+            raise ConfigError(fault)
         data = (*_inspected(request.experiments, preview), *_empty(request.experiments))
         if request.sweep.search is not None:
             from bench.planning.tune import tuned  # here: it brings Optuna

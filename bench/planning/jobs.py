@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench.config import TRUTH, Data, Experiment, records, with_method
 from bench.data import fingerprint
@@ -14,6 +14,9 @@ from bench.planning.work import gflops, shape
 from bench.protocols import SHIPPED, Protocol, planned
 from results.records import RecordError, RunRecord, StoreError, read_run, whole_rows, write_rows, write_run
 from sweeps.plan import FINAL, Job
+
+if TYPE_CHECKING:
+    from bench.teaching import Imported
 
 Config = dict[str, Any]
 Content = Callable[[Data], str | None]
@@ -48,7 +51,8 @@ def chain(experiment: Experiment) -> list[Job]:
 
 @dataclasses.dataclass
 class _Shape:
-    """A job but for its seed. `teachers`: those of its parents, with the seed that all its students share or None."""
+    """A job but for its seed. `teachers`: those of its parents, with the seed that all its students share or None; `imported`:
+    the one that was trained elsewhere."""
 
     plain: Config
     cost: float
@@ -57,12 +61,17 @@ class _Shape:
     name: Callable[[int, tuple[str, ...]], str]
     teachers: list["_Shape"]
     teacher_seed: int | None
+    imported: "Imported | None" = None
 
     @classmethod
     def of(cls, experiment: Experiment, content: Content, listed: bool = True) -> "_Shape":
         experiment = with_classes(experiment)
-        needs, teachers = experiment.method.needs, []
-        if listed and needs.teacher and experiment.teacher.method != TRUTH:
+        needs, teachers, imported = experiment.method.needs, [], None
+        if listed and needs.teacher and experiment.teacher.file is not None:
+            from bench.teaching import imported as teaching  # here: few plans need it
+
+            imported = teaching.found(experiment, shape(experiment.data))
+        elif listed and needs.teacher and experiment.teacher.method != TRUTH:
             teachers.append(cls.of(_teacher(experiment), content, listed=False))
         if listed and needs.weak_teacher:
             teachers.append(cls.of(_teacher(experiment, experiment.teacher.weak_share), content, listed=False))
@@ -70,7 +79,7 @@ class _Shape:
         known = {"cost": cost, "precision": experiment.precision, "shape": list(shape(experiment.data))}
         plain = {**planned(experiment).plain, "kind": "method", **known}
         name = run_ids(experiment, content(experiment.data))
-        return cls(plain, cost, listed, experiment.label, name, teachers, experiment.teacher.seed)
+        return cls(plain, cost, listed, experiment.label, name, teachers, experiment.teacher.seed, imported)
 
     def job(self, seed: int) -> tuple[Job, list[Job]]:
         """The job of one seed, and its teachers' jobs."""
@@ -78,7 +87,10 @@ class _Shape:
         teachers = [shape.job(theirs)[0] for shape in self.teachers]
         parents = tuple(teacher.id for teacher in teachers)
         plain = {"seed": seed, **records.taught(self.plain, parents, self.teachers[0].plain if self.teachers else None)}
-        own = Job(self.name(seed, parents), self.label, plain, parents, cost=self.cost, listed=self.listed, seed=seed)
+        told = parents
+        if (it := self.imported) is not None:  # no run of ours made it: no parent in the plan, and one in the identity
+            plain, told = records.importing(plain, it.file, it.name, it.made_by), (*parents, *it.identity)
+        own = Job(self.name(seed, told), self.label, plain, parents, cost=self.cost, listed=self.listed, seed=seed)
         return own, teachers
 
 

@@ -1,27 +1,20 @@
 """The pickled batches of down-sampled ImageNet (Chrabaszcz et al., arXiv 1707.08819), read without running what a pickle says.
 
-A pickle may name any function to be called. Here it may name what NumPy's arrays are made of, and everything else is refused.
+A pickle may name any function to be called: here what NumPy's arrays are made of, and nothing else (restricted.py).
 The pixels of a batch of ImageNet-64 are 1.6 GB: they are left in the file, and read from there some rows at a time.
 """
 
-import codecs
-import pickle
 from collections.abc import Iterator
-from importlib import import_module
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from bench.config import ConfigError
 from bench.preparing.entries import Entry, damaged, opened
+from bench.preparing.restricted import Restricted
 
 ROWS, STEP = 1024, 2**20
 LARGE = 2**24  # bytes that are left in the file
-_ARRAYS = {
-    (f"numpy.{core}.{module}", name): (module, name)
-    for core in ("core", "_core")
-    for module, name in (("multiarray", "_reconstruct"), ("multiarray", "scalar"), ("numeric", "_frombuffer"))
-}
 
 
 def blocks(entries: list[Entry], side: int, classes: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -63,13 +56,13 @@ def _loaded(entry: Entry) -> tuple[Any, dict[int, int]]:
     try:
         with opened(entry) as file:
             reader = _Reader(file, LARGE)
-            loaded = _Restricted(reader, encoding="latin1").load()
+            loaded = Restricted(reader, encoding="latin1").load()
         mine = loaded.get("data") if isinstance(loaded, dict) else None
         known = isinstance(mine, np.ndarray) and mine.flags.c_contiguous and set(reader.left) == {mine.ctypes.data}
         if known or not reader.left:
             return loaded, reader.left
         with opened(entry) as file:  # something else is large, or it was copied: not the layout that is known
-            return _Restricted(_Reader(file, None), encoding="latin1").load(), {}
+            return Restricted(_Reader(file, None), encoding="latin1").load(), {}
     except ConfigError as error:
         raise ConfigError(f"{entry.place} {error}") from error
     except Exception as error:  # a damaged pickle makes its reader stumble anywhere
@@ -90,25 +83,6 @@ def _streamed(entry: Entry, at: int, count: int, wide: int) -> Iterator[np.ndarr
                 pass
     except (OSError, EOFError, ValueError) as error:
         raise damaged(entry.place, error) from error
-
-
-class _Restricted(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) in (("numpy", "ndarray"), ("numpy", "dtype")):
-            return getattr(np, name)
-        if (module, name) == ("_codecs", "encode"):  # how old protocols keep bytes
-            return _latin
-        if (module, name) in _ARRAYS:
-            inside, attribute = _ARRAYS[module, name]
-            return getattr(import_module(f"numpy._core.{inside}"), attribute)
-        raise ConfigError(f"asks for {module}.{name}: a pickle may run anything, and only arrays are "
-                          "read; do not trust this file")
-
-
-def _latin(text: str, encoding: str) -> bytes:
-    if encoding != "latin1":
-        raise ConfigError(f"asks for the encoding {encoding}; do not trust this file")
-    return codecs.latin_1_encode(text)[0]
 
 
 class _Reader:

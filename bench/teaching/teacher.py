@@ -13,12 +13,13 @@ from methods.tools import Interpolant, Linear, convert_point, convert_velocity
 class Teacher:
     """b_t(x) = v_{t,t}(x) of a velocity model's network with its averaged weights, plus what it cost.
 
-    forward_rows and backward_rows are those of its training and of whatever taught it.
+    forward_rows and backward_rows are those of its training and of whatever taught it. Of one that was trained elsewhere
+    nothing is known: images are None and seconds NaN.
     """
 
     net: nn.Module
     run_id: str
-    images: int
+    images: int | None
     seconds: float
     forward_rows: int = 0
     backward_rows: int = 0

@@ -11,7 +11,8 @@ input and has a target of unit variance at every time, and F = 0 is the exact ve
 
 The embedding of time is the network's own, of t. EDM's ln(sigma) / 4 is infinite at both ends of the clock, where students
 are asked, and so is its derivative, which the objectives with a Jacobian-vector product take. t is a monotone function
-of it, and both times of a flow map enter a network that starts as its teacher in the same way.
+of it, and both times of a flow map enter a network that starts as its teacher in the same way. A network that was trained
+elsewhere knows nothing but ln(sigma) / 4: with `levels` it is told that of both times, of noise levels between these two.
 
 Reference: Karras, Aittala, Aila & Laine (arXiv 2206.00364), Section 5 and Table 1.
 """
@@ -25,18 +26,31 @@ from methods.tools.shapes import align
 
 
 class Preconditioned(nn.Module):
-    """net(x, s, t, condition=None, dropout=None) -> v_{s,t}(x), of a raw network F with the same arguments."""
+    """net(x, s, t, condition=None, dropout=None) -> v_{s,t}(x), of a raw network F with the same arguments.
 
-    def __init__(self, net: nn.Module, interpolant: Interpolant, sigma_data: float) -> None:
+    levels: the least and the largest noise level that F is told, as ln(sigma) / 4; None: it is told the times.
+    """
+
+    def __init__(
+        self, net: nn.Module, interpolant: Interpolant, sigma_data: float, levels: tuple[float, float] | None = None
+    ) -> None:
         super().__init__()
-        self.net, self.interpolant, self.sigma_data = net, interpolant, sigma_data
+        self.net, self.interpolant, self.sigma_data, self.levels = net, interpolant, sigma_data, levels
 
     def forward(
         self, x: Tensor, s: Tensor, t: Tensor, condition: Tensor | None = None, dropout: Mask | None = None
     ) -> Tensor:
         spread, skip, out = (align(c, x) for c in coefficients(self.interpolant, self.sigma_data, s))
+        if self.levels is not None:
+            s, t = (noise_time(self.interpolant, time, *self.levels) for time in (s, t))
         inner: Tensor = self.net(x / spread, s, t, condition=condition, dropout=dropout)
         return skip * x + out * inner
+
+
+def noise_time(path: Interpolant, t: Tensor, least: float, largest: float) -> Tensor:
+    """EDM's ln(sigma(t)) / 4, shape of t, of a time that is kept where `least` <= sigma <= `largest`: finite everywhere."""
+    first, last = (path.time_of_sigma(t.new_full((), sigma)) for sigma in (largest, least))
+    return torch.log(path.sigma(torch.clamp(t, first, last))) / 4
 
 
 def coefficients(path: Interpolant, sigma_data: float, t: Tensor) -> tuple[Tensor, Tensor, Tensor]:

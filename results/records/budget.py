@@ -33,7 +33,10 @@ def own_compute(record: RunRecord) -> float:
 
 
 def teacher_compute(record: RunRecord) -> float:
-    """Forward-equivalents of the teacher and its trajectories, in full; NaN where they exist and were not counted."""
+    """Forward-equivalents of the teacher and its trajectories, in full; NaN where they exist and were not counted,
+    or were trained elsewhere."""
+    if record.teacher_images is None:
+        return math.nan
     if record.teacher_forward_rows == 0 and (record.teacher_images > 0 or record.trajectory_evaluations > 0):
         return math.nan
     return record.teacher_forward_rows + BACKWARD * record.teacher_backward_rows

@@ -92,7 +92,8 @@ class RunRecord(_Record):
     The bill of this run's own training: one network evaluation is one call on some rows; `forward_calls` and `forward_rows`
     count every evaluation (one in forward mode too, which counts in `jvp_*` as well), `backward_rows` the rows that were
     differentiated in reverse. `teacher_forward_rows` and `teacher_backward_rows` are the full share of the teacher and its
-    trajectories. `peak_memory` is in bytes (GPU memory on CUDA, else the process's high-water mark), `gpus` the number held
+    trajectories. Of a teacher that was trained elsewhere nothing is known: `teacher_images` is None, `teacher_seconds` NaN.
+    `peak_memory` is in bytes (GPU memory on CUDA, else the process's high-water mark), `gpus` the number held
     while training (0 on a CPU). All are 0 in records written before they were counted.
     `precision` is that of the networks' products in training and sampling; float32 in records of before there was another.
     `micro_batch` counts the rows of a pass; 0 in records written before.
@@ -123,7 +124,7 @@ class RunRecord(_Record):
     evaluation_seconds: float = 0.0
     params: int = 0
     teacher: str | None = None
-    teacher_images: int = 0
+    teacher_images: int | None = 0
     teacher_seconds: float = 0.0
     trajectory_evaluations: int = 0
     trajectory_seconds: float = 0.0

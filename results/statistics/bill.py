@@ -44,7 +44,7 @@ def bill(paying: Sequence[RunRecord], done: Sequence[Score], shared: Mapping[str
         "images_seen": whole(mean([s.images_seen for s in done] or [r.images_seen for r in paying] or [0])),
         "train_seconds": own([r.train_seconds for r in paying]),
         "params": max((r.params for r in paying), default=0),
-        "teacher_images": whole(mean([r.teacher_images for r in paying] or [0])),
+        "teacher_images": whole(mean([math.nan if r.teacher_images is None else r.teacher_images for r in paying] or [0])),
         "teacher_seconds": mean(seconds or [0.0]), "teacher_seconds_share": share(seconds),
         "league": next((r.league for r in paying), "plain"),
         "forward_rows": own([r.forward_rows for r in paying]) if counted else math.nan,

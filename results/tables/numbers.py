@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 
 def number(value: float) -> str:
@@ -35,6 +36,11 @@ def fixed(value: float, decimals: int) -> str:
 def seconds(value: float) -> str:
     """Whole seconds; three digits where that would be less than ten of them."""
     return f"{value:,.0f}" if not 0 < value < 9.95 else number(value)
+
+
+def billed(text: Callable[[float], str], value: float) -> str:
+    """What a teacher cost, as `text` writes it; of one that was trained elsewhere it is not known."""
+    return "unknown" if math.isnan(value) else text(value)
 
 
 def steps_title(steps: int) -> str:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from results.records import Metric, metric_info
 from results.tables import marks, wide
-from results.tables.numbers import count, decimals, fixed, number, seconds, steps_title
+from results.tables.numbers import billed, count, decimals, fixed, number, seconds, steps_title
 from results.tables.wide import Cell, Wide
 
 __all__ = ["count", "markdown", "number", "plain"]
@@ -83,7 +83,8 @@ def _short_cell(row: dict[str, Any] | None, gaussian: float, metric: Metric) -> 
 def _bill(rows: Sequence[dict[str, Any]]) -> list[str]:
     """images, seconds, params, teacher images, status."""
     first, images = rows[0], count(max(row["images_seen"] for row in rows))
-    return [images, seconds(first["train_seconds"]), count(first["params"]), count(first["teacher_images"]), wide.status(rows)]
+    return [images, seconds(first["train_seconds"]), count(first["params"]), billed(count, first["teacher_images"]),
+            wide.status(rows)]
 
 
 def _aligned(lines: Sequence[Sequence[str]]) -> list[str]:

@@ -16,7 +16,7 @@ import pandas as pd
 
 from results.records import PRESET, Metric, metric_info
 from results.tables import marks
-from results.tables.numbers import count, decimals, fixed, number, seconds, steps_title
+from results.tables.numbers import billed, count, decimals, fixed, number, seconds, steps_title
 
 ARROW = {"lower": "lower is better", "higher": "higher is better", "": "not a ranking"}
 LEAGUES = {"perceptual": "a league of its own: a perceptual loss shares features with the metric, or a GAN is used"}
@@ -205,8 +205,8 @@ def _costs(part: pd.DataFrame) -> list[tuple[str, Any]]:
         ("images", lambda r: count(r["images_seen"])),
         ("seconds", lambda r: seconds(r["train_seconds"])),
         ("params", lambda r: count(r["params"])),
-        ("teacher images", lambda r: count(r["teacher_images"])),
-        ("teacher seconds", lambda r: seconds(r["teacher_seconds"])),
+        ("teacher images", lambda r: billed(count, r["teacher_images"])),
+        ("teacher seconds", lambda r: billed(seconds, r["teacher_seconds"])),
     ]
     if (part["compute"] > 0).any():
         columns.append(("compute", lambda r: count(r["compute"])))
@@ -220,6 +220,8 @@ def _costs(part: pd.DataFrame) -> list[tuple[str, Any]]:
 
 def _teacher(row: Row) -> str:
     full, share = row["teacher_compute"], row["teacher_compute_share"]
+    if math.isnan(row["teacher_images"]):
+        return billed(count, math.nan)
     return count(full) if full == share or math.isnan(full) else f"{count(full)} ({count(share)})"
 
 

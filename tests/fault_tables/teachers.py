@@ -38,7 +38,7 @@ FAULTS = [
          "edm::test_better_solvers_come_closer_until_the_last_step_is_what_is_left"),
         ("grid without its smallest noise", "karras_sigmas(steps, self", "karras_sigmas(steps + 1, self",
          "edm::test_the_grid_is_the_papers[linear]"),
-        ("not preconditioned", "return Preconditioned(net, self.interpolant, self.sigma_data)", "return net",
+        ("not preconditioned", "return Preconditioned(net, self.interpolant, self.sigma_data, levels)", "return net",
          f"{TEACHERS}students_of_edm_are_trained_loaded_and_sampled_with_its_parametrisation"),
         ci="weight forgotten",
     ),
@@ -63,7 +63,7 @@ FAULTS = [
     ),
     *of(
         "teachers", "bench/accounts/logbook.py",
-        ("weak teacher free of charge", "sum(t.images for t in paid)", "paid[0].images if paid else 0",
+        ("weak teacher free of charge", "_total([t.images for t in paid])", "paid[0].images if paid else 0",
          f"{TEACHERS}both_teachers_are_handed_in_and_on_the_bill"),
     ),
     *of(
