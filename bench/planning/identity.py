@@ -21,6 +21,7 @@ SINCE = {
     ("train", "ema_rule"): "decay", ("train", "ema_rise"): True, ("train", "ema_every"): 1, ("train", "augment"): "none",
     ("train", "augment_share"): 0.12, ("backbone", "augment"): 0, ("method", "pretrained"): False,
     ("method", "curriculum"): "none", ("method", "widening"): 0.25,
+    ("method", "generated"): 0.0,
     ("data", "flip"): None, ("teacher", "preset"): None,
 }
 """What came later leaves older ids as they were where it changes nothing."""

@@ -4,6 +4,7 @@ from fault_tables.base import of
 
 CONSISTENCY, PAIRS, TRUNCATED = "methods/consistency.py", "methods/pairs.py", "methods/truncated.py"
 OF_CT, OF_PAIRS, OF_TCM = "ct::test", "pairs::test", "tcm::test"
+LED = "gaf::test_pairs_of_a_share_lead_to_what_the_generator_makes_of_their_noisy_end"
 DEFINITION = "consistency::test_the_loss_is_its_definition"
 
 FAULTS = [
@@ -40,6 +41,20 @@ FAULTS = [
         ("constant that ignores the dimension", "0.00054 * sqrt(x_1[0].numel())", "0.00054",
          f"{OF_CT}_the_robust_constant_grows_with_the_root_of_the_dimension"),
         ci="constant that ignores the dimension",
+    ),
+    *of(
+        "gaf", CONSISTENCY,
+        ("samples in the cleaner point alone", "x_s = path.point(x_0, batch.x_1, s)", "x_s = path.point(x_0, x_1, s)", LED),
+        ("samples of other noise", "return replace(batch, x_1=batch.x_1.index_copy(0, on, made))",
+         "return replace(batch, x_1=batch.x_1.index_copy(0, on, made.roll(1, 0)))", LED),
+        ("gradient through the generator", "with torch.no_grad():\n            made",
+         "with torch.enable_grad():\n            made", LED),
+        ("share of the pairs that stay", "on = context.split(self.generated)[0]", "on = context.split(self.generated)[1]", LED),
+    ),
+    *of(
+        "gaf", "methods/gaf.py",
+        ("target of the copy that generates", "replace(context, target=None)", "context", LED),
+        ci="target of the copy that generates",
     ),
     *of(
         "tcm", TRUNCATED,

@@ -164,6 +164,13 @@ FAULTS = [
         )
     ],
     *of(
+        "gaf", CONSISTENCY,
+        ("samples without labels", 'conditioned(slow["net"], labels)', 'conditioned(slow["net"])', labels("gaf")),
+        ("samples with the others' labels", "batch.condition[on]", "batch.condition[: len(on)]", labels("gaf")),
+        ("samples with the student's mask", 'conditioned(slow["net"], labels)',
+         'conditioned(slow["net"], labels, context.draws.dropout("student", on))', masks("gaf")),
+    ),
+    *of(
         "cd", CONSISTENCY,
         ("teacher without labels", "context.teach(x, t, batch.condition)", "context.teach(x, t)", labels("cd")),
     ),

@@ -123,7 +123,7 @@ SOFLOW = Formula({"power": 0.0}, lambda S, size, w, pair: S / size / 2 * (S / si
 FORMULAS: dict[str, Formula] = {
     "meanflow": Formula({"power": 0.0}, lambda S, size, w, pair: S * (S + 1e-3) ** -0.75),
     "soflow": SOFLOW,
-    "ect": robust(1e-6), "ict": robust(None), "tcm": robust(1e-8),
+    "ect": robust(1e-6), "ict": robust(None), "tcm": robust(1e-8), "gaf": robust(None),
     "lsd": LEARNED, "esd": LEARNED, "psd_m": LEARNED, "psd_u": LEARNED,
     "sct": CONTINUOUS, "scd": CONTINUOUS,
     "ayf_emd": ALIGNED, "ayf_lmd": ALIGNED, "ayf_emd_guided": ALIGNED,

@@ -74,6 +74,15 @@ PUBLISHED: dict[str, list[Source]] = {
         "pairs": "DoublingPairs", "pairs.start": 10, "pairs.end": 1280, "pairs.mean": -1.1, "pairs.std": 2.0,
         **within("pairs", EDM_GRID), "sigma_max": 80.0, "c": None, "distance": "norm",  # None: .00054 sqrt(D)
     })],
+    "gaf": [
+        Source("Issenhuth et al. 2024, code consistency_GC: configs/cifar10_GC_mix50.yaml", {
+            "pairs": "DoublingPairs", "pairs.start": 10, "pairs.end": 1280, "pairs.sigma_min": 0.002, "pairs.sigma_max": 80.0,
+            "sigma_max": 80.0, "generated": 0.5, "generator_ema": 0.9999,
+        }),
+        Source("Song & Dhariwal 2023, paper: Table 1, which it builds on", {
+            "pairs.mean": -1.1, "pairs.std": 2.0, "pairs.rho": 7.0, "c": None, "distance": "norm",
+        }),
+    ],
     "imm": [Source("Zhou et al. 2025, paper: CIFAR-10 settings; code lumalabs/imm: configs/cifar10_generate_images.yaml", {
         "particles": 4, "edge": 0.006, "gap": 15, "b": 5.0, "power": 1.0, "kernel": "laplace",
     })],
@@ -116,6 +125,7 @@ AYF_OURS = Source("unverified: read in reproductions; the warm-up's share is sCM
 SQUARED = Source("the papers' LPIPS shares features with the metric: the squared distance of their ablation; c is unused", {
     "distance": "squared", "c": 1e-6,
 })
+DATA_ONLY = Source("a later paper's option (arXiv 2406.09570), which method=gaf is about; off in theirs", {"generated": 0.0})
 SCRATCH = Source("the budget of all others; the authors' start, a diffusion model, is preset=NAME's", {"pretrained": False})
 ALL_TIMES = Source("an option of the authors' code (flow_map_matching_public); its share is ours", {
     "curriculum": "none", "widening": 0.25,
@@ -126,14 +136,15 @@ OURS: dict[str, list[Source]] = {
     "ayf_emd": [AYF_OURS],
     "ayf_lmd": [AYF_OURS],
     "cd": [SQUARED],
-    "ct": [SQUARED],
+    "ct": [SQUARED, DATA_ONLY],
     "dsno": [Source("LPIPS is left out, L1 is the paper's ImageNet loss; paths that a small budget pays for", {
         "distance": "absolute", "trajectories": 16384, "teacher_solver": "heun", "teacher_steps": 32,
     })],
     "ect": [Source("the authors' c = 0 has no gradient where both ends meet, which they set to zero by hand", {"c": 1e-6}),
-            SCRATCH],
+            SCRATCH, DATA_ONLY],
     "emd": [PLAIN_START, ALL_TIMES],
     "flow_matching": [Source("training needs no solver; a step is one call, as of all others", {"solver": "euler"})],
+    "ict": [DATA_ONLY],
     "imm": [Source("a floor against rounding; its size is not stated", {"eps": 1e-8})],
     "fmm": [ALL_TIMES],
     "lmd": [PLAIN_START, ALL_TIMES],
@@ -141,7 +152,7 @@ OURS: dict[str, list[Source]] = {
     "pfmm": [Source("the paper states no number of stages for these data", {"doublings": 5})],
     "progressive": [Source("memory: which students are kept", {"keep": 16})],
     "sct": [SCRATCH],
-    "tcm": [SCRATCH, Source("the paper trains both stages for so many steps that the ratio reaches its limit", {
+    "tcm": [SCRATCH, DATA_ONLY, Source("the paper trains both stages for so many steps that the ratio reaches its limit", {
         "first_share": 0.5, "pairs.doublings": 10,
     })],
 }  # fmt: skip
