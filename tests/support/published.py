@@ -47,6 +47,15 @@ PUBLISHED: dict[str, list[Source]] = {
         "pairs": "KarrasPairs", "pairs.n": 18, **within("pairs", EDM_GRID), "sigma_max": 80.0, "solver": "heun",
         "target_ema": 0.0, "initialise": True,
     })],
+    "cmt": [
+        Source("Hu et al. 2025, code sony/cmt: run_cmt_cifar.sh, run_cmt+ecm_cifar.sh (38.4 M and 12.8 M images)", {
+            "first_share": 384 / (384 + 128), "points": 16, "sigma_max": 80.0, "sigma_min": 0.002, "pretrained": True,
+            "pairs": "EasyPairs", **ECT_LAW, "pairs.q": 4096.0,
+        }),
+        Source("Hu et al. 2025, code sony/cmt: training/loss.py, ECT's; the schedule's doubling is never reached", {
+            "distance": "norm", "pairs.doublings": 1,
+        }),
+    ],
     "ct": [Source(CM_CODE, {
         "pairs": "GrowingPairs", "pairs.start": 2, "pairs.end": 150, **within("pairs", EDM_GRID), "sigma_max": 80.0,
         "mu_0": 0.9,
@@ -136,6 +145,9 @@ OURS: dict[str, list[Source]] = {
     "ayf_emd": [AYF_OURS],
     "ayf_lmd": [AYF_OURS],
     "cd": [SQUARED],
+    "cmt": [DATA_ONLY, Source("as ect's; and stored paths of a one-step solver that a small budget pays for", {
+        "c": 1e-6, "trajectories": 16384, "teacher_solver": "heun", "teacher_substeps": 1,
+    })],
     "ct": [SQUARED, DATA_ONLY],
     "dsno": [Source("LPIPS is left out, L1 is the paper's ImageNet loss; paths that a small budget pays for", {
         "distance": "absolute", "trajectories": 16384, "teacher_solver": "heun", "teacher_steps": 32,
