@@ -194,6 +194,8 @@ class Needs:
     """Beside the teacher a second, weaker velocity model to guide it away from; billed likewise."""
     trajectories: Trajectories | None = None
     """Solved paths of the teacher, handed to the losses as `batch.states`; billed likewise."""
+    operator: bool = False
+    """A network that mixes the times of a sample, `Backbone.operator`."""
     target_ema: float | None = None
     """Decay per step of the slow copy in `context.target`; None when the method has none. See `Method.target_decay`."""
     labels: bool = False
@@ -293,5 +295,5 @@ class Method(ABC):
 
 
 def start_from_teacher(models: Models, previous: Models) -> None:
-    """A `Stage.prepare`: the student takes the teacher's weights."""
+    """A `Stage.prepare`: the student takes the weights of its teacher, or of the stage before."""
     models["net"].load_state_dict(previous["net"].state_dict())

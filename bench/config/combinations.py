@@ -106,7 +106,7 @@ def _recipe(e: Experiment) -> Iterator[str]:
 
 
 def _networks(e: Experiment) -> Iterator[str]:
-    if e.method.needs.trajectories is not None and e.backbone.name == "mlp_plain":
+    if e.method.needs.operator and e.backbone.name == "mlp_plain":
         able = ", ".join(name for name in BACKBONES if name != "mlp_plain")
         yield f"backbone={e.backbone.name} has no blocks for the neural operator of {e.label} to mix between: use one of {able}"
     if isinstance(e.backbone, DiT) and (e.backbone.width % e.backbone.heads or e.backbone.width % 4):

@@ -164,6 +164,19 @@ FAULTS = [
         )
     ],
     *of(
+        "cmt", "methods/cmt.py",
+        ("no dropout", STUDENT, "None", masks("cmt-first")),
+        ("labels of data for a path", 'conditioned(models["net"], None, ', 'conditioned(models["net"], batch.condition, ',
+         labels("cmt-first")),
+    ),
+    *of(
+        "gaf", CONSISTENCY,
+        ("samples without labels", 'conditioned(slow["net"], labels)', 'conditioned(slow["net"])', labels("gaf")),
+        ("samples with the others' labels", "batch.condition[on]", "batch.condition[: len(on)]", labels("gaf")),
+        ("samples with the student's mask", 'conditioned(slow["net"], labels)',
+         'conditioned(slow["net"], labels, context.draws.dropout("student", on))', masks("gaf")),
+    ),
+    *of(
         "cd", CONSISTENCY,
         ("teacher without labels", "context.teach(x, t, batch.condition)", "context.teach(x, t)", labels("cd")),
     ),

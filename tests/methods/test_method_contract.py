@@ -15,7 +15,8 @@ from bench.training.contract import CHECKS, Subject
 from methods.tools.interpolant import Interpolant, Linear, Trigonometric
 
 # The noise level at which two steps stop by evaluation.grid=papers; no other method's times differ from its even ones.
-TUNED = {"cd": 0.821, "ct": 0.821, "ict": 0.821, "ect": 0.821, "tcm": 0.821, "sct": 0.98, "scd": 0.98, "imm": 0.7}
+TUNED = {"cd": 0.821, "ct": 0.821, "ict": 0.821, "ect": 0.821, "tcm": 0.821, "gaf": 0.821, "cmt": 0.821,
+         "sct": 0.98, "scd": 0.98, "imm": 0.7}  # fmt: skip
 B, BUDGET = 16, 2**20
 EACH = pytest.mark.parametrize("name", METHODS)
 # Network calls of one jump, where it is not one.

@@ -51,6 +51,15 @@ PUBLISHED: dict[str, list[Source]] = {
         "pairs": "KarrasPairs", "pairs.n": 18, **within("pairs", EDM_GRID), "sigma_max": 80.0, "solver": "heun",
         "target_ema": 0.0, "initialise": True,
     })],
+    "cmt": [
+        Source("Hu et al. 2025, code sony/cmt: run_cmt_cifar.sh, run_cmt+ecm_cifar.sh (38.4 M and 12.8 M images)", {
+            "first_share": 384 / (384 + 128), "points": 16, "sigma_max": 80.0, "sigma_min": 0.002, "pretrained": True,
+            "pairs": "EasyPairs", **ECT_LAW, "pairs.q": 4096.0,
+        }),
+        Source("Hu et al. 2025, code sony/cmt: training/loss.py, ECT's; the schedule's doubling is never reached", {
+            "distance": "norm", "pairs.doublings": 1,
+        }),
+    ],
     "ct": [Source(CM_CODE, {
         "pairs": "GrowingPairs", "pairs.start": 2, "pairs.end": 150, **within("pairs", EDM_GRID), "sigma_max": 80.0,
         "mu_0": 0.9,
@@ -81,6 +90,15 @@ PUBLISHED: dict[str, list[Source]] = {
         "pairs": "DoublingPairs", "pairs.start": 10, "pairs.end": 1280, "pairs.mean": -1.1, "pairs.std": 2.0,
         **within("pairs", EDM_GRID), "sigma_max": 80.0, "c": None, "distance": "norm",  # None: .00054 sqrt(D)
     })],
+    "gaf": [
+        Source("Issenhuth et al. 2024, code consistency_GC: configs/cifar10_GC_mix50.yaml", {
+            "pairs": "DoublingPairs", "pairs.start": 10, "pairs.end": 1280, "pairs.sigma_min": 0.002, "pairs.sigma_max": 80.0,
+            "sigma_max": 80.0, "generated": 0.5, "generator_ema": 0.9999,
+        }),
+        Source("Song & Dhariwal 2023, paper: Table 1, which it builds on", {
+            "pairs.mean": -1.1, "pairs.std": 2.0, "pairs.rho": 7.0, "c": None, "distance": "norm",
+        }),
+    ],
     "imf": [Source("Geng et al. 2025, code imeanflow: imf.py, default.py", {
         "eta": 0.5, "tangent": "own", "velocity": 1.0, "power": 1.0, "floor": 0.01,
         "time_law": "LogitNormal", "time_law.mean": turned(-0.4), "time_law.std": 1.0,
@@ -138,6 +156,7 @@ AYF_OURS = Source("unverified: read in reproductions; the warm-up's share is sCM
 SQUARED = Source("the papers' LPIPS shares features with the metric: the squared distance of their ablation; c is unused", {
     "distance": "squared", "c": 1e-6,
 })
+DATA_ONLY = Source("a later paper's option (arXiv 2406.09570), which method=gaf is about; off in theirs", {"generated": 0.0})
 SCRATCH = Source("the budget of all others; the authors' start, a diffusion model, is preset=NAME's", {"pretrained": False})
 ALL_TIMES = Source("an option of the authors' code (flow_map_matching_public); its share is ours", {
     "curriculum": "none", "widening": 0.25,
@@ -148,15 +167,19 @@ OURS: dict[str, list[Source]] = {
     "ayf_emd": [AYF_OURS],
     "ayf_lmd": [AYF_OURS],
     "cd": [SQUARED],
-    "ct": [SQUARED],
+    "cmt": [DATA_ONLY, Source("as ect's; and stored paths of a one-step solver that a small budget pays for", {
+        "c": 1e-6, "trajectories": 16384, "teacher_solver": "heun", "teacher_substeps": 1,
+    })],
+    "ct": [SQUARED, DATA_ONLY],
     "dsno": [Source("LPIPS is left out, L1 is the paper's ImageNet loss; paths that a small budget pays for", {
         "distance": "absolute", "trajectories": 16384, "teacher_solver": "heun", "teacher_steps": 32,
     })],
     "ect": [Source("the authors' c = 0 has no gradient where both ends meet, which they set to zero by hand", {"c": 1e-6}),
-            SCRATCH],
+            SCRATCH, DATA_ONLY],
     "emd": [PLAIN_START, ALL_TIMES],
     "facm": [Source("the authors' derivative, with less memory", {"derivative": "split"})],
     "flow_matching": [Source("training needs no solver; a step is one call, as of all others", {"solver": "euler"})],
+    "ict": [DATA_ONLY],
     "imf": [Source("the authors' derivative, with less memory", {"derivative": "split"})],
     "imm": [Source("a floor against rounding; its size is not stated", {"eps": 1e-8})],
     "fmm": [ALL_TIMES],
@@ -168,7 +191,7 @@ OURS: dict[str, list[Source]] = {
     "split_meanflow": [Source("the plain form of self-distillation, whose knobs these are", {
         "anneal": 0.0, "stop_gradient": "convex",
     })],
-    "tcm": [SCRATCH, Source("the paper trains both stages for so many steps that the ratio reaches its limit", {
+    "tcm": [SCRATCH, DATA_ONLY, Source("the paper trains both stages for so many steps that the ratio reaches its limit", {
         "first_share": 0.5, "pairs.doublings": 10,
     })],
 }  # fmt: skip

@@ -42,6 +42,7 @@ class TwoStages(CD):
 
 SHORT: dict[str, dict[str, Any]] = {
     "progressive": {"start": 4, "keep": 4}, "pfmm": {"doublings": 2}, "ctm": {"n": 4}, "dsno": {"trajectories": 64},
+    "cmt": {"trajectories": 64},
 }
 CASES: dict[str, Method] = {name: replace(made(name), **SHORT.get(name, {})) for name in METHODS}
 CASES |= {"cd_slow": CD(target_ema=0.5), "two_stages": TwoStages()}
