@@ -51,6 +51,8 @@ FAULTS = [
         ("gradient cut at the derivative", "v, path.point(x_0, x_1, s), s, t)",
          "v, path.point(x_0, x_1, s), s, t, __import__('methods.tools').tools.Derivative.SPLIT)", LSD),
         ("no diagonal term", "Loss(terminal + instant,", "Loss(terminal,", LSD),
+        ("sum over entries", "terminal = mean_square(speed - velocity)",
+         "terminal = (speed - velocity).square().flatten(1).sum(1)", SLOW),
         ("wrong clock", "LogitNormal(0.4, 1.0)", "LogitNormal(-0.4, 1.0)", GAPS),
         ("gap on the other clock", "LogitNormal(-0.8, 1.0)", "LogitNormal(0.8, 1.0)", GAPS),
         ("ends below the gap cut off", "self.time_law(below + (1 - below) * u_2)", "self.time_law(u_2)", GAPS),

@@ -124,6 +124,7 @@ SOFLOW = Formula({"power": 0.0}, lambda S, size, w, pair: S / size / 2 * (S / si
 FORMULAS: dict[str, Formula] = {
     "meanflow": Formula({"power": 0.0}, lambda S, size, w, pair: S * (S + 1e-3) ** -0.75),
     "soflow": SOFLOW,
+    "tvm": Formula({}, lambda S, size, w, pair: S / size, lambda plain: D * plain),
     "ect": robust(1e-6), "ict": robust(None), "tcm": robust(1e-8), "gaf": robust(None), "cmt": robust(1e-6), "cmt-first": PLAIN,
     "lsd": LEARNED, "esd": LEARNED, "psd_m": LEARNED, "psd_u": LEARNED,
     "sct": CONTINUOUS, "scd": CONTINUOUS,

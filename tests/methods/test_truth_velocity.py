@@ -111,6 +111,7 @@ def test_half_of_its_batch_lies_on_the_diagonal_at_the_noisier_time() -> None:
 
 
 def test_with_the_current_network_as_its_slow_copy_it_is_lsd_and_flow_matching() -> None:
+    """Its squares are means of two entries, theirs are sums."""
     method = TerminalVelocity()
     loss, gradient, net = taken(method)
     s, t, _ = net.calls[0]
@@ -118,7 +119,7 @@ def test_with_the_current_network_as_its_slow_copy_it_is_lsd_and_flow_matching()
     net = Oracle(gaussian(), THETA)
     (x, _), (x_u, speed) = way(Linear(), method, s), way(Linear(), method, u)
     r = LSD(learned_weight=False).residual(net, x, s, t, context(method, N))
-    expected = squared(r) + squared(net(x_u, u, u) - speed)
+    expected = (squared(r) + squared(net(x_u, u, u) - speed)) / 2
     torch.testing.assert_close(loss, expected.detach(), rtol=1e-12, atol=1e-12)
     expected = torch.autograd.grad(expected.mean(), net.theta)[0]
     torch.testing.assert_close(gradient, expected, rtol=1e-12, atol=1e-12)
@@ -135,7 +136,7 @@ def test_the_slow_copy_says_how_fast_a_jump_should_end() -> None:
     h = 1e-5
     ends = [x + (r - s)[:, None] * net(x, s, r) for r in (t - h, t, t + h)]
     r = (ends[2] - ends[0]) / (2 * h) - truth.velocity(ends[1], t)
-    torch.testing.assert_close(loss.parts["terminal"], squared(r).detach(), rtol=1e-5, atol=1e-8)
+    torch.testing.assert_close(loss.parts["terminal"], r.square().mean(1).detach(), rtol=1e-5, atol=1e-8)
 
 
 @BOTH
@@ -147,7 +148,7 @@ def test_its_terminal_part_is_zero_at_the_exact_map_and_its_gradient_vanishes_th
 
 
 def test_its_gaps_and_ends_are_the_papers_with_the_clock_turned_around() -> None:
-    """The paper draws the end below 1 - gap by rejection: so does this."""
+    """Their law is that of ends drawn again until they lie below 1 - gap."""
     u = torch.rand((2, 40_000), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     s, t = TerminalVelocity().times(*u)
     assert (s >= 0).all() and (t <= 1).all() and (s <= t).all()
