@@ -24,8 +24,8 @@ from bench.config import (
     Points,
     Prepared,
 )
-from bench.data import arrays, cifar, labels, manifest, pictures, prepared
-from bench.data.files import Stamp, Tree, existing, file_hash, stamp, tree
+from bench.data import arrays, cifar, manifest, pictures, prepared
+from bench.data.files import Labels, Stamp, Tree, existing, file_hash, folder_labels, stamp, tree
 from bench.data.split import tenth
 
 
@@ -107,12 +107,12 @@ def _classes(count: int, of: str) -> _Classes:
     return _Classes(classes=count, unlabelled="" if count else f"data={of} was prepared without labels")
 
 
-def _numbered(found: labels.Labels, train: np.ndarray | None = None) -> _Classes:
+def _numbered(found: Labels, train: np.ndarray | None = None) -> _Classes:
     """Those of the rows that are trained on (None: all)."""
     if found.values is None:
         return _Classes(classes=0, unlabelled=found.why)
     own = found.values if train is None else found.values[train]
-    why = labels.gaps(own)
+    why = arrays.gaps(own)
     return _Classes(classes=0 if why else int(own.max()) + 1, unlabelled=why)
 
 
@@ -123,16 +123,16 @@ def _of_arrays(data: Arrays, stamps: tuple[Stamp, ...]) -> Found:
     images = stored[: data.limit]
     if data.labels:
         content += file_hash("data.labels", data.labels)
-    told = labels.of_arrays(data.path, data.labels, len(stored)).first(data.limit)
+    told = arrays.labels_of(data.path, data.labels, len(stored)).first(data.limit)
     if not data.labels:
-        unread = tuple(name for name in unread if name != labels.MEMBER or told.values is None)
+        unread = tuple(name for name in unread if name != arrays.MEMBER or told.values is None)
     if data.heldout:
         content += file_hash("data.heldout", data.heldout)
         held, more = arrays.opened("data.heldout", data.heldout, 2)
         arrays.same_size(data.heldout, images, held)
         split, each = (len(images), len(held)), (*_digests(images), *_digests(held))
         copies = _copies(each[: len(images)], each[len(images) :])
-        unread += tuple(name for name in more if name != labels.MEMBER)
+        unread += tuple(name for name in more if name != arrays.MEMBER)
         classes = _numbered(told)
     else:
         train, heldout = tenth(len(images))
@@ -171,7 +171,7 @@ def _of_folder(data: Folder, found: Tree, stamps: tuple[Stamp, ...]) -> Found:
         *([f"skipped: {', '.join(f'{n:,} {why}' for why, n in found.skipped)}"] if found.skipped else []),
     ]
     shape = (channels, first.height, first.width)
-    classes = _numbered(labels.folders(data.path, found.files), train)
+    classes = _numbered(folder_labels(data.path, found.files), train)
     return Found(data.name, shape, len(train), len(heldout), whole.hexdigest(), tuple(notes), **classes)
 
 

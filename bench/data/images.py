@@ -11,9 +11,8 @@ from torch import Tensor
 from bench.config import FEWEST
 from bench.data import arrays as files
 from bench.data import cifar, pictures
-from bench.data import labels as told
 from bench.data.dataset import Dataset, content_hash
-from bench.data.files import existing, tree
+from bench.data.files import existing, folder_labels, tree
 from bench.data.split import tenth
 
 NOT_FETCHED = (RuntimeError, OSError, EOFError, HTTPException, tarfile.TarError)  # what torchvision lets through
@@ -44,14 +43,14 @@ def arrays(
     without one, and for `heldout`, the member of an .npz.
     """
     images = files.opened("data.path", path, FEWEST).pixels
-    found = told.of_arrays(path, labels, len(images)).first(limit)
+    found = files.labels_of(path, labels, len(images)).first(limit)
     images = images[:limit]
     if heldout is None:
         return _split(name, _tensor(images), flip, found.values)
     held = files.opened("data.heldout", heldout, 2).pixels
     files.same_size(heldout, images, held)
     made = _dataset(name, _tensor(images), _tensor(held), flip)
-    beside = told.member("data.heldout", heldout, len(held))
+    beside = files.labels_beside("data.heldout", heldout, len(held))
     return replace(made, labels=_numbers(found.values), heldout_labels=_numbers(beside.values))
 
 
@@ -62,7 +61,7 @@ def folder(name: str, path: str, size: int | None = None, flip: bool = False) ->
     """
     found = tree("data.path", path).files
     pictures.enough("data.path", path, len(found))
-    return _split(name, _pictures("data.path", path, size), flip, told.folders(path, found).values)
+    return _split(name, _pictures("data.path", path, size), flip, folder_labels(path, found).values)
 
 
 def given(key: str, path: str) -> Tensor:

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from results.pictures.plots import COLOURS, MARKERS, STYLES, save_figure
+from results.pictures.scales import readable
 from results.records import At, Runs, metric_info
 from results.statistics import Score, mean, primary_metric, scores
 from results.tables import number
@@ -39,8 +40,8 @@ def draw(runs: Runs, path: Path, protocols: Collection[str] | None = None, at: A
         _panel(axes, metric, lines(of, scales), {score.label: score.value for score in of if score.reference})
     handles, labels = figure.axes[0].get_legend_handles_labels()
     figure.suptitle("What the scale of guidance does", fontsize=12, fontweight="bold")
-    figure.legend(handles, labels, loc="outside lower center", ncols=min(len(handles), 4), fontsize=9, frameon=False,
-                  handlelength=2.8)  # fmt: skip
+    columns = min(len(handles), 4 if max(map(len, labels), default=0) < 26 else 2)
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns, fontsize=9, frameon=False, handlelength=2.8)
     save_figure(figure, path)
     return True
 
@@ -48,12 +49,11 @@ def draw(runs: Runs, path: Path, protocols: Collection[str] | None = None, at: A
 def lines(of: list[Score], scales: dict[str, float]) -> dict[Line, dict[float, float]]:
     """{(method, steps): {scale: mean over training seeds}} of what was sampled at several scales."""
     values: dict[Line, dict[float, list[float]]] = defaultdict(lambda: defaultdict(list))
-    solvers = {score.sampler.partition(GUIDED)[0] for score in of if score.sampler in scales}
-    for score in of:
-        if score.sampler in scales and not score.reference:
-            solver = score.sampler.partition(GUIDED)[0]
-            name = f"{score.family} ({solver})" if len(solvers) > 1 else score.family
-            values[name, score.steps][scales[score.sampler]].append(score.value)
+    own = [(score, score.sampler.partition(GUIDED)[0]) for score in of if score.sampler in scales and not score.reference]
+    for score, solver in own:
+        several = len({other for each, other in own if each.family == score.family}) > 1
+        name = f"{score.family} ({solver})" if several else score.family
+        values[name, score.steps][scales[score.sampler]].append(score.value)
     means = {line: {scale: mean(found) for scale, found in sorted(at.items())} for line, at in values.items()}
     return {line: at for line, at in means.items() if len(at) > 1}
 
@@ -65,16 +65,20 @@ def _panel(axes: Axes, metric: str, drawn: dict[Line, dict[float, float]], refer
         colour, kind = COLOURS[names.index(name) % len(COLOURS)], steps.index(n)
         axes.plot(list(shown), list(shown.values()), color=colour, linestyle=STYLES[kind % len(STYLES)], linewidth=1.6,
                   marker=MARKERS[kind % len(MARKERS)], markersize=5, label=f"{name}, {n} step{'s' * (n > 1)}")  # fmt: skip
-    highest = max((value for at in drawn.values() for value in at.values() if math.isfinite(value)), default=math.inf)
+    info = metric_info(metric)
+    every = [value for at in drawn.values() for value in at.values() if math.isfinite(value)] or [1.0]
+    if info.better == "lower" and min(every) > 0:
+        axes.set_yscale("log")
     for label, value in references.items():
-        if value <= 1.5 * highest and math.isfinite(value):
+        if 0 < value <= 1.5 * max(every):  # what is far off would flatten the rest, and says nothing here
             axes.axhline(value, color="#777777", linestyle=(0, (5, 4)), linewidth=0.9, zorder=1)
             axes.annotate(f"{label} {number(value)}", (1, value), (-3, 3), xycoords=("axes fraction", "data"),
                           textcoords="offset points", ha="right", fontsize=7.5, color="#444444")  # fmt: skip
-    info = metric_info(metric)
     arrow = {"lower": "lower is better", "higher": "higher is better"}.get(info.better, "")
     axes.set_title(f"{info.name} ({arrow})", fontsize=10)
     axes.set_xlabel("scale of guidance (1: none)", fontsize=9)
+    if axes.get_yscale() == "log":
+        readable(axes.yaxis, *axes.get_ylim())
     axes.xaxis.set_major_locator(MaxNLocator(8, steps=[1, 2, 2.5, 5, 10]))
     axes.grid(True, color="#eeeeee", linewidth=0.6)
     axes.set_axisbelow(True)

@@ -60,9 +60,12 @@ FAULTS = [
          DATA + "each_image_of_an_array_keeps_its_own_label_on_either_side_of_the_split[False]"),
     ),
     *of(
-        "classes of data", "bench/data/labels.py",
+        "classes of data", "bench/data/arrays.py",
         ("a class without an image", "if len(empty := np.flatnonzero(counts == 0)):", "if len(empty := counts[:0]):",
          DATA + "labels_that_are_no_classes_are_refused_by_a_conditional_run_alone[gap]"),
+    ),
+    *of(
+        "classes of data", "bench/data/files.py",
         ("the folder next to the image", "number[parts[0]]", "number.get(parts[-1], 0)",
          DATA + "the_first_folder_that_an_image_lies_in_is_its_class"),
     ),

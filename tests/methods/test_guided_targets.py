@@ -5,10 +5,16 @@ from dataclasses import replace
 import pytest
 import torch
 from oracle import context
+from specs import network
 from torch import Tensor, nn
 
-from methods.base import Batch
+from bench.data import Dataset
+from bench.nets import Backbone
+from bench.training.contract import CHECKS, Subject
+from methods.base import Batch, Method
+from methods.flow_matching import FlowMatching
 from methods.meanflow import MeanFlow
+from methods.self_distillation import LSD
 from methods.tools import Linear, guided_velocity
 
 MEANS, ROWS = torch.tensor([-1.5, 1.0], dtype=torch.float64), 200_000  # of two classes on the line, of variance 1/4 each
@@ -94,3 +100,14 @@ def test_the_loss_of_meanflow_regresses_on_the_guided_velocity() -> None:
     x, speed = Linear().point(x_0, x_1, s), Linear().velocity(x_0, x_1, s)
     target = guided_velocity(net, (label, null, label != NULL), x, s, speed, 0.5, 0.5)
     torch.testing.assert_close(found, (net(x, s, s, condition=label) - target).square()[:, 0])
+
+
+CLOUD = torch.randn(60, 2, generator=torch.Generator().manual_seed(3))
+LABELLED = Dataset("labelled", "points", (2,), CLOUD, torch.zeros(2, 2), "0" * 64, labels=torch.arange(60) % 3)
+TOLD = Backbone(network({"name": "mlp", "width": 16, "depth": 1, "embedding": 8, "classes": 3}), (2,), 0)
+
+
+@pytest.mark.parametrize("check", ["losses", "pure", "slices", "gradients"])
+@pytest.mark.parametrize("method", [MeanFlow(omega=0.5, kappa=0.5), FlowMatching(), LSD()], ids=["guided", "fm", "lsd"])
+def test_with_classes_of_which_some_are_dropped_a_method_keeps_the_contract(method: Method, check: str) -> None:
+    CHECKS[check](Subject(method, TOLD, LABELLED, 2**16, 16, torch.float64))
