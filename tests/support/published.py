@@ -55,6 +55,12 @@ PUBLISHED: dict[str, list[Source]] = {
         "n": 18, **EDM_GRID, "teacher_solver": "heun", "target_ema": 0.999, "balance": True, "denoising": 1.0, "mean": -1.2,
         "std": 1.2, "reach": 0.7, "sigma_data": 0.5, "initialise": True,
     })],
+    "decoupled_meanflow": [Source("Lee et al. 2025, code kyungmnlee/dmf: README (ImageNet 256), loss.py", {
+        "velocity_law": "LogitNormal", "velocity_law.mean": 0.0, "velocity_law.std": 1.0,
+        "first_law": "LogitNormal", "first_law.mean": turned(0.4), "first_law.std": 1.0,
+        "second_law": "LogitNormal", "second_law.mean": turned(-1.2), "second_law.std": 1.0,
+        "floor": 0.01, "cauchy": True, "initialise": True,
+    })],
     "dsno": [Source("Zheng et al. 2022, code DSNO-pytorch: configs/cifar10-dsno-t4.yaml, train_cifar.py", {
         "slots": 4, "modes": 2, "spacing": "quadratic", "weight_cap": 1e4, "initialise": True,
     })],
@@ -137,6 +143,7 @@ OURS: dict[str, list[Source]] = {
     "imm": [Source("a floor against rounding; its size is not stated", {"eps": 1e-8})],
     "fmm": [ALL_TIMES],
     "lmd": [PLAIN_START, ALL_TIMES],
+    "decoupled_meanflow": [Source("the authors' derivative, with less memory", {"derivative": "split"})],
     "meanflow": [Source("the authors' derivative, with less memory", {"derivative": "split"})],
     "pfmm": [Source("the paper states no number of stages for these data", {"doublings": 5})],
     "progressive": [Source("memory: which students are kept", {"keep": 16})],
