@@ -114,7 +114,7 @@ class UNet(Modulated):
     def forward(
         self, x: Tensor, s: Tensor, t: Tensor, condition: Tensor | None = None, dropout: Mask | None = None
     ) -> Tensor:
-        changes = iter(self.changes(s, t, condition).split(self.splits, dim=1))
+        changes = iter(torch.split(self.changes(s, t, condition), self.splits, dim=1))
         h = self.stem(x)
         skips = [h]
         for i, block in enumerate(self.encoder):

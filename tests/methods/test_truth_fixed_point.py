@@ -9,7 +9,7 @@ PLAIN = ["flow_matching", "edm", "fmm", "lsd", "psd_m", "psd_u", "shortcut"]
 
 
 def test_they_are_those_with_adaptive_weights_and_robust_distances() -> None:
-    assert NAMED == ["ect", "ict", "imm", "meanflow", "sct", "soflow", "tcm"]
+    assert NAMED == ["contrastive", "ect", "ict", "imm", "meanflow", "sct", "soflow", "tcm"]
 
 
 @pytest.mark.parametrize("name", NAMED)
