@@ -81,5 +81,5 @@ class DecoupledMeanFlow(Method):
         """c of <r^2>."""
         if not self.cauchy:
             return raw
-        w = models["weight"](s, t)
+        w: Tensor = models["weight"](s, t)
         return torch.log(raw * torch.exp(-w) + self.floor) + w

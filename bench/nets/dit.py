@@ -67,7 +67,7 @@ class DiT(Modulated):
     def forward(
         self, x: Tensor, s: Tensor, t: Tensor, condition: Tensor | None = None, dropout: Mask | None = None
     ) -> Tensor:
-        changes = self.changes(s, t, condition).unflatten(1, (-1, 1, self.widths[0]))
+        changes = self.changes(s, t, condition).reshape(len(x), -1, 1, self.widths[0])
         small = F.pixel_unshuffle(x, self.patch)
         h = _shifted(at_least_float32(self.stem(small.flatten(2).transpose(1, 2))), self.get_buffer("places"))
         for i, block in enumerate(self.blocks):

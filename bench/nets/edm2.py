@@ -112,7 +112,7 @@ class EDM2(Modulated):
     def forward(
         self, x: Tensor, s: Tensor, t: Tensor, condition: Tensor | None = None, dropout: Mask | None = None
     ) -> Tensor:
-        changes = self.changes(s, t, condition).split(self.widths, dim=1)
+        changes = torch.split(self.changes(s, t, condition), self.widths, dim=1)
         h = self.stem(torch.cat([scaled(x, 1 / self.scale), torch.ones_like(x[:, :1])], 1))
         skips, done = [h], len(self.encoder)
         for i, block in enumerate(self.encoder):
