@@ -30,6 +30,10 @@ class Backbone(Protocol):
         """weight(s, t) -> w_{s,t}, shape (B,), zero before training."""
         ...
 
+    def decoupled(self) -> nn.Module:
+        """`net` whose first part sees s alone and whose last part t alone: with the same weights the same at s = t."""
+        ...
+
     def operator(self, slots: int, modes: int) -> nn.Module:
         """`net` with blocks that mix `slots` neighbouring rows (the times of one sample) in `modes` frequencies.
 

@@ -22,6 +22,7 @@ from bench.layers.blocks import (
 from bench.layers.labels import one_hot, told
 from bench.layers.magnitude import FLOOR, MPConv, MPLinear, added_norm, mp_cat, mp_silu, mp_sum, pixel_norm, project
 from bench.layers.masks import hashed, masks, splitmix
+from bench.layers.modulated import Modulated
 from bench.layers.precision import at_least_float32, lowered
 from bench.layers.recompute import recomputed, recomputed_in_forward_mode
 from bench.layers.resample import Down, Up, doubled
@@ -30,7 +31,7 @@ from bench.layers.times import Times, fourier, half, positional
 
 __all__ = [
     "FLOOR", "KERNELS", "Attention", "Conv2d", "Down", "GroupNorm", "Kernel", "Linear", "MPConv", "MPLinear", "Mask",
-    "Mixing", "TimeEmbedding", "Times", "Up", "added_norm", "affine", "angles", "at_least_float32", "doubled",
+    "Mixing", "Modulated", "TimeEmbedding", "Times", "Up", "added_norm", "affine", "angles", "at_least_float32", "doubled",
     "exact_attention", "fourier", "frequencies", "fused_attention", "groups_of", "half", "hashed", "keyed_dropout",
     "linear", "lowered", "masks", "mixed", "modulation", "mp_cat", "mp_silu", "mp_sum", "normalized", "one_hot",
     "pixel_norm", "positional", "project", "recomputed", "recomputed_in_forward_mode", "scaled", "splitmix", "told",

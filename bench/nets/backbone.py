@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from bench.config import ConfigError, Experiment, Network
-from bench.layers import Mixing, lowered
+from bench.layers import Mixing, Modulated, lowered
 from bench.nets.adm import ADM
 from bench.nets.dit import DiT
 from bench.nets.edm2 import EDM2
@@ -52,6 +52,17 @@ class Backbone:
         """weight(s, t) -> w_{s,t} (B,): zero before training. See `Weight`."""
         with _seeded(self.seed):
             return built(lambda: Weight(time_scale=self.time_scale), self.device)
+
+    def decoupled(self) -> nn.Module:
+        """`net` whose first part is told s alone and whose last part t alone (`Modulated`): the way down and the bottom of a
+        U-Net, two thirds of the blocks of an MLP or a DiT. Equal to `net` at s = t, with the same weights."""
+        with _seeded(self.seed):
+            net = self._build(self.device)
+        if not isinstance(net, Modulated):
+            able = ", ".join(name for name in NETS if name != "mlp_plain")
+            raise ConfigError(f"backbone={self.name} has no parts that could be told a time each: use one of {able}")
+        net.decoupled = True
+        return self.parametrise(net)
 
     def operator(self, slots: int, modes: int) -> nn.Module:
         """`net` with a `Mixing` after every block: rows come in groups of `slots`. Equal to `net` before training."""

@@ -21,6 +21,7 @@ from bench.layers import (
     Kernel,
     Linear,
     Mask,
+    Modulated,
     affine,
     angles,
     at_least_float32,
@@ -35,7 +36,7 @@ FEATURES = 256  # sines and cosines of a time
 RATIO = 4  # of the MLP's hidden layer to the tokens' width
 
 
-class DiT(nn.Module):
+class DiT(Modulated):
     """net(x, s, t, condition=None, dropout=None) -> v, shape and dtype of x (B, C, H, W); s, t (B,), in any order.
 
     The output is zero before training. Dropout acts on each block's hidden layer, under the names "block0", "block1", ...
@@ -60,12 +61,13 @@ class DiT(nn.Module):
         self.time = GapEmbedding(width, time_scale, classes)
         self.modulation = zeroed(Linear(width, (6 * depth + 2) * width))
         self.widths = [width] * depth
+        self.early = 6 * width * max(1, 2 * depth // 3)
         self.mixing = nn.ModuleList()
 
     def forward(
         self, x: Tensor, s: Tensor, t: Tensor, condition: Tensor | None = None, dropout: Mask | None = None
     ) -> Tensor:
-        changes = self.modulation(self.time(s, t, condition)).unflatten(1, (-1, 1, self.widths[0]))
+        changes = self.changes(s, t, condition).reshape(len(x), -1, 1, self.widths[0])
         small = F.pixel_unshuffle(x, self.patch)
         h = _shifted(at_least_float32(self.stem(small.flatten(2).transpose(1, 2))), self.get_buffer("places"))
         for i, block in enumerate(self.blocks):

@@ -25,6 +25,7 @@ from bench.layers import (
     KERNELS,
     Kernel,
     Mask,
+    Modulated,
     MPConv,
     MPLinear,
     added_norm,
@@ -51,7 +52,7 @@ LARGEST = 256.0  # activation that a block hands on
 HEAD = 64  # channels of an attention head
 
 
-class EDM2(nn.Module):
+class EDM2(Modulated):
     """net(x, s, t, condition=None, dropout=None) -> v, shape and dtype of x (B, C, H, W); s, t (B,), in any order.
 
     Level i has channels * multipliers[i] channels at the resolution H / 2^i, with `blocks` residual blocks down and
@@ -102,6 +103,7 @@ class EDM2(nn.Module):
         self.time = (PublishedTime if published else MPTime)(levels[0], max(levels), time_scale, classes)
         self.widths = [b.width for b in made]
         self.modulation = MPLinear(max(levels), sum(self.widths))
+        self.early = sum(self.widths[: len(self.encoder) + 2])  # with the two blocks at the bottom
         self.scale = data_scale
         self.mixing = nn.ModuleList()
         for layer in self.modules():
@@ -111,7 +113,7 @@ class EDM2(nn.Module):
     def forward(
         self, x: Tensor, s: Tensor, t: Tensor, condition: Tensor | None = None, dropout: Mask | None = None
     ) -> Tensor:
-        changes = self.modulation(self.time(s, t, condition)).split(self.widths, dim=1)
+        changes = torch.split(self.changes(s, t, condition), self.widths, dim=1)
         h = self.stem(torch.cat([scaled(x, 1 / self.scale), torch.ones_like(x[:, :1])], 1))
         skips, done = [h], len(self.encoder)
         for i, block in enumerate(self.encoder):

@@ -15,10 +15,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.layers import Linear, Mask, TimeEmbedding, at_least_float32, keyed_dropout, linear, mixed, modulation, zeroed
+from bench.layers import (
+    Linear,
+    Mask,
+    Modulated,
+    TimeEmbedding,
+    at_least_float32,
+    keyed_dropout,
+    linear,
+    mixed,
+    modulation,
+    zeroed,
+)
 
 
-class MLP(nn.Module):
+class MLP(Modulated):
     """net(x, s, t, condition=None, dropout=None) -> v, shape and dtype of x (B, *shape); s, t (B,), in any order.
 
     `width` and `depth` default to 128 x 4 for points and to 256 x 3 for everything else. The output is zero before
@@ -41,12 +52,13 @@ class MLP(nn.Module):
         self.second = nn.ModuleList(_damped(linear(width, width, bias=False), depth) for _ in range(depth))
         self.head = zeroed(Linear(width, features))
         self.widths = [width] * depth
+        self.early = 2 * width * max(1, 2 * depth // 3)
         self.mixing = nn.ModuleList()
 
     def forward(
         self, x: Tensor, s: Tensor, t: Tensor, condition: Tensor | None = None, dropout: Mask | None = None
     ) -> Tensor:
-        changes = self.modulation(self.time(s, t, condition)).chunk(2 * len(self.first) + 2, dim=1)
+        changes = self.changes(s, t, condition).chunk(2 * len(self.first) + 2, dim=1)
         h = at_least_float32(self.stem(x.flatten(1)))
         for i, (first, second) in enumerate(zip(self.first, self.second, strict=True)):
             inner = F.silu(torch.addcmul(changes[2 * i + 1], first(F.rms_norm(h, h.shape[1:])), changes[2 * i]))

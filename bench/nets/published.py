@@ -7,13 +7,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.layers import KERNELS, Conv2d, GroupNorm, Linear, Mask, Times, mixed, scaled, zeroed
+from bench.layers import KERNELS, Conv2d, GroupNorm, Linear, Mask, Modulated, Times, mixed, scaled, zeroed
 from bench.nets.plan import Plan
 from bench.nets.residual import Block, Style, filled
 from bench.nets.unet import CHECKPOINTS
 
 
-class PublishedUNet(nn.Module):
+class PublishedUNet(Modulated):
     """net(x, s, t, condition=None, dropout=None) -> v, shape and dtype of x (B, C, H, W); s, t (B,), in any order.
 
     `condition` is as in bench/layers/labels.py. Parameters but those of `time.gap`, which a second time needs, are as many as
@@ -36,6 +36,7 @@ class PublishedUNet(nn.Module):
         self.head = zeroed(Conv2d(plan.widths[0], channels, 3, padding=1))
         self.widths = [block.width for block in blocks]
         self.splits = [(1 + style.adaptive) * width for width in self.widths]
+        self.early = sum(self.splits[: len(down) + 2])  # the way up begins with two blocks in the middle
         self.modulation = _modulation(time.second.out_features, self.splits, style)
         self.joins, self.halves = [place.joins for place in up], [place.size == "down" for place in down]
         self.sides, self.mixing = nn.ModuleList(), nn.ModuleList()
@@ -43,7 +44,7 @@ class PublishedUNet(nn.Module):
     def forward(
         self, x: Tensor, s: Tensor, t: Tensor, condition: Tensor | None = None, dropout: Mask | None = None
     ) -> Tensor:
-        changes = iter(torch.split(self.modulation(self.time(s, t, condition)), self.splits, dim=1))
+        changes = iter(torch.split(self.changes(s, t, condition), self.splits, dim=1))
         h, left = self._down(x, changes, dropout)
         done = len(self.encoder)
         for i, block in enumerate(self.decoder):

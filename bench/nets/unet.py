@@ -24,6 +24,7 @@ from bench.layers import (
     GroupNorm,
     Kernel,
     Mask,
+    Modulated,
     TimeEmbedding,
     affine,
     doubled,
@@ -59,7 +60,7 @@ CHECKPOINTS = {
 }
 
 
-class UNet(nn.Module):
+class UNet(Modulated):
     """net(x, s, t, condition=None, dropout=None) -> v, shape and dtype of x (B, C, H, W); s, t (B,), in any order.
 
     Level i has channels * multipliers[i] channels at the resolution H / 2^i, with `blocks` residual blocks down and
@@ -105,6 +106,7 @@ class UNet(nn.Module):
         self.widths = [b.width for b in made]
         self.modulation = modulation(embedding, self.widths)
         self.splits = [2 * width for width in self.widths]
+        self.early = sum(self.splits[: len(self.encoder) + 1])
         self.blocks = blocks
         self.keep = CHECKPOINTS[checkpoint]
         self.mixing = nn.ModuleList()
@@ -112,7 +114,7 @@ class UNet(nn.Module):
     def forward(
         self, x: Tensor, s: Tensor, t: Tensor, condition: Tensor | None = None, dropout: Mask | None = None
     ) -> Tensor:
-        changes = iter(self.modulation(self.time(s, t, condition)).split(self.splits, dim=1))
+        changes = iter(torch.split(self.changes(s, t, condition), self.splits, dim=1))
         h = self.stem(x)
         skips = [h]
         for i, block in enumerate(self.encoder):

@@ -11,7 +11,7 @@ REFUSED = f"{IMPORTED}a_file_that_cannot_teach_is_refused_in_one_line"
 
 FAULTS = [
     *of(
-        "imported", "bench/teaching/foreign.py",
+        "teachers of others", "bench/teaching/foreign.py",
         ("queries, keys and values as they lie", "apart.movedim(2, 0).flatten(0, 2)", "apart.flatten(0, 2)",
          f"{SAME}[ddpmpp-0-0-linear]"),
         ("sines where cosines were", "torch.roll(w, w.shape[-1] // 2, -1)", "w", f"{SAME}[adm-0-0-trigonometric]"),
@@ -24,7 +24,7 @@ FAULTS = [
         ci="queries, keys and values as they lie",
     ),
     *of(
-        "imported", "bench/teaching/imported.py",
+        "teachers of others", "bench/teaching/imported.py",
         ("data of the usual deviation", '"method.sigma_data": held.sigma_data', '"method.sigma_data": 0.5',
          f"{SAME}[ddpmpp-0-0-linear]"),
         ("a changed file is taken", "if (name := _name(experiment)) != experiment.teacher.imported:",
@@ -32,33 +32,33 @@ FAULTS = [
         ("data of another shape", "if held.shape != shape:", "if not held.shape:", REFUSED),
     ),
     *of(
-        "imported", "bench/teaching/pickled.py",
+        "teachers of others", "bench/teaching/pickled.py",
         ("whatever a pickle asks for", "return super().find_class(module, name)",
          "return pickle.Unpickler.find_class(self, module, name)", REFUSED),
         ci="whatever a pickle asks for",
     ),
     *of(
-        "imported", "bench/planning/jobs.py",
+        "teachers of others", "bench/planning/jobs.py",
         ("any file is the same teacher", "(*parents, *it.identity)", "parents", KNOWN),
     ),
     *of(
-        "imported", "methods/tools/preconditioning.py",
+        "teachers of others", "methods/tools/preconditioning.py",
         ("told ln(sigma)", "torch.clamp(t, first, last))) / 4", "torch.clamp(t, first, last)))", f"{SAME}[ddpmpp-0-0-linear]"),
         ("noise of any level", "path.sigma(torch.clamp(t, first, last))", "path.sigma(t)", ENDS),
     ),
     *of(
-        "imported", "bench/nets/edm2.py",
+        "teachers of others", "bench/nets/edm2.py",
         ("norms without their floor", "layer.floor = FLOOR", "layer.floor = 0.0", f"{SAME}[edm2-0-0-trigonometric]"),
         ("pixels without theirs", "norm = added_norm if published else pixel_norm", "norm = pixel_norm",
          f"{SAME}[edm2-0-0-trigonometric]"),
         ("a second time from the start", "self.gain * self.gap(turned)", "self.gap(turned)", ENDS),
     ),
     *of(
-        "imported", "bench/accounts/logbook.py",
+        "teachers of others", "bench/accounts/logbook.py",
         ("what is not known is free", "return sum(known) if len(known) == len(images) else None", "return sum(known)", BILL),
     ),
     *of(
-        "imported", "results/tables/numbers.py",
+        "teachers of others", "results/tables/numbers.py",
         ("not a number", 'return "unknown" if math.isnan(value) else text(value)', "return text(value)", BILL),
     ),
 ]  # fmt: skip

@@ -130,8 +130,8 @@ FORMULAS: dict[str, Formula] = {
     "sct": CONTINUOUS, "scd": CONTINUOUS,
     "ayf_emd": ALIGNED, "ayf_lmd": ALIGNED, "ayf_emd_guided": ALIGNED,
 }  # fmt: skip
-# Not a function of one S: see below; those of several terms have their definitions written out in test_truth_velocity.
-OWN = {"imm", "soflow_velocity", "imf", "alphaflow", "tim", "facm"}
+# Not a function of one S: see below; those of several terms have their definitions written out in tests of their own.
+OWN = {"imm", "soflow_velocity", "imf", "alphaflow", "tim", "facm", "decoupled_meanflow"}
 
 
 @pytest.mark.parametrize("k", [1, 3])

@@ -127,6 +127,9 @@ class _Backbone:
     def weight(self) -> nn.Module:
         return nn.Identity()
 
+    def decoupled(self) -> nn.Module:
+        return nn.Identity()
+
     def operator(self, slots: int, modes: int) -> nn.Module:
         return nn.Identity()
 

@@ -64,9 +64,18 @@ PUBLISHED: dict[str, list[Source]] = {
         "pairs": "GrowingPairs", "pairs.start": 2, "pairs.end": 150, **within("pairs", EDM_GRID), "sigma_max": 80.0,
         "mu_0": 0.9,
     })],
+    "contrastive": [Source("Stoica et al. 2025, paper: lambda; t is uniform", {
+        "weight": 0.05, "time_law": "Uniform", "time_law.low": 0.0, "time_law.high": 1.0,
+    })],
     "ctm": [Source("Kim et al. 2023, code sony/ctm: cm/script_util.py (cifar10), cm/resample.py", {
         "n": 18, **EDM_GRID, "teacher_solver": "heun", "target_ema": 0.999, "balance": True, "denoising": 1.0, "mean": -1.2,
         "std": 1.2, "reach": 0.7, "sigma_data": 0.5, "initialise": True,
+    })],
+    "decoupled_meanflow": [Source("Lee et al. 2025, code kyungmnlee/dmf: README (ImageNet 256), loss.py", {
+        "velocity_law": "LogitNormal", "velocity_law.mean": 0.0, "velocity_law.std": 1.0,
+        "first_law": "LogitNormal", "first_law.mean": turned(0.4), "first_law.std": 1.0,
+        "second_law": "LogitNormal", "second_law.mean": turned(-1.2), "second_law.std": 1.0,
+        "floor": 0.01, "cauchy": True, "initialise": True,
     })],
     "dsno": [Source("Zheng et al. 2022, code DSNO-pytorch: configs/cifar10-dsno-t4.yaml, train_cifar.py", {
         "slots": 4, "modes": 2, "spacing": "quadratic", "weight_cap": 1e4, "initialise": True,
@@ -184,6 +193,8 @@ OURS: dict[str, list[Source]] = {
     "imm": [Source("a floor against rounding; its size is not stated", {"eps": 1e-8})],
     "fmm": [ALL_TIMES],
     "lmd": [PLAIN_START, ALL_TIMES],
+    "contrastive": [Source("training needs no solver; a step is one call, as of all others", {"solver": "euler"})],
+    "decoupled_meanflow": [Source("the authors' derivative, with less memory", {"derivative": "split"})],
     "meanflow": [Source("the authors' derivative, with less memory", {"derivative": "split"})],
     "pfmm": [Source("the paper states no number of stages for these data", {"doublings": 5})],
     "progressive": [Source("memory: which students are kept", {"keep": 16})],
