@@ -56,6 +56,12 @@ PUBLISHED: dict[str, list[Source]] = {
             "distance": "norm", "pairs.doublings": 1,
         }),
     ],
+    "consistency_fm": [
+        Source("Yang et al. 2024, code consistency_flow_matching: configs/consistencyfm/cifar10_gaussian_ddpmpp.py", {
+            "segments": 2, "delta": 1e-3, "boundary": 0.9, "alpha": 1e-5,
+        }),
+        Source("Yang et al. 2024, code consistency_flow_matching: README, 100k steps of each phase", {"first_share": 0.5}),
+    ],
     "ct": [Source(CM_CODE, {
         "pairs": "GrowingPairs", "pairs.start": 2, "pairs.end": 150, **within("pairs", EDM_GRID), "sigma_max": 80.0,
         "mu_0": 0.9,
@@ -100,6 +106,9 @@ PUBLISHED: dict[str, list[Source]] = {
     "meanflow": [Source("Geng et al. 2025, paper: CIFAR-10; code py-meanflow: scripts/cifar10_v0.sh (ratio of r != t: .75)", {
         "eta": 1 - 0.75, "power": 0.75, "floor": 1e-3,
         "time_law": "LogitNormal", "time_law.mean": turned(-2.0), "time_law.std": 2.0,
+    })],
+    "multistep_cm": [Source("unverified: recalled of Heek et al. 2024; eight steps are the abstract's", {
+        "segments": 8, "start": 64, "end": 1280, "spacing": "cosine",
     })],
     "pfmm": [],
     "progressive": [
@@ -161,6 +170,7 @@ OURS: dict[str, list[Source]] = {
     "fmm": [ALL_TIMES],
     "lmd": [PLAIN_START, ALL_TIMES],
     "meanflow": [Source("the authors' derivative, with less memory", {"derivative": "split"})],
+    "multistep_cm": [SCRATCH],
     "pfmm": [Source("the paper states no number of stages for these data", {"doublings": 5})],
     "progressive": [Source("memory: which students are kept", {"keep": 16})],
     "sct": [SCRATCH],
