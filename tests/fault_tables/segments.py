@@ -18,7 +18,7 @@ FAULTS = [
         ("later time past the end", "torch.minimum(s + self.delta, e)", "(s + self.delta).clamp(max=1.0)", SECOND),
         ("boundary at the earlier time", "align(r < self.boundary, x_r)", "align(s < self.boundary, x_r)", SECOND),
         ("velocities compared at the ends of segments", " & (e - s > 1.01 * self.delta)", "", SECOND),
-        ("missing stop-gradient", f"with torch.no_grad():{ROW}x_r = path.", f"with torch.enable_grad():{ROW}x_r = path.", SECOND),
+        ("missing stop-gradient", f"with torch.no_grad():{ROW}x_r =", f"with torch.enable_grad():{ROW}x_r =", SECOND),
         ("first stage for ever", 'options={"consistent": True}', 'options={"consistent": False}', SECOND),
         ("second stage from the live weights", "images - first, prepare=start_from_teacher,", "images - first, prepare=None,",
          "tests/bench/training/test_stages.py::test_the_student_of_a_later_stage_and_its_frozen_teacher_are_the_average_of_the_"

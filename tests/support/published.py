@@ -121,6 +121,16 @@ PUBLISHED: dict[str, list[Source]] = {
     ],
     "psd_m": [Source(SELF_SOURCE, {**SELF, "stop_gradient": "convex", "uniform": False})],
     "psd_u": [Source(SELF_SOURCE, {**SELF, "stop_gradient": "convex", "uniform": True})],
+    "re_meanflow": [Source("Zhang et al. 2025, code Re-MeanFlow: meanflow.py, scripts; pairs of EDM2", {
+        "eta": 0.75, "power": 0.5, "floor": 1e-2, "time_law": "UShaped", "time_law.a": 4.0, "gap_law": "LogitNormal",
+        "gap_law.mean": -0.8, "gap_law.std": 1.0, "derivative": "split", "initialise": True,
+    })],
+    "reflow": [Source("Liu et al. 2022, paper: Section 2 and Table 1a, t uniform, |.|^2, from the flow before", {
+        "rounds": 1, "time_law": "Uniform", "time_law.low": 0.0, "time_law.high": 1.0, "distance": "squared",
+        "initialise": True, "distilled": 0.0,
+    }), Source("Lee et al. 2024, paper: 18 steps of Heun's for a pair; its constant .00054 D, of distance=norm", {
+        "teacher_solver": "heun", "teacher_steps": 18, "c": None,
+    })],
     "scd": [Source(SCM_SOURCE, {**SCM, "sigma_max": 80.0, "initialise": True})],
     "sct": [Source(SCM_SOURCE, {**SCM, "sigma_max": 80.0})],
     "shortcut": [Source("Frans et al. 2024, code shortcut-models: train.py", {
@@ -148,6 +158,7 @@ SCRATCH = Source("the budget of all others; the authors' start, a diffusion mode
 ALL_TIMES = Source("an option of the authors' code (flow_map_matching_public); its share is ours", {
     "curriculum": "none", "widening": 0.25,
 })
+PAIRS = Source("stored pairs that a small budget pays for; Lee et al. use a million", {"trajectories": 16384})
 PLAIN_START = Source("no source was read: the student starts like all that learn from data", {"initialise": False})
 
 OURS: dict[str, list[Source]] = {
@@ -173,6 +184,8 @@ OURS: dict[str, list[Source]] = {
     "multistep_cm": [SCRATCH],
     "pfmm": [Source("the paper states no number of stages for these data", {"doublings": 5})],
     "progressive": [Source("memory: which students are kept", {"keep": 16})],
+    "re_meanflow": [PAIRS, Source("as 2-RF++, whose times it takes", {"teacher_solver": "heun", "teacher_steps": 18})],
+    "reflow": [PAIRS, Source("the student's paths are straighter than its teacher's", {"round_steps": 8})],
     "sct": [SCRATCH],
     "tcm": [SCRATCH, DATA_ONLY, Source("the paper trains both stages for so many steps that the ratio reaches its limit", {
         "first_share": 0.5, "pairs.doublings": 10,
