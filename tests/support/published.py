@@ -145,6 +145,14 @@ PUBLISHED: dict[str, list[Source]] = {
         "c": 1e-8, "distance": "norm", "pairs": "LimitedPairs", **ECT_LAW, "pairs.limit": 0.999, "boundary": 1.0, "mean": 0.0,
         "scale": 0.2, "df": 0.01, "boundary_share": 0.25, "boundary_weight": 0.1, "sigma_max": 80.0,
     })],
+    "tract": [
+        Source("Berthelot et al. 2023, code apple/ml-tract: README, tc_distill.py (1024,32,1; 64 M samples a phase; sema)", {
+            "start": 1024 // 32, "shrink": 32, "target_ema": 0.5, "last_rounds_weight": 64 / 64,
+        }),
+        Source("Berthelot et al. 2023, code apple/ml-tract: tc_distill.py, SNR of at least 1, logsnr_schedule_cosine", {
+            "weighting": "truncated_snr", "spacing": "cosine",
+        }),
+    ],
 }  # fmt: skip
 
 AYF_OURS = Source("unverified: read in reproductions; the warm-up's share is sCM's; lam is no input of the networks here", {
@@ -190,4 +198,5 @@ OURS: dict[str, list[Source]] = {
     "tcm": [SCRATCH, DATA_ONLY, Source("the paper trains both stages for so many steps that the ratio reaches its limit", {
         "first_share": 0.5, "pairs.doublings": 10,
     })],
+    "tract": [Source("memory: which students are kept, as progressive's", {"keep": 16})],
 }  # fmt: skip
