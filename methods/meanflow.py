@@ -48,21 +48,32 @@ class MeanFlow(Method):
         """Whether its targets are."""
         return (self.omega, self.kappa) != (1, 0)
 
-    def losses(self, models: Models, batch: Batch, context: Context) -> dict[str, Loss]:
-        path, x_1 = self.interpolant, batch.x_1
-        x_0 = path.base_scale * context.noise(x_1)
+    def ends(self, batch: Batch, context: Context) -> tuple[Tensor, Tensor, Tensor | None]:
+        """x_0 and x_1 of a sample, and what the network is told of it."""
+        return self.interpolant.base_scale * context.noise(batch.x_1), batch.x_1, batch.condition
+
+    def times(self, context: Context) -> tuple[Tensor, Tensor]:
+        """s <= t off the diagonal, (B,) each."""
         u, u_2 = context.uniform_pair("times")
-        s, t = ordered(self.time_law(u), self.time_law(u_2))
+        return ordered(self.time_law(u), self.time_law(u_2))
+
+    def losses(self, models: Models, batch: Batch, context: Context) -> dict[str, Loss]:
+        path, (x_0, x_1, condition) = self.interpolant, self.ends(batch, context)
+        s, t = self.times(context)
         # The paper's diagonal samples keep the time nearer to noise: s, in this clock.
         t = t.index_copy(0, (on := context.split(self.eta)[0]), s[on])
-        v = conditioned(models["net"], batch.condition, context.draws.dropout("student"))
+        v = conditioned(models["net"], condition, context.draws.dropout("student"))
         x_s, speed = path.point(x_0, x_1, s), path.velocity(x_0, x_1, s)
         if self.guided:
             speed = guided_velocity(models["net"], batch.guidable(), x_s, s, speed, self.omega, self.kappa)
         value, dv = derivative(v, x_s, s, t, dx=speed, ds=1.0, how=self.derivative)
         target = (speed + align(t - s, x_1) * dv).detach()
-        raw = squared(value - target)
+        raw = self.size(value - target)
         return {"net": Loss(self.adapt(raw), {"raw": raw.detach()})}
+
+    def size(self, r: Tensor) -> Tensor:
+        """S, (B,)."""
+        return squared(r)
 
     def adapt(self, raw: Tensor) -> Tensor:
         """S / sg[(S + c)^p]."""

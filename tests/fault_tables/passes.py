@@ -115,6 +115,15 @@ FAULTS = [
          labels("progressive-first")),
         ("sampled without its label", 'models else "net"], condition)', 'models else "net"])', jumps("progressive")),
     ),
+    *of(
+        "tract", "methods/tract.py",
+        ("no dropout", STUDENT, "None", masks("tract")),
+        ("slow copy with dropout", 'models)["net"], batch.condition)', f'models)["net"], batch.condition, {STUDENT})',
+         masks("tract")),
+        ("slow copy without labels", 'models)["net"], batch.condition)', 'models)["net"])', labels("tract")),
+        ("teacher without labels", 'models["teacher"], batch.condition)', 'models["teacher"])', labels("tract")),
+        ("first teacher without labels", "context.teach(x, s, batch.condition)", "context.teach(x, s)", labels("tract-first")),
+    ),
     *[
         fault
         for name in ("lsd", "esd", "psd_m", "psd_u")

@@ -123,6 +123,8 @@ SOFLOW = Formula({"power": 0.0}, lambda S, size, w, pair: S / size / 2 * (S / si
                  lambda plain: 2 * D * plain)
 FORMULAS: dict[str, Formula] = {
     "meanflow": Formula({"power": 0.0}, lambda S, size, w, pair: S * (S + 1e-3) ** -0.75),
+    "re_meanflow": Formula({"power": 0.0}, lambda S, size, w, pair: S / size * (S / size + 1e-2) ** -0.5,
+                           lambda plain: D * plain),
     "soflow": SOFLOW,
     "tvm": Formula({}, lambda S, size, w, pair: S / size, lambda plain: D * plain),
     "ect": robust(1e-6), "ict": robust(None), "tcm": robust(1e-8), "gaf": robust(None), "cmt": robust(1e-6), "cmt-first": PLAIN,

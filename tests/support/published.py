@@ -60,6 +60,12 @@ PUBLISHED: dict[str, list[Source]] = {
             "distance": "norm", "pairs.doublings": 1,
         }),
     ],
+    "consistency_fm": [
+        Source("Yang et al. 2024, code consistency_flow_matching: configs/consistencyfm/cifar10_gaussian_ddpmpp.py", {
+            "segments": 2, "delta": 1e-3, "boundary": 0.9, "alpha": 1e-5,
+        }),
+        Source("Yang et al. 2024, code consistency_flow_matching: README, 100k steps of each phase", {"first_share": 0.5}),
+    ],
     "ct": [Source(CM_CODE, {
         "pairs": "GrowingPairs", "pairs.start": 2, "pairs.end": 150, **within("pairs", EDM_GRID), "sigma_max": 80.0,
         "mu_0": 0.9,
@@ -121,6 +127,9 @@ PUBLISHED: dict[str, list[Source]] = {
         "eta": 1 - 0.75, "power": 0.75, "floor": 1e-3,
         "time_law": "LogitNormal", "time_law.mean": turned(-2.0), "time_law.std": 2.0, "omega": 1.0, "kappa": 0.0,
     })],
+    "multistep_cm": [Source("unverified: recalled of Heek et al. 2024; eight steps are the abstract's", {
+        "segments": 8, "start": 64, "end": 1280, "spacing": "cosine",
+    })],
     "pfmm": [],
     "progressive": [
         Source("Salimans & Ho 2022, paper: Section 5.2, from 8192 steps; 100k updates for 2 and 1 steps, 50k else", {
@@ -132,6 +141,16 @@ PUBLISHED: dict[str, list[Source]] = {
     ],
     "psd_m": [Source(SELF_SOURCE, {**SELF, "stop_gradient": "convex", "uniform": False})],
     "psd_u": [Source(SELF_SOURCE, {**SELF, "stop_gradient": "convex", "uniform": True})],
+    "re_meanflow": [Source("Zhang et al. 2025, code Re-MeanFlow: meanflow.py, scripts; pairs of EDM2", {
+        "eta": 0.75, "power": 0.5, "floor": 1e-2, "time_law": "UShaped", "time_law.a": 4.0, "gap_law": "LogitNormal",
+        "gap_law.mean": -0.8, "gap_law.std": 1.0, "derivative": "split", "initialise": True,
+    })],
+    "reflow": [Source("Liu et al. 2022, paper: Section 2 and Table 1a, t uniform, |.|^2, from the flow before", {
+        "rounds": 1, "time_law": "Uniform", "time_law.low": 0.0, "time_law.high": 1.0, "distance": "squared",
+        "initialise": True, "distilled": 0.0,
+    }), Source("Lee et al. 2024, paper: 18 steps of Heun's for a pair; its constant .00054 D, of distance=norm", {
+        "teacher_solver": "heun", "teacher_steps": 18, "c": None,
+    })],
     "scd": [Source(SCM_SOURCE, {**SCM, "sigma_max": 80.0, "initialise": True})],
     "sct": [Source(SCM_SOURCE, {**SCM, "sigma_max": 80.0})],
     "shortcut": [Source("Frans et al. 2024, code shortcut-models: train.py", {
@@ -157,6 +176,14 @@ PUBLISHED: dict[str, list[Source]] = {
         "target_ema": 0.99, "gap_law": "LogitNormal", "gap_law.mean": -0.8, "gap_law.std": 1.0,
         "time_law": "LogitNormal", "time_law.mean": turned(-0.4), "time_law.std": 1.0,
     })],
+    "tract": [
+        Source("Berthelot et al. 2023, code apple/ml-tract: README, tc_distill.py (1024,32,1; 64 M samples a phase; sema)", {
+            "start": 1024 // 32, "shrink": 32, "target_ema": 0.5, "last_rounds_weight": 64 / 64,
+        }),
+        Source("Berthelot et al. 2023, code apple/ml-tract: tc_distill.py, SNR of at least 1, logsnr_schedule_cosine", {
+            "weighting": "truncated_snr", "spacing": "cosine",
+        }),
+    ],
 }  # fmt: skip
 
 AYF_OURS = Source("unverified: read in reproductions; the warm-up's share is sCM's; lam is no input of the networks here", {
@@ -170,6 +197,7 @@ SCRATCH = Source("the budget of all others; the authors' start, a diffusion mode
 ALL_TIMES = Source("an option of the authors' code (flow_map_matching_public); its share is ours", {
     "curriculum": "none", "widening": 0.25,
 })
+PAIRS = Source("stored pairs that a small budget pays for; Lee et al. use a million", {"trajectories": 16384})
 PLAIN_START = Source("no source was read: the student starts like all that learn from data", {"initialise": False})
 
 OURS: dict[str, list[Source]] = {
@@ -196,8 +224,11 @@ OURS: dict[str, list[Source]] = {
     "contrastive": [Source("training needs no solver; a step is one call, as of all others", {"solver": "euler"})],
     "decoupled_meanflow": [Source("the authors' derivative, with less memory", {"derivative": "split"})],
     "meanflow": [Source("the authors' derivative, with less memory", {"derivative": "split"})],
+    "multistep_cm": [SCRATCH],
     "pfmm": [Source("the paper states no number of stages for these data", {"doublings": 5})],
     "progressive": [Source("memory: which students are kept", {"keep": 16})],
+    "re_meanflow": [PAIRS, Source("as 2-RF++, whose times it takes", {"teacher_solver": "heun", "teacher_steps": 18})],
+    "reflow": [PAIRS, Source("the student's paths are straighter than its teacher's", {"round_steps": 8})],
     "sct": [SCRATCH],
     "split_meanflow": [Source("the plain form of self-distillation, whose knobs these are", {
         "anneal": 0.0, "stop_gradient": "convex",
@@ -205,4 +236,5 @@ OURS: dict[str, list[Source]] = {
     "tcm": [SCRATCH, DATA_ONLY, Source("the paper trains both stages for so many steps that the ratio reaches its limit", {
         "first_share": 0.5, "pairs.doublings": 10,
     })],
+    "tract": [Source("memory: which students are kept, as progressive's", {"keep": 16})],
 }  # fmt: skip
