@@ -31,6 +31,11 @@ class Backbone(Protocol):
         """weight(s, t) -> w_{s,t}, shape (B,), zero before training."""
         ...
 
+    def critic(self) -> nn.Module:
+        """critic(x, s, t, condition=None, dropout=None) -> logits (B, places) of being data; a small network, zero before
+        training."""
+        ...
+
     def operator(self, slots: int, modes: int) -> nn.Module:
         """`net` with blocks that mix `slots` neighbouring rows (the times of one sample) in `modes` frequencies.
 
@@ -320,6 +325,7 @@ class Method(ABC):
         return steps >= 1
 
 
-def start_from_teacher(models: Models, previous: Models) -> None:
-    """A `Stage.prepare`: the student takes the teacher's weights."""
-    models["net"].load_state_dict(previous["net"].state_dict())
+def start_from_teacher(models: Models, previous: Models, roles: Sequence[str] = ("net",)) -> None:
+    """A `Stage.prepare`: the student, or all of some roles, take the teacher's weights."""
+    for role in roles:
+        models[role].load_state_dict(previous["net"].state_dict())

@@ -65,11 +65,11 @@ class TrainState:
         for the device.
         """
         moved = {}
-        for name in stage.trained:
-            optimizer = self.optimizers[name]
-            norm = _clipped(self.parameters(name), self.recipe.clip)
+        for optimizer in self.optimizers.values():
             _set_rate(optimizer, rate)
-            optimizer.step()
+        for name in stage.trained:
+            norm = _clipped(self.parameters(name), self.recipe.clip)
+            self.optimizers[name].step()
             moved[name] = Moved(norm, self.parameters(name)[-1].detach().sum())
         for module in self.models.values():
             project(module)

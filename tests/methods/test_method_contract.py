@@ -24,6 +24,7 @@ CALLS: dict[str, int] = {}
 UNSEEN = {
     "flow_matching": {"net.time.gap.weight"}, "edm": {"net.net.time.gap.weight"},
     "ctm": {"net.time.gap.weight"},  # by its denoising loss
+    **{name: {"fake.time.gap.weight", "critic.time.gap.weight"} for name in ("dmd2", "sid", "sida")},
 }  # fmt: skip
 
 
