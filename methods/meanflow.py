@@ -14,13 +14,12 @@ Reference: Geng et al., "Mean Flows for One-step Generative Modeling" (arXiv 250
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 
 from methods.base import Batch, Context, Loss, Method, Models, Needs
 from methods.knobs import NotNegative, Positive, Share
 from methods.times import LogitNormal, TimeLaw, ordered
-from methods.tools import Derivative, align, conditioned, derivative, squared
+from methods.tools import Derivative, adaptive, align, conditioned, derivative, squared
 
 
 @dataclass(frozen=True)
@@ -54,6 +53,4 @@ class MeanFlow(Method):
 
     def adapt(self, raw: Tensor) -> Tensor:
         """S / sg[(S + c)^p]."""
-        with torch.no_grad():
-            scale = (raw + self.floor).pow(self.power)
-        return raw / scale
+        return adaptive(raw, self.power, self.floor)

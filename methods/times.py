@@ -58,6 +58,11 @@ class LogitNormal:
     def __call__(self, u: Tensor) -> Tensor:
         return torch.sigmoid(self.mean + self.std * normal_quantile(u))
 
+    def share_below(self, t: Tensor) -> Tensor:
+        """Its inverse: the probability of a time below t, t in [0, 1]."""
+        share: Tensor = torch.special.ndtr((torch.logit(t) - self.mean) / self.std)
+        return share
+
 
 def ordered(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
     """s <= t: two independent uniforms give the uniform law on the upper triangle."""

@@ -2,15 +2,20 @@
 harness."""
 
 from methods.tools.constants import constant, for_real
+<<<<<<< HEAD
 from methods.tools.critic import deceived, told_apart
 from methods.tools.flow_map import Derivative, Velocity, derivative, eulerian, jump, lagrangian
+=======
+from methods.tools.flow_map import Derivative, Velocity, derivative, eulerian, jump, lagrangian, mean_velocity
+>>>>>>> bcb40cf
 from methods.tools.forward import jvp, softmax
 from methods.tools.interpolant import Interpolant, Linear, Trigonometric, convert_point, convert_velocity
 from methods.tools.network import Mask, conditioned
 from methods.tools.preconditioning import Preconditioned, coefficients
-from methods.tools.shapes import align, everywhere, squared
+from methods.tools.shapes import align, everywhere, mean_square, squared
 from methods.tools.solvers import Solver, solve, step
 from methods.tools.tangent import check, normalised, pull, warm_up
+from methods.tools.weights import adaptive
 
 __all__ = [
     "Derivative",
@@ -21,6 +26,7 @@ __all__ = [
     "Solver",
     "Trigonometric",
     "Velocity",
+    "adaptive",
     "align",
     "check",
     "coefficients",
@@ -36,6 +42,8 @@ __all__ = [
     "jump",
     "jvp",
     "lagrangian",
+    "mean_square",
+    "mean_velocity",
     "normalised",
     "pull",
     "softmax",

@@ -51,6 +51,10 @@ AYF_LAW = {"warmup_end": 0.99, "normalise": True, "c": 0.1}
 AYF_SOURCE = "Sabour et al. 2025, paper: Section 3.4"
 
 PUBLISHED: dict[str, list[Source]] = {
+    "alphaflow": [Source("Zhang et al. 2025, code snap-research/alphaflow: loss.py, experiments-alphaflow.yaml (B/2)", {
+        "eta": 0.25, "power": 1.0, "floor": 1e-3, "clip": 4.0, "gamma": 25.0, "start": 0.0, "end": 1.0, "snap": 0.005,
+        "time_law": "LogitNormal", "time_law.mean": turned(-0.4), "time_law.std": 1.0,
+    })],
     "ayf_emd": [Source(AYF_SOURCE, AYF_LAW)],
     "ayf_lmd": [Source(AYF_SOURCE, AYF_LAW)],
     "cd": [Source(CM_CODE + "; the CIFAR-10 configuration has no target_ema", {
@@ -88,6 +92,10 @@ PUBLISHED: dict[str, list[Source]] = {
         "pairs": "DoublingPairs", "pairs.start": 10, "pairs.end": 1280, "pairs.mean": -1.1, "pairs.std": 2.0,
         **within("pairs", EDM_GRID), "sigma_max": 80.0, "c": None, "distance": "norm",  # None: .00054 sqrt(D)
     })],
+    "imf": [Source("Geng et al. 2025, code imeanflow: imf.py, default.py", {
+        "eta": 0.5, "tangent": "own", "velocity": 1.0, "power": 1.0, "floor": 0.01,
+        "time_law": "LogitNormal", "time_law.mean": turned(-0.4), "time_law.std": 1.0,
+    })],
     "imm": [Source("Zhou et al. 2025, paper: CIFAR-10 settings; code lumalabs/imm: configs/cifar10_generate_images.yaml", {
         "particles": 4, "edge": 0.006, "gap": 15, "b": 5.0, "power": 1.0, "kernel": "laplace",
     })],
@@ -124,6 +132,10 @@ PUBLISHED: dict[str, list[Source]] = {
         "c": 1e-8, "distance": "norm", "pairs": "LimitedPairs", **ECT_LAW, "pairs.limit": 0.999, "boundary": 1.0, "mean": 0.0,
         "scale": 0.2, "df": 0.01, "boundary_share": 0.25, "boundary_weight": 0.1, "sigma_max": 80.0,
     })],
+    "tvm": [Source("Zhou et al. 2025, code lumalabs/tvm: training/loss.py, training/wrapper.py", {
+        "target_ema": 0.99, "gap_law": "LogitNormal", "gap_law.mean": -0.8, "gap_law.std": 1.0,
+        "time_law": "LogitNormal", "time_law.mean": turned(-0.4), "time_law.std": 1.0,
+    })],
 }  # fmt: skip
 
 AYF_OURS = Source("unverified: read in reproductions; the warm-up's share is sCM's; lam is no input of the networks here", {
@@ -153,6 +165,7 @@ OURS: dict[str, list[Source]] = {
             SCRATCH],
     "emd": [PLAIN_START, ALL_TIMES],
     "flow_matching": [Source("training needs no solver; a step is one call, as of all others", {"solver": "euler"})],
+    "imf": [Source("the authors' derivative, with less memory", {"derivative": "split"})],
     "imm": [Source("a floor against rounding; its size is not stated", {"eps": 1e-8})],
     "fmm": [ALL_TIMES],
     "lmd": [PLAIN_START, ALL_TIMES],
