@@ -2,12 +2,8 @@
 harness."""
 
 from methods.tools.constants import constant, for_real
-<<<<<<< HEAD
 from methods.tools.critic import deceived, told_apart
-from methods.tools.flow_map import Derivative, Velocity, derivative, eulerian, jump, lagrangian
-=======
 from methods.tools.flow_map import Derivative, Velocity, derivative, eulerian, jump, lagrangian, mean_velocity
->>>>>>> bcb40cf
 from methods.tools.forward import jvp, softmax
 from methods.tools.interpolant import Interpolant, Linear, Trigonometric, convert_point, convert_velocity
 from methods.tools.network import Mask, conditioned

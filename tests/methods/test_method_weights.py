@@ -129,12 +129,8 @@ FORMULAS: dict[str, Formula] = {
     "dmd2 net": Formula({}, lambda S, size, w, pair: D * S / size),  # a mean of squares of what a mean divides
     "ayf_emd": ALIGNED, "ayf_lmd": ALIGNED, "ayf_emd_guided": ALIGNED,
 }  # fmt: skip
-<<<<<<< HEAD
-KERNEL = {"imm", "sida"}  # not a function of S: see below
-=======
-# Not a function of one S: see below; those of several terms have their definitions written out in test_truth_velocity.
-OWN = {"imm", "soflow_velocity", "imf", "alphaflow"}
->>>>>>> bcb40cf
+# Not a function of one S: see below; those of several terms have their definitions written out in test_truth_velocity and _distribution.
+OWN = {"imm", "soflow_velocity", "imf", "alphaflow", "sida"}
 
 
 @pytest.mark.parametrize("k", [1, 3])
