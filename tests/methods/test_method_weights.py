@@ -129,7 +129,7 @@ FORMULAS: dict[str, Formula] = {
     "dmd2 net": Formula({}, lambda S, size, w, pair: D * S / size),  # a mean of squares of what a mean divides
     "ayf_emd": ALIGNED, "ayf_lmd": ALIGNED, "ayf_emd_guided": ALIGNED,
 }  # fmt: skip
-# Not a function of one S: see below; those of several terms have their definitions written out in test_truth_velocity and _distribution.
+# Not a function of one S: see below; those of several terms are written out in test_truth_velocity and _distribution.
 OWN = {"imm", "soflow_velocity", "imf", "alphaflow", "sida"}
 
 
