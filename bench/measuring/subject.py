@@ -44,6 +44,16 @@ class Subject:
             progress.step = progress.start
         self.trainer.step(progress)
 
+    def around(self) -> None:
+        """Take as many steps as come before the losses that are taken repeat."""
+        for _ in range(self.cycle):
+            self.step()
+
+    @property
+    def cycle(self) -> int:
+        """How many that are in this stage."""
+        return self.trainer.progress.stage.cycle
+
     def counted(self) -> AbstractContextManager[object]:
         """The bill that a training keeps of its networks' calls, which is part of its time."""
         return counting(*self.trainer.models.values(), *self.trainer.frozen, into=self.trainer.step.count)

@@ -55,6 +55,11 @@ class Subject:
     def stages(self) -> list[Stage]:
         return list(self.method.stages(self.images))
 
+    @property
+    def taken(self) -> list[Stage]:
+        """The stages, each once for every set of losses that a step takes."""
+        return [taken for stage in self.stages for taken in stage.different.values()]
+
     def models(self) -> dict[str, nn.Module]:
         """The networks by role, all weights moved off their start, as after training."""
         models = self.method.build(self.backbone)
@@ -161,7 +166,7 @@ def build(subject: Subject) -> None:
 def losses(subject: Subject) -> None:
     """Its losses are finite numbers per sample, and so are their parts."""
     models = subject.models()
-    for stage in subject.stages:
+    for stage in subject.taken:
         for name, loss in subject.losses(models, stage).items():
             if not bool(loss.per_sample.isfinite().all()):
                 raise Broken(f"stage {stage.name}: {name} is not finite on a network that is not yet trained")
@@ -176,7 +181,7 @@ def losses(subject: Subject) -> None:
 def pure(subject: Subject) -> None:
     """The same step has the same losses, whatever ran before, and changes nothing but gradients."""
     models = subject.models()
-    for stage in subject.stages:
+    for stage in subject.taken:
         before = copy.deepcopy({role: module.state_dict() for role, module in models.items()})
         with _surroundings(1):
             first = subject.losses(models, stage)
@@ -202,7 +207,7 @@ def slices(subject: Subject) -> None:
         raise Broken(f"needs.group={group} does not divide slices of {size}: choose a budget.batch that is a multiple of "
                      f"{SLICES * group}")
     models, whole = subject.models(), subject.draws()
-    for stage in subject.stages:
+    for stage in subject.taken:
         joint = subject.losses(models, stage)
         parts = [subject.losses(models, stage, whole.slice(range(i, i + size))) for i in range(0, subject.batch, size)]
         for name, loss in joint.items():
@@ -216,7 +221,7 @@ def slices(subject: Subject) -> None:
 def gradients(subject: Subject) -> None:
     """Every loss has finite gradients, and moves every network that its stage says it trains."""
     models = subject.models()
-    for stage in subject.stages:
+    for stage in subject.taken:
         reached = set()
         for progress in PROGRESS:
             for name, loss in subject.losses(models, stage, progress=progress).items():
@@ -267,7 +272,7 @@ def grid(subject: Subject) -> None:
 
 def restart(subject: Subject) -> None:
     """A training that stops and goes on ends with the weights of one that did not, to the bit."""
-    images = subject.batch * STEPS * len(subject.stages)
+    images = sum(subject.batch * (STEPS + stage.cycle - 1) for stage in subject.stages)
     while min(stage.images for stage in subject.method.stages(images)) < 2 * subject.batch and images < subject.images:
         images *= 2
     recipe, models = Recipe(images, subject.batch, checkpoints=0, logs=1), subject.method.build(subject.backbone)

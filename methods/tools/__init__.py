@@ -2,6 +2,7 @@
 harness."""
 
 from methods.tools.constants import constant, for_real
+from methods.tools.critic import deceived, told_apart
 from methods.tools.flow_map import Derivative, Velocity, derivative, eulerian, jump, lagrangian, mean_velocity
 from methods.tools.forward import jvp, softmax
 from methods.tools.guidance import Guided, guided_velocity
@@ -31,6 +32,7 @@ __all__ = [
     "constant",
     "convert_point",
     "convert_velocity",
+    "deceived",
     "derivative",
     "eulerian",
     "everywhere",
@@ -47,5 +49,6 @@ __all__ = [
     "solve",
     "squared",
     "step",
+    "told_apart",
     "warm_up",
 ]  # fmt: skip

@@ -19,7 +19,10 @@ from results.tables import marks
 from results.tables.numbers import billed, count, decimals, fixed, number, seconds, steps_title
 
 ARROW = {"lower": "lower is better", "higher": "higher is better", "": "not a ranking"}
-LEAGUES = {"perceptual": "a league of its own: a perceptual loss shares features with the metric, or a GAN is used"}
+LEAGUES = {
+    "extra networks": "a league of its own: further networks are trained beside the one that is sampled from",
+    "perceptual": "a league of its own: a perceptual loss shares features with the metric, or a GAN is used",
+}
 SETTING = "a paper's whole setting: its budget, network and recipe are its own, and no other row had them"
 COMPATIBLE = {
     "min_of_evaluation_seeds": "min of {seeds} evaluation seeds",
@@ -126,7 +129,9 @@ def named(label: str, rows: Sequence[Row]) -> str:
 
 def league_title(league: str) -> str:
     """What stands above the table of a league of its own."""
-    return f"the setting of {league.removeprefix(PRESET).strip()}" if league.startswith(PRESET) else f"{league} losses"
+    if league.startswith(PRESET):
+        return f"the setting of {league.removeprefix(PRESET).strip()}"
+    return f"{league} losses" if league == "perceptual" else league
 
 
 def league_note(league: str) -> str:

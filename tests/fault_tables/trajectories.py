@@ -7,8 +7,8 @@ DEFINED = "trajectories::test_the_loss_and_its_gradient_are_those_of_their_defin
 DENOISING = "trajectories::test_the_denoising_loss_is_its_definition"
 ADDED = "trajectories::test_the_loop_adds_the_denoising_gradient_at_the_consistency_gradients_length"
 LEVELS = "trajectories::test_levels_are_uniform_on_what_the_substeps_leave[3]"
-SUMMED = "        self._synchronise(progress.stage)\n"
-JOIN = "        self._join(progress.stage)\n"
+SUMMED = "        self._synchronise(progress.taken)\n"
+JOIN = "        self._join(progress.taken)\n"
 GAP = "quotients::test_the_gap_falls_exponentially_with_progress_to_its_least"
 QUOTIENT = "quotients::test_the_loss_and_its_gradient_are_those_of_their_definition[0.5-linear]"
 

@@ -29,6 +29,7 @@ VELOCITIES = {"reflow"}
 UNSEEN = {
     "flow_matching": {"net.time.gap.weight"}, "edm": {"net.net.time.gap.weight"},
     "reflow": {"net.time.gap.weight"}, "ctm": {"net.time.gap.weight"},  # by its denoising loss
+    **{name: {"fake.time.gap.weight", "critic.time.gap.weight"} for name in ("dmd2", "sid", "sida")},
 }  # fmt: skip
 
 

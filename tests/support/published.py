@@ -26,6 +26,11 @@ def within(name: str, values: dict[str, Any]) -> dict[str, Any]:
     return {f"{name}.{key}": value for key, value in values.items()}
 
 
+def curve(name: str, noisy: float, clean: float) -> dict[str, Any]:
+    """A part of EDM's grid."""
+    return {name: "Curve", **within(name, {"noisy": noisy, "clean": clean})}
+
+
 def turned(mean: float) -> float:
     """The mean of a logit on our clock, of a paper's that has noise at t = 1."""
     return -mean
@@ -37,6 +42,11 @@ SELF = {"eta": 0.75, "learned_weight": True, "anneal": 0.0}
 SELF_SOURCE = "Boffi et al. 2025, paper: Table 2, eqs. 19 and 94, Appendix F.2 (annealing is unused)"
 SCM = {"mean": -1.0, "std": 1.4, "warmup": 10_000 / 400_000, "normalise": True, "c": 0.1, "learned_weight": True}
 SCM_SOURCE = "Lu & Song 2024, paper: Appendices E to G, CIFAR-10; two steps pass the angle 1.1, sigma = .5 tan 1.1"
+SID = {
+    "sigma_init": 2.5, "every": 1, **curve("levels", 0.2, 1.0), "fake_levels": "LogNormal", "fake_levels.mean": -1.2,
+    "fake_levels.std": 1.2, "sigma_data": 0.5, "alpha": 1.2, "initialise": True,
+}  # fmt: skip
+SID_CODE = "Zhou et al. 2024, code mingyuanzhou/SiD: training/sid_loss.py, run_sid.sh (tmax 800 of 1000 from the small side)"
 AYF_LAW = {"warmup_end": 0.99, "normalise": True, "c": 0.1}
 AYF_SOURCE = "Sabour et al. 2025, paper: Section 3.4"
 
@@ -82,6 +92,10 @@ PUBLISHED: dict[str, list[Source]] = {
         "first_law": "LogitNormal", "first_law.mean": turned(0.4), "first_law.std": 1.0,
         "second_law": "LogitNormal", "second_law.mean": turned(-1.2), "second_law.std": 1.0,
         "floor": 0.01, "cauchy": True, "initialise": True,
+    })],
+    "dmd2": [Source("Yin et al. 2024, paper: five updates of the fake to one; code tianweiy/DMD2 and NVlabs/FastGen", {
+        "every": 5, **curve("levels", 0.02, 0.98), **curve("fake_levels", 0.0, 1.0), "sigma_init": 80.0, "sigma_data": 0.5,
+        "initialise": True,
     })],
     "dsno": [Source("Zheng et al. 2022, code DSNO-pytorch: configs/cifar10-dsno-t4.yaml, train_cifar.py", {
         "slots": 4, "modes": 2, "spacing": "quadratic", "weight_cap": 1e4, "initialise": True,
@@ -153,6 +167,8 @@ PUBLISHED: dict[str, list[Source]] = {
     })],
     "scd": [Source(SCM_SOURCE, {**SCM, "sigma_max": 80.0, "initialise": True})],
     "sct": [Source(SCM_SOURCE, {**SCM, "sigma_max": 80.0})],
+    "sid": [Source(SID_CODE, SID)],
+    "sida": [Source(SID_CODE + ", which its sequel begins with", SID)],
     "shortcut": [Source("Frans et al. 2024, code shortcut-models: train.py", {
         "bootstrap": 1 / 8, "levels": 7, "target_ema": 0.999,
     })],
@@ -208,6 +224,9 @@ OURS: dict[str, list[Source]] = {
         "c": 1e-6, "trajectories": 16384, "teacher_solver": "heun", "teacher_substeps": 1,
     })],
     "ct": [SQUARED, DATA_ONLY],
+    "dmd2": [Source("the authors' critic is a head on a large network's features: without one it is their ablation", {
+        "critic": 0.0,
+    })],
     "dsno": [Source("LPIPS is left out, L1 is the paper's ImageNet loss; paths that a small budget pays for", {
         "distance": "absolute", "trajectories": 16384, "teacher_solver": "heun", "teacher_steps": 32,
     })],
@@ -230,6 +249,10 @@ OURS: dict[str, list[Source]] = {
     "re_meanflow": [PAIRS, Source("as 2-RF++, whose times it takes", {"teacher_solver": "heun", "teacher_steps": 18})],
     "reflow": [PAIRS, Source("the student's paths are straighter than its teacher's", {"round_steps": 8})],
     "sct": [SCRATCH],
+    "sid": [Source("the method as it was before its sequel has no critic", {"critic": 0.0})],
+    "sida": [Source("of a light critic on the samples, in place of the fake network's features; by trials on points", {
+        "critic": 1.0,
+    })],
     "split_meanflow": [Source("the plain form of self-distillation, whose knobs these are", {
         "anneal": 0.0, "stop_gradient": "convex",
     })],
