@@ -71,8 +71,10 @@ def _subject(experiment: Experiment) -> "Subject":
 
     from bench.data import dataset
     from bench.nets import factory
+    from bench.planning import with_classes
     from bench.training import Subject
 
+    experiment = with_classes(experiment)
     method, data, budget = experiment.method, dataset(experiment), experiment.budget
     group = 2 * method.needs.group  # two slices of whole groups
     subject = Subject(method, factory(experiment, data.shape), data, budget.images, max(budget.batch // group, 1) * group)

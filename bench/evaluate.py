@@ -51,7 +51,7 @@ def score(samples: str, options: Sequence[str]) -> "tuple[Protocol, int, Scores]
     import torch
     from tqdm import tqdm
 
-    from bench.data import dataset, given
+    from bench.data import compared, dataset, given
     from bench.processes import device
     from bench.protocols import planned, protocol_of
     from bench.scoring import ImageScorer, files
@@ -67,7 +67,7 @@ def score(samples: str, options: Sequence[str]) -> "tuple[Protocol, int, Scores]
     if wanted is not None and wanted > len(pixels):
         raise ConfigError(f"{KEY}={samples} has {len(pixels)} images, and evaluation.count={wanted} asks for more")
     experiment = planned(experiment.changed({"evaluation.count": len(pixels) if wanted is None else wanted}))
-    data = dataset(experiment)
+    data = compared(experiment, dataset(experiment))
     protocol = protocol_of(experiment, data)
     pixels = _fitting(samples, pixels[: protocol.count], data, protocol)
     with tqdm(unit="images", desc="reference features", disable=not sys.stderr.isatty(), leave=False) as bar:

@@ -23,7 +23,7 @@ from torch import nn
 from bench import fitting
 from bench.accounts import logbook
 from bench.config import Experiment, References, recorded
-from bench.data import dataset
+from bench.data import compared, dataset
 from bench.nets import factory
 from bench.processes import Ranks, device, dist, launch, memory
 from bench.protocols import protocol_of
@@ -58,7 +58,8 @@ class _Run:
         self.experiment, self.folder, self.report = experiment, folder, report
         self.device = device.of(experiment.backend.device, experiment.backend.promised)
         self.data = dataset(experiment)
-        self.protocol = protocol_of(experiment, self.data)
+        self.compared = compared(experiment, self.data)
+        self.protocol = protocol_of(experiment, self.compared)
         if experiment.teacher.imported:
             taught: list[Teacher | None] = [imported.load(experiment, self.data.shape, self.device), None]
         else:
@@ -90,7 +91,7 @@ class _Run:
             trainer, outcome = trained
             if outcome.status == "done" and self.experiment.proxy is None:
                 begin = time.monotonic()
-                count = rows.append(self.experiment, self.data, self.protocol, trainer, outcome.checkpoint, self.folder,
+                count = rows.append(self.experiment, self.compared, self.protocol, trainer, outcome.checkpoint, self.folder,
                                     self.device, self.report, ranks)
                 self.log.write(evaluation_seconds=round(time.monotonic() - begin, 3), rows=count)
         self.log.write(status=outcome.status, finished=logbook.now())
@@ -156,7 +157,7 @@ class _Run:
 
 
 def _references(wanted: References, folder: Path, report: Report) -> str:
-    begin, data = time.monotonic(), dataset(wanted)
+    begin, data = time.monotonic(), compared(wanted, dataset(wanted))
     at = device.of(wanted.backend.device, wanted.backend.promised)
     protocol = protocol_of(wanted, data)
     record = RunRecord(

@@ -5,9 +5,10 @@ along the learned flow map. The harness owns everything else: data, randomness, 
 EMAs, checkpoints, evaluation. A loss is pure: the same arguments give the same numbers on every rank and micro-batch.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal, Protocol
 
 import torch
@@ -32,6 +33,11 @@ class Backbone(Protocol):
 
     def decoupled(self) -> nn.Module:
         """`net` whose first part sees s alone and whose last part t alone: with the same weights the same at s = t."""
+        ...
+
+    def critic(self) -> nn.Module:
+        """critic(x, s, t, condition=None, dropout=None) -> logits (B, places) of being data; a small network, zero before
+        training."""
         ...
 
     def operator(self, slots: int, modes: int) -> nn.Module:
@@ -79,8 +85,11 @@ class Draws(Protocol):
 
 @dataclass(frozen=True)
 class Batch:
-    """Data of one slice: x_1 (B, ...) and what a network is told of it: class labels (B,), or what augmentation did (B, K), or
-    None.
+    """Data of one slice: x_1 (B, ...) and what a network is told of it: class labels (B,), or numbers (B, K) where augmentation
+    is told too, or None.
+
+    null: the same with the class of every sample dropped, in a class-conditional run. A share of the samples (train.label_drop)
+    is trained without its class: there `condition` is `null`.
 
     states (B, 1 + times, ...): teacher trajectories from x_0 on, for a method with needs.trajectories; they have nothing
     to do with x_1.
@@ -89,6 +98,13 @@ class Batch:
     x_1: Tensor
     condition: Tensor | None = None
     states: Tensor | None = None
+    null: Tensor | None = None
+
+    def guidable(self) -> tuple[Tensor, Tensor, Tensor]:
+        """`condition`, `null`, and which samples (B,) have a class. Raises ValueError where the run has no classes."""
+        if self.condition is None or self.null is None:
+            raise ValueError("guided targets need class labels, and the batch has none")
+        return self.condition, self.null, (self.condition != self.null).reshape(len(self.null), -1).any(1)
 
 
 @dataclass(frozen=True)
@@ -100,6 +116,9 @@ class Stage:
     before, or {"net": teacher network} in the first stage of a method that has a teacher.
     `balanced` maps the name of a further loss to one in `trained`: its gradient, on the same parameters and scaled to the
     other's length at the last layer (the module `head`) of those networks, both of the whole batch, is added to it.
+    `every`: a loss named there is taken in every n-th step only, the last of each n, and its optimizer rests in the others.
+    What `losses` is handed as `context.stage` has the losses of its step alone, and those it returns. Raises ValueError for
+    a step without any.
     """
 
     name: str
@@ -108,6 +127,37 @@ class Stage:
     prepare: Callable[[Models, Models], None] | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     balanced: Mapping[str, str] = field(default_factory=dict)
+    every: Mapping[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, n in self.every.items():
+            if name not in self.trained or n < 1:
+                raise ValueError(f"stage {self.name} takes {name!r} every {n} steps: name one of {sorted(self.trained)}, and "
+                                 "1 or more")
+        if self.trained and self.trained.keys() <= {name for name, n in self.every.items() if n > 1}:
+            raise ValueError(f"stage {self.name} takes no loss in its first step: leave one of {sorted(self.trained)} out of "
+                             "`every`")
+
+    @property
+    def cycle(self) -> int:
+        """Steps after which the losses that are taken repeat."""
+        return math.lcm(*self.every.values())
+
+    @property
+    def different(self) -> "dict[int, Stage]":
+        """The first step that takes each set of losses, and `at` it."""
+        found = {tuple(self.at(step).trained): step for step in reversed(range(self.cycle))}
+        return {step: self.at(step) for step in sorted(found.values())}
+
+    def at(self, step: int) -> "Stage":
+        """This stage with the losses of one of its steps, which begin at 0."""
+        left = {name for name, n in self.every.items() if (step + 1) % n}
+        if not left:
+            return self
+        return replace(
+            self, trained={name: roles for name, roles in self.trained.items() if name not in left},
+            balanced={name: other for name, other in self.balanced.items() if other not in left}, every={},
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -188,8 +238,12 @@ class Needs:
     """Beside the teacher a second, weaker velocity model to guide it away from; billed likewise."""
     trajectories: Trajectories | None = None
     """Solved paths of the teacher, handed to the losses as `batch.states`; billed likewise."""
+    operator: bool = False
+    """A network that mixes the times of a sample, `Backbone.operator`."""
     target_ema: float | None = None
     """Decay per step of the slow copy in `context.target`; None when the method has none. See `Method.target_decay`."""
+    labels: bool = False
+    """Class labels in its batches, and the null class: its targets are guided by them."""
     group: int = 1
     """Neighbouring samples that share their times; batches and slices are multiples of it."""
     reaches: str = "any"
@@ -212,7 +266,6 @@ class Method(ABC):
 
     version: ClassVar[int] = 1  # bump when a loss is mended: results of the old code are then never served for it
     paper: ClassVar[str] = ""  # where the objective is from, for tables: "Song et al. 2023, arXiv 2303.01469"
-    league: ClassVar[str] = "plain"  # "perceptual" where a loss shares features with the metric, or plays against a critic
     two_step_sigma: ClassVar[float | None] = None  # noise level of the stop in two steps that its paper tuned, if it did
     velocity_model: ClassVar[bool] = False  # learns v_{t,t} = b_t and integrates it in `jump`: it can be a teacher
     interpolant: Interpolant = field(default_factory=Linear, kw_only=True)
@@ -222,9 +275,15 @@ class Method(ABC):
     def needs(self) -> Needs:
         """See `Needs`. May depend on knobs."""
 
+    @property
+    def league(self) -> str:
+        """Whom its rows are ranked among: "perceptual" where a loss shares features with the metric or plays against a critic,
+        "extra networks" where it trains others beside the one that is sampled from. May depend on knobs."""
+        return "plain"
+
     @abstractmethod
     def losses(self, models: Models, batch: Batch, context: Context) -> dict[str, Loss]:
-        """Per-sample losses by name; `Stage.trained` says which roles each one moves."""
+        """Per-sample losses by name, those of `context.stage`: its `trained` says which roles each one moves."""
 
     def build(self, backbone: Backbone) -> dict[str, nn.Module]:
         """The networks by role. "net" is the one that is averaged, evaluated and sampled from."""
@@ -284,6 +343,7 @@ class Method(ABC):
         return steps >= 1
 
 
-def start_from_teacher(models: Models, previous: Models) -> None:
-    """A `Stage.prepare`: the student takes the teacher's weights."""
-    models["net"].load_state_dict(previous["net"].state_dict())
+def start_from_teacher(models: Models, previous: Models, roles: Sequence[str] = ("net",)) -> None:
+    """A `Stage.prepare`: the student, or all of some roles, take the weights of the teacher, or of the stage before."""
+    for role in roles:
+        models[role].load_state_dict(previous["net"].state_dict())

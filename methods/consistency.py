@@ -29,7 +29,7 @@ import torch
 from torch import Tensor
 
 from methods.base import Batch, Context, Loss, Method, Models, Needs, Stage, start_from_teacher
-from methods.knobs import Decay, Inner, Noisiest, NotNegative
+from methods.knobs import Decay, Inner, Noisiest, NotNegative, Share
 from methods.pairs import DoublingPairs, EasyPairs, GrowingPairs, KarrasPairs, Pairs
 from methods.times import karras_sigmas, to_data
 from methods.tools import Mask, Solver, conditioned, jump, squared, step
@@ -65,6 +65,10 @@ class Consistency(Method):
     ) -> Tensor:
         """x_r, the neighbour of x_s further towards data."""
 
+    def led(self, models: Models, batch: Batch, context: Context, x_0: Tensor, s: Tensor) -> Batch:
+        """The batch whose x_1 the points of the pairs lie on the way to: as a rule the data."""
+        return batch
+
     def pair(self, context: Context) -> tuple[Tensor, Tensor, Tensor]:
         """s, r and w of this step, each (B,)."""
         return self.pairs(context.draws.uniform("times"), context.progress, self.interpolant)
@@ -80,7 +84,8 @@ class Consistency(Method):
         path, x_1 = self.interpolant, batch.x_1
         x_0 = path.base_scale * context.noise(x_1)
         s, r, w = self.pair(context)
-        x_s = path.point(x_0, x_1, s)
+        batch = self.led(models, batch, context, x_0, s)
+        x_s = path.point(x_0, batch.x_1, s)
         dropout = context.draws.dropout("student")  # the two passes share their mask
         with torch.no_grad():
             x_r = self.partner(batch, context, x_0, x_s, s, r)
@@ -124,11 +129,30 @@ class CD(Consistency):
 
 @dataclass(frozen=True)
 class ConsistencyTraining(Consistency):
-    """What trainings from data share: x_r has the noise and the data of x_s."""
+    """What trainings from data share: x_r has the noise and the data of x_s.
+
+    generated: share of the batch whose pairs lead to the network's own sample in place of the data (methods/gaf.py).
+    """
+
+    generated: Share = 0.0
 
     @property
     def needs(self) -> Needs:
-        return Needs(reaches="data", rule="renoise", cost=1.4, truth="C at distance=squared")
+        return Needs(reaches="data", rule="renoise", cost=1.4 + self.generated / 3, truth=self.holds("C at distance=squared"))
+
+    def holds(self, truth: str) -> str:
+        """`Needs.truth`, with what generated samples ask for beside it."""
+        return f"{truth}, at generated=0" if self.generated else truth
+
+    def led(self, models: Models, batch: Batch, context: Context, x_0: Tensor, s: Tensor) -> Batch:
+        if not self.generated:
+            return batch
+        on = context.split(self.generated)[0]
+        labels = None if batch.condition is None else batch.condition[on]
+        x_s, slow = self.interpolant.point(x_0[on], batch.x_1[on], s[on]), context.target or models
+        with torch.no_grad():
+            made = jump(conditioned(slow["net"], labels), x_s, s[on], torch.ones_like(s[on]))
+        return replace(batch, x_1=batch.x_1.index_copy(0, on, made))
 
     def partner(
         self, batch: Batch, context: Context, x_0: Tensor, x_s: Tensor, s: Tensor, r: Tensor
@@ -150,7 +174,7 @@ class CT(ConsistencyTraining):
 
     @property
     def needs(self) -> Needs:
-        return Needs(target_ema=self.target_decay(0.0), reaches="data", rule="renoise", cost=1.4, truth="C up to its grid")
+        return replace(super().needs, target_ema=self.target_decay(0.0), truth=self.holds("C up to its grid"))
 
     def target_decay(self, progress: float) -> float:
         return float(self.mu_0 ** (self.pairs.start / self.pairs.intervals(progress)))

@@ -19,6 +19,8 @@ Share = Annotated[float, Ge(0), Le(1)]
 Inner = Annotated[float, Gt(0), Lt(1)]
 Part = Annotated[float, Gt(0), Le(1)]
 """A share that is not nothing."""
+Rest = Annotated[float, Ge(0), Lt(1)]
+"""A share that leaves something."""
 Decay = Annotated[float, Ge(0), Lt(1)]
 """Of an average, per step: 0 keeps nothing."""
 Edge = Annotated[float, Gt(0), Lt(0.5)]

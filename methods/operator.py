@@ -80,7 +80,7 @@ class DSNO(Method):
     @property
     def needs(self) -> Needs:
         paths = Trajectories(self.trajectories, self.teacher_solver, tuple(self._clock.tolist()), self._kept)
-        return Needs(True, trajectories=paths, reaches="grid", cost=4.3, precision="tf32", truth="B")
+        return Needs(True, trajectories=paths, operator=True, reaches="grid", cost=4.3, precision="tf32", truth="B")
 
     def build(self, backbone: Backbone) -> dict[str, nn.Module]:
         return {"net": backbone.operator(self.slots, self.modes)}

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
-from math import log2
+from math import log
 from typing import ClassVar
 
 import torch
@@ -63,13 +63,23 @@ class Progressive(Method):
             raise ValueError(f"method.start={self.start} is halved until 1 is left and must be a power of two")
 
     @property
+    def ratio(self) -> int:
+        """Steps of a teacher in one of its student's."""
+        return 2
+
+    @property
+    def rounds(self) -> list[int]:
+        """The students' steps, round by round, down to 1."""
+        return [self.start // self.ratio**k for k in range(round(log(self.start, self.ratio)) + 1)]
+
+    @property
     def needs(self) -> Needs:
         return Needs(teacher=True, reaches="grid", cost=1.7, truth="A from the second round on, B in the first")
 
     @property
     def kept(self) -> list[int]:
         """Step counts above 1 that have a student of their own; the 1-step student is "net" itself."""
-        return [n for n in (self.start >> k for k in range(int(log2(self.start)))) if n <= self.keep]
+        return [n for n in self.rounds[:-1] if n <= self.keep]
 
     def build(self, backbone: Backbone) -> dict[str, nn.Module]:
         roles = ["net", "teacher", *(f"student_{n}" for n in self.kept)]
@@ -79,19 +89,18 @@ class Progressive(Method):
         return [role for role in models if role != "teacher"]
 
     def stages(self, images: int) -> Sequence[Stage]:
-        rounds = [self.start >> k for k in range(int(log2(self.start)) + 1)]
-        share = [self.last_rounds_weight if n <= 2 else 1.0 for n in rounds]
+        share = [self.last_rounds_weight if n <= 2 else 1.0 for n in self.rounds]
         ends = [round(images * sum(share[: k + 1]) / sum(share)) for k in range(len(share))]
         starts = [0, *ends[:-1]]
         return [
             Stage(f"{n} steps", end - begin, prepare=partial(self.prepare, n), options={"steps": n, "first": n == self.start})
-            for n, begin, end in zip(rounds, starts, ends, strict=True)
+            for n, begin, end in zip(self.rounds, starts, ends, strict=True)
         ]
 
     def prepare(self, n: int, models: Models, previous: Models) -> None:
         """The student of n steps starts as its teacher; a finished student that will be sampled from is kept."""
         state = previous["net"].state_dict()
-        for role in ("net", "teacher", f"student_{2 * n}"):
+        for role in ("net", "teacher", f"student_{self.ratio * n}"):
             if role in models:
                 models[role].load_state_dict(state)
 

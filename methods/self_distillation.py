@@ -81,8 +81,9 @@ class SelfDistillation(Method):
         # Where a sample is on the diagonal its time is uniform: an own number, since max(u, u') is not.
         d = context.draws.uniform("diagonal")[on]
         labels = batch.condition
-        v = conditioned(models["net"], None if labels is None else labels[on], context.draws.dropout("student", on))
-        diagonal = velocity_loss(v, path, x_0[on], x_1[on], d)
+        own = None if labels is None else labels[on]
+        v = conditioned(models["net"], own, context.draws.dropout("student", on))
+        diagonal = self.diagonal(v, x_0[on], x_1[on], d, own, context)
         v = conditioned(models["net"], None if labels is None else labels[off])
         s, t = s[off], t[off]
         distilled = squared(self.residual(v, path.point(x_0[off], x_1[off], s), s, t, context))
@@ -92,6 +93,12 @@ class SelfDistillation(Method):
             return {"net": Loss(raw, parts)}
         w = models["weight"](torch.cat([d, s]), torch.cat([d, t]))
         return {"net": Loss(torch.exp(-w) * raw + w, parts)}
+
+    def diagonal(
+        self, v: Velocity, x_0: Tensor, x_1: Tensor, t: Tensor, labels: Tensor | None, context: Context
+    ) -> Tensor:
+        """The term at s = t, (B,)."""
+        return velocity_loss(v, self.interpolant, x_0, x_1, t)
 
     @abstractmethod
     def residual(self, v: Velocity, x: Tensor, s: Tensor, t: Tensor, context: Context) -> Tensor:

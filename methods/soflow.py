@@ -31,7 +31,7 @@ from torch import Tensor
 from methods.base import Batch, Context, Loss, Method, Models, Needs
 from methods.knobs import Inner, NotNegative, Part, Positive, Share
 from methods.times import LogitNormal, TimeLaw
-from methods.tools import align, conditioned
+from methods.tools import align, conditioned, mean_square
 
 
 @dataclass(frozen=True)
@@ -101,8 +101,3 @@ class SoFlow(Method):
         with torch.no_grad():
             weight = (raw + self.floor).pow(-self.power)
         return weight * raw
-
-
-def mean_square(r: Tensor) -> Tensor:
-    """|r|^2 as the paper takes it: the mean over a sample's elements. (B, ...) -> (B,)."""
-    return r.square().flatten(1).mean(1)

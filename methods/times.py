@@ -6,6 +6,7 @@ machine, rank and micro-batch.
 
 from dataclasses import dataclass
 from enum import Enum
+from math import sinh
 from typing import Protocol
 
 import torch
@@ -57,6 +58,21 @@ class LogitNormal:
 
     def __call__(self, u: Tensor) -> Tensor:
         return torch.sigmoid(self.mean + self.std * normal_quantile(u))
+
+    def share_below(self, t: Tensor) -> Tensor:
+        """Its inverse: the probability of a time below t, t in [0, 1]."""
+        share: Tensor = torch.special.ndtr((torch.logit(t) - self.mean) / self.std)
+        return share
+
+
+@dataclass(frozen=True)
+class UShaped:
+    """Density proportional to exp(a t) + exp(a (1-t)): both ends more often, alike on either clock (arXiv 2405.20320)."""
+
+    a: Positive = 4.0
+
+    def __call__(self, u: Tensor) -> Tensor:
+        return (0.5 + torch.asinh((2 * u - 1) * sinh(self.a / 2)) / self.a).clamp(0, 1)
 
 
 def ordered(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:

@@ -60,7 +60,8 @@ def write(
     against: str | None = None,
     tuned: str = "",
 ) -> pd.DataFrame:
-    """Write the leaderboard (csv, md, tex), the Pareto view (csv, png), both pictures and index.html into `out`.
+    """Write the leaderboard (csv, md, tex), the Pareto view (csv, png), both pictures and index.html into `out`, and where
+    samples were guided at several scales guidance.png.
 
     `published` names a table of results/published/ that then stands beside the runs in published.md. `tuned` says how
     settings were chosen, where they were: it stands above the table.
@@ -70,7 +71,7 @@ def write(
     `metric` leads the table and is drawn (default: the runs' primary one). `protocols` keeps rows of these ids.
     Raises ProtocolError if one metric mixes protocols, StoreError if `out` cannot be written.
     """
-    from results.pictures import gallery, pareto, plots
+    from results.pictures import gallery, guidance, pareto, plots
     from results.statistics import paired
     from results.tables import against as comparison
     from results.tables import beside, table
@@ -95,6 +96,7 @@ def write(
     try:
         plots.metric_vs_steps(frame, out / "metric_vs_steps.png", subtitle=_subtitle(runs))
         pareto.draw(points, out / "pareto.png", _remark(runs))
+        guidance.draw(runs, out / guidance.FILE, protocols, at)
         if samples:
             gallery.samples_grid(samples, out / "samples.png", order, f"Samples: {out.name}")
     except OSError as error:

@@ -22,8 +22,8 @@ The cosine of both gradients, and the length of the lower one over float32's, of
 training in float32 of {STEPS} steps (batch 64, digits, a U-Net of 16 channels; TF32 is imitated by rounding what products
 take to ten bits). A method keeps the lowest precision in which, half-way, the cosine is above .99 and the lengths differ by
 less than 2 %: `Needs.precision`. At the end the learning rate is zero and what is left of some losses is a difference of
-two passes at neighbouring times, smaller than bfloat16 can tell: there the numbers are for information. Made by
-`python tests/make_precision.py`.
+two passes at neighbouring times, smaller than bfloat16 can tell: there the numbers are for information. Where half-way lies in
+a stage that asks for less than the last one (`cmt`), the last one decides. Made by `python tests/make_precision.py`.
 
 | method | lowest | bf16, half-way | TF32, half-way | bf16, end | TF32, end |
 |---|---|---|---|---|---|

@@ -67,7 +67,7 @@ def opened(folder: Path, experiment: Experiment, protocol: dict[str, Any], data:
     record = RunRecord(
         run_id=folder.name, label=experiment.label, method=experiment.name, data=experiment.data.name,
         backbone=experiment.backbone.name, seed=experiment.seed,
-        config={**experiment.record(), "shape": list(data.shape), "protocol": protocol},
+        config={**experiment.record(), "shape": list(data.shape), "protocol": protocol, **_counts(experiment, data)},
         images_budget=experiment.budget.images, teacher=parents.get("teacher"),
         teacher_images=_total([t.images for t in paid]), teacher_seconds=sum(t.seconds for t in paid),
         teacher_forward_rows=sum(t.forward_rows for t in paid), teacher_backward_rows=sum(t.backward_rows for t in paid),
@@ -77,6 +77,11 @@ def opened(folder: Path, experiment: Experiment, protocol: dict[str, Any], data:
         attempts=attempts,
     )
     return Logbook(folder, record)
+
+
+def _counts(experiment: Experiment, data: Dataset) -> dict[str, list[int]]:
+    """How many samples of each class a conditional run is trained on: its model samples them as often."""
+    return {"label_counts": data.frequencies.tolist()} if experiment.conditional else {}
 
 
 def _total(images: Sequence[int | None]) -> int | None:

@@ -1,5 +1,6 @@
 """The loss between two looks at it, and whether it has diverged."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -12,35 +13,40 @@ BLOWN_UP = 1e6  # a loss so many times the first one is divergence, though it is
 
 
 class LossMeter:
-    """The mean loss of the steps since the last reading. It is summed on the device, so that no step waits for it.
+    """The mean loss of the steps since the last reading: of several losses the sum of their means, each over the steps that
+    took it. They are summed on the device, so that no step waits for it.
 
     parts: vectors of the last slice whose means are logged beside the loss.
     """
 
     def __init__(self, device: torch.device) -> None:
-        self._sum = torch.zeros((), device=device)
-        self.steps = 0
+        self._sums: dict[str, Tensor] = {}
+        self._steps = Counter[str]()
+        self._now: set[str] = set()
+        self._zero = torch.zeros((), device=device)
         self.parts: Mapping[str, Tensor] = {}
         self.trace = Trace()
         self._first = 0.0
 
     def add(self, name: str, value: Tensor) -> None:
         """A share of this step's loss of that name."""
-        self._sum += value
+        self._sums[name] = self._sums.get(name, self._zero) + value
+        self._now.add(name)
         self.trace.add(name, value)
 
     def end(self, step: int, stage: str, rate: float, moved: Mapping[str, Moved]) -> None:
         """The step of that number, from 1 on, is taken."""
-        self.steps += 1
+        self._steps.update(self._now)
+        self._now.clear()
         self.trace.end(step, stage, rate, moved)
 
     def read(self, ranks: Ranks) -> tuple[float, dict[str, float]]:
         """The mean loss and the parts' means, over all ranks, which all call it; begins anew. Waits for the device."""
         held = [number for part in self.parts.values() for number in (part.sum().item(), float(len(part)))]
-        total, *sums = ranks.totals([self._sum.item(), *held])
-        loss = total / max(1, self.steps)
-        self._sum.zero_()
-        self.steps = 0
+        totals = ranks.totals([*(summed.item() for summed in self._sums.values()), *held])
+        loss = sum((total / self._steps[name] for name, total in zip(self._sums, totals, strict=False)), 0.0)
+        sums = totals[len(self._sums) :]
+        self._sums, self._steps = {}, Counter()
         return loss, _means(list(self.parts), sums)
 
     def diverged(self, loss: float) -> bool:

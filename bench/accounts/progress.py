@@ -21,6 +21,11 @@ class Progress:
         return self.stages[self.index]
 
     @property
+    def taken(self) -> Stage:
+        """The stage with the losses of the next step alone."""
+        return self.stage.at(self.step - self.start)
+
+    @property
     def steps(self) -> int:
         """Those of the whole run."""
         return self.ends[-1]

@@ -20,9 +20,14 @@ class NotCompiled(UserWarning):
     """A step runs without a compiler."""
 
 
+def forget() -> None:
+    """Drop all graphs: a few of one function are kept, however many stages and trainings a process has."""
+    torch.compiler.reset()
+
+
 @dataclass
 class Compiled:
-    """The same function as `losses`, which is pure; one for each stage.
+    """The same function as `losses`, which is pure; one for each stage and each set of losses that its steps take.
 
     The first call asks once which draws there are, and what is called. Inside of the graph `context.progress` is a number on
     the device: what a method decides by it on the host cannot be compiled, and neither can what it draws there.
@@ -44,8 +49,6 @@ class Compiled:
             self._asked = self._looked(batch, context)
             if hosts := [of for kind, of, _ in self._asked if kind == "common"]:
                 return self._without(f"it draws {hosts[0]!r} on the host, anew in each step", batch, context)
-            # It keeps a few graphs of one function, however many stages and trainings a process has; those before are over.
-            torch.compiler.reset()
             self._graph = torch.compile(self._inside, backend=self.backend, fullgraph=True, dynamic=False)
         assert self._graph is not None
         draws: Keyed = context.draws  # type: ignore[assignment]

@@ -2,6 +2,7 @@
 
 from bench.config.choices import (
     BACKBONES,
+    CLASSES,
     FEWEST,
     IMAGES,
     OFFICIAL,
@@ -17,7 +18,7 @@ from bench.config.choices import (
     Prepared,
     Slurm,
 )
-from bench.config.combinations import HELD_OUT, POINTS, unfit, unserved, unshared, untaught
+from bench.config.combinations import HELD_OUT, POINTS, unfit, unlabelled, unserved, unshared, untaught
 from bench.config.command import Request, options, request, whole, with_method
 from bench.config.errors import ConfigError, nearest, shown, unknown
 from bench.config.experiment import TRUTH, Experiment, References, Surroundings, recorded, recorded_experiment
@@ -27,10 +28,9 @@ from bench.config.schema import Budget, Evaluation, Proxy, Scoring, Train, Tunin
 from bench.config.types import Section
 
 __all__ = [
-    "BACKBONES", "FEWEST", "HELD_OUT", "IMAGES", "OFFICIAL", "POINTS", "TRUTH", "Arrays", "Backend", "Budget", "Cifar10",
-    "ConfigError", "Data", "Digits", "Evaluation", "Experiment", "Folder", "Local", "Network", "Points", "Prepared", "Proxy",
-    "References", "Request", "Scoring", "Section", "Slurm", "Surroundings", "Train", "Tuning", "nearest", "options",
-    "recorded", "recorded_experiment", "request", "section", "shown", "smaller", "unfit", "unknown", "unserved", "unshared",
-    "untaught",
-    "whole", "with_method",
+    "BACKBONES", "CLASSES", "FEWEST", "HELD_OUT", "IMAGES", "OFFICIAL", "POINTS", "TRUTH", "Arrays", "Backend", "Budget",
+    "Cifar10", "ConfigError", "Data", "Digits", "Evaluation", "Experiment", "Folder", "Local", "Network", "Points",
+    "Prepared", "Proxy", "References", "Request", "Scoring", "Section", "Slurm", "Surroundings", "Train", "Tuning",
+    "nearest", "options", "recorded", "recorded_experiment", "request", "section", "shown", "smaller", "unfit", "unknown",
+    "unlabelled", "unserved", "unshared", "untaught", "whole", "with_method",
 ]  # fmt: skip

@@ -57,6 +57,7 @@ class Arrays(Section):
     name: Literal["arrays"]
     path: Place
     heldout: Place | None = None
+    labels: Place | None = None
     limit: Annotated[int, Ge(FEWEST)] | None = None
     flip: bool = False
     features: Features
@@ -102,6 +103,8 @@ IMAGES = {
     "digits": Known(1200, 8), "cifar10": Known(50_000, 32), "imagenet32": Known(1_281_167, 32),
     "imagenet64": Known(1_281_167, 64), "celeba64": Known(162_770, 64), "afhq64": Known(15_803, 64),
 }  # fmt: skip
+CLASSES = {"digits": 10, "cifar10": 10, "imagenet32": 1000, "imagenet64": 1000, "afhq64": 3}
+"""Of the sets that come with labels."""
 EXACT = tuple(name for name, cls in DATA.items() if cls is Points)
 
 

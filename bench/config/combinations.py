@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from math import inf
 
-from bench.config.choices import BACKBONES, EXACT, IMAGES, DiT, PlainMLP, Points, PublishedUNet, UNet
+from bench.config.choices import BACKBONES, CLASSES, EXACT, IMAGES, DiT, PlainMLP, Points, PublishedUNet, UNet
 from bench.config.errors import shown, unknown
 from bench.config.experiment import TRUTH, Experiment
 
@@ -23,7 +23,7 @@ TOLD = {"mild": 6, "geometric": 9}
 
 def faults(experiment: Experiment) -> list[str]:
     """Everything that cannot be."""
-    rules = (_budget, _recipe, _networks, _known, _evaluation, _counts, _teacher)
+    rules = (_budget, _recipe, _networks, _classes, _known, _evaluation, _guidance, _counts, _teacher)
     return [fault for rule in rules for fault in rule(experiment)]
 
 
@@ -106,15 +106,69 @@ def _recipe(e: Experiment) -> Iterator[str]:
 
 
 def _networks(e: Experiment) -> Iterator[str]:
-    if e.method.needs.trajectories is not None and e.backbone.name == "mlp_plain":
+    if e.method.needs.operator and e.backbone.name == "mlp_plain":
         able = ", ".join(name for name in BACKBONES if name != "mlp_plain")
         yield f"backbone={e.backbone.name} has no blocks for the neural operator of {e.label} to mix between: use one of {able}"
-    if not isinstance(e.backbone, PlainMLP) and e.backbone.classes:
-        yield f"backbone.classes={e.backbone.classes}: class-conditional models are not evaluated yet; leave it 0"
     if isinstance(e.backbone, DiT) and (e.backbone.width % e.backbone.heads or e.backbone.width % 4):
         yield f"backbone.width={e.backbone.width} must be a multiple of 4 and of backbone.heads={e.backbone.heads}"
     if isinstance(e.backbone, UNet | PublishedUNet | DiT) and isinstance(e.data, Points):
         yield f"backbone={e.backbone.name} is for images, and data={e.data.name} are points in the plane: use backbone=mlp"
+
+
+def _classes(e: Experiment) -> Iterator[str]:
+    """What a run that is told classes, or is not, cannot have."""
+    if not e.conditional:
+        if not isinstance(e.backbone, PlainMLP) and e.backbone.classes:
+            yield (f"backbone.classes={e.backbone.classes} follows from the data: leave it 0, and set conditional=true for "
+                   "networks that are told classes")
+        if e.method.needs.labels:
+            yield f"method={e.name}: {e.label} guides its targets from class to class; set conditional=true"
+        return
+    if isinstance(e.backbone, PlainMLP):
+        able = ", ".join(name for name in BACKBONES if name != "mlp_plain")
+        yield f"conditional=true: backbone={e.backbone.name} has no input for a class: use one of {able}"
+    if e.method.needs.trajectories is not None:
+        yield (f"conditional=true: {e.label} learns from stored trajectories, which have no classes; leave it out, or set "
+               "conditional=false")
+    if e.method.needs.labels and not e.train.label_drop:
+        yield f"train.label_drop=0: {e.label} guides its targets away from the null class, which is then never trained"
+    if e.data.name in EXACT or (e.data.name in IMAGES and e.data.name not in CLASSES):
+        yield f"conditional=true: data={e.data.name} has no classes; choose one of {', '.join(CLASSES)}, or images of your own"
+    elif (known := CLASSES.get(e.data.name)) is not None:
+        yield from unlabelled(e, known)
+
+
+def unlabelled(e: Experiment, classes: int, why: str = "") -> Iterator[str]:
+    """What a conditional run cannot have with so many classes; of one's own data they are known when it has been looked at. 0
+    where there are none, and `why`."""
+    if not e.conditional:
+        return
+    if not classes:
+        yield f"conditional=true: {why}"
+        return
+    asked, chosen = getattr(e.backbone, "classes", 0), e.evaluation.one_class
+    if asked not in (0, classes):
+        yield f"backbone.classes={asked}: data={e.data.name} has {classes} classes; leave it 0, it follows from the data"
+    if chosen is not None and chosen >= classes:
+        yield f"evaluation.one_class={chosen}: data={e.data.name} has the classes 0 to {classes - 1}"
+
+
+def _guidance(e: Experiment) -> Iterator[str]:
+    scales, (low, high) = e.evaluation.guidance, e.evaluation.guidance_interval
+    if e.evaluation.one_class is not None and not e.conditional:
+        yield f"evaluation.one_class={e.evaluation.one_class}: this run is not told classes; set conditional=true"
+    if not low < high:
+        yield f"evaluation.guidance_interval={shown([low, high])} must be two times that rise, in [0, 1]"
+    if scales == (1.0,):
+        return
+    guided = f"evaluation.guidance={shown(list(scales))}"
+    if not e.method.velocity_model:
+        yield (f"{guided}: {e.label} samples by a map that it has learned, and only the velocity of a velocity model is guided "
+               "while sampling; leave it [1]")
+    elif not e.conditional:
+        yield f"{guided}: a class is guided to, and this run is not told classes; set conditional=true"
+    elif not e.train.label_drop:
+        yield f"{guided}: train.label_drop=0 never trains the null class, which guidance leads away from; raise it, as to 0.1"
 
 
 def _evaluation(e: Experiment) -> Iterator[str]:

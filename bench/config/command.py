@@ -288,7 +288,7 @@ def _misspelt(key: str, valid: Sequence[str]) -> str:
 
 
 ALL = (*EXPERIMENT, *Command.model_fields, "seed", "sweep")
-SECTIONS = tuple(key for key in EXPERIMENT if key != "plugins")
+SECTIONS = tuple(key for key in EXPERIMENT if key not in ("plugins", "conditional"))
 
 
 def options(config: Config, plugins: str | None) -> list[str]:

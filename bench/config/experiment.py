@@ -39,7 +39,8 @@ class Asked:
 class Surroundings:
     """What a scored thing stands in, a method's run or the reference rows: data, noise, evaluation, device.
 
-    validation: the share of the training data that a trial of a search holds back.
+    validation: the share of the training data that a trial of a search holds back. conditional: whether classes are told and
+    sampled.
     """
 
     plain: Config = field(repr=False, compare=False)
@@ -49,6 +50,7 @@ class Surroundings:
     evaluation: schema.Evaluation
     backend: choices.Backend
     validation: float | None = None
+    conditional: bool = False
 
     def filled(self, **known: Any) -> Self:
         """The same with more in its evaluation, as planning knows it (`bench.protocols.planned`). Raises ConfigError."""
@@ -177,7 +179,9 @@ def _shared(config: Mapping[str, Any], faults: Faults, lenient: bool) -> dict[st
     raw = config.get("evaluation")
     scored = isinstance(raw, Mapping) and "features" in raw  # as planning fills it in
     path = faults.section(schema.Path, config.get("interpolant"), "interpolant", lenient)
+    labelled = faults.section(schema.Labelled, {"conditional": config.get("conditional", False)}, "")
     return {
+        "conditional": labelled is not None and labelled.conditional,
         "data": faults.named(choices.DATA, config.get("data"), "data", lenient),
         "interpolant": make_interpolant(path.name, path.base_scale) if path else None,
         "train": faults.section(schema.Train, config.get("train"), "train", lenient),

@@ -27,7 +27,7 @@ SECTIONS: dict[str, type] = {
     "budget": schema.Budget, "train": schema.Train, "interpolant": schema.Path, "teacher": schema.Teacher,
     "evaluation": schema.Evaluation,
 }  # fmt: skip
-TOP = {"seed": schema.Seeded, **dict.fromkeys(schema.Command.model_fields, schema.Command)}
+TOP = {"seed": schema.Seeded, "conditional": schema.Labelled, **dict.fromkeys(schema.Command.model_fields, schema.Command)}
 CHOICES = {"data": "what is learned", "backbone": "the network, the same for every method", "method": "how it is learned",
            "sweep": "which runs are compared", "backend": "what executes them"}
 PRESET = "a paper's whole setting, in place of a sweep"

@@ -21,7 +21,8 @@ TAUGHT = ("data", "backbone", "interpolant", "budget", "train")
 SAME_WEIGHTS = ("dropout", "checkpoint", "attention_kernel")
 """In which two networks may differ whose weights fit."""
 Point = dict[str, Any]
-EXPERIMENT = ("plugins", "interpolant", "budget", "train", "teacher", "evaluation", "data", "backbone", "method", "backend")
+EXPERIMENT = ("plugins", "conditional", "interpolant", "budget", "train", "teacher", "evaluation", "data", "backbone", "method",
+              "backend")
 """The sections of an experiment; what a composition holds besides is the command's."""
 
 

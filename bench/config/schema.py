@@ -44,6 +44,12 @@ class Seeded(Section):
     seed: Seed
 
 
+class Labelled(Section):
+    """Whether the networks are told classes."""
+
+    conditional: bool = False
+
+
 class Command(Section):
     """What holds for a whole command."""
 
@@ -80,6 +86,7 @@ class Train(Section):
     ema_every: Count = 1
     augment: Literal["none", "geometric", "mild"] = "none"
     augment_share: Share = 0.12
+    label_drop: Annotated[float, Ge(0), Lt(1)] = 0.1
     dropout: bool = True
     precision: Precision = "float32"
     compile: bool = False
@@ -117,6 +124,9 @@ class Evaluation(Section):
 
     steps: Steps
     solvers: Annotated[tuple[Literal["euler", "heun", "midpoint", "rk4"], ...], Strict(False), AfterValidator(distinct)] = ()
+    guidance: Annotated[tuple[NotNegative, ...], Strict(False), MinLen(1), AfterValidator(distinct)] = (1.0,)
+    guidance_interval: Annotated[tuple[Share, Share], Strict(False)] = (0.0, 1.0)
+    one_class: Whole | None = None
     seeds: Seeds
     protocol: Protocol | None = None
     count: Annotated[int, Ge(2)] | None = None

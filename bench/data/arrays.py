@@ -1,4 +1,5 @@
-"""Images in a .npy or .npz file, checked while no more is read than must be: a .npy stays on the disk, mapped."""
+"""Images and their class labels in .npy or .npz files, checked while no more is read than must be: a .npy stays on the disk,
+mapped."""
 
 import pickle
 from pathlib import Path
@@ -7,10 +8,12 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from bench.config import ConfigError
-from bench.data.files import DAMAGED, existing
+from bench.data.files import DAMAGED, Labels, existing
 
 CHANNELS = (1, 3)
 IMAGES = ("images", "train", "x", "arr_0")  # names of members that hold the images, the first that there is
+MEMBER = "labels"
+"""The member that holds their class labels."""
 
 
 class Stored(NamedTuple):
@@ -46,6 +49,53 @@ def opened(key: str, path: str | Path, fewest: int = 0) -> Stored:
     if len(pixels) < fewest:
         raise ConfigError(f"{key}={path} has {len(pixels)} images; at least {fewest} are needed")
     return Stored(pixels, unread)
+
+
+def labels_of(path: str | Path, labels: str | Path | None, images: int) -> Labels:
+    """Those of data.labels, or else of the member beside the images of data.path."""
+    return _labels_file("data.labels", labels, images) if labels else labels_beside("data.path", path, images)
+
+
+def _labels_file(key: str, path: str | Path, images: int) -> Labels:
+    """Those of a file of their own, .npy or .npz, for so many images."""
+    file = existing(key, path)
+    try:
+        found = np.load(file, allow_pickle=False)
+        if isinstance(found, np.lib.npyio.NpzFile):
+            with found as archive:
+                names = [MEMBER] if MEMBER in archive.files else archive.files
+                if len(names) != 1:
+                    raise ConfigError(f"{key}={file} holds {', '.join(names) or 'no array'}; name the labels {MEMBER!r}")
+                found = archive[names[0]]
+    except (*DAMAGED, AttributeError) as error:
+        if isinstance(error, ConfigError):
+            raise
+        raise ConfigError(f"{key}={file} is not a readable .npy or .npz file; make it again with np.save") from error
+    return _labels(f"{key}={file}", found, images)
+
+
+def labels_beside(key: str, path: str | Path, images: int) -> Labels:
+    """Those in the file of the images; none where it has no such member."""
+    file = existing(key, path)
+    with open(file, "rb") as head:
+        archive = head.read(2) == b"PK"
+    if archive:
+        with np.load(file, allow_pickle=False) as found:
+            if MEMBER in found.files:
+                return _labels(f"{key}={file}, member {MEMBER}", found[MEMBER], images)
+    return Labels(None, f"{key}={path} has no labels; give data.labels=FILE.npy, or save them beside the images: "
+                        f"np.savez(file, images=x, {MEMBER}=y)")
+
+
+def gaps(values: np.ndarray) -> str:
+    """Why labels that are trained on are no classes: "" where each number up to the largest has an image."""
+    counts = np.bincount(values)
+    if len(counts) < 2:
+        return "all labels are 0, and one class is none"
+    if len(empty := np.flatnonzero(counts == 0)):
+        return (f"the labels go up to {len(counts) - 1}, and class {empty[0]} has no image to train on; number the classes "
+                "from 0 without gaps")
+    return ""
 
 
 def same_size(path: str, train: np.ndarray, heldout: np.ndarray) -> None:
@@ -113,3 +163,15 @@ def _channels_first(key: str, file: Path, stored: np.ndarray) -> np.ndarray:
     if stored.ndim != 4 or stored.shape[1] not in CHANNELS or 0 in stored.shape[1:]:
         raise ConfigError(f"{key}={file} has shape {shape}; images come as (N,H,W), (N,H,W,C) or (N,C,H,W) with C 1 or 3")
     return stored
+
+
+def _labels(where: str, found: np.ndarray, images: int) -> Labels:
+    """Whole numbers from 0, one for each image; why not, if they are not."""
+    if found.dtype.kind not in "iu" or found.ndim != 1:
+        return Labels(None, f"{where} holds {found.dtype} {found.shape}, and labels are whole numbers, one for each image")
+    if len(found) != images:
+        return Labels(None, f"{where} has {len(found)} labels for {images} images; give one for each")
+    values = found.astype(np.int64)
+    if len(values) and values.min() < 0:
+        return Labels(None, f"{where} has the label {values.min()}, and labels are numbered from 0")
+    return Labels(values)

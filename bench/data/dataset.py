@@ -55,6 +55,17 @@ class Dataset:
     kept: Tensor | None = None
     resident: bool | None = True
 
+    @property
+    def classes(self) -> int:
+        """How many; 0 without labels."""
+        return 0 if self.labels is None or not len(self.labels) else int(self.labels.max()) + 1
+
+    @property
+    def frequencies(self) -> Tensor:
+        """How many samples to train on have each class, int64 (classes,)."""
+        labels = self.labels if self.kept is None or self.labels is None else self.labels[self.kept]
+        return torch.zeros(0, dtype=torch.int64) if labels is None else torch.bincount(labels, minlength=self.classes)
+
     def fits(self, room: float) -> bool:
         """Whether all training samples are to lie in a memory with `room` bytes free."""
         return self.train.nbytes <= SHARE * room if self.resident is None else self.resident
@@ -79,6 +90,17 @@ def hold_back(data: Dataset, share: float) -> Dataset:
         data, train=data.train[train], validation=data.train[validation], hash=hashed,
         labels=None if data.labels is None else data.labels[train],
     )
+
+
+def of_class(data: Dataset, label: int) -> Dataset:
+    """What one class is scored against: its samples of both parts, in memory. Where the held-out labels are not known, none of
+    them are."""
+    assert data.labels is not None, "only labelled data have classes"
+    train = data.train[torch.eq(data.labels, label).nonzero()[:, 0]]
+    beside = data.heldout_labels
+    held = data.heldout[:0] if beside is None else data.heldout[torch.eq(beside, label).nonzero()[:, 0]]
+    return replace(data, train=train, heldout=held, hash=content_hash(data.hash, f"class {label}"), resident=True,
+                   labels=torch.full((len(train),), label), heldout_labels=torch.full((len(held),), label))
 
 
 def content_hash(*parts: Tensor | str) -> str:

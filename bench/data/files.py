@@ -1,14 +1,18 @@
-"""Paths that users give: one clear error with the nearest existing names, content hashes, and the images below a folder."""
+"""Paths that users give: one clear error with the nearest existing names, content hashes, and the images below a folder with
+the classes that its folders are."""
 
 import hashlib
 import os
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 from zipfile import BadZipFile
+
+import numpy as np
 
 from bench.config import ConfigError
 from results.records import near
@@ -54,6 +58,17 @@ def stamp(path: Path) -> Stamp:
     return found.st_size, found.st_mtime_ns
 
 
+class Labels(NamedTuple):
+    """values: int64 (N,), or None and `why` there are none that can be used."""
+
+    values: np.ndarray | None
+    why: str = ""
+
+    def first(self, count: int | None) -> "Labels":
+        """Of so many images only; None: of all."""
+        return self if self.values is None else Labels(self.values[:count], self.why)
+
+
 @dataclass(frozen=True)
 class Tree:
     """What lies below a folder: its image files in the order of their names, and how much is passed over, by reason."""
@@ -94,3 +109,14 @@ def _walked(key: str, folder: Path, above: tuple[Path, ...], skipped: Counter[st
             yield path
         else:
             skipped[f"no images ({path.suffix.lower() or 'without a suffix'})"] += 1
+
+
+def folder_labels(path: str | Path, files: Sequence[Path]) -> Labels:
+    """The first folder below `path` that an image lies in is its class, numbered by name."""
+    root = existing("data.path", path)
+    above = [file.relative_to(root).parts[:-1] for file in files]
+    if loose := next((file for file, parts in zip(files, above, strict=True) if not parts), None):
+        return Labels(None, f"data.path={path} has no labels: {loose.name} lies in no folder of a class; move every image into "
+                            "one folder for each class")
+    number = {name: i for i, name in enumerate(sorted({parts[0] for parts in above}))}
+    return Labels(np.array([number[parts[0]] for parts in above], np.int64))

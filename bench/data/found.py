@@ -6,12 +6,26 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TypedDict
 
 import numpy as np
 
-from bench.config import FEWEST, HELD_OUT, IMAGES, POINTS, Arrays, Cifar10, ConfigError, Data, Folder, Points, Prepared
+from bench.config import (
+    CLASSES,
+    FEWEST,
+    HELD_OUT,
+    IMAGES,
+    POINTS,
+    Arrays,
+    Cifar10,
+    ConfigError,
+    Data,
+    Folder,
+    Points,
+    Prepared,
+)
 from bench.data import arrays, cifar, manifest, pictures, prepared
-from bench.data.files import Stamp, Tree, existing, file_hash, stamp, tree
+from bench.data.files import Labels, Stamp, Tree, existing, file_hash, folder_labels, stamp, tree
 from bench.data.split import tenth
 
 
@@ -20,7 +34,8 @@ class Found:
     """shape: (C, H, W) of images, (2,) of points. train, heldout: how many. notes: what else a reader of numbers must know.
 
     fingerprint: a hash of the content that needs no tensor; None where the name and options alone identify it. absent: why data
-    whose content is known anyway cannot be loaded yet: a plan can be made, and nothing started.
+    whose content is known anyway cannot be loaded yet: a plan can be made, and nothing started. classes: of its labels; 0 where
+    it has none that can be used, and `unlabelled` says why.
     """
 
     name: str
@@ -30,6 +45,8 @@ class Found:
     fingerprint: str | None = None
     notes: tuple[str, ...] = ()
     absent: str = ""
+    classes: int = 0
+    unlabelled: str = ""
 
     @property
     def text(self) -> str:
@@ -45,20 +62,21 @@ def inspect(data: Data) -> Found:
     Raises ConfigError naming the key or file that the loader would refuse; with data.size, large image files are not decoded.
     """
     if isinstance(data, Arrays):
-        paths = [existing(f"data.{key}", path) for key in ("path", "heldout") if (path := getattr(data, key))]
+        paths = [existing(f"data.{key}", path) for key in ("path", "heldout", "labels") if (path := getattr(data, key))]
         return _of_arrays(data, tuple(map(stamp, paths)))
     if isinstance(data, Folder):
         found = tree("data.path", data.path)
         return _of_folder(data, found, tuple(stamp(file) for file in found.files if file.exists()))
     if isinstance(data, Points):
-        return Found(data.name, (2,), POINTS if data.count is None else data.count, HELD_OUT)
+        why = f"data={data.name} has no classes"
+        return Found(data.name, (2,), POINTS if data.count is None else data.count, HELD_OUT, unlabelled=why)
     if isinstance(data, Cifar10):
         file = "" if data.download else cifar.missing(data.root)
         absent = str(cifar.refused(data.root, False, f"{file} is missing")) if file else ""
-        return Found(data.name, (3, 32, 32), IMAGES[data.name].train, 10_000, absent=absent)
+        return Found(data.name, (3, 32, 32), IMAGES[data.name].train, 10_000, absent=absent, classes=CLASSES[data.name])
     if isinstance(data, Prepared):
         return _of_prepared(data)
-    return Found(data.name, (1, 8, 8), IMAGES[data.name].train, 597)
+    return Found(data.name, (1, 8, 8), IMAGES[data.name].train, 597, classes=CLASSES[data.name])
 
 
 def fingerprint(data: Data) -> str | None:
@@ -73,9 +91,29 @@ def _of_prepared(data: Prepared) -> Found:
             existing("data.path", data.path)
             raise ConfigError(why)
         side, version = IMAGES[data.name].side, manifest.version("data.version", data.name, data.version)
-        return Found(data.name, (3, side, side), *manifest.COUNTS[data.name][version], absent=why)
+        return Found(data.name, (3, side, side), *manifest.COUNTS[data.name][version], absent=why,
+                     **_classes(CLASSES.get(data.name, 0), data.name))
     found = prepared.of(data.name, data.path, data.version)
-    return Found(data.name, found.shape, found.train, found.heldout, found.hash, found.notes)
+    return Found(data.name, found.shape, found.train, found.heldout, found.hash, found.notes,
+                 **_classes(prepared.classes(data.path, found), f"{data.name} in data.path={data.path}"))
+
+
+class _Classes(TypedDict):
+    classes: int
+    unlabelled: str
+
+
+def _classes(count: int, of: str) -> _Classes:
+    return _Classes(classes=count, unlabelled="" if count else f"data={of} was prepared without labels")
+
+
+def _numbered(found: Labels, train: np.ndarray | None = None) -> _Classes:
+    """Those of the rows that are trained on (None: all)."""
+    if found.values is None:
+        return _Classes(classes=0, unlabelled=found.why)
+    own = found.values if train is None else found.values[train]
+    why = arrays.gaps(own)
+    return _Classes(classes=0 if why else int(own.max()) + 1, unlabelled=why)
 
 
 @lru_cache(maxsize=8)
@@ -83,20 +121,27 @@ def _of_arrays(data: Arrays, stamps: tuple[Stamp, ...]) -> Found:
     content = file_hash("data.path", data.path)
     stored, unread = arrays.opened("data.path", data.path, FEWEST)
     images = stored[: data.limit]
+    if data.labels:
+        content += file_hash("data.labels", data.labels)
+    told = arrays.labels_of(data.path, data.labels, len(stored)).first(data.limit)
+    if not data.labels:
+        unread = tuple(name for name in unread if name != arrays.MEMBER or told.values is None)
     if data.heldout:
         content += file_hash("data.heldout", data.heldout)
         held, more = arrays.opened("data.heldout", data.heldout, 2)
         arrays.same_size(data.heldout, images, held)
         split, each = (len(images), len(held)), (*_digests(images), *_digests(held))
         copies = _copies(each[: len(images)], each[len(images) :])
-        unread += more
+        unread += tuple(name for name in more if name != arrays.MEMBER)
+        classes = _numbered(told)
     else:
         train, heldout = tenth(len(images))
         digests = list(_digests(images))
         split = len(train), len(heldout)
         copies = _copies([digests[i] for i in train], [digests[i] for i in heldout])
+        classes = _numbered(told, train)
     notes = [*copies, *([f"not read: {', '.join(unread)}"] if unread else [])]
-    return Found(data.name, images.shape[1:], *split, content, tuple(notes))
+    return Found(data.name, images.shape[1:], *split, content, tuple(notes), **classes)
 
 
 @lru_cache(maxsize=8)
@@ -126,7 +171,8 @@ def _of_folder(data: Folder, found: Tree, stamps: tuple[Stamp, ...]) -> Found:
         *([f"skipped: {', '.join(f'{n:,} {why}' for why, n in found.skipped)}"] if found.skipped else []),
     ]
     shape = (channels, first.height, first.width)
-    return Found(data.name, shape, len(train), len(heldout), whole.hexdigest(), tuple(notes))
+    classes = _numbered(folder_labels(data.path, found.files), train)
+    return Found(data.name, shape, len(train), len(heldout), whole.hexdigest(), tuple(notes), **classes)
 
 
 def _digests(images: np.ndarray) -> Iterator[bytes]:

@@ -1,6 +1,7 @@
 """Real images as tensors: CIFAR-10 through torchvision, and the user's own as an array file or a folder."""
 
 import tarfile
+from dataclasses import replace
 from http.client import HTTPException
 
 import numpy as np
@@ -11,7 +12,7 @@ from bench.config import FEWEST
 from bench.data import arrays as files
 from bench.data import cifar, pictures
 from bench.data.dataset import Dataset, content_hash
-from bench.data.files import existing, tree
+from bench.data.files import existing, folder_labels, tree
 from bench.data.split import tenth
 
 NOT_FETCHED = (RuntimeError, OSError, EOFError, HTTPException, tarfile.TarError)  # what torchvision lets through
@@ -34,18 +35,23 @@ def cifar10(name: str, root: str = "data", download: bool = False, flip: bool | 
 
 
 def arrays(
-    name: str, path: str, heldout: str | None = None, limit: int | None = None, flip: bool = False
+    name: str, path: str, heldout: str | None = None, limit: int | None = None, flip: bool = False, labels: str | None = None
 ) -> Dataset:
     """uint8 images from .npy or .npz: (N,H,W), (N,H,W,C) or (N,C,H,W). Without `heldout` a fixed tenth is held back.
 
-    At least 16 images must be given, and at least 2 in `heldout`; limit, if any, is at least 16 too.
+    At least 16 images must be given, and at least 2 in `heldout`; limit, if any, is at least 16 too. labels: a file of theirs;
+    without one, and for `heldout`, the member of an .npz.
     """
-    images = files.opened("data.path", path, FEWEST).pixels[:limit]
+    images = files.opened("data.path", path, FEWEST).pixels
+    found = files.labels_of(path, labels, len(images)).first(limit)
+    images = images[:limit]
     if heldout is None:
-        return _split(name, _tensor(images), flip)
+        return _split(name, _tensor(images), flip, found.values)
     held = files.opened("data.heldout", heldout, 2).pixels
     files.same_size(heldout, images, held)
-    return _dataset(name, _tensor(images), _tensor(held), flip)
+    made = _dataset(name, _tensor(images), _tensor(held), flip)
+    beside = files.labels_beside("data.heldout", heldout, len(held))
+    return replace(made, labels=_numbers(found.values), heldout_labels=_numbers(beside.values))
 
 
 def folder(name: str, path: str, size: int | None = None, flip: bool = False) -> Dataset:
@@ -53,8 +59,9 @@ def folder(name: str, path: str, size: int | None = None, flip: bool = False) ->
 
     One channel if every file is grey, else three. See `bench.data.pictures` for what is made of a file.
     """
-    pictures.enough("data.path", path, len(tree("data.path", path).files))
-    return _split(name, _pictures("data.path", path, size), flip)
+    found = tree("data.path", path).files
+    pictures.enough("data.path", path, len(found))
+    return _split(name, _pictures("data.path", path, size), flip, folder_labels(path, found).values)
 
 
 def given(key: str, path: str) -> Tensor:
@@ -77,9 +84,14 @@ def _tensor(pixels: np.ndarray) -> Tensor:
     return torch.from_numpy(np.array(pixels, order="C"))
 
 
-def _split(name: str, images: Tensor, flip: bool) -> Dataset:
+def _numbers(labels: np.ndarray | None) -> Tensor | None:
+    return None if labels is None else torch.from_numpy(labels)
+
+
+def _split(name: str, images: Tensor, flip: bool, labels: np.ndarray | None) -> Dataset:
     train, held = (torch.from_numpy(i) for i in tenth(len(images)))
-    return _dataset(name, images[train], images[held], flip)
+    made, numbers = _dataset(name, images[train], images[held], flip), _numbers(labels)
+    return made if numbers is None else replace(made, labels=numbers[train], heldout_labels=numbers[held])
 
 
 def _dataset(name: str, train: Tensor, held: Tensor, flip: bool) -> Dataset:

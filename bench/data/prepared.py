@@ -41,6 +41,12 @@ def of(name: str, path: str, version: str | None) -> Manifest:
     return found
 
 
+def classes(path: str, found: Manifest) -> int:
+    """How many the labels that are trained on have; 0 without any."""
+    labels = _labels(Path(path).expanduser() / "train_labels.npy", found)
+    return 0 if labels is None or not len(labels) else int(labels.max()) + 1
+
+
 def mapped(path: Path) -> Tensor:
     """The array of a .npy file; it is read as it is used, and must not be written to.
 

@@ -5,9 +5,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from bench.config import OFFICIAL, Data, Points, Surroundings
+from bench.config import OFFICIAL, ConfigError, Data, Points, Surroundings
 from bench.data import digits, images, prepared, targets
-from bench.data.dataset import Dataset, hold_back
+from bench.data.dataset import Dataset, hold_back, of_class
 from bench.data.files import Stamp, stamp
 from bench.data.manifest import OWN
 
@@ -21,6 +21,17 @@ def dataset(scored: Surroundings) -> Dataset:
     """The data of an experiment, on its own noise, without what a trial of a search holds back. Raises ConfigError."""
     loaded = load(scored.data, scored.interpolant.base_scale)
     return hold_back(loaded, scored.validation) if scored.validation else loaded
+
+
+def compared(scored: Surroundings, data: Dataset) -> Dataset:
+    """What samples are compared with: the data, or those of the one class that is sampled. Raises ConfigError where it has too
+    few images."""
+    if (label := scored.evaluation.one_class) is None or data.labels is None:
+        return data
+    own = of_class(data, label)
+    if len(own.train) < 2:
+        raise ConfigError(f"evaluation.one_class={label}: data={data.name} has {len(own.train)} of it, which are too few")
+    return own
 
 
 def load(data: Data, base_scale: float = 1.0) -> Dataset:
@@ -37,7 +48,7 @@ def load(data: Data, base_scale: float = 1.0) -> Dataset:
 
 def _stamps(options: Mapping[str, Any]) -> tuple[Stamp, ...]:
     """Of the files behind a data set."""
-    paths = [Path(v).expanduser() for k, v in options.items() if k in ("path", "heldout") and v]
+    paths = [Path(v).expanduser() for k, v in options.items() if k in ("path", "heldout", "labels") and v]
     return tuple(stamp(path) for path in paths if path.exists())
 
 

@@ -26,7 +26,8 @@ class FeatureNet:
     """A frozen network and how images reach it. Equal (name, digest, resize) mean the same function of the pixels.
 
     name: "inception" or a packaged classifier. width: features per image. digest: sha256 of its weights. resize: the rule of
-    bench.features.resize, or "own" where the network takes care of sizes itself.
+    bench.features.resize, or "own" where the network takes care of sizes itself. taught: the data whose classes it tells apart
+    by its features; "" where it does not.
     """
 
     name: str
@@ -35,6 +36,8 @@ class FeatureNet:
     resize: str
     device: torch.device
     _function: Callable[[Tensor, int], Tensor]
+    taught: str = ""
+    _classes: Callable[[Tensor], Tensor] | None = None
 
     def __call__(self, pixels: Tensor, levels: int = 255) -> Tensor:
         """float32 (B, width) on `device`, of uint8 or float32 (B, C, H, W) in 0..levels; C is 1 (grey) or 3.
@@ -47,6 +50,12 @@ class FeatureNet:
             )
         with torch.no_grad(), _full_precision():
             return self._function(pixels.to(self.device), levels)
+
+    def classify(self, features: Tensor) -> Tensor:
+        """The class that each row of features is taken for, int64 (B,)."""
+        assert self._classes is not None, "only what was taught classes tells them"
+        with torch.no_grad(), _full_precision():
+            return self._classes(features)
 
 
 def load(
@@ -66,7 +75,7 @@ def load(
                           "evaluation.protocol chooses both")
     small = classifier.load(name, device)
     return FeatureNet(name, small.features.out_features, weights_hash, resize, device,
-                      lambda pixels, levels: small(pixels.float() * (2 / levels) - 1))
+                      lambda pixels, levels: small(pixels.float() * (2 / levels) - 1), classifier.TAUGHT[name], small.classify)
 
 
 def digest(name: str) -> str:

@@ -46,7 +46,13 @@ class Classifier(nn.Module):
         out: Tensor = self.features(x.flatten(1))
         return out
 
+    def classify(self, features: Tensor) -> Tensor:
+        """The class with the highest score, int64 (B,), of features (B, features)."""
+        return self.scores(F.silu(features)).argmax(1)  # type: ignore[no-any-return]  # a tensor
 
+
+TAUGHT = {"digits8": "digits", "cifar32": "cifar10"}
+"""The data whose training images each was taught on."""
 ARCHITECTURES: dict[str, Callable[[], Classifier]] = {
     "digits8": lambda: Classifier((1, 8, 8), (32, 32), 32),
     "cifar32": lambda: Classifier((3, 32, 32), (32, 48, 64, 64), 64),

@@ -21,11 +21,13 @@ def on_paper(method: Method, backbone: Backbone, recipe: Recipe) -> Trainer:
     with META:
         images = torch.empty((1, *shape), dtype=torch.uint8)
         paths = torch.empty((1, 1 + len(needs.trajectories.kept), *shape)) if needs.trajectories else None
+    classes = int(backbone.options.get("classes", 0))
+    labels = torch.tensor([classes - 1]) if classes else None
     return Trainer(
-        method, method.build(backbone), Dataset("paper", "images", shape, images, images, "0" * 64, flip=True),
+        method, method.build(backbone), Dataset("paper", "images", shape, images, images, "0" * 64, labels, flip=True),
         replace(recipe, logs=0, checkpoints=0, milestones=0), 0, META, None, teachers[0],
-        {"net": nets[0]} if nets else {}, weak_teacher=teachers[1] if needs.weak_teacher else None, trajectories=paths,
-        frozen=nets,
+        {"net": nets[0]} if nets else {}, conditional=bool(classes), frozen=nets, trajectories=paths,
+        weak_teacher=teachers[1] if needs.weak_teacher else None,
     )  # fmt: skip
 
 

@@ -49,13 +49,16 @@ def count(method: Method, backbone: Backbone, recipe: Recipe, sizes: list[int]) 
     trainer = on_paper(method, backbone, replace(recipe, images=rows * recipe.steps, batch=rows, micro_batch=None))
     progress, found = trainer.progress, dict.fromkeys(sizes, 0)
     for index in sorted({0, len(progress.stages) - 1}):
-        progress.step = progress.ends[index - 1] if index else 0
+        begin = progress.ends[index - 1] if index else 0
+        progress.step = begin
         trainer.begin_stage(index)
-        with Live(sizes) as live:
-            trainer.step.gradients(progress)
-        stays = state(trainer)
-        trainer.state.zero_grad()
-        found = {size: max(found[size], stays + round(live.peaks[size])) for size in sizes}
+        for step in progress.stage.different:
+            progress.step = begin + step
+            with Live(sizes) as live:
+                trainer.step.gradients(progress)
+            stays = state(trainer)
+            trainer.state.zero_grad()
+            found = {size: max(found[size], stays + round(live.peaks[size])) for size in sizes}
     return found
 
 

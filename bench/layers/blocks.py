@@ -45,7 +45,7 @@ class TimeEmbedding(nn.Module):
     e is sinusoidal with angular frequencies up to `scale`. Keep `scale` below about 10: objectives differentiate the
     network in s and t, and the derivative grows with it. On the diagonal the gap's features are exactly zero, and so is
     its weight before training: a network trained at s = t only does not depend on t at all, whatever the optimizer.
-    With `condition` None the class vector is zero, which serves as the null class.
+    The last class vector is that of the null class, and of `condition` None.
     """
 
     frequencies: Tensor
@@ -57,16 +57,16 @@ class TimeEmbedding(nn.Module):
         self.register_buffer("frequencies", frequencies(width // 2, scale), persistent=False)
         self.start = linear(width, width)
         self.gap = zeroed(Linear(width, width, bias=False))
-        self.label = nn.Embedding(classes, width) if classes else None
+        self.label = nn.Embedding(classes + 1, width) if classes else None
 
     def forward(self, s: Tensor, t: Tensor, condition: Tensor | None = None) -> Tensor:
         angle, turn = angles(s, self.frequencies), angles(t - s, self.frequencies)
         turned = affine(lambda c: c - 1, lambda dc: dc, turn.cos())
         h = self.start(torch.cat([angle.sin(), angle.cos()], 1)) + self.gap(torch.cat([turn.sin(), turned], 1))
-        if condition is not None:
-            if self.label is None:
-                raise ValueError("the network was built without classes (backbone.classes=0) and got class labels")
-            h = h + self.label(condition)
+        if self.label is not None:
+            h = h + (self.label.weight[-1] if condition is None else self.label(condition))
+        elif condition is not None:
+            raise ValueError("the network was built without classes (backbone.classes=0) and got class labels")
         return F.silu(h)
 
 

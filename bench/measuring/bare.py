@@ -3,6 +3,7 @@
 No bill, no meter, no checks of what a method returns: what the loop costs is its own step over this one.
 """
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 from bench.measuring.subject import Subject
 from bench.nets import project
 from bench.training import rng
-from methods.base import Context, Loss
+from methods.base import Context, Loss, Stage
 
 
 def by_hand(made: Subject) -> Callable[[], None]:
@@ -21,12 +22,13 @@ def by_hand(made: Subject) -> Callable[[], None]:
     target = None if state.slow is None else {"net": state.slow.net}
     live = list(trainer.models["net"].parameters())
     number = trainer.progress.step
+    taken = itertools.cycle([stage.at(step) for step in range(stage.cycle)])
 
-    def losses(draws: rng.StepDraws) -> Mapping[str, Loss]:
+    def losses(draws: rng.StepDraws, stage: Stage) -> Mapping[str, Loss]:
         context = Context(draws, share, stage, step.teacher, step.weak_teacher, target)
         return trainer.method.losses(trainer.models, step.batches.batch(draws), context)
 
-    def backward(found: Mapping[str, Loss]) -> None:
+    def backward(found: Mapping[str, Loss], stage: Stage) -> None:
         values = {name: loss.per_sample.sum() / recipe.batch for name, loss in found.items()}
         for name, other in stage.balanced.items():
             values[other] = values[other] + values.pop(name)
@@ -37,16 +39,17 @@ def by_hand(made: Subject) -> Callable[[], None]:
             torch.autograd.backward(value, inputs=state.parameters(name), retain_graph=True)
 
     def one_step() -> None:
+        now = next(taken)
         for optimizer in state.optimizers.values():
             optimizer.zero_grad(set_to_none=True)
         whole = rng.StepDraws(0, number, range(recipe.batch), recipe.batch, trainer.device, training=recipe.dropout)
         rows = recipe.micro_batch or recipe.batch
         for begin in range(0, recipe.batch, rows):
-            backward(losses(whole.slice(whole.rows[begin : begin + rows])))
-        for name, optimizer in state.optimizers.items():
+            backward(losses(whole.slice(whole.rows[begin : begin + rows]), now), now)
+        for name in now.trained:
             if recipe.clip:
                 torch.nn.utils.clip_grad_norm_(state.parameters(name), recipe.clip, foreach=True)
-            optimizer.step()
+            state.optimizers[name].step()
         for module in trainer.models.values():
             project(module)
         for decay, weights in state.average.weights.items():

@@ -61,7 +61,8 @@ def _need(case: Case) -> int:
 def forward_mode(method: Method) -> bool:
     """Whether the method's first step carries tangents through its network: asked of a tiny network without numbers. Of what
     cannot be asked, no."""
-    tiny = section(BACKBONES["mlp"], {"name": "mlp", "width": 4, "depth": 1, "embedding": 4}, "backbone")
+    options = {"name": "mlp", "width": 4, "depth": 1, "embedding": 4, "classes": 2 if method.needs.labels else 0}
+    tiny = section(BACKBONES["mlp"], options, "backbone")
     batch = 4 * method.needs.group
     try:
         trainer = on_paper(method, Backbone(tiny, (1, 4, 4), 0, device="meta"), Recipe(1000 * batch, batch))

@@ -75,8 +75,9 @@ class Wanted:
 
     def fewest(self, case: Case) -> int:
         """The steps that it takes at the least."""
-        stages = min(2, len(case.experiment.method.stages(case.experiment.budget.images)))
-        return stages * (FEWEST + TRIED) + self.profile + bool(self.against) * 2 * (1 + FEWEST)
+        stages = case.experiment.method.stages(case.experiment.budget.images)
+        around = sum(stage.cycle for stage in (stages if len(stages) < 2 else (stages[0], stages[-1])))
+        return around * (FEWEST + TRIED) + self.profile + bool(self.against) * 2 * (1 + FEWEST)
 
 
 def measured(case: Case, device: torch.device, wanted: Wanted) -> Measured:
@@ -114,11 +115,12 @@ def _measured(case: Case, device: torch.device, rows: int, wanted: Wanted) -> Me
             made.begin(index)
             flops, counted = before[index] if before else _counted(made, device)
             memory.restart(device)
-            times = timed(made.step, device, wanted.part / len(stages), wanted.clock)
+            around = timed(made.around, device, wanted.part / len(stages), wanted.clock)
+            times = [took / made.cycle for took in around]
             peak = max(peak, memory.peak(device) if device.type == "cuda" else counted)
             middle, half = quartiles(times)
             seconds, spread, gflops = seconds + share * middle, spread + share * half, gflops + share * flops / case.batch
-            steps += len(times)
+            steps += len(times) * made.cycle
         other = _against(case, made, device, rows, wanted) if wanted.against else None
         count = int(min(PROFILED, max(1, wanted.part // max(seconds, 1e-9))))
         kinds = profiled(made.step, device, count) if wanted.profile else None
@@ -140,17 +142,20 @@ def _apart(case: Case, device: torch.device, rows: int) -> dict[int, tuple[float
 def _counted(made: Subject, device: torch.device) -> tuple[float, int]:
     """GFLOP of a step, and the bytes that it holds at once with all that stays: of a CPU, whose allocator keeps no account.
 
-    It is the first step, so it warms up as well.
+    They are the first steps, as many as come before the losses repeat, so they warm up as well.
     """
     trainer = made.trainer
     batches = trainer.step.batches
     with ExitStack() as modes:
         seen = modes.enter_context(Live([live.ROWS])) if device.type == "cpu" else None
         arithmetic = modes.enter_context(Arithmetic())
-        trainer.step.gradients(trainer.progress)
+        for _ in range(made.cycle):
+            trainer.step.gradients(trainer.progress)
+            trainer.progress.step += 1
+    trainer.progress.step = trainer.progress.start
     peak = round(seen.peaks[live.ROWS]) if seen else 0
     data = [batches.train] if batches.paths is None else [batches.train, batches.paths]
-    return arithmetic.flops / 1e9, peak + slices.state(trainer) + live.held(*data)
+    return arithmetic.flops / 1e9 / made.cycle, peak + slices.state(trainer) + live.held(*data)
 
 
 def timed(step: Callable[[], object], device: torch.device, seconds: float, clock: Clock = time.perf_counter) -> list[float]:

@@ -44,6 +44,16 @@ class Subject:
             progress.step = progress.start
         self.trainer.step(progress)
 
+    def around(self) -> None:
+        """Take as many steps as come before the losses that are taken repeat."""
+        for _ in range(self.cycle):
+            self.step()
+
+    @property
+    def cycle(self) -> int:
+        """How many that are in this stage."""
+        return self.trainer.progress.stage.cycle
+
     def counted(self) -> AbstractContextManager[object]:
         """The bill that a training keeps of its networks' calls, which is part of its time."""
         return counting(*self.trainer.models.values(), *self.trainer.frozen, into=self.trainer.step.count)
@@ -60,7 +70,9 @@ def pictures(experiment: Experiment, shape: tuple[int, ...]) -> Dataset:
     """Random pixels under the name of the experiment's data."""
     pixels = torch.randint(0, 256, (IMAGES, *shape), dtype=torch.uint8, generator=generator("cpu", "pixels"))
     flip = experiment.data.name == "cifar10" or bool(getattr(experiment.data, "flip", False))
-    return Dataset(experiment.data.name, "images", shape, pixels, pixels[:1], "0" * 64, flip=flip)
+    classes = getattr(experiment.backbone, "classes", 0)
+    labels = torch.arange(IMAGES) % classes if classes else None
+    return Dataset(experiment.data.name, "images", shape, pixels, pixels[:1], "0" * 64, labels, flip=flip)
 
 
 def _taught(experiment: Experiment) -> bool:

@@ -11,6 +11,7 @@ from torch import nn
 from bench.config import ConfigError, Experiment, Network
 from bench.layers import Mixing, Modulated, lowered
 from bench.nets.adm import ADM
+from bench.nets.critic import Critic
 from bench.nets.dit import DiT
 from bench.nets.edm2 import EDM2
 from bench.nets.mlp import MLP
@@ -63,6 +64,13 @@ class Backbone:
             raise ConfigError(f"backbone={self.name} has no parts that could be told a time each: use one of {able}")
         net.decoupled = True
         return self.parametrise(net)
+
+    def critic(self) -> nn.Module:
+        """critic(x, s, t, condition=None, dropout=None) -> logits (B, places): zero before training. See `Critic`."""
+        told = {key: self.options[key] for key in ("classes", "augment") if key in self.options}
+        with _seeded(self.seed):
+            net = built(lambda: Critic(self.shape, time_scale=self.time_scale, **told), self.device)
+        return lowered(net) if self.lowered else net
 
     def operator(self, slots: int, modes: int) -> nn.Module:
         """`net` with a `Mixing` after every block: rows come in groups of `slots`. Equal to `net` before training."""

@@ -39,6 +39,7 @@ from bench.layers import (
     mp_cat,
     mp_silu,
     mp_sum,
+    one_hot,
     pixel_norm,
     positional,
     scaled,
@@ -186,8 +187,8 @@ class CosineAttention(nn.Module):
 class MPTime(nn.Module):
     """mp_silu of the sum of linear maps of e(s), of e(t-s) and, with classes, of the class: (B,), (B,) -> (B, width).
 
-    e is sinusoidal with angular frequencies from `scale` down to scale / 10000. With `condition` None the class is zero,
-    which serves as the null class.
+    e is sinusoidal with angular frequencies from `scale` down to scale / 10000. The null class is zero, and
+    `condition` None is it.
     """
 
     frequencies: Tensor
@@ -209,7 +210,7 @@ class MPTime(nn.Module):
             return mp_silu(h)
         if condition is None:
             return mp_silu(scaled(h, sqrt(0.5)))
-        labels = F.one_hot(condition, self.classes).to(h.dtype)
+        labels = one_hot(condition, self.classes).to(h.dtype)
         return mp_silu(mp_sum(h, self.label(labels * sqrt(self.classes))))
 
     def _summed(self, s: Tensor, t: Tensor) -> Tensor:

@@ -9,23 +9,26 @@ from bench.config import Experiment, Surroundings
 
 TRAINING = ("data", "backbone", "method", "interpolant", "budget", "train")
 SCORED = ("data", "evaluation")
-BESIDES = ("validation", "proxy", "preset")  # what trials of a search and papers' settings have: never a comparison's runs
+BESIDES = ("validation", "proxy", "preset", "conditional")  # what trials, papers' settings and labelled runs have: no others
 HARMLESS = {
     "budget": ("micro_batch", "halvings"), "train": ("checkpoints", "milestones", "logs", "compile", "channels_last"),
     "backbone": ("gflops", "checkpoint"), "data": ("features", "root", "download", "resident"),
 }
-NAMED = ("path", "heldout", "version")  # of data whose content hash stands beside them
+NAMED = ("path", "heldout", "labels", "version")  # of data whose content hash stands beside them
 FILES = ("weights", "statistics")  # paths of files whose hashes stand beside them
 SINCE = {
     ("train", "precision"): "float32", ("train", "decay_after"): None, ("train", "warmup_images"): None,
     ("train", "ema_rule"): "decay", ("train", "ema_rise"): True, ("train", "ema_every"): 1, ("train", "augment"): "none",
-    ("train", "augment_share"): 0.12, ("backbone", "augment"): 0, ("method", "pretrained"): False,
-    ("method", "curriculum"): "none", ("method", "widening"): 0.25,
-    ("data", "flip"): None, ("teacher", "preset"): None, ("teacher", "import"): None, ("method", "noise_times"): False,
-    ("backbone", "published"): False,
+    ("train", "augment_share"): 0.12, ("train", "label_drop"): 0.1, ("backbone", "augment"): 0,
+    ("backbone", "published"): False, ("method", "pretrained"): False, ("method", "omega"): 1.0,
+    ("method", "kappa"): 0.0, ("method", "generated"): 0.0, ("method", "curriculum"): "none", ("method", "widening"): 0.25,
+    ("method", "noise_times"): False, ("data", "flip"): None, ("data", "labels"): None, ("teacher", "preset"): None,
+    ("teacher", "import"): None,
 }
 """What came later leaves older ids as they were where it changes nothing."""
-LATER = ("protocol", "also", "rounding", "reference_count", "statistics_hash")  # open, they leave older ids as they were
+LATER = ("protocol", "also", "rounding", "reference_count", "statistics_hash", "one_class")
+"""Open, they leave older ids as they were."""
+GUIDED = ("guidance", "guidance_interval")  # how models are sampled, which no reference row is
 VERSION = 1  # bump when the loop, the averages or the networks are mended: old weights are then never served for new ones
 
 
@@ -64,13 +67,17 @@ def _telling(section: str, values: Mapping[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in telling(section, values).items() if v is not None or section != "data"}
 
 
-def reference_id(scored: Surroundings, fingerprint: str | None) -> str:
-    """The run id of the reference rows (noise, Gaussian fit, held-out data) of one data set and evaluation."""
+def reference_id(scored: Surroundings, fingerprint: str | None, conditional: bool = False) -> str:
+    """The run id of the reference rows (noise, Gaussian fit, held-out data) of one data set and evaluation.
+
+    conditional: whether held-out data are asked for their classes too.
+    """
     data, evaluation = (scored.plain[key] for key in SCORED)
     data = {k: v for k, v in data.items() if k not in ("resident", "version") and (("data", k), v) not in SINCE.items()}
-    evaluation = {k: v for k, v in evaluation.items() if k not in ("batch", "steps", "grid", "milestones", *FILES)}
+    evaluation = {k: v for k, v in evaluation.items() if k not in ("batch", "steps", "grid", "milestones", *GUIDED, *FILES)}
     evaluation = {k: v for k, v in evaluation.items() if k not in LATER or v not in (None, [])}
     content = {"data": data, "evaluation": evaluation, "fingerprint": fingerprint, "base_scale": scored.interpolant.base_scale}
+    content |= {"conditional": True} if conditional else {}
     return f"reference-{scored.data.name}-{hashlib.sha256(_text(content).encode()).hexdigest()[:10]}"
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.config import TRUTH, Data, Experiment, records, with_method
 from bench.data import fingerprint
+from bench.planning.classes import with_classes
 from bench.planning.identity import reference_id, run_ids
 from bench.planning.work import gflops, shape
 from bench.protocols import SHIPPED, Protocol, planned
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 Config = dict[str, Any]
 Content = Callable[[Data], str | None]
-REFERENCE = ("data", "interpolant", "train", "backend", "evaluation")
+REFERENCE = ("data", "interpolant", "train", "backend", "evaluation", "conditional")
 
 
 def jobs(experiments: Sequence[Experiment]) -> list[Job]:
@@ -64,6 +65,7 @@ class _Shape:
 
     @classmethod
     def of(cls, experiment: Experiment, content: Content, listed: bool = True) -> "_Shape":
+        experiment = with_classes(experiment)
         needs, teachers, imported = experiment.method.needs, [], None
         if listed and needs.teacher and experiment.teacher.file is not None:
             from bench.teaching import imported as teaching  # here: few plans need it
@@ -164,13 +166,19 @@ def _scored_alike(ran: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
 
 
 def references(experiments: Sequence[Experiment], content: Content = fingerprint) -> Iterator[Job]:
-    """The reference rows (noise, Gaussian fit, held-out data) of each data set and evaluation among the experiments."""
+    """The reference rows (noise, Gaussian fit, held-out data) of each data set and evaluation among the experiments.
+
+    Those that say how often held-out data are taken for their class stand for those that do not.
+    """
+    labelled = {reference_id(planned(e), content(e.data), False) for e in experiments if e.conditional}
     seen = set()
     for experiment in experiments:
         scored = planned(experiment)
-        name = reference_id(scored, content(experiment.data))
+        told = reference_id(scored, content(experiment.data), False) in labelled
+        name = reference_id(scored, content(experiment.data), told)
         if name not in seen:
             seen.add(name)
-            plain = {**{key: scored.plain[key] for key in REFERENCE}, "seed": experiment.seed, "kind": "reference"}
+            plain = {**{key: scored.plain[key] for key in REFERENCE if key in scored.plain}, "conditional": told,
+                     "seed": experiment.seed, "kind": "reference"}
             yield Job(name, "references", plain, kind="reference", cost=0.0, listed=False,
                       seed=experiment.seed)

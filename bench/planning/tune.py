@@ -156,7 +156,8 @@ def _contender(each: Experiment, tuning: Tuning, trials: int) -> Contender:
     budget = each.budget
     *early, _ = (stage.images for stage in each.method.stages(budget.images))
     begin = tuning.prunable_from.get(each.name, sum(early) / budget.images)
-    base = {key: value for key, value in each.plain.items() if key not in ELSEWHERE} | {"knobs": dict(each.asked.command)}
+    elsewhere = ELSEWHERE if each.conditional else (*ELSEWHERE, "conditional")
+    base = {key: value for key, value in each.plain.items() if key not in elsewhere} | {"knobs": dict(each.asked.command)}
     base |= {section: identity.telling(section, base[section]) for section in (*identity.HARMLESS, "method", "teacher")}
     content = {"base": base, "space": raw, "proxy": _proxy(each, tuning), "rungs": list(tuning.rungs),
                "train_seed": tuning.train_seed, "version": each.method.version}

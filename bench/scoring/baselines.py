@@ -29,39 +29,41 @@ def references(
         # All held-out samples are one set, whatever the seed.
         once = label == HELD_OUT and protocol.count >= len(data.heldout)
         for k, seed in enumerate(protocol.seeds[:1] if once else protocol.seeds):
-            samples = _samples(label, data, protocol.count, seed, scored)
+            samples, classes = _samples(label, data, protocol.count, seed, scored)
             rows += [
                 EvalRow(
                     run_id=run_id, label=label, seed=k, checkpoint="", images_seen=0, ema="", sampler="reference", steps=0,
                     nfe=0, nfe_rows=0, evaluation_seed=seed, count=len(samples), metric=metric, value=value,
                     protocol=protocol.id, extra=extra,
                 )
-                for metric, (value, extra) in _meant(label, score, samples, seed).items()
+                for metric, (value, extra) in _meant(label, score, samples, seed, classes).items()
             ]
     return rows
 
 
-def _meant(label: str, score: Score, samples: Tensor, seed: int) -> Scores:
+def _meant(label: str, score: Score, samples: Tensor, seed: int, classes: Tensor | None) -> Scores:
     """Held-out data are at no distance from themselves: what compares with them says nothing of them."""
-    found = score([samples], seed)
+    found = score([samples], seed, classes)
     if label != HELD_OUT:
         return found
     return {m: v for m, v in found.items() if m not in ("nn_heldout", "nn_closer") and not m.endswith("_heldout")}
 
 
-def _samples(label: str, data: Dataset, n: int, seed: int, scored: Surroundings) -> Tensor:
+def _samples(label: str, data: Dataset, n: int, seed: int, scored: Surroundings) -> tuple[Tensor, Tensor | None]:
+    """n samples, and where models are told classes those of held-out data."""
     g = generator("cpu", "reference", label, seed)
     z = torch.randn((n, *data.shape), generator=g)
     if label == "noise":
-        return z * scored.interpolant.base_scale
+        return z * scored.interpolant.base_scale, None
     if label == HELD_OUT:
-        held_out = data.heldout[torch.randperm(len(data.heldout), generator=g)[:n]]
-        return data.decode(held_out) if data.kind == "images" else held_out
+        chosen = torch.randperm(len(data.heldout), generator=g)[:n]
+        held_out, classes = data.heldout[chosen], data.heldout_labels if scored.conditional else None
+        return data.decode(held_out) if data.kind == "images" else held_out, None if classes is None else classes[chosen]
     mean, cov = _fitted(data)
     root_values, root = torch.linalg.eigh(cov)
     factor: Tensor = root * root_values.clamp(min=0).sqrt()
     parts = torch.split(z.flatten(1), max(1, LARGE // len(mean)))
-    return torch.cat([(part.double() @ factor.T + mean).float() for part in parts]).reshape(z.shape)
+    return torch.cat([(part.double() @ factor.T + mean).float() for part in parts]).reshape(z.shape), None
 
 
 def _fitted(data: Dataset) -> tuple[Tensor, Tensor]:

@@ -20,6 +20,7 @@ from bench.data import Dataset
 from bench.nets import counting
 from bench.processes import Ranks
 from bench.protocols import Protocol
+from bench.scoring.labels import Guidance, Labels
 from bench.scoring.sample import ALONE, Sampler
 from bench.scoring.score import Score, map_errors
 from bench.scoring.score_images import Scores
@@ -34,7 +35,7 @@ Key = tuple[str, int, int, str, int]  # protocol, steps, evaluation seed, sample
 class Evaluation:
     """The evaluation of one checkpoint under one protocol. score: as `scorer` made it; images: training images seen by it.
 
-    ranks: those that `score` knows, which share the samples; rank 0 has the rows.
+    ranks: those that `score` knows, which share the samples; rank 0 has the rows. labels: the classes of a conditional run.
     """
 
     method: Method
@@ -48,39 +49,46 @@ class Evaluation:
     images: int
     device: torch.device
     ranks: Ranks = ALONE
+    labels: Labels | None = None
 
     def rows(self, skip: set[Key]) -> Iterator[list[EvalRow]]:
         """One list of rows per (steps, evaluation seed) that is not in `skip`; NaN scores where samples are not finite."""
         for module in self.models.values():
             module.eval()
-        for method, steps, seed in product(self.variants, self.experiment.evaluation.steps, self.protocol.seeds):
-            sampler = sampling_rule(method)
+        evaluation = self.experiment.evaluation
+        for (method, guidance), steps, seed in product(self.variants, evaluation.steps, self.protocol.seeds):
+            sampler = f"{sampling_rule(method)}{guidance or ''}"
             if not method.supports(steps) or (self.protocol.id, steps, seed, sampler, self.images) in skip:
                 continue
-            scores, calls, rows = self._scored(method, steps, seed)
+            scores, calls, rows = self._scored(method, guidance, steps, seed)
             if not self.ranks.leads:
                 continue
             if steps == 1 and self.data.truth is not None:
                 scores |= map_errors(method, self.models, self.data, seed, self.device)
-            yield [self._row(sampler, steps, seed, calls, rows, m, v, extra) for m, (v, extra) in scores.items()]
+            at = {} if guidance is None else {"guidance": guidance.scale}
+            yield [self._row(sampler, steps, seed, calls, rows, m, v, extra | at) for m, (v, extra) in scores.items()]
 
     @property
-    def variants(self) -> list[Method]:
-        """The method, and where it integrates a velocity the same with evaluation.solvers; its own solver comes first."""
+    def variants(self) -> list[tuple[Method, Guidance | None]]:
+        """The method, and where it integrates a velocity the same with evaluation.solvers, its own first; of a conditional run
+        each with every scale of evaluation.guidance."""
         if sampling_rule(self.method) == self.method.needs.rule:
-            return [self.method]
-        own = sampling_rule(self.method).split(":")[1]
-        others = [s for s in self.experiment.evaluation.solvers if s != own]
-        return [self.method, *(dataclasses.replace(self.method, solver=Solver(s)) for s in others)]  # type: ignore[call-arg]
+            return [(self.method, None)]
+        evaluation, own = self.experiment.evaluation, sampling_rule(self.method).split(":")[1]
+        others = [s for s in evaluation.solvers if s != own]
+        methods = [self.method, *(dataclasses.replace(self.method, solver=Solver(s)) for s in others)]  # type: ignore[call-arg]
+        scales = [Guidance(w, evaluation.guidance_interval) for w in evaluation.guidance] if self.labels else [None]
+        return list(product(methods, scales))
 
-    def _scored(self, method: Method, steps: int, seed: int) -> tuple[Scores, int, int]:
+    def _scored(self, method: Method, guidance: Guidance | None, steps: int, seed: int) -> tuple[Scores, int, int]:
         """Scores, and the calls and rows of the backbone for a sample."""
         protocol = self.protocol
-        sampler = Sampler(method, self.models, self.data.shape, seed, protocol.chunk, self.device, papers=protocol.papers)
+        sampler = Sampler(method, self.models, self.data.shape, seed, protocol.chunk, self.device, self.labels,
+                          papers=protocol.papers, guidance=guidance)
         batches = sampler.batches(protocol.count, steps, self.experiment.evaluation.batch, self.ranks)
         with ExitStack() as stack:
             counts = [stack.enter_context(counting(module)) for module in self.models.values()]
-            scores = self.score(batches, seed)
+            scores = self.score(batches, seed, sampler.classes(protocol.count))
         chunks = max(1, len(self.ranks.piece(-(-protocol.count // protocol.chunk))))
         calls, rows = sum(c.calls for c in counts), sum(c.rows for c in counts)
         return scores, calls // chunks, rows // (chunks * protocol.chunk)

@@ -9,7 +9,7 @@ from results import report
 from results.records import archive, load_runs, read_rows, relabelled
 from results.tables import numberless, plain
 
-FILES = (*report.FILES, "published.md", "tuned.md", "trials.csv", "samples.png")
+FILES = (*report.FILES, "published.md", "tuned.md", "trials.csv", "samples.png", "guidance.png")
 
 
 def draw(out: Path, name: str, listing: Mapping[str, Any], published: str | None = None) -> tuple[str, str]:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from bench.config import Experiment, recorded_experiment, records
 from bench.nets import factory
+from bench.scoring.labels import Guidance, Labels
 from bench.scoring.sample import Sampler
 from bench.teaching import Teacher
 from bench.training import checkpoint
@@ -28,24 +29,37 @@ class Model:
     run_id: str
     device: torch.device
     checkpoint: str
+    counts: tuple[int, ...] = ()
 
-    def sample(self, n: int, steps: int = 1, seed: int = 0, condition: int | None = None) -> Tensor:
+    def sample(
+        self, n: int, steps: int = 1, seed: int = 0, condition: int | None = None, guidance: float | None = None
+    ) -> Tensor:
         """n samples (n, *shape) on the CPU after `steps` jumps; images are clamped to [-1, 1], points are not.
 
         The first k samples are the same for every n >= k, and are those that the evaluation with that seed scored: all of its
-        rounding rules clamp too.
+        rounding rules clamp too. Of a conditional model, condition: one class; None: as often as in training, or as
+        evaluation.one_class says; guidance: the scale (None: the first of evaluation.guidance). Raises ValueError for what this
+        model has not.
         """
         if not self.method.supports(steps):
             known = [n for n in range(1, 4097) if self.method.supports(n)]
             raise ValueError(f"{self.run_id} defines no sample of {steps} steps; it has {', '.join(map(str, known[:16]))}")
-        sampler = self.sampler(seed, self.experiment.evaluation.chunk, condition)
+        sampler = self.sampler(seed, self.experiment.evaluation.chunk, condition, guidance)
         found = torch.cat([x.cpu() for x in sampler.batches(n, steps, max(n, 1))])
         return found if len(self.shape) == 1 else found.clamp(-1, 1)
 
-    def sampler(self, seed: int, chunk: int, condition: int | None = None) -> Sampler:
-        """A sampler with network calls of `chunk` rows; the noise depends on the chunk."""
-        papers = self.experiment.evaluation.grid == "papers"
-        return Sampler(self.method, self.models, self.shape, seed, chunk, self.device, condition, papers)
+    def sampler(self, seed: int, chunk: int, condition: int | None = None, guidance: float | None = None) -> Sampler:
+        """A sampler with network calls of `chunk` rows; the noise and the classes depend on the chunk."""
+        evaluation, labels = self.experiment.evaluation, Labels.of(self.experiment, self.counts)
+        papers = evaluation.grid == "papers"
+        if condition is not None:
+            if labels is None:
+                raise ValueError(f"{self.run_id} was not told classes, and none can be asked of it")
+            labels = Labels(self.counts, condition)
+        if guidance is not None and guidance != 1 and not (labels and self.method.velocity_model):
+            raise ValueError(f"{self.run_id} is no conditional velocity model, and nothing else is guided while sampling")
+        guided = Guidance(evaluation.guidance[0] if guidance is None else guidance, evaluation.guidance_interval)
+        return Sampler(self.method, self.models, self.shape, seed, chunk, self.device, labels, papers, guided)
 
     def to(self, device: str | torch.device) -> Self:
         """The same on another device."""
@@ -91,7 +105,8 @@ def load(folder: Path | str, ema: float | None = None, device: str | torch.devic
     models["net"].load_state_dict({**models["net"].state_dict(), **state["ema"][decay]})
     for module in models.values():
         module.to(device).eval().requires_grad_(False)
-    return Model(method, models, shape, experiment, folder.name, torch.device(device), path.name)
+    counts = tuple(record.config.get("label_counts") or ())
+    return Model(method, models, shape, experiment, folder.name, torch.device(device), path.name, counts)
 
 
 def _state(folder: Path, record: RunRecord) -> tuple[Path, dict[str, Any]]:

@@ -20,6 +20,7 @@ from bench.data import Dataset
 from bench.features import base as features
 from bench.metrics import Gaussian, points
 from bench.protocols import Protocol
+from bench.scoring.labels import Labels
 from bench.scoring.sample import Sampler
 from bench.training import generator
 from results.records import PROXY_FILE, append_jsonl, proxy_scores
@@ -36,7 +37,7 @@ class Proxy:
         assert settings is not None, "only a trial has a proxy"
         self.method, self.data, self.device = method, data, device
         self.steps = [n for n in settings.steps if method.supports(n)]
-        self.ema = experiment.ema
+        self.ema, self.labels = experiment.ema, Labels.of(experiment, data.frequencies.tolist())
         name = settings.features if data.kind == "images" else None
         assert data.validation is not None, "a trial holds a part of its training data back"
         real = data.validation[torch.randperm(len(data.validation), generator=generator("cpu", "proxy"))[:settings.count]]
@@ -65,7 +66,7 @@ class Proxy:
 
     def _distance(self, models: Mapping[str, nn.Module], steps: int, seed: int) -> float:
         count = self.protocol.count
-        sampler = Sampler(self.method, dict(models), self.data.shape, seed, self.protocol.chunk, self.device)
+        sampler = Sampler(self.method, dict(models), self.data.shape, seed, self.protocol.chunk, self.device, self.labels)
         samples = torch.cat(list(sampler.batches(count, steps, count)))
         if not torch.isfinite(samples).all():
             return float("nan")

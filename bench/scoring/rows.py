@@ -13,6 +13,7 @@ from bench.data import Dataset
 from bench.processes import Ranks
 from bench.protocols import Protocol
 from bench.scoring.evaluation import Evaluation, Key
+from bench.scoring.labels import Labels
 from bench.scoring.model import complete
 from bench.scoring.sample import ALONE
 from bench.scoring.score import scorer
@@ -37,10 +38,11 @@ def append(experiment: Experiment, data: Dataset, protocol: Protocol, trainer: T
     score, done = scorer(data, protocol, device, experiment.evaluation, told(report), ranks), 0
     trained = {"images": experiment.budget.images, "budget": experiment.budget.images}  # whoever looks sees that it goes on
     report({**trained, "stage": "scoring"})
+    labels = Labels.of(experiment, trainer.data.frequencies.tolist())
     for step, path, models in _checkpoints(experiment, protocol, trainer, last, folder, ranks):
         evaluation = Evaluation(
             experiment.method, models, data, protocol, score, experiment, folder.name, path.name if path else "",
-            step * experiment.budget.batch, device, ranks,
+            step * experiment.budget.batch, device, ranks, labels,
         )
         for rows in evaluation.rows(skip=have):
             append_rows(folder, rows)

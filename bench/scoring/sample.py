@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 
 from bench.processes import Ranks
+from bench.scoring.labels import Guidance, Labels
 from bench.training import generator
 from methods.base import Method, Models
-from methods.tools import everywhere
+from methods.tools import Guided, everywhere
 
 ALONE = Ranks()
 
@@ -22,7 +23,8 @@ ALONE = Ranks()
 class Sampler:
     """Draws samples of one model. chunk: rows per network call; shape: of one sample; seed: the evaluation seed.
 
-    papers: two steps stop where the method's paper tuned it (`Method.sampling_times`).
+    labels: which classes, of a conditional model. papers: two steps stop where the method's paper tuned it
+    (`Method.sampling_times`). guidance: of a conditional velocity model.
     """
 
     method: Method
@@ -31,8 +33,9 @@ class Sampler:
     seed: int
     chunk: int
     device: torch.device
-    condition: int | None = None
+    labels: Labels | None = None
     papers: bool = False
+    guidance: Guidance | None = None
 
     def noise(self, index: int, purpose: str = "x_0") -> Tensor:
         """Standard normal (chunk, *shape) of chunk number `index`, on the device."""
@@ -42,22 +45,35 @@ class Sampler:
         drawn = torch.randn((self.chunk, *self.shape), generator=g, pin_memory=pinned)
         return drawn.to(self.device, non_blocking=True)
 
+    def classes(self, n: int) -> Tensor | None:
+        """Those of the first n samples, int64 (n,) on the CPU; None of a model that is told none."""
+        if self.labels is None:
+            return None
+        return torch.cat([self.labels.drawn(self.seed, i, self.chunk) for i in range(-(-n // self.chunk))])[:n]
+
     @torch.no_grad()
     def draw(self, index: int, steps: int) -> Tensor:
         """The samples of chunk number `index` after `steps` jumps, float (chunk, *shape)."""
         method, path = self.method, self.method.interpolant
         at = method.sampling_times(steps, self.papers).to(torch.float32)  # on the CPU: nothing is asked of the device
-        c = None if self.condition is None else torch.full((self.chunk,), self.condition, device=self.device)
+        c = None if self.labels is None else self.labels.drawn(self.seed, index, self.chunk).to(self.device)
         # A clock that does not reach t = 0 starts from the noise part alone, as its papers do.
         x = path.alpha(at[0]).item() * path.base_scale * self.noise(index)
         for k in range(steps):
+            models = self._models(float(at[k]))
             if method.needs.rule == "hop":
-                x = method.jump_together(self.models, x, at[k], at[k + 1], c)
+                x = method.jump_together(models, x, at[k], at[k + 1], c)
                 continue
-            x = method.jump_together(self.models, x, at[k], at[-1], c)
+            x = method.jump_together(models, x, at[k], at[-1], c)
             if k + 1 < steps:
                 x = path.point(path.base_scale * self.noise(index, f"renoise {k}"), x, everywhere(at[k + 1], x))
         return x
+
+    def _models(self, time: float) -> Models:
+        """The networks of a step that begins at this time: without guidance those that there are, and nothing around them."""
+        if self.guidance is None or self.labels is None or not self.guidance.holds(time):
+            return self.models
+        return {**self.models, "net": Guided(self.models["net"], self.guidance.scale, self.labels.null)}
 
     def batches(self, n: int, steps: int, batch: int, ranks: Ranks = ALONE) -> Iterator[Tensor]:
         """n samples in batches of `batch` (the last one shorter), on the device. Bits do not depend on `batch`.

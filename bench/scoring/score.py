@@ -1,7 +1,8 @@
 """From samples to metrics under a protocol: a function built once per evaluation, with the reference side cached."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Protocol as Shape
 from typing import TypedDict
 
 import torch
@@ -13,21 +14,29 @@ from bench.metrics import points
 from bench.processes import Ranks
 from bench.protocols import Protocol, pixel_type, to_pixels
 from bench.scoring.sample import ALONE
-from bench.scoring.score_images import ImageScorer, Progress, Scores
+from bench.scoring.score_images import ACCURACY, ImageScorer, Progress, Scores
 from bench.training import generator
 from bench.truth import Checkerboard, map_pairs
 from methods.base import Method
 from methods.tools import Linear, convert_point
 
-Score = Callable[[Iterable[Tensor], int], Scores]
 PAIRS = 4096
+
+
+class Score(Shape):
+    """What `scorer` makes."""
+
+    def __call__(self, batches: Iterable[Tensor], seed: int, labels: Tensor | None = None) -> Scores:
+        """The scores of samples; labels (n,): the classes that they are to be of."""
+        ...
 
 
 def scorer(
     data: Dataset, protocol: Protocol, device: torch.device, evaluation: Evaluation | None = None,
     progress: Progress | None = None, ranks: Ranks = ALONE,
 ) -> Score:
-    """(batches of samples, evaluation seed) -> {metric: (value, extra)}. Samples that are not finite score NaN throughout.
+    """(batches of samples, evaluation seed, their classes) -> {metric: (value, extra)}. Samples that are not finite score NaN
+    throughout.
 
     evaluation: the settings, for the files that they name; progress(done, all): told while real images pass the network.
     ranks: every one scores its part of the images, and rank 0 has the scores; points are one rank's.
@@ -36,7 +45,7 @@ def scorer(
     of_images = ImageScorer(data, protocol, device, **files(evaluation), progress=progress, ranks=ranks) if images else None
     of_points = None if images else _points(data, protocol)
 
-    def score(batches: Iterable[Tensor], seed: int) -> Scores:
+    def score(batches: Iterable[Tensor], seed: int, labels: Tensor | None = None) -> Scores:
         kept, finite = list[Tensor](), [torch.ones(0, dtype=torch.bool, device=device)]
         for batch in batches:
             finite.append(torch.isfinite(batch.flatten(1)).all(1).to(device))
@@ -44,15 +53,16 @@ def scorer(
         rows = torch.cat(finite)
         mine = 0 if rows.all() else int((~rows).sum())
         if (lost := int(ranks.totals([mine])[0])) > 0:
+            judged = of_images is not None and of_images.judges(labels)
             return {
                 m: (float("nan"), {"not_finite": lost} | ({"primary": True} if k == 0 else {}))
-                for k, m in enumerate(protocol.metrics)
+                for k, m in enumerate((*protocol.metrics, *([ACCURACY] * judged)))
             }
         if of_points is not None:
             return of_points(kept, seed)
         assert of_images is not None
         nothing = torch.empty((0, *data.shape), dtype=pixel_type(protocol.rounding), device=device)
-        return of_images.score(ranks.gathered(torch.cat([nothing, *kept])))
+        return of_images.score(ranks.gathered(torch.cat([nothing, *kept])), labels)
 
     return score
 
@@ -77,7 +87,7 @@ def _points(data: Dataset, protocol: Protocol) -> Score:
     truth = data.truth
     assert truth is not None, "points come from targets with exact truth"
 
-    def score(batches: Iterable[Tensor], seed: int) -> Scores:
+    def score(batches: Iterable[Tensor], seed: int, labels: Tensor | None = None) -> Scores:
         x = torch.cat(list(batches)).cpu()
         g = generator("cpu", "points", seed)
         real = data.train[torch.randperm(len(data.train), generator=g)[: len(x)]]

@@ -32,6 +32,7 @@ from bench.training import generator
 
 Scores = dict[str, tuple[float, dict[str, Any]]]
 Progress = Callable[[int, int], None]
+ACCURACY = "label_accuracy"
 MANIFOLD = ("precision", "recall", "density", "coverage")
 
 
@@ -71,8 +72,15 @@ class ImageScorer:
         train, heldout = (stored(x, data, protocol.rounding) for x in (data.train, data.heldout))
         self._near = train.to(device) if data.fits(memory.free(device)) else train, heldout.to(device)
 
-    def score(self, pixels: Tensor) -> Scores:
-        """{metric: (value, extra)} of images (N, C, H, W) as `to_pixels` makes them; nothing on ranks that do not lead."""
+    def judges(self, labels: Tensor | None) -> bool:
+        """Whether it is known how often samples are taken for these classes."""
+        return labels is not None and any(net.taught == self.data.name for net in (self.net, *self._others))
+
+    def score(self, pixels: Tensor, labels: Tensor | None = None) -> Scores:
+        """{metric: (value, extra)} of images (N, C, H, W) as `to_pixels` makes them; nothing on ranks that do not lead.
+
+        labels (N,): the classes that they are to be of. A packaged classifier that was taught on these data tells them.
+        """
         rows, *others = (self._features(pixels, net) for net in (self.net, *self._others))
         if not self.ranks.leads:
             return {}
@@ -87,6 +95,9 @@ class ImageScorer:
         for (net, real), of_net in zip(self.also, others, strict=True):
             other = Gaussian.of_samples(of_net)
             found[metric_of(net.name, second=True)] = (other.distance(real.gaussian), {})
+        for net, of_net in zip((self.net, *self._others), (rows, *others), strict=True):
+            if labels is not None and net.taught == self.data.name:
+                found[ACCURACY] = (float((net.classify(of_net).cpu() == labels).double().mean()), {})
         return found
 
     def _of_features(self, rows: Tensor, wanted: list[str]) -> Scores:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from bench.data import Augment, Dataset
+from bench.layers import one_hot
 from bench.processes import Ahead, ahead, memory
 from bench.training.rng import StepDraws
 from methods.base import Batch, Draws
@@ -16,7 +17,8 @@ from methods.base import Batch, Draws
 class Batches:
     """The training samples as they are stored, their labels for conditional networks, and a teacher's trajectories.
 
-    kept: the samples to draw from; None is all of them. ahead: reads those that are not on the device.
+    kept: the samples to draw from; None is all of them. ahead: reads those that are not on the device. drop: the share of the
+    samples of a batch that lose their label, which is then the null class `classes`.
     """
 
     train: Tensor
@@ -27,6 +29,8 @@ class Batches:
     kept: Tensor | None = None
     ahead: Ahead[StepDraws] | None = None
     augment: Augment | None = None
+    classes: int = 0
+    drop: float = 0.0
 
     def batch(self, draws: Draws) -> Batch:
         """The slice of the batch that `draws` belongs to."""
@@ -38,14 +42,26 @@ class Batches:
             stored = self.ahead(draws)
         x_1 = stored if self.decode is None else self.decode(stored)
         states = None if self.paths is None else self.paths[_indices(draws, "trajectories", len(self.paths))]
-        labels = None if self.labels is None else self.labels[i]
         if self.augment is not None:  # it mirrors too
-            return Batch(*self.augment(x_1, draws), states)
-        return Batch(_mirrored(x_1, draws) if self.flip else x_1, labels, states)
+            x_1, told = self.augment(x_1, draws)
+        else:
+            x_1, told = _mirrored(x_1, draws) if self.flip else x_1, None
+        if self.labels is None:
+            return Batch(x_1, told, states)
+        labels, null = self._dropped(self.labels[i], draws), torch.full_like(i, self.classes)
+        if told is not None:
+            labels, null = (torch.cat([one_hot(c, self.classes).to(told), told], 1) for c in (labels, null))
+        return Batch(x_1, labels, states, null)
+
+    def _dropped(self, labels: Tensor, draws: Draws) -> Tensor:
+        if not self.drop:
+            return labels
+        return torch.where(draws.uniform("label") < self.drop, torch.full_like(labels, self.classes), labels)
 
 
 def batches(
-    data: Dataset, device: torch.device, conditional: bool, paths: Tensor | None, augment: Augment | None = None
+    data: Dataset, device: torch.device, conditional: bool, paths: Tensor | None, augment: Augment | None = None,
+    drop: float = 0.0,
 ) -> Batches:
     """Those of a data set, moved to the device; samples that do not fit there are read as they are needed."""
     labels = data.labels.to(device) if conditional and data.labels is not None else None
@@ -54,7 +70,7 @@ def batches(
     train = _moved(data, device) if here else data.train
     reader: Ahead[StepDraws] | None = None if here else Ahead(train, lambda draws: _samples(draws, kept, count), device)
     return Batches(train, labels, None if paths is None else paths.to(device), data.decode if data.kind == "images" else None,
-                   data.flip, kept, reader, augment)  # fmt: skip
+                   data.flip, kept, reader, augment, data.classes if labels is not None else 0, drop)  # fmt: skip
 
 
 def resident(data: Dataset, device: torch.device) -> bool:

@@ -39,7 +39,8 @@ class Broken(Exception):
 class Subject:
     """A method with what it is tried on: networks of `backbone` for samples of `data`, in batches of `batch`.
 
-    images: the budget that it is meant for. dtype: float64 makes the comparisons sharp, where the networks have it.
+    images: the budget that it is meant for. dtype: float64 makes the comparisons sharp, where the networks have it. drop: the
+    share of samples that lose their class, of a conditional backbone.
     """
 
     method: Method
@@ -48,10 +49,16 @@ class Subject:
     images: int
     batch: int
     dtype: torch.dtype = torch.float32
+    drop: float = 0.25
 
     @property
     def stages(self) -> list[Stage]:
         return list(self.method.stages(self.images))
+
+    @property
+    def taken(self) -> list[Stage]:
+        """The stages, each once for every set of losses that a step takes."""
+        return [taken for stage in self.stages for taken in stage.different.values()]
 
     def models(self) -> dict[str, nn.Module]:
         """The networks by role, all weights moved off their start, as after training."""
@@ -73,6 +80,11 @@ class Subject:
 
         return b
 
+    @property
+    def conditional(self) -> bool:
+        """Whether the networks are told classes."""
+        return bool(self.backbone.options.get("classes", 0))
+
     def draws(self) -> StepDraws:
         return StepDraws(0, 0, range(self.batch), self.batch, CPU, self.dtype)
 
@@ -85,7 +97,7 @@ class Subject:
         for role, module in models.items():
             module.requires_grad_(role in trained)
         slow = {"net": models["net"]} if self.method.needs.target_ema else None
-        batch = batches(self.data, CPU, False, self._paths(teacher)).batch(draws)
+        batch = batches(self.data, CPU, self.conditional, self._paths(teacher), drop=self.drop).batch(draws)
         batch = replace(batch, x_1=batch.x_1.to(self.dtype))
         found = self.method.losses(models, batch, Context(draws, progress, stage, teacher, weak, slow))
         returned.check(self.method, found, stage, len(draws.rows))
@@ -154,7 +166,7 @@ def build(subject: Subject) -> None:
 def losses(subject: Subject) -> None:
     """Its losses are finite numbers per sample, and so are their parts."""
     models = subject.models()
-    for stage in subject.stages:
+    for stage in subject.taken:
         for name, loss in subject.losses(models, stage).items():
             if not bool(loss.per_sample.isfinite().all()):
                 raise Broken(f"stage {stage.name}: {name} is not finite on a network that is not yet trained")
@@ -169,7 +181,7 @@ def losses(subject: Subject) -> None:
 def pure(subject: Subject) -> None:
     """The same step has the same losses, whatever ran before, and changes nothing but gradients."""
     models = subject.models()
-    for stage in subject.stages:
+    for stage in subject.taken:
         before = copy.deepcopy({role: module.state_dict() for role, module in models.items()})
         with _surroundings(1):
             first = subject.losses(models, stage)
@@ -195,7 +207,7 @@ def slices(subject: Subject) -> None:
         raise Broken(f"needs.group={group} does not divide slices of {size}: choose a budget.batch that is a multiple of "
                      f"{SLICES * group}")
     models, whole = subject.models(), subject.draws()
-    for stage in subject.stages:
+    for stage in subject.taken:
         joint = subject.losses(models, stage)
         parts = [subject.losses(models, stage, whole.slice(range(i, i + size))) for i in range(0, subject.batch, size)]
         for name, loss in joint.items():
@@ -209,7 +221,7 @@ def slices(subject: Subject) -> None:
 def gradients(subject: Subject) -> None:
     """Every loss has finite gradients, and moves every network that its stage says it trains."""
     models = subject.models()
-    for stage in subject.stages:
+    for stage in subject.taken:
         reached = set()
         for progress in PROGRESS:
             for name, loss in subject.losses(models, stage, progress=progress).items():
@@ -260,7 +272,7 @@ def grid(subject: Subject) -> None:
 
 def restart(subject: Subject) -> None:
     """A training that stops and goes on ends with the weights of one that did not, to the bit."""
-    images = subject.batch * STEPS * len(subject.stages)
+    images = sum(subject.batch * (STEPS + stage.cycle - 1) for stage in subject.stages)
     while min(stage.images for stage in subject.method.stages(images)) < 2 * subject.batch and images < subject.images:
         images *= 2
     recipe, models = Recipe(images, subject.batch, checkpoints=0, logs=1), subject.method.build(subject.backbone)
@@ -300,7 +312,7 @@ def _trainer(subject: Subject, models: Models, recipe: Recipe, folder: Path | No
     return Trainer(
         method, copy.deepcopy(dict(models)), subject.data, recipe, 0, CPU, folder, velocity,
         {"net": stir(subject.backbone.net(), "teacher")} if velocity else {},
-        weak_teacher=teacher.teacher("weak"), trajectories=teacher._paths(velocity),
+        conditional=subject.conditional, weak_teacher=teacher.teacher("weak"), trajectories=teacher._paths(velocity),
     )  # fmt: skip
 
 

@@ -23,6 +23,7 @@ class Recipe:
 
     lr is the peak rate; schedule and warm-up (a share, or in images) run within each stage; clip bounds the global gradient
     norm (0 is off); ema and what is named after it: see `bench.training.ema`; augment: see `bench.data.Augment`;
+    label_drop: the share of samples whose class a conditional network is not told;
     checkpoints and milestones (EMA only) are written that many times, evenly over the run.
     """
 
@@ -44,6 +45,7 @@ class Recipe:
     ema_every: int = 1
     augment: str = "none"
     augment_share: float = 0.12
+    label_drop: float = 0.0
     dropout: bool = True
     compile: bool = False
     channels_last: bool = False

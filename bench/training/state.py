@@ -57,17 +57,19 @@ class TrainState:
         for optimizer in self.optimizers.values():
             optimizer.zero_grad(set_to_none=True)
 
-    def update(self, rate: float, share: float) -> dict[str, Moved]:
-        """Move by the gradients. rate: the learning rate; share: of the whole budget that was done before this step.
+    def update(self, rate: float, share: float, stage: Stage) -> dict[str, Moved]:
+        """Move by the gradients of the losses that `stage` takes in this step. rate: the learning rate; share: of the whole
+        budget that was done before it.
 
         Weights that live on a sphere are put back on it. Returns what tells, later, whether that went well; nothing here waits
         for the device.
         """
         moved = {}
-        for name, optimizer in self.optimizers.items():
-            norm = _clipped(self.parameters(name), self.recipe.clip)
+        for optimizer in self.optimizers.values():
             _set_rate(optimizer, rate)
-            optimizer.step()
+        for name in stage.trained:
+            norm = _clipped(self.parameters(name), self.recipe.clip)
+            self.optimizers[name].step()
             moved[name] = Moved(norm, self.parameters(name)[-1].detach().sum())
         for module in self.models.values():
             project(module)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import torch
 
 from bench.accounts import LossMeter, Progress
-from bench.compiling import Compiled, Losses
+from bench.compiling import Compiled, Losses, forget
 from bench.nets import Count
 from bench.processes import Ranks
 from bench.training import returned
@@ -34,7 +34,7 @@ class Step:
     meter: LossMeter
     count: Count
     _aside: Aside = field(default_factory=Aside)
-    _functions: dict[str, Losses] = field(default_factory=dict)
+    _functions: dict[tuple[str, ...], Losses] = field(default_factory=dict)  # by stage and the losses that it takes
 
     def __post_init__(self) -> None:
         self.recipe = self.state.recipe
@@ -43,7 +43,7 @@ class Step:
     def __call__(self, progress: Progress) -> None:
         self.gradients(progress)
         rate = self.recipe.rate(progress.stage_share, progress.stage_steps * self.recipe.batch)
-        moved = self.state.update(rate, progress.share)
+        moved = self.state.update(rate, progress.share, progress.taken)
         self.meter.end(progress.step + 1, progress.stage.name, rate, moved)
         progress.step += 1
 
@@ -52,28 +52,32 @@ class Step:
         self.state.zero_grad()
         for draws in self._slices(progress.step):
             self.count.whole = draws.rows.start == 0
-            self._backward(self.losses(draws, progress), progress.stage)
-        self._synchronise(progress.stage)
-        self._join(progress.stage)
+            self._backward(self.losses(draws, progress), progress.taken)
+        self._synchronise(progress.taken)
+        self._join(progress.taken)
 
     def losses(self, draws: Draws, progress: Progress) -> Mapping[str, Loss]:
         """The method's, of one slice of the batch."""
         target = None if self.state.slow is None else {"net": self.state.slow.net}
-        context = Context(draws, progress.share, progress.stage, self.teacher, self.weak_teacher, target)
-        found = self._function(progress.stage)(self.batches.batch(draws), context)
-        returned.check(self.state.method, found, progress.stage, len(draws.rows))
+        stage = progress.taken
+        context = Context(draws, progress.share, stage, self.teacher, self.weak_teacher, target)
+        found = self._function(stage)(self.batches.batch(draws), context)
+        returned.check(self.state.method, found, stage, len(draws.rows))
         return found
 
     def _function(self, stage: Stage) -> Losses:
-        """The method's losses of this stage, compiled if the recipe says so."""
-        if stage.name not in self._functions:
+        """The method's losses of this step of a stage, compiled if the recipe says so."""
+        key = (stage.name, *stage.trained)
+        if key not in self._functions:
             method, models = self.state.method, self.state.models
 
             def losses(batch: Batch, context: Context) -> Mapping[str, Loss]:
                 return method.losses(models, batch, context)
 
-            self._functions[stage.name] = Compiled(losses, stage.name, self.count) if self.recipe.compile else losses
-        return self._functions[stage.name]
+            if self.recipe.compile and all(name != stage.name for name, *_ in self._functions):
+                forget()
+            self._functions[key] = Compiled(losses, stage.name, self.count) if self.recipe.compile else losses
+        return self._functions[key]
 
     def _slices(self, step: int) -> Iterator[StepDraws]:
         batch, rows = self.recipe.batch, self.rows
@@ -96,7 +100,7 @@ class Step:
     def _synchronise(self, stage: Stage) -> None:
         """Make this rank's gradients those of the whole batch."""
         if self.ranks.size > 1:
-            moved = [p for name in self.state.optimizers for p in self.state.parameters(name)]
+            moved = [p for name in stage.trained for p in self.state.parameters(name)]
             self.ranks.sum_gradients(list(dict.fromkeys(moved)))
             for name in stage.balanced:
                 self._aside.gradients[name] = self.ranks.sums(self._aside.gradients[name])

@@ -73,7 +73,8 @@ class Trainer:
             self.folder and self.folder / "checkpoints", self.ranks, self.progress, self.state, self._bill, self._log
         )
         self.step = Step(
-            self.state, batches(self.data, self.device, self.conditional, self.trajectories, self.recipe.augmentation),
+            self.state, batches(self.data, self.device, self.conditional, self.trajectories, self.recipe.augmentation,
+                                self.recipe.label_drop),
             self.seed, self.device, self.ranks, self.teacher, self.weak_teacher, self.meter, self._bill.count,
         )  # fmt: skip
 

@@ -2,17 +2,21 @@
 harness."""
 
 from methods.tools.constants import constant, for_real
-from methods.tools.flow_map import Derivative, Velocity, derivative, eulerian, jump, lagrangian
+from methods.tools.critic import deceived, told_apart
+from methods.tools.flow_map import Derivative, Velocity, derivative, eulerian, jump, lagrangian, mean_velocity
 from methods.tools.forward import jvp, softmax
+from methods.tools.guidance import Guided, guided_velocity
 from methods.tools.interpolant import Interpolant, Linear, Trigonometric, convert_point, convert_velocity
 from methods.tools.network import Mask, conditioned
 from methods.tools.preconditioning import Preconditioned, coefficients
-from methods.tools.shapes import align, everywhere, squared
+from methods.tools.shapes import align, everywhere, mean_square, squared
 from methods.tools.solvers import Solver, solve, step
 from methods.tools.tangent import check, normalised, pull, warm_up
+from methods.tools.weights import adaptive
 
 __all__ = [
     "Derivative",
+    "Guided",
     "Interpolant",
     "Linear",
     "Mask",
@@ -20,6 +24,7 @@ __all__ = [
     "Solver",
     "Trigonometric",
     "Velocity",
+    "adaptive",
     "align",
     "check",
     "coefficients",
@@ -27,18 +32,23 @@ __all__ = [
     "constant",
     "convert_point",
     "convert_velocity",
+    "deceived",
     "derivative",
     "eulerian",
     "everywhere",
     "for_real",
+    "guided_velocity",
     "jump",
     "jvp",
     "lagrangian",
+    "mean_square",
+    "mean_velocity",
     "normalised",
     "pull",
     "softmax",
     "solve",
     "squared",
     "step",
+    "told_apart",
     "warm_up",
 ]  # fmt: skip

@@ -96,3 +96,11 @@ def eulerian(v: Velocity, x: Tensor, s: Tensor, t: Tensor, b: Tensor, cut: bool)
     with torch.no_grad():
         transport = b + gap * derivative(v, x, s, t, dx=b)[1]
     return gap * d_s - value + transport
+
+
+def mean_velocity(
+    v: Velocity, x: Tensor, s: Tensor, t: Tensor, b: Tensor, tangent: Tensor, how: Derivative = Derivative.SPLIT
+) -> tuple[Tensor, Tensor]:
+    """v_{s,t}(x) and what it should be by the Eulerian identity, b + (t-s) d/ds v_{s,t}(x) along (tangent, 1); detached."""
+    value, dv = derivative(v, x, s, t, dx=tangent, ds=1.0, how=how)
+    return value, (b + align(t - s, x) * dv).detach()

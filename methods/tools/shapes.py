@@ -17,3 +17,8 @@ def align(t: Tensor, x: Tensor) -> Tensor:
 def squared(r: Tensor) -> Tensor:
     """|r|^2 per sample: the sum over all but the first dimension, as the papers write it. (B, ...) -> (B,)."""
     return r.square().flatten(1).sum(1)
+
+
+def mean_square(r: Tensor) -> Tensor:
+    """|r|^2 as the papers take it that say so: the mean over a sample's elements. (B, ...) -> (B,)."""
+    return r.square().flatten(1).mean(1)

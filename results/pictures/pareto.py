@@ -15,7 +15,7 @@ from matplotlib.patheffects import withStroke
 from results.pictures.plots import COLOURS, save_figure
 from results.pictures.scales import at_values, readable
 from results.records import metric_info
-from results.tables import count, steps_title
+from results.tables import count, league_title, steps_title
 
 COSTS = {
     "nfe_rows": "network evaluations per sample (rows)",
@@ -87,7 +87,7 @@ def _view(axes: Axes, points: pd.DataFrame, cost: str) -> None:
              for _, edge in points[points["frontier"]].groupby(["league", each], sort=False)]  # fmt: skip
     colours = dict(zip(sorted({steps for _, steps, _ in edges}), itertools.cycle(COLOURS), strict=False))
     for league, steps, edge in edges:
-        words = [steps_title(steps) if steps else "frontier", *([f"{league} losses"] if league != "plain" else [])]
+        words = [steps_title(steps) if steps else "frontier", *([league_title(league)] if league != "plain" else [])]
         axes.plot(edge["price"], edge["value"], "o-" if league == "plain" else "s--", drawstyle="steps-post",
                   color=colours[steps], linewidth=1.5, markersize=5.5, markeredgecolor="white",
                   label=", ".join(words), zorder=3)  # fmt: skip

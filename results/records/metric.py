@@ -35,6 +35,8 @@ _KNOWN = (
     Metric("recall", "recall", "higher", "Share of real images within the samples' neighbourhoods."),
     Metric("density", "density", "higher", "Like precision, counting neighbourhoods; it may exceed 1."),
     Metric("coverage", "coverage", "higher", "Share of real images with a sample in their neighbourhood."),
+    Metric("label_accuracy", "label accuracy", "higher",
+           "Share of samples that the packaged classifier takes for the class asked for; the held-out data row is its own."),
     Metric("kl", "histogram KL divergence",
            note="A perfect sampler scores the floor at this sample count; excess = value - floor."),
     Metric("kl_50", "histogram KL divergence by the self-distillation paper's rule",

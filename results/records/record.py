@@ -14,7 +14,7 @@ from results.records.names import near
 
 SCHEMA = 1
 KINDS = ("method", "reference")
-LEAGUES = ("plain", "perceptual")
+LEAGUES = ("plain", "extra networks", "perceptual")
 PRESET = "preset"
 """Begins the league of a paper's whole setting, its name after it."""
 STATUSES = ("running", "done", "diverged", "failed", "interrupted")
@@ -97,8 +97,9 @@ class RunRecord(_Record):
     while training (0 on a CPU). All are 0 in records written before they were counted.
     `precision` is that of the networks' products in training and sampling; float32 in records of before there was another.
     `micro_batch` counts the rows of a pass; 0 in records written before.
-    `league` parts what is ranked: "plain", "perceptual" where a loss shares features with the metric or a GAN is used, or
-    "preset NAME" of a paper's whole setting.
+    `league` parts what is ranked: "plain", "extra networks" where further ones are trained beside the one that is sampled
+    from, "perceptual" where a loss shares features with the metric or a GAN is used, or "preset NAME" of a paper's whole
+    setting.
     `parents` maps a role (teacher, trajectories) to the run it comes from.
     `final` names the checkpoint that the training ended with, the only one that is this run's model, and `rows` counts the rows
     of its last evaluation, all of which must be there; "" and None in records written before they were kept.

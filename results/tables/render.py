@@ -37,10 +37,17 @@ def plain(frame: pd.DataFrame, metric: str | None = None) -> str:
     def cell(row: dict[str, Any] | None) -> str:
         return _short_cell(row, gaussian, info)
 
-    body = [[wide.named(label, rows), *map(cell, wide.across(rows, steps)), *_bill(rows)]
+    accuracy = wide.accuracies(frame) if metric is None else {}
+    told = [wide.ACCURATE] if accuracy else []
+
+    def beside(label: str) -> list[str]:
+        return [accuracy.get(label, "") for _ in told]
+
+    body = [[wide.named(label, rows), *map(cell, wide.across(rows, steps)), *beside(label), *_bill(rows)]
             for label, rows in wide.grouped(methods)]  # fmt: skip
-    body += [[label, cell(rows[0])] + [""] * (len(steps) + 4) for label, rows in wide.grouped(references)]
-    head = [info.name, *map(steps_title, steps), "images", "seconds", "params", "teacher", "status"]
+    body += [[label, cell(rows[0])] + [""] * (len(steps) - 1) + beside(label) + [""] * 5
+             for label, rows in wide.grouped(references)]  # fmt: skip
+    head = [info.name, *map(steps_title, steps), *told, "images", "seconds", "params", "teacher", "status"]
     caption = f"{info.title}, {wide.ARROW[info.better]}; mean ±95 % over training seeds (references: over sample draws)"
     caption += f"; * {marks.BEST_WORDS}" if (methods["mark"] == "best").any() else ""
     caption += f", {marks.TIED} {marks.TIED_WORDS}" if (methods["mark"] == "tied").any() else ""

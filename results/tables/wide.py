@@ -7,8 +7,9 @@ one for a first look.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
@@ -18,13 +19,17 @@ from results.tables import marks
 from results.tables.numbers import billed, count, decimals, fixed, number, seconds, steps_title
 
 ARROW = {"lower": "lower is better", "higher": "higher is better", "": "not a ranking"}
-LEAGUES = {"perceptual": "a league of its own: a perceptual loss shares features with the metric, or a GAN is used"}
+LEAGUES = {
+    "extra networks": "a league of its own: further networks are trained beside the one that is sampled from",
+    "perceptual": "a league of its own: a perceptual loss shares features with the metric, or a GAN is used",
+}
 SETTING = "a paper's whole setting: its budget, network and recipe are its own, and no other row had them"
 COMPATIBLE = {
     "min_of_evaluation_seeds": "min of {seeds} evaluation seeds",
     "best_checkpoint": "best checkpoint per step count",
 }
 ITALIC = "reference, one value for any number of steps"
+ACCURACY, ACCURATE = "label_accuracy", "label accuracy, %"
 COMPACT = ("images", "seconds")
 """The costs that a compact table shows."""
 Row = dict[str, Any]
@@ -55,7 +60,8 @@ def tables(frame: pd.DataFrame) -> list[Wide]:
     for place, (name, part) in enumerate(frame.groupby("metric", sort=False)):
         references = part[part["sampler"] == "reference"]
         for league, own in part[part["sampler"] != "reference"].groupby("league", sort=False):
-            found.append(_table(own, references, metric_info(str(name)), str(league), full=place == 0))
+            beside = accuracies(frame) if place == 0 else {}
+            found.append(_table(own, references, metric_info(str(name)), str(league), full=place == 0, accuracy=beside))
         if len(references) == len(part):
             found.append(_table(part[:0], references, metric_info(str(name)), "plain", full=place == 0))
     first = frame[frame["metric"] == frame["metric"].iloc[0]] if len(frame) else frame
@@ -83,6 +89,16 @@ def grouped(part: pd.DataFrame) -> list[tuple[str, list[Row]]]:
     for row in part.to_dict("records"):
         groups.setdefault(str(row["method"]), []).append({str(column): value for column, value in row.items()})
     return list(groups.items())
+
+
+def accuracies(frame: pd.DataFrame) -> dict[str, str]:
+    """How often samples of each label are taken for the class asked for, in percent at each step count; of conditional runs.
+
+    It stands beside the distance: what is best for one is not for the other.
+    """
+    part = frame[frame["metric"] == ACCURACY]
+    return {label: ", ".join("–" if math.isnan(row["value"]) else f"{100 * row['value']:.1f}" for row in rows)
+            for label, rows in grouped(part)}
 
 
 def step_counts(part: pd.DataFrame) -> list[int]:
@@ -113,7 +129,9 @@ def named(label: str, rows: Sequence[Row]) -> str:
 
 def league_title(league: str) -> str:
     """What stands above the table of a league of its own."""
-    return f"the setting of {league.removeprefix(PRESET).strip()}" if league.startswith(PRESET) else f"{league} losses"
+    if league.startswith(PRESET):
+        return f"the setting of {league.removeprefix(PRESET).strip()}"
+    return f"{league} losses" if league == "perceptual" else league
 
 
 def league_note(league: str) -> str:
@@ -129,16 +147,18 @@ def absent(row: Row | None) -> str:
 
 
 def _table(part: pd.DataFrame, references: pd.DataFrame, metric: Metric, league: str, full: bool,
-           bill: Sequence[str] = ()) -> Wide:
-    """full: with intervals and the whole bill; else with the costs that `bill` names."""
+           bill: Sequence[str] = (), accuracy: Mapping[str, str] = MappingProxyType({})) -> Wide:
+    """full: with intervals and the whole bill; else with the costs that `bill` names. accuracy: see `accuracies`."""
     steps, methods = step_counts(part), grouped(part)
     costs = [each for each in _costs(part) if full or each[0] in bill]
-    head = ["method", *map(steps_title, steps), *(name for name, _ in costs), *(["NFE", "status"] if full else [])]
+    told = [ACCURATE] if accuracy else []
+    head = ["method", *map(steps_title, steps), *told, *(name for name, _ in costs), *(["NFE", "status"] if full else [])]
     body = []
     gaussian = marks.gaussian_fit(references)
     for label, rows in methods:
         line = [Cell(label if full else _with_status(label, rows))]
         line += [_cell(row, full, gaussian, metric) for row in across(rows, steps)]
+        line += [Cell(accuracy.get(label, "")) for _ in told]
         line += [Cell(write(rows[0])) for _, write in costs]
         body.append([*line, Cell(_nfe(rows)), Cell(status(rows))] if full else line)
     if full and part["detectable"].notna().any():
@@ -146,7 +166,9 @@ def _table(part: pd.DataFrame, references: pd.DataFrame, metric: Metric, league:
         line = [Cell(number(float(values.median())) if len(values) else "", italic=True) for values in seen]
         body.append(_padded([Cell("smallest difference detectable", italic=True), *line], head))
     for label, rows in grouped(references):
-        body.append(_padded([Cell(label, italic=True), _cell(rows[0], full, gaussian, metric)], head))
+        line = [Cell(label, italic=True), _cell(rows[0], full, gaussian, metric)]
+        line += [Cell("")] * (len(steps) - 1) + [Cell(accuracy.get(label, "")) for _ in told]
+        body.append(_padded(line, head))
     title = f"{metric.name}: {metric.title} ({ARROW[metric.better]})"
     if league != "plain":
         title += f"; {league_title(league)}"

@@ -4,6 +4,9 @@ from fault_tables.base import of
 
 CONSISTENCY, PAIRS, TRUNCATED = "methods/consistency.py", "methods/pairs.py", "methods/truncated.py"
 OF_CT, OF_PAIRS, OF_TCM = "ct::test", "pairs::test", "tcm::test"
+OF_CMT = "cmt::test"
+MID = f"{OF_CMT}_mid_training_is_its_definition"
+LED = "gaf::test_pairs_of_a_share_lead_to_what_the_generator_makes_of_their_noisy_end"
 DEFINITION = "consistency::test_the_loss_is_its_definition"
 
 FAULTS = [
@@ -40,6 +43,38 @@ FAULTS = [
         ("constant that ignores the dimension", "0.00054 * sqrt(x_1[0].numel())", "0.00054",
          f"{OF_CT}_the_robust_constant_grows_with_the_root_of_the_dimension"),
         ci="constant that ignores the dimension",
+    ),
+    *of(
+        "gaf", CONSISTENCY,
+        ("samples in the cleaner point alone", "x_s = path.point(x_0, batch.x_1, s)", "x_s = path.point(x_0, x_1, s)", LED),
+        ("samples of other noise", "return replace(batch, x_1=batch.x_1.index_copy(0, on, made))",
+         "return replace(batch, x_1=batch.x_1.index_copy(0, on, made.roll(1, 0)))", LED),
+        ("gradient through the generator", "with torch.no_grad():\n            made",
+         "with torch.enable_grad():\n            made", LED),
+        ("share of the pairs that stay", "on = context.split(self.generated)[0]", "on = context.split(self.generated)[1]", LED),
+    ),
+    *of(
+        "gaf", "methods/gaf.py",
+        ("target of the copy that generates", "replace(context, target=None)", "context", LED),
+        ci="target of the copy that generates",
+    ),
+    *of(
+        "cmt", "methods/cmt.py",
+        ("state of the point before", "device=i.device), i + 1]", "device=i.device), i]", MID),
+        ("state before the end", "- batch.states[:, -1]", "- batch.states[:, -2]", MID),
+        ("second stage from the live weights", "images - first, prepare=start_from_teacher,", "images - first, prepare=None,",
+         "tests/bench/training/test_stages.py::test_the_student_of_a_later_stage_and_its_frozen_teacher_are_the_average_of_the_"
+         "one_before[cmt]"),
+        ("points even in the noise level", "torch.linspace(log(self.sigma_max), log(self.sigma_min), self.points * parts + 1, "
+         "dtype=torch.float64).exp()", "torch.linspace(self.sigma_max, self.sigma_min, self.points * parts + 1).double()",
+         f"{OF_CMT}_a_path_has_its_points_even_in_the_logarithm_of_the_noise_level"),
+        ("substeps kept for points", "tuple(1 + k * i for i", "tuple(1 + i for i",
+         f"{OF_CMT}_a_path_has_its_points_even_in_the_logarithm_of_the_noise_level"),
+        ("second stage at ECT's first gap", "EasyPairs(q=4096.0, doublings=1)", "EasyPairs(q=2.0, doublings=1)",
+         f"{OF_CMT}_the_second_stage_is_easy_consistency_at_one_small_gap"),
+        ("paths to the very end", 'options={"paths": False}', 'options={"paths": True}',
+         f"{OF_CMT}_the_second_stage_is_easy_consistency_at_one_small_gap"),
+        ci="state before the end",
     ),
     *of(
         "tcm", TRUNCATED,

@@ -28,7 +28,7 @@ FAULTS = [
     ),
     *of(
         "training loop", "bench/training/step.py",
-        ("progress forgotten", "progress.share, progress.stage, ", "0.0, progress.stage, ",
+        ("progress forgotten", "progress.share, stage, ", "0.0, stage, ",
          "training::test_the_loop_hands_out_progress_and_the_slow_target"),
         ("micro-batches that weigh too much", "loss.per_sample.sum() / self.recipe.batch", "loss.per_sample.mean()",
          ("training::test_micro_batches_train_the_same_network[lsd]",

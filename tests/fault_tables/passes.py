@@ -115,6 +115,15 @@ FAULTS = [
          labels("progressive-first")),
         ("sampled without its label", 'models else "net"], condition)', 'models else "net"])', jumps("progressive")),
     ),
+    *of(
+        "tract", "methods/tract.py",
+        ("no dropout", STUDENT, "None", masks("tract")),
+        ("slow copy with dropout", 'models)["net"], batch.condition)', f'models)["net"], batch.condition, {STUDENT})',
+         masks("tract")),
+        ("slow copy without labels", 'models)["net"], batch.condition)', 'models)["net"])', labels("tract")),
+        ("teacher without labels", 'models["teacher"], batch.condition)', 'models["teacher"])', labels("tract")),
+        ("first teacher without labels", "context.teach(x, s, batch.condition)", "context.teach(x, s)", labels("tract-first")),
+    ),
     *[
         fault
         for name in ("lsd", "esd", "psd_m", "psd_u")
@@ -163,6 +172,19 @@ FAULTS = [
             ci=f"target with another mask [{name}]" if name == "cd_slow" else "",
         )
     ],
+    *of(
+        "cmt", "methods/cmt.py",
+        ("no dropout", STUDENT, "None", masks("cmt-first")),
+        ("labels of data for a path", 'conditioned(models["net"], None, ', 'conditioned(models["net"], batch.condition, ',
+         labels("cmt-first")),
+    ),
+    *of(
+        "gaf", CONSISTENCY,
+        ("samples without labels", 'conditioned(slow["net"], labels)', 'conditioned(slow["net"])', labels("gaf")),
+        ("samples with the others' labels", "batch.condition[on]", "batch.condition[: len(on)]", labels("gaf")),
+        ("samples with the student's mask", 'conditioned(slow["net"], labels)',
+         'conditioned(slow["net"], labels, context.draws.dropout("student", on))', masks("gaf")),
+    ),
     *of(
         "cd", CONSISTENCY,
         ("teacher without labels", "context.teach(x, t, batch.condition)", "context.teach(x, t)", labels("cd")),

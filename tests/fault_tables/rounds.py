@@ -4,6 +4,7 @@ from fault_tables.base import of
 
 ROUNDS = "rounds::test_"
 ROUND = ROUNDS + "a_round_is_its_definition_on_its_own_grid_with_its_weight"
+LEGS = "tract::test_a_round_is_its_definition"
 STAGE = ROUNDS + "a_stage_of_progressive_flow_map_matching_is_its_definition"
 ANNEAL = ROUNDS + "annealing_moves_the_end_of_the_interval_and_leaves_its_start"
 
@@ -25,6 +26,20 @@ FAULTS = [
         ("last round alone longer", "if n <= 2 else 1.0", "if n <= 1 else 1.0",
          ROUNDS + "the_last_two_rounds_are_twice_as_long_as_the_others"),
         ci="weight of the first round only",
+    ),
+    *of(
+        "tract", "methods/tract.py",
+        ("teacher's step to the end", "jump(conditioned(models[\"teacher\"], batch.condition), x, s, m)",
+         "jump(conditioned(models[\"teacher\"], batch.condition), x, s, e)", LEGS),
+        ("slow copy from the start", "end = jump(slow, x_m, m, e)", "end = jump(slow, x_m, s, e)", LEGS),
+        ("student itself for its slow copy", "(context.target or models)", "models", LEGS),
+        ("starts of steps alone", 'context.draws.uniform("point") * self.shrink', 'context.draws.uniform("point") * 0', LEGS),
+        ("end of the fine step", "times[step + self.shrink]", "times[i + 1]", LEGS),
+        ("missing stop-gradient", "            end = jump(slow, x_m, m, e)\n", "        end = jump(slow, x_m, m, e)\n", LEGS),
+        ("grid of halves", "(type(self).times, self, n * self.shrink, like", "(type(self).times, self, n * 2, like", LEGS),
+        ("rounds that halve", "return self.shrink", "return 2",
+         "tract::test_rounds_shrink_the_steps_to_one_in_equal_parts_of_the_images"),
+        ci="slow copy from the start",
     ),
     *of(
         "pfmm", "methods/pfmm.py",

@@ -72,7 +72,7 @@ FAULTS = [
     ],
     *of(
         "progressive", "methods/progressive.py",
-        ("students kept a round late", 'f"student_{2 * n}"', 'f"student_{n}"',
+        ("students kept a round late", 'f"student_{self.ratio * n}"', 'f"student_{n}"',
          STAGES + "every_kept_student_of_progressive_distillation_is_that_of_its_own_round"),
     ),
     *of(

@@ -23,16 +23,22 @@ FAULTS = [
         )
     ],
     *of(
+        "meanflow", "methods/tools/weights.py",
+        ("weight of the mean over entries", "scale = (raw + floor)", "scale = (raw / 2 + floor)", tiled("meanflow")),
+    ),
+    *of(
         "meanflow", "methods/meanflow.py",
-        ("weight of the mean over entries", "scale = (raw + self.floor)", "scale = (raw / 2 + self.floor)", tiled("meanflow")),
         ("loss and weight of the mean over entries", "raw = squared(value - target)",
          "raw = squared(value - target) / value[0].numel()", tiled("meanflow")),
         ci="loss and weight of the mean over entries",
     ),
     *of(
-        "soflow", "methods/soflow.py",
+        "soflow", "methods/tools/shapes.py",
         ("sum over entries", "r.square().flatten(1).mean(1)", "r.square().flatten(1).sum(1)",
          (tiled("soflow"), WEIGHTS + "soflow_averages_on_the_diagonal_too[3]")),
+    ),
+    *of(
+        "soflow", "methods/soflow.py",
         ("half on the diagonal too", "losses.append(self.adapt(raw))", "losses.append(self.adapt(raw) / 2)",
          WEIGHTS + "soflow_averages_on_the_diagonal_too[1]"),
     ),

@@ -15,16 +15,28 @@ from bench.training.contract import CHECKS, Subject
 from methods.tools.interpolant import Interpolant, Linear, Trigonometric
 
 # The noise level at which two steps stop by evaluation.grid=papers; no other method's times differ from its even ones.
-TUNED = {"cd": 0.821, "ct": 0.821, "ict": 0.821, "ect": 0.821, "tcm": 0.821, "sct": 0.98, "scd": 0.98, "imm": 0.7}
+TUNED = {"cd": 0.821, "ct": 0.821, "ict": 0.821, "ect": 0.821, "tcm": 0.821, "gaf": 0.821, "cmt": 0.821,
+         "sct": 0.98, "scd": 0.98, "imm": 0.7}  # fmt: skip
+# The fewest steps of a sample, where it is not one; the first of them is one jump.
+LEAST = {"consistency_fm": 2, "multistep_cm": 8}
 B, BUDGET = 16, 2**20
 EACH = pytest.mark.parametrize("name", METHODS)
 # Network calls of one jump, where it is not one.
 CALLS: dict[str, int] = {}
+# Methods whose jump is an Euler step, beside those that can be teachers.
+VELOCITIES = {"reflow"}
 # Parameters that a method never moves: on the diagonal the network does not see t - s.
 UNSEEN = {
     "flow_matching": {"net.time.gap.weight"}, "edm": {"net.net.time.gap.weight"},
-    "ctm": {"net.time.gap.weight"},  # by its denoising loss
+    "reflow": {"net.time.gap.weight"}, "ctm": {"net.time.gap.weight"},  # by its denoising loss
+    **{name: {"fake.time.gap.weight", "critic.time.gap.weight"} for name in ("dmd2", "sid", "sida")},
 }  # fmt: skip
+
+
+def first(name: str) -> tuple[torch.Tensor, torch.Tensor]:
+    """Start and end of the first jump of its shortest sampling."""
+    s, t = made(name).grid(LEAST.get(name, 1))[:2].expand(B, 2).T
+    return s, t
 
 
 @EACH
@@ -125,7 +137,7 @@ def test_all_samples_jump_together_as_each_does(name: str) -> None:
 @pytest.mark.parametrize("shape", [(2,), (1, 4, 4)], ids=["points", "images"])
 def test_a_jump_keeps_the_shape_of_its_samples(name: str, shape: tuple[int, ...]) -> None:
     method = made(name)
-    s, t = method.grid(1).expand(B, 2).T
+    s, t = first(name)
     x = torch.randn((B, *shape), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     assert method.jump(built(method, shape), x, s, t).shape == x.shape
 
@@ -133,25 +145,26 @@ def test_a_jump_keeps_the_shape_of_its_samples(name: str, shape: tuple[int, ...]
 @EACH
 def test_a_jump_calls_the_network_once_unless_it_says_otherwise(name: str) -> None:
     method, net = made(name), Oracle(TRUTH)
-    s, t = method.grid(1).expand(B, 2).T
+    s, t = first(name)
     method.jump({"net": net}, data(TRUTH, B), s, t)
     assert len(net.calls) == CALLS.get(name, 1)
 
 
 @EACH
-def test_one_exact_jump_reaches_data(name: str) -> None:
+def test_one_exact_jump_reaches_data_or_the_end_of_its_segment(name: str) -> None:
     """A velocity model's is an Euler step, and only its direction is known."""
     method, x = made(name), data(TRUTH, B)
-    s, t = method.grid(1).expand(B, 2).T
+    s, t = first(name)
     end = method.jump({"net": Oracle(TRUTH)}, x, s, t)
     euler = x + (t - s)[:, None] * TRUTH.velocity(x, s)
-    expected = euler if method.velocity_model else TRUTH.flow(x, s, t)
+    expected = euler if method.velocity_model or name in VELOCITIES else TRUTH.flow(x, s, t)
     torch.testing.assert_close(end, expected)
 
 
 @EACH
-def test_one_step_is_always_supported_and_none_never(name: str) -> None:
-    assert made(name).supports(1) and not made(name).supports(0)
+def test_the_fewest_steps_are_one_or_as_many_as_there_are_segments(name: str) -> None:
+    least = LEAST.get(name, 1)
+    assert made(name).supports(least) and not any(made(name).supports(n) for n in range(least))
 
 
 @EACH

@@ -5,11 +5,11 @@ from contract import METHODS, made
 from fixed_point import condition, neutral, shift
 
 NAMED = [name for name in METHODS if condition(made(name)) and not made(name).needs.teacher]
-PLAIN = ["flow_matching", "edm", "fmm", "lsd", "psd_m", "psd_u", "shortcut"]
+PLAIN = ["flow_matching", "edm", "fmm", "lsd", "psd_m", "psd_u", "shortcut", "tvm"]
 
 
 def test_they_are_those_with_adaptive_weights_and_robust_distances() -> None:
-    assert NAMED == ["contrastive", "ect", "ict", "imm", "meanflow", "sct", "soflow", "tcm"]
+    assert NAMED == ["alphaflow", "contrastive", "ect", "gaf", "ict", "imf", "imm", "meanflow", "sct", "soflow", "tcm", "tim"]
 
 
 @pytest.mark.parametrize("name", NAMED)

@@ -16,6 +16,7 @@ from methods.pfmm import PFMM
 from methods.progressive import Progressive, Spacing, Weighting
 from methods.self_distillation import ESD, LSD, PSD, StopGradient
 from methods.shortcut import Shortcut
+from methods.split_meanflow import SplitMeanFlow
 from methods.times import Curriculum
 from methods.tools.interpolant import Linear, Trigonometric
 
@@ -39,6 +40,7 @@ METHODS: dict[str, Method] = {
     "emd_cut": EMD(stop_gradient=True),
     "pfmm": PFMM(doublings=2),
     "shortcut": Shortcut(bootstrap=1.0),
+    "split_meanflow": SplitMeanFlow(),
     "progressive": Progressive(start=8),
     "progressive_uniform": Progressive(start=8, spacing=Spacing.UNIFORM, weighting=Weighting.VELOCITY),
 }

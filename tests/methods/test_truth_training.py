@@ -17,6 +17,7 @@ from bench.training.train import Trainer
 from bench.truth import target
 from methods.base import Batch, Context, Loss, Method, Models
 from methods.consistency import CD, ECT, Distance
+from methods.flow_anchored import FlowAnchored
 from methods.flow_map_matching import EMD, FMM, LMD
 from methods.flow_matching import FlowMatching
 from methods.imm import IMM
@@ -26,6 +27,7 @@ from methods.pfmm import PFMM
 from methods.progressive import Progressive
 from methods.self_distillation import ESD, LSD, PSD
 from methods.shortcut import Shortcut
+from methods.split_meanflow import SplitMeanFlow
 
 
 def many_steps(trainer: Trainer, steps: int = 32) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
@@ -157,7 +159,8 @@ def test_the_learned_weight_is_trained() -> None:
     assert weight(torch.zeros(1), torch.ones(1)).abs().item() > 1e-4
 
 
-@pytest.mark.parametrize("method", [CD(), LMD(initialise=True), EMD(initialise=True), Progressive(start=2)],
+@pytest.mark.parametrize("method", [CD(), LMD(initialise=True), EMD(initialise=True), Progressive(start=2), SplitMeanFlow(),
+                                    FlowAnchored()],
                          ids=lambda m: type(m).__name__)
 def test_a_student_that_says_so_starts_as_its_teacher(method: Method) -> None:
     teacher, net = nn.Linear(1, 1), nn.Linear(1, 1)

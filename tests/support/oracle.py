@@ -120,7 +120,8 @@ def data(truth: Truth, n: int, seed: int = 0, step: int = 0) -> Tensor:
 
 def networks(method: Method, truth: Truth, theta: Tensor | float = 0.0, w: float = 0.0) -> dict[str, nn.Module]:
     """Every role a method may ask for: "net" perturbed, all others exact."""
-    return {"net": Oracle(truth, theta), "teacher": Oracle(truth), "first": Oracle(truth), "weight": Weight(w)}
+    exact = {role: Oracle(truth) for role in ("teacher", "first", "fake")}
+    return {"net": Oracle(truth, theta), **exact, "weight": Weight(w)}
 
 
 def one_loss(

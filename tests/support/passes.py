@@ -16,6 +16,7 @@ from bench.training.rng import StepDraws
 from methods.base import Batch, Context, Loss, Method
 from methods.consistency import CD
 from methods.ctm import CTM
+from methods.distribution_matching import DMD2
 from methods.self_distillation import LSD, StopGradient
 from methods.soflow import SoFlow
 from methods.tools import Derivative, Mask
@@ -49,7 +50,8 @@ class Spy(nn.Module):
     def __init__(self, role: str, log: list[Pass]) -> None:
         super().__init__()
         self.role, self.log = role, log
-        self.theta = nn.Parameter(torch.full((D - 1,), 0.3, dtype=torch.float64))
+        size = 0.2 if role == "fake" else 0.3  # unlike its teacher: a generator is moved by what they differ in
+        self.theta = nn.Parameter(torch.full((D - 1,), size, dtype=torch.float64))
 
     def forward(
         self, x: Tensor, s: Tensor, t: Tensor, condition: Tensor | None = None, dropout: Mask | None = None
@@ -130,6 +132,9 @@ class _Backbone:
     def decoupled(self) -> nn.Module:
         return nn.Identity()
 
+    def critic(self) -> nn.Module:
+        return nn.Identity()
+
     def operator(self, slots: int, modes: int) -> nn.Module:
         return nn.Identity()
 
@@ -164,10 +169,14 @@ VARIANTS: dict[str, Method] = {
     "ayf_emd_guided": replace(made("ayf_emd"), guidance_high=3.0),  # type: ignore[call-arg]
     "meanflow_finite": replace(made("meanflow"), derivative=Derivative.FINITE),  # type: ignore[call-arg]
     "lsd_detached": LSD(stop_gradient=StopGradient.DETACHED),
+    "dmd2_critic": DMD2(critic=0.1),
     "lsd_none": LSD(stop_gradient=StopGradient.NONE),
 }
+
+# The tags of noise are as they are only near pure noise, where others begin.
+TAGGED: dict[str, dict[str, Any]] = {name: {"sigma_init": 1e3} for name in ("sid", "sida")}
 
 
 def method_of(case: str) -> Method:
     """The method at its defaults, or one of `VARIANTS`."""
-    return VARIANTS[case] if case in VARIANTS else made(case)
+    return VARIANTS[case] if case in VARIANTS else replace(made(case), **TAGGED.get(case, {}))

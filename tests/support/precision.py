@@ -81,10 +81,13 @@ def gradient(trainer: Trainer, low: bool) -> Tensor:
         lowered(net)
     step, total = trainer.step, []
     whole = step.recipe, step.rows
+    at, progress = trainer.progress.step, trainer.progress
+    progress.step += -(at - progress.start + 1) % progress.stage.cycle  # to a step that takes all losses
     step.recipe = replace(step.recipe, batch=ROWS)
     step.rows = trainer.ranks.share(ROWS, trainer.method.needs.group)
     step.gradients(trainer.progress)
     step.recipe, step.rows = whole
+    progress.step = at
     for name in trainer.state.optimizers:
         total += [p.grad.double().flatten() for p in trainer.state.parameters(name) if p.grad is not None]
     return torch.cat(total)

@@ -67,7 +67,7 @@ def listed(group: str) -> list[str]:
 
 def test_the_help_of_the_command_has_every_common_key() -> None:
     text, told = flat(), {key: (value, comment) for key, value, comment in lines(CONF / "config.yaml")}
-    top = {"seed": fields(schema.Seeded)["seed"], **fields(schema.Command)}
+    top = {**fields(schema.Seeded), **fields(schema.Labelled), **fields(schema.Command)}
     known = top | {f"{name}.{key}": hint for name, cls in SECTIONS.items() for key, hint in fields(cls).items()}
     keys = [key for key in told if "." in key or key in top]
     assert len(keys) == len(told) - len(SECTIONS) - 2, "all but the sections, the defaults list and the sweep"

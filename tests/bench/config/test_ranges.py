@@ -28,6 +28,10 @@ RELATED = {
     ("flow_matching", "method.time_law.low", 1): "must be below high=1.0",
     ("flow_matching", "method.time_law.high", 0): "low=0.0 must be below",
     ("ctm", "method.denoising", 0): "method.balance=false",
+    ("tim", "method.eta", 1): "method.to_data=0.1 are shares of one batch",
+    ("tim", "method.to_data", 1): "method.to_data=1.0 are shares of one batch",
+    ("alphaflow", "method.start", 1): "must be below method.end=1.0",
+    ("alphaflow", "method.end", 0): "method.start=0.0 must be below",
 }
 
 

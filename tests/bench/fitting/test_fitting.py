@@ -103,9 +103,11 @@ def test_the_bytes_alive_are_those_of_tensors_that_are() -> None:
         assert live.peaks[ROWS] == (16 + 4 + 4) * ROWS
         del a
         d = torch.empty(ROWS, 2, device="meta")
-        assert live.peaks[ROWS] == (16 + 4 + 8) * ROWS, "a view keeps its storage"
         del b, c, d
         assert live._growing == live._fixed == 0
+        assert live.peaks[ROWS] == (16 + 4 + 8) * ROWS, "a view keeps its storage"
+        e = torch.empty(ROWS, 8, device="meta")
+    assert live.peaks[ROWS] == 32 * ROWS == e.untyped_storage().nbytes(), "what is alive at the end counts"
 
 
 @pytest.mark.parametrize("rows", [range(16), range(4, 12), range(5, 6), range(1000)], ids=str)

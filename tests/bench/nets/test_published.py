@@ -96,7 +96,7 @@ def test_labels_that_a_network_was_not_built_for_are_refused() -> None:
     with pytest.raises(ValueError, match=r"\(4, 3 \+ 2\).*shape \(4, 3\)"):
         told(torch.zeros(4, 3), 3, 2, like)
     with pytest.raises(RuntimeError, match="smaller than num_classes"):
-        told(torch.tensor([0, 1, 2, 3]), 3, 0, like)
+        told(torch.tensor([0, 1, 2, 4]), 3, 0, like)
 
 
 def test_random_frequencies_go_with_the_weights() -> None:

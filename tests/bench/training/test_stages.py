@@ -23,6 +23,7 @@ from bench.nets import Backbone
 from bench.training import Recipe, Trainer
 from methods.base import Method, Models, Stage
 from methods.consistency import CD
+from methods.reflow import Reflow
 
 CPU, BATCH, STEPS = torch.device("cpu"), 16, 8  # steps of an average stage
 RATE, DECAYS, WARMUP = 1e-2, (0.9, 0.05), 0.4
@@ -41,10 +42,13 @@ class TwoStages(CD):
 
 
 SHORT: dict[str, dict[str, Any]] = {
-    "progressive": {"start": 4, "keep": 4}, "pfmm": {"doublings": 2}, "ctm": {"n": 4}, "dsno": {"trajectories": 64},
+    "progressive": {"start": 4, "keep": 4}, "tract": {"start": 9, "shrink": 3},
+    "pfmm": {"doublings": 2}, "ctm": {"n": 4}, "dsno": {"trajectories": 64},
+    "cmt": {"trajectories": 64}, "reflow": {"trajectories": 64}, "re_meanflow": {"trajectories": 64},
 }
 CASES: dict[str, Method] = {name: replace(made(name), **SHORT.get(name, {})) for name in METHODS}
 CASES |= {"cd_slow": CD(target_ema=0.5), "two_stages": TwoStages()}
+CASES |= {"reflow_rounds": Reflow(trajectories=64, rounds=2, round_steps=2, distilled=0.25)}
 EACH = pytest.mark.parametrize("name", CASES)
 STAGED = pytest.mark.parametrize("name", [name for name, method in CASES.items() if len(method.stages(100)) > 1])
 SLOW = pytest.mark.parametrize("name", [name for name, method in CASES.items() if method.needs.target_ema])
