@@ -67,7 +67,7 @@ FAULTS = [
         ("derivative of a network without dropout", "derivative(v, path",
          'derivative(lambda *a: v(*a) if torch.is_grad_enabled() else conditioned(models["net"], batch.condition)(*a), path',
          masks("meanflow")),
-        ("label dropped", NET, 'conditioned(models["net"], None, ', labels("meanflow")),
+        ("label dropped", 'conditioned(models["net"], condition, ', 'conditioned(models["net"], None, ', labels("meanflow")),
     ),
     *of(
         "imm", "methods/imm.py",
