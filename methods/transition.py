@@ -47,7 +47,7 @@ class Transition(Method):
 
     @property
     def needs(self) -> Needs:
-        return Needs(cost=1.7, precision="tf32", truth="C at power=0")
+        return Needs(cost=1.7, truth="C at power=0")
 
     def losses(self, models: Models, batch: Batch, context: Context) -> dict[str, Loss]:
         path, x_1 = self.interpolant, batch.x_1
