@@ -27,8 +27,8 @@ CALLS: dict[str, int] = {}
 VELOCITIES = {"reflow", "contrastive"}
 # Parameters that a method never moves: on the diagonal the network does not see t - s.
 UNSEEN = {
-    "flow_matching": {"net.time.gap.weight"}, "contrastive": {"net.time.gap.weight"},
-    "decoupled_meanflow": {"net.time.gap.weight"},  # each of its parts sees one time "edm": {"net.net.time.gap.weight"},
+    "flow_matching": {"net.time.gap.weight"}, "edm": {"net.net.time.gap.weight"}, "contrastive": {"net.time.gap.weight"},
+    "decoupled_meanflow": {"net.time.gap.weight"},  # each of its parts sees one time
     "reflow": {"net.time.gap.weight"}, "ctm": {"net.time.gap.weight"},  # by its denoising loss
     **{name: {"fake.time.gap.weight", "critic.time.gap.weight"} for name in ("dmd2", "sid", "sida")},
 }  # fmt: skip
