@@ -28,9 +28,8 @@ from torch import Tensor, nn
 
 from methods.base import Backbone, Batch, Context, Loss, Method, Models, Needs, Stage, start_from_teacher
 from methods.knobs import Positive
-from methods.soflow import mean_square
 from methods.times import LogitNormal, TimeLaw, ordered
-from methods.tools import Derivative, align, conditioned, derivative
+from methods.tools import Derivative, align, conditioned, derivative, mean_square
 
 
 @dataclass(frozen=True)
