@@ -28,12 +28,13 @@ from bench.layers.recompute import recomputed, recomputed_in_forward_mode
 from bench.layers.resample import Down, Up, doubled
 from bench.layers.temporal import Mixing, mixed
 from bench.layers.times import Times, fourier, half, positional
+from bench.layers.weight import Weight
 
 __all__ = [
     "FLOOR", "KERNELS", "Attention", "Conv2d", "Down", "GroupNorm", "Kernel", "Linear", "MPConv", "MPLinear", "Mask",
-    "Mixing", "Modulated", "TimeEmbedding", "Times", "Up", "added_norm", "affine", "angles", "at_least_float32", "doubled",
-    "exact_attention", "fourier", "frequencies", "fused_attention", "groups_of", "half", "hashed", "keyed_dropout",
-    "linear", "lowered", "masks", "mixed", "modulation", "mp_cat", "mp_silu", "mp_sum", "normalized", "one_hot",
-    "pixel_norm", "positional", "project", "recomputed", "recomputed_in_forward_mode", "scaled", "splitmix", "told",
-    "zeroed",
+    "Mixing", "Modulated", "TimeEmbedding", "Times", "Up", "Weight", "added_norm", "affine", "angles", "at_least_float32",
+    "doubled", "exact_attention", "fourier", "frequencies", "fused_attention", "groups_of", "half", "hashed",
+    "keyed_dropout", "linear", "lowered", "masks", "mixed", "modulation", "mp_cat", "mp_silu", "mp_sum", "normalized",
+    "one_hot", "pixel_norm", "positional", "project", "recomputed", "recomputed_in_forward_mode", "scaled", "splitmix",
+    "told", "zeroed",
 ]  # fmt: skip

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from bench.config import ConfigError, Experiment, Network
-from bench.layers import Mixing, Modulated, lowered
+from bench.layers import Mixing, Modulated, Weight, lowered
 from bench.nets.adm import ADM
 from bench.nets.critic import Critic
 from bench.nets.dit import DiT
@@ -19,7 +19,6 @@ from bench.nets.outline import SMALL, built, forward_gflops
 from bench.nets.plain import PlainMLP
 from bench.nets.song import SongUNet, ncsnpp
 from bench.nets.unet import UNet
-from bench.nets.weight import Weight
 
 NETS: dict[str, Callable[..., nn.Module]] = {
     "mlp": MLP, "mlp_plain": PlainMLP, "unet": UNet, "ddpmpp": SongUNet, "ncsnpp": ncsnpp, "adm": ADM, "edm2": EDM2, "dit": DiT,

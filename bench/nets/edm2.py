@@ -8,7 +8,7 @@ the data's standard deviation d. As published, a network that was trained at s =
 With `published` it is EDM2's own network of one time, whose weights it takes, and a second time beside it that starts at zero.
 
 Published are 54,673,314 parameters on CIFAR-10 and 124,264,485 at 64 pixels: those here and the 128 of the learned loss weight
-(bench/nets/weight.py).
+(bench/layers/weight.py).
 
 Reference: Karras et al. (arXiv 2312.02696), configuration G; two times: Boffi et al. (arXiv 2505.18825), appendix.
 """

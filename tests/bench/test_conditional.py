@@ -95,9 +95,10 @@ def test_one_class_is_compared_with_its_own_images_under_a_protocol_of_its_own()
     experiment, own = scored("conditional=true", "evaluation.one_class=3")
     whole = data.dataset(experiment)
     assert whole.labels is not None and len(own.train) == int((whole.labels == 3).sum())
-    assert own.heldout_labels is not None and (own.heldout_labels == 3).all()
-    everything = {image.numpy().tobytes(): int(label) for image, label in zip(whole.train, whole.labels, strict=True)}
-    assert all(everything[image.numpy().tobytes()] == 3 for image in own.train)
+    assert whole.heldout_labels is not None and len(own.heldout) == int((whole.heldout_labels == 3).sum())
+    images, labels = torch.cat([whole.train, whole.heldout]), torch.cat([whole.labels, whole.heldout_labels])
+    everything = {image.numpy().tobytes(): int(label) for image, label in zip(images, labels, strict=True)}
+    assert all(everything[image.numpy().tobytes()] == 3 for image in (*own.train, *own.heldout))
     assert protocol_of(experiment, own).id != protocol_of(experiment, whole).id
 
 

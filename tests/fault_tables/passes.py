@@ -64,10 +64,10 @@ FAULTS = [
     *of(
         "meanflow", "methods/meanflow.py",
         ("no dropout", STUDENT, "None", masks("meanflow")),
-        ("derivative of a network without dropout", "derivative(v, path",
-         'derivative(lambda *a: v(*a) if torch.is_grad_enabled() else conditioned(models["net"], batch.condition)(*a), path',
+        ("derivative of a network without dropout", "derivative(v, x_s",
+         'derivative(lambda *a: v(*a) if torch.is_grad_enabled() else conditioned(models["net"], condition)(*a), x_s',
          masks("meanflow")),
-        ("label dropped", NET, 'conditioned(models["net"], None, ', labels("meanflow")),
+        ("label dropped", 'conditioned(models["net"], condition, ', 'conditioned(models["net"], None, ', labels("meanflow")),
     ),
     *of(
         "imm", "methods/imm.py",

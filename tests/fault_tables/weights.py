@@ -28,8 +28,8 @@ FAULTS = [
     ),
     *of(
         "meanflow", "methods/meanflow.py",
-        ("loss and weight of the mean over entries", "raw = squared(value - target)",
-         "raw = squared(value - target) / value[0].numel()", tiled("meanflow")),
+        ("loss and weight of the mean over entries", "return squared(r)", "return squared(r) / r[0].numel()",
+         tiled("meanflow")),
         ci="loss and weight of the mean over entries",
     ),
     *of(

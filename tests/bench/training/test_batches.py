@@ -48,6 +48,7 @@ def test_a_share_of_the_samples_loses_its_class_and_nothing_else_changes() -> No
     kept, batch = told.batch(whole), dropping.batch(whole)
     assert kept.condition is not None and batch.condition is not None and batch.null is not None
     lost = batch.condition == N
+    assert len(batch.x_1[lost, 0].unique()) == N, "whichever sample it is"
     assert (batch.null == N).all() and abs(float(lost.double().mean()) - drop) < 0.03
     assert torch.equal(batch.x_1, kept.x_1) and torch.equal(batch.condition[~lost], kept.condition[~lost])
     assert torch.equal(batch.guidable()[2], ~lost)

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.layers import frequencies
+from bench.layers.blocks import frequencies
 
 
 class Weight(nn.Module):
