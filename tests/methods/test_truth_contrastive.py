@@ -42,7 +42,7 @@ class Pushed(Oracle):
 
     def forward(self, x: Tensor, s: Tensor, t: Tensor, condition: Tensor | None = None, dropout: object = None) -> Tensor:
         b = super().forward(x, s, t)
-        mean = self.path.d_beta(t)[:, None] * self.truth.mean.to(x)  # type: ignore[attr-defined]
+        mean = self.path.d_beta(t)[:, None] * x.new_tensor(self.truth.mean)  # type: ignore[attr-defined]
         return b + self.weight / (1 - self.weight) * (b.detach() - mean)
 
 

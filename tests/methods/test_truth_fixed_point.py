@@ -12,7 +12,7 @@ def test_they_are_those_with_adaptive_weights_and_robust_distances() -> None:
     assert NAMED == ["alphaflow", "contrastive", "ect", "gaf", "ict", "imf", "imm", "meanflow", "sct", "soflow", "tcm", "tim"]
 
 
-@pytest.mark.parametrize("name", NAMED)
+@pytest.mark.parametrize("name", [name for name in NAMED if name != "contrastive"])  # whose other optimum is known
 def test_the_default_moves_the_fixed_point(name: str) -> None:
     found = shift(made(name))
     assert found.value > 4 * found.error
