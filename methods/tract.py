@@ -50,7 +50,7 @@ class Tract(Progressive):
 
     @property
     def needs(self) -> Needs:
-        return replace(super().needs, target_ema=self.target_ema)
+        return replace(super().needs, target_ema=self.target_ema, precision="float32")
 
     def losses(self, models: Models, batch: Batch, context: Context) -> dict[str, Loss]:
         path, x_1, n = self.interpolant, batch.x_1, context.stage.options["steps"]

@@ -37,8 +37,6 @@ FAULTS = [
         ("end of the fine step", "times[step + self.shrink]", "times[i + 1]", LEGS),
         ("missing stop-gradient", "            end = jump(slow, x_m, m, e)\n", "        end = jump(slow, x_m, m, e)\n", LEGS),
         ("grid of halves", "(type(self).times, self, n * self.shrink, like", "(type(self).times, self, n * 2, like", LEGS),
-        ("rounds that halve", "return self.shrink", "return 2",
-         "tract::test_rounds_shrink_the_steps_to_one_in_equal_parts_of_the_images"),
         ci="slow copy from the start",
     ),
     *of(
