@@ -27,7 +27,6 @@ FAULTS = [
         ("one draw of noise for both", 'draws.normal("velocity x_0", *x_1.shape[1:])', "context.noise(x_1)", HALVES),
         ("whole for half", "self.weigh(models, raw, s, t)) / 2", "self.weigh(models, raw, s, t))", HALVES),
         ("derivative in t", "ds=1.0", "dt=1.0", HALVES),
-        ("target with a gradient", "align(t - s, x_1) * dv).detach()", "align(t - s, x_1) * dv) + 0 * value", HALVES),
         ("floor forgotten", "torch.exp(-w) + self.floor)", "torch.exp(-w))", LOGARITHM),
         ("weight of the other sign", "torch.exp(-w)", "torch.exp(w)", LOGARITHM),
         ("weight of the diagonal for both", 'models["weight"](s, t)', 'models["weight"](s, s)', LOGARITHM),
