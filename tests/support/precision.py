@@ -3,7 +3,7 @@
 import copy
 import importlib
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import NamedTuple
 from unittest.mock import patch
 
@@ -46,15 +46,18 @@ class Agreement(NamedTuple):
 def agreements(name: str, backbone: str, steps: int) -> dict[tuple[str, float], Agreement]:
     """Of "tf32" and "bf16" half-way and at the end of a training in float32 of so many steps, on digits."""
     trainer, found = training(name, backbone, steps), {}
-    for point, stop in zip(POINTS, (trainer.progress.steps // 2, trainer.progress.steps - 1), strict=True):
-        trainer.report = lambda message, stop=stop: message["images"] >= stop * BATCH
-        trainer.run() if not trainer.progress.step else trainer._loop()
+
+    def measure(point: float) -> None:
         high = gradient(trainer, low=False)
         with patch.object(AFFINE, "_operands", as_tf32):
             found["tf32", point] = compared(gradient(trainer, low=True), high)
         found["bf16", point] = compared(gradient(trainer, low=True), high)
         for layer in layers(trainer):
             layer.lowered = False
+
+    stops = (trainer.progress.steps // 2, trainer.progress.steps - 1)
+    trainer.rungs = {stop: partial(measure, point) for point, stop in zip(POINTS, stops, strict=True)}
+    trainer.run()
     return found
 
 
