@@ -24,11 +24,11 @@ FAULTS = [
     ),
     *of(
         "times", "bench/scoring/evaluation.py",
-        ("rows by the untuned rule", "papers=protocol.papers)", "papers=False)", TIMES + "[papers]"),
+        ("rows by the untuned rule", "papers=protocol.papers, guidance", "papers=False, guidance", TIMES + "[papers]"),
     ),
     *of(
         "times", "bench/scoring/model.py",
-        ("a model by the untuned rule", 'papers = self.experiment.evaluation.grid == "papers"', "papers = False",
+        ("a model by the untuned rule", 'papers = evaluation.grid == "papers"', "papers = False",
          TIMES + "[papers]"),
     ),
     *of(

@@ -55,7 +55,7 @@ FAULTS = [
     ),
     *of(
         "presets", "bench/planning/identity.py",
-        ("a preset's run for a comparison's", '("validation", "proxy", "preset")', '("validation", "proxy")',
+        ("a preset's run for a comparison's", '("validation", "proxy", "preset", ', '("validation", "proxy", ',
          PRESETS + "test_the_same_settings_without_a_preset_are_another_run"),
     ),
     *of(
