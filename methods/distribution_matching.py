@@ -92,7 +92,7 @@ class DMD2(Method):
     @property
     def needs(self) -> Needs:
         moved = 4 + 2 * self.through  # a gradient to the generator, and through what its samples pass
-        return Needs(teacher=True, reaches="data", rule="renoise", cost=(4 + moved / self.every) / 3, precision="tf32",
+        return Needs(teacher=True, reaches="data", rule="renoise", cost=(4 + moved / self.every) / 3,
                      truth="A where its fake velocity is exact, C in that one")
 
     @property
