@@ -25,7 +25,7 @@ PAGE = ROOT / "results" / "reference" / "methods.md"
 B, STEPS = 16, 64  # a step's counts may be random (CTM's substeps): their mean over this many
 TRUTHS = {"A": "zero at every sample", "B": "zero up to a solver's or grid's error", "C": "zero gradient in expectation"}
 HEAD = ("method", "paper", "needs", "a training step: calls (rows per sample)", "a jump", "at the exact map",
-        "shift", "reaches", "faults caught by")
+        "shift", "reaches", "league", "faults caught by")
 
 
 def page() -> str:
@@ -47,7 +47,7 @@ def row(name: str) -> list[str]:
     method = made(name)
     moved = str(shift(method)) if condition(method) and not method.needs.teacher else "–"
     return [f"`{name}`", method.paper, needs(method), training(method), jump(method), method.needs.truth, moved,
-            {"any": "any s, t", "grid": "its grid", "data": "data"}[method.needs.reaches], tests(name)]
+            {"any": "any s, t", "grid": "its grid", "data": "data"}[method.needs.reaches], method.league, tests(name)]
 
 
 def needs(method: Method) -> str:
