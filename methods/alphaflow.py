@@ -8,7 +8,7 @@ residual, which is then taken by a derivative, with w = 1; between them it is al
 and on another schedule. A share of the batch is at s = t, where the target is dI_s/ds and w = 1. The targets of 0 < alpha < 1
 are clipped entry by entry.
 
-    alpha = 1 / (1 + exp(gamma (p - 1/2))),   p the way from `start` to `end` of training; within `snap` of 0 and 1 it is that
+    alpha = 1 / (1 + exp(gamma (p - 1/2))),   p the way from `fall_start` to `fall_end`; within `snap` of 0 and 1 it is that
 
 so the result depends on the declared budget. The fixed point is biased at order alpha^2, and exact (as MeanFlow's) once alpha
 is 0. The paper's clock has noise at t=1: the mean of its logit-normal law changes sign here. Its guidance is left out.
@@ -33,7 +33,7 @@ from methods.tools import Velocity, adaptive, align, conditioned, mean_square, m
 class AlphaFlow(Method):
     """eta: share of the batch at s = t. power, floor: p and c of the adaptive weight. clip: largest entry of a target, if any.
 
-    gamma, start, end, snap: of alpha's schedule.
+    gamma, fall_start, fall_end, snap: of alpha's schedule.
     """
 
     eta: Share = 0.25
@@ -42,14 +42,15 @@ class AlphaFlow(Method):
     clip: Positive | None = 4.0
     time_law: TimeLaw = field(default_factory=lambda: LogitNormal(0.4, 1.0))
     gamma: Positive = 25.0
-    start: Share = 0.0
-    end: Share = 1.0
+    fall_start: Share = 0.0
+    fall_end: Share = 1.0
     snap: Edge = 0.005
     paper: ClassVar[str] = "Zhang et al. 2025, arXiv 2510.20771"
 
     def __post_init__(self) -> None:
-        if not self.start < self.end:
-            raise ValueError(f"method.start={self.start} must be below method.end={self.end}: alpha falls between them")
+        if not self.fall_start < self.fall_end:
+            both = f"method.fall_start={self.fall_start} must be below method.fall_end={self.fall_end}"
+            raise ValueError(f"{both}: alpha falls between them")
 
     @property
     def needs(self) -> Needs:
@@ -87,6 +88,6 @@ class AlphaFlow(Method):
         """After so much of the training. Raises TypeError where the progress is on a device."""
         if isinstance(progress, Tensor):
             raise TypeError("alpha chooses between a second call and a derivative: it is decided on the host")
-        p = (progress - self.start) / (self.end - self.start)
+        p = (progress - self.fall_start) / (self.fall_end - self.fall_start)
         alpha = 1 / (1 + exp(self.gamma * (p - 0.5))) if 0 <= p <= 1 else float(p < 0)
         return 0.0 if alpha < self.snap else 1.0 if alpha > 1 - self.snap else alpha

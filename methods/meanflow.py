@@ -14,7 +14,7 @@ Reference: Geng et al., "Mean Flows for One-step Generative Modeling" (arXiv 250
 guidance section 4.2.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from torch import Tensor
@@ -26,27 +26,18 @@ from methods.tools import Derivative, adaptive, align, conditioned, derivative, 
 
 
 @dataclass(frozen=True)
-class MeanFlow(Method):
-    """eta: share of the batch at s = t; power, floor: p and c of the adaptive weight; derivative: how d/ds is taken; omega,
-    kappa: guidance in the target, of class-conditional runs."""
+class Eulerian(Method):
+    """eta: share of the batch at s = t; power, floor: p and c of the adaptive weight; derivative: how d/ds is taken."""
 
     eta: Share = 0.25
     power: NotNegative = 0.75
     floor: Positive = 1e-3
     time_law: TimeLaw = field(default_factory=lambda: LogitNormal(2.0, 2.0))
     derivative: Derivative = Derivative.SPLIT
-    omega: Positive = 1.0
-    kappa: Decay = 0.0
-    paper: ClassVar[str] = "Geng et al. 2025, arXiv 2505.13447"
 
     @property
     def needs(self) -> Needs:
-        return Needs(cost=2.7 if self.guided else 2.0, labels=self.guided, truth="C at power=0")
-
-    @property
-    def guided(self) -> bool:
-        """Whether its targets are."""
-        return (self.omega, self.kappa) != (1, 0)
+        return Needs(cost=2.0, truth="C at power=0")
 
     def ends(self, batch: Batch, context: Context) -> tuple[Tensor, Tensor, Tensor | None]:
         """x_0 and x_1 of a sample, and what the network is told of it."""
@@ -63,13 +54,16 @@ class MeanFlow(Method):
         # The paper's diagonal samples keep the time nearer to noise: s, in this clock.
         t = t.index_copy(0, (on := context.split(self.eta)[0]), s[on])
         v = conditioned(models["net"], condition, context.draws.dropout("student"))
-        x_s, speed = path.point(x_0, x_1, s), path.velocity(x_0, x_1, s)
-        if self.guided:
-            speed = guided_velocity(models["net"], batch.guidable(), x_s, s, speed, self.omega, self.kappa)
+        x_s = path.point(x_0, x_1, s)
+        speed = self.velocity(models, batch, x_s, s, path.velocity(x_0, x_1, s))
         value, dv = derivative(v, x_s, s, t, dx=speed, ds=1.0, how=self.derivative)
         target = (speed + align(t - s, x_1) * dv).detach()
         raw = self.size(value - target)
         return {"net": Loss(self.adapt(raw), {"raw": raw.detach()})}
+
+    def velocity(self, models: Models, batch: Batch, x_s: Tensor, s: Tensor, speed: Tensor) -> Tensor:
+        """What stands for dI_s/ds = `speed`, shape of x_s."""
+        return speed
 
     def size(self, r: Tensor) -> Tensor:
         """S, (B,)."""
@@ -78,3 +72,26 @@ class MeanFlow(Method):
     def adapt(self, raw: Tensor) -> Tensor:
         """S / sg[(S + c)^p]."""
         return adaptive(raw, self.power, self.floor)
+
+
+@dataclass(frozen=True)
+class MeanFlow(Eulerian):
+    """omega, kappa: guidance in the target, of class-conditional runs."""
+
+    omega: Positive = 1.0
+    kappa: Decay = 0.0
+    paper: ClassVar[str] = "Geng et al. 2025, arXiv 2505.13447"
+
+    @property
+    def needs(self) -> Needs:
+        return replace(super().needs, cost=2.7, labels=True) if self.guided else super().needs
+
+    @property
+    def guided(self) -> bool:
+        """Whether its targets are."""
+        return (self.omega, self.kappa) != (1, 0)
+
+    def velocity(self, models: Models, batch: Batch, x_s: Tensor, s: Tensor, speed: Tensor) -> Tensor:
+        if self.guided:
+            speed = guided_velocity(models["net"], batch.guidable(), x_s, s, speed, self.omega, self.kappa)
+        return speed

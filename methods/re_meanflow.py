@@ -21,7 +21,7 @@ from torch import Tensor
 
 from methods.base import Batch, Context, Needs, Stage, start_from_teacher
 from methods.knobs import NotNegative, Positive, Share
-from methods.meanflow import MeanFlow
+from methods.meanflow import Eulerian
 from methods.reflow import OnPairs
 from methods.times import LogitNormal, TimeLaw, UShaped
 from methods.tools import squared
@@ -33,7 +33,7 @@ EARLY, NEARLY = 0.2, 0.6
 
 
 @dataclass(frozen=True)
-class ReMeanFlow(MeanFlow, OnPairs):
+class ReMeanFlow(Eulerian, OnPairs):
     """time_law: of s. gap_law: of t - s, before it is cut at data. floor: c, beside a mean over entries."""
 
     eta: Share = 0.75
@@ -42,10 +42,6 @@ class ReMeanFlow(MeanFlow, OnPairs):
     time_law: TimeLaw = field(default_factory=UShaped)
     gap_law: TimeLaw = field(default_factory=lambda: LogitNormal(-0.8, 1.0))
     paper: ClassVar[str] = "Zhang et al. 2025, arXiv 2511.23342"
-
-    def __post_init__(self) -> None:
-        if self.guided:
-            raise ValueError("method.omega and method.kappa guide to a class, and pairs have none: leave them 1 and 0")
 
     @property
     def needs(self) -> Needs:

@@ -27,7 +27,7 @@ from sweeps.plan import SpecError
 
 WHOLE = ("sweep", "backend", "out", "plan", "detach", "plugins")  # hold for a whole command: no axes
 CHOSEN = ("data.name", "backbone.name", "method.name", "method.target", "backend.name")  # with their group, by its name
-TOLD = 12  # faults that are told before the rest is counted
+TOLD = 12  # lines of faults: the last of more counts the rest
 
 
 @dataclass(frozen=True)
@@ -371,7 +371,7 @@ def _published() -> list[str]:
 
 
 def _tell(faults: Faults) -> None:
-    more = len(faults) - TOLD
+    more = len(faults) - TOLD + 1
     if more > 1:
-        raise ConfigError(*faults[:TOLD], f"and {more} faults more, once these are mended")
+        raise ConfigError(*faults[: TOLD - 1], f"and {more} faults more, once these are mended")
     faults.tell()

@@ -43,7 +43,8 @@ def section(cls: type[S], raw: Any, key: str, lenient: bool = False) -> S:
     lenient: what a version of before or after has besides is passed over (records of runs).
     """
     if not isinstance(raw, Mapping):
-        raise ConfigError(mapping(key, raw, cls.model_fields))
+        needed_first = sorted(cls.model_fields, key=lambda name: not cls.model_fields[name].is_required())
+        raise ConfigError(mapping(key, raw, needed_first))
     if lenient:
         raw = {name: value for name, value in raw.items() if name in cls.model_fields}
     given = {name: value for name, value in raw.items() if value != "???"}

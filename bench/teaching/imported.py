@@ -51,7 +51,7 @@ def found(experiment: Experiment, shape: tuple[int, ...]) -> Imported:
     made = _made(experiment, held)
     _merged(experiment, shape, held, factory(made, shape, "meta").net())
     file = Path(str(experiment.teacher.file)).expanduser().resolve()
-    return Imported(str(file), _name(experiment), dict(made.plain["method"]))
+    return Imported(str(file), _name(experiment), dict(made.value("method")))
 
 
 def load(experiment: Experiment, shape: tuple[int, ...], device: torch.device) -> Teacher:
@@ -105,7 +105,7 @@ def _made(experiment: Experiment, held: Foreign | Weights) -> Experiment:
 
 def _merged(experiment: Experiment, shape: tuple[int, ...], held: Foreign | Weights, net: nn.Module) -> dict[str, Tensor]:
     """The state of `net` with the file's weights. Raises ConfigError naming the first thing that does not fit."""
-    path, backbone, options = experiment.teacher.file, experiment.backbone, experiment.plain["backbone"]
+    path, backbone, options = experiment.teacher.file, experiment.backbone, experiment.value("backbone")
     wanted, fresh, weights = net.state_dict(), set[str](), held if isinstance(held, dict) else {}
     if isinstance(held, Foreign):
         if held.shape != shape:

@@ -75,7 +75,7 @@ FAULTS = [
         ("derivative that does not follow the way", "x_s, s, t, speed, speed)", "x_s, s, t, speed, 0 * speed)",
          V + "without_a_step_it_is_meanflow[0.0]"),
         ("schedule that rises", "exp(self.gamma * (p - 0.5))", "exp(-self.gamma * (p - 0.5))", SCHEDULE),
-        ("schedule without its end", "(self.end - self.start)", "(1 - self.start)", SCHEDULE),
+        ("schedule without its end", "(self.fall_end - self.fall_start)", "(1 - self.fall_start)", SCHEDULE),
         ("diagonal at the earlier of two times", "first[on]), t.index_copy(0, on, first[on])",
          "s[on]), t.index_copy(0, on, s[on])",
          V + "its_diagonal_has_the_law_of_one_time"),

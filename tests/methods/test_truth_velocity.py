@@ -193,10 +193,10 @@ def test_alpha_falls_from_one_to_nothing_and_stays() -> None:
     alpha = AlphaFlow().alpha
     assert [alpha(p) for p in (0.0, 0.28, 0.72, 1.0)] == [1, 1, 0, 0]
     assert alpha(0.5) == 0.5 and alpha(when(0.9)) == pytest.approx(0.9)
-    late = AlphaFlow(start=0.5, end=0.9).alpha
+    late = AlphaFlow(fall_start=0.5, fall_end=0.9).alpha
     assert [late(p) for p in (0.4, 0.7, 0.95)] == [1, pytest.approx(0.5), 0]
-    with pytest.raises(ValueError, match=r"method\.start=0\.5 must be below method\.end=0\.5"):
-        AlphaFlow(start=0.5, end=0.5)
+    with pytest.raises(ValueError, match=r"method\.fall_start=0\.5 must be below method\.fall_end=0\.5"):
+        AlphaFlow(fall_start=0.5, fall_end=0.5)
 
 
 @BOTH

@@ -919,7 +919,7 @@ WRONG_ONE: list[Wrong] = [
     ("method=tvm method.target_ema=1", ("method.target_ema", "1")),
     ("method=tvm method.time_law.std=0", ("method.time_law.std|method.time_law", "0")),
     ("method=alphaflow method.clip=0", ("method.clip", "0")),
-    ("method=alphaflow method.start=1", ("method.start", "1")),
+    ("method=alphaflow method.fall_start=1", ("method.fall_start", "1")),
     ("method=split_meanflow method.stop_gradient=full", ("method.stop_gradient", "full", "convex")),
     ("method=tim method.eta=0.95", ("method.eta=0.95", "method.to_data=0.1")),
     ("method=facm method.clamp=0", ("method.clamp", "0")),

@@ -52,7 +52,7 @@ AYF_SOURCE = "Sabour et al. 2025, paper: Section 3.4"
 
 PUBLISHED: dict[str, list[Source]] = {
     "alphaflow": [Source("Zhang et al. 2025, code snap-research/alphaflow: loss.py, experiments-alphaflow.yaml (B/2)", {
-        "eta": 0.25, "power": 1.0, "floor": 1e-3, "clip": 4.0, "gamma": 25.0, "start": 0.0, "end": 1.0, "snap": 0.005,
+        "eta": 0.25, "power": 1.0, "floor": 1e-3, "clip": 4.0, "gamma": 25.0, "fall_start": 0.0, "fall_end": 1.0, "snap": 0.005,
         "time_law": "LogitNormal", "time_law.mean": turned(-0.4), "time_law.std": 1.0,
     })],
     "ayf_emd": [Source(AYF_SOURCE, AYF_LAW)],
@@ -232,6 +232,7 @@ OURS: dict[str, list[Source]] = {
     })],
     "ect": [Source("the authors' c = 0 has no gradient where both ends meet, which they set to zero by hand", {"c": 1e-6}),
             SCRATCH, DATA_ONLY],
+    "edm": [Source("networks are told the time of this clock, as all methods'", {"noise_times": False})],
     "emd": [PLAIN_START, ALL_TIMES],
     "facm": [Source("the authors' derivative, with less memory", {"derivative": "split"})],
     "flow_matching": [Source("training needs no solver; a step is one call, as of all others", {"solver": "euler"})],
