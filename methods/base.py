@@ -100,6 +100,12 @@ class Batch:
     states: Tensor | None = None
     null: Tensor | None = None
 
+    def solved(self) -> Tensor:
+        """`states`. Raises ValueError where the harness handed none in."""
+        if self.states is None:
+            raise ValueError("this method needs a teacher's trajectories, and the batch has none")
+        return self.states
+
     def guidable(self) -> tuple[Tensor, Tensor, Tensor]:
         """`condition`, `null`, and which samples (B,) have a class. Raises ValueError where the run has no classes."""
         if self.condition is None or self.null is None:

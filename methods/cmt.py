@@ -70,13 +70,12 @@ class CMT(ECT):
     def losses(self, models: Models, batch: Batch, context: Context) -> dict[str, Loss]:
         if not context.stage.options["paths"]:
             return super().losses(models, batch, context)
-        if batch.states is None:
-            raise ValueError("this method needs a teacher's trajectories, and the batch has none")
+        paths = batch.solved()
         i = (context.draws.uniform("point") * self.points).long()
-        x = batch.states[torch.arange(len(i), device=i.device), i + 1]
+        x = paths[torch.arange(len(i), device=i.device), i + 1]
         s = constant(type(self).levels, self, like=x)[i]
         v = conditioned(models["net"], None, context.draws.dropout("student"))  # the paths have no labels
-        return {"net": Loss(squared(jump(v, x, s, torch.ones_like(s)) - batch.states[:, -1]))}
+        return {"net": Loss(squared(jump(v, x, s, torch.ones_like(s)) - paths[:, -1]))}
 
     def levels(self, parts: int = 1) -> Tensor:
         """The times of a path's points, of the ends of equal parts of what lies between, and of data; float64."""

@@ -38,7 +38,7 @@ from methods.base import Backbone, Batch, Context, Draws, Loss, Method, Models, 
 from methods.edm import LogNormal
 from methods.flow_matching import velocity_loss
 from methods.knobs import LEAST_SIGMA, Count, NotNegative, Part, Positive, Rest
-from methods.tools import align, coefficients, conditioned, deceived, jump, squared, told_apart
+from methods.tools import align, coefficients, conditioned, deceived, jump, mean_square, squared, told_apart
 
 NOISIEST, RHO = 80.0, 7.0
 """Of EDM's grid."""
@@ -162,7 +162,7 @@ class DMD2(Method):
     def compared(self, x_g: Tensor, real: Tensor, fake: Tensor, distance: Tensor) -> Tensor:
         """The loss (B,) of x_g by two denoisers."""
         gradient = (fake - real) / align(distance, x_g)
-        return (x_g - (x_g - gradient).detach()).square().flatten(1).mean(1) / 2
+        return mean_square(x_g - (x_g - gradient).detach()) / 2
 
     def grid(self, steps: int) -> Tensor:
         """From s to data."""

@@ -89,9 +89,8 @@ class DSNO(Method):
         return [Stage("train", images, prepare=share_teacher if self.initialise else None)]
 
     def losses(self, models: Models, batch: Batch, context: Context) -> dict[str, Loss]:
-        if batch.states is None:
-            raise ValueError("this method needs a teacher's trajectories, and the batch has none")
-        x_0, states = batch.states[:, 0], batch.states[:, 1:]
+        paths = batch.solved()
+        x_0, states = paths[:, 0], paths[:, 1:]
         found = self.trajectory(models, x_0, None, _per_slot(context.draws.dropout("student"), self.slots))
         error = (found - states).flatten(2)
         distance = error.abs().sum(2) if self.distance is Distance.ABSOLUTE else error.square().sum(2)

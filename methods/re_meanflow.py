@@ -24,7 +24,7 @@ from methods.knobs import NotNegative, Positive, Share
 from methods.meanflow import Eulerian
 from methods.reflow import OnPairs
 from methods.times import LogitNormal, TimeLaw, UShaped
-from methods.tools import squared
+from methods.tools import mean_square
 
 LEAST = 1 / 81
 """Of s: the noise level 80."""
@@ -61,4 +61,4 @@ class ReMeanFlow(Eulerian, OnPairs):
         return s, torch.where((s < EARLY) & (t > NEARLY), torch.ones_like(t), t)
 
     def size(self, r: Tensor) -> Tensor:
-        return squared(r) / r[0].numel()
+        return mean_square(r)

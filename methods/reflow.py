@@ -56,9 +56,8 @@ class OnPairs(Method):
 
     def pair(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """x_0 and x^ of a stored pair; they have no labels. Raises ValueError without any."""
-        if batch.states is None:
-            raise ValueError("this method needs a teacher's trajectories, and the batch has none")
-        return batch.states[:, 0], batch.states[:, -1]
+        paths = batch.solved()
+        return paths[:, 0], paths[:, -1]
 
 
 @dataclass(frozen=True)

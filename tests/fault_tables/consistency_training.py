@@ -61,7 +61,7 @@ FAULTS = [
     *of(
         "cmt", "methods/cmt.py",
         ("state of the point before", "device=i.device), i + 1]", "device=i.device), i]", MID),
-        ("state before the end", "- batch.states[:, -1]", "- batch.states[:, -2]", MID),
+        ("state before the end", "- paths[:, -1]", "- paths[:, -2]", MID),
         ("second stage from the live weights", "images - first, prepare=start_from_teacher,", "images - first, prepare=None,",
          "tests/bench/training/test_stages.py::test_the_student_of_a_later_stage_and_its_frozen_teacher_are_the_average_of_the_"
          "one_before[cmt]"),

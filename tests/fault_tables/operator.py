@@ -10,7 +10,7 @@ METHOD = "methods/operator.py"
 FAULTS = [
     *of(
         "dsno", METHOD,
-        ("states of the wrong slot", "batch.states[:, 0], batch.states[:, 1:]", "batch.states[:, 0], batch.states[:, :-1]",
+        ("states of the wrong slot", "paths[:, 0], paths[:, 1:]", "paths[:, 0], paths[:, :-1]",
          f"{TRUTH}the_loss_is_zero_at_the_exact_map_and_only_there[default-linear]"),
         ("rows of a sample not side by side", "x_0.repeat_interleave(self.slots, 0)",
          "x_0.repeat(self.slots, *[1] * (x_0.ndim - 1))",

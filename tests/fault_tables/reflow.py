@@ -8,14 +8,14 @@ LATER = OF + "later_rounds_and_the_last_step_learn_from_new_pairs_of_the_student
 PASSES, STAGES = "tests/methods/test_method_passes.py::test_", "tests/bench/training/test_stages.py::test_"
 MASKS, LABELS = PASSES + "the_passes_of_a_loss_have_the_masks_of_the_papers", PASSES + "every_pass_sees_each_samples_own_label"
 OWN = OF + "pairs_have_no_labels_and_only_the_student_has_a_mask"
-STORED = "batch.states[:, 0], batch.states[:, -1]"
+STORED = "paths[:, 0], paths[:, -1]"
 TIMES = OF + "its_times_are_those_of_the_paper_on_its_own_clock"
 
 FAULTS = [
     *of(
         "reflow", "methods/reflow.py",
-        ("data for the teacher's sample", STORED, "batch.states[:, 0], batch.x_1", FIRST),
-        ("noise of another pair", STORED, "batch.states[:, 0].roll(1, 0), batch.states[:, -1]", FIRST),
+        ("data for the teacher's sample", STORED, "paths[:, 0], batch.x_1", FIRST),
+        ("noise of another pair", STORED, "paths[:, 0].roll(1, 0), paths[:, -1]", FIRST),
         ("uniform times whatever the law", "self.time_law(u)\n", "u\n", FIRST),
         ("new pairs of the student itself", 'conditioned(models["teacher"]), even', 'conditioned(models["net"]), even', LATER),
         ("last step at all times", "torch.zeros_like(u) if stage", "u if stage", LATER),
@@ -38,7 +38,8 @@ FAULTS = [
     ),
     *of(
         "re_meanflow", "methods/re_meanflow.py",
-        ("sum over entries", "squared(r) / r[0].numel()", "squared(r)", OF + "mean_flow_on_pairs_is_its_definition"),
+        ("sum over entries", "return mean_square(r)", "return mean_square(r) * r[0].numel()",
+         OF + "mean_flow_on_pairs_is_its_definition"),
         ("gaps that end short of data", "(s < EARLY) & (t > NEARLY)", "(s < EARLY) & (t > 1)", TIMES),
         ("gap that squeezes instead of being cut", "(s + self.gap_law(u_2)).clamp(max=1.0)", "s + (1 - s) * self.gap_law(u_2)",
          TIMES),
