@@ -48,6 +48,7 @@ class IMM(Method):
     kernel: Kernel = Kernel.LAPLACE
     eps: Positive = 1e-8
     paper: ClassVar[str] = "Zhou et al. 2025, arXiv 2503.07565"
+    version: ClassVar[int] = 2  # 2: the second time in float64
     two_step_sigma: ClassVar[float | None] = 0.7  # its eta = 1.4, in units of noise of standard deviation .5
 
     @property
