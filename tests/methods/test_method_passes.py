@@ -38,6 +38,7 @@ MASKS: dict[str, dict[str, set[str | None]]] = {
     "ct": {"slow": {"student"}}, "cd_slow": {"slow": {"student"}},  # the two passes that are compared share their mask
     "tcm": {"first": {"student"}},
     "ctm": {**TRAJECTORY, "slow": {"student"}}, "ctm_fixed": {**TRAJECTORY, "slow": {"student"}}, "ctm_alone": TRAJECTORY,
+    "ctm_gan": {**TRAJECTORY, "slow": {"student"}},
 }  # fmt: skip
 START_ONLY = {"decoupled_meanflow"}  # its teacher gives its weights and no velocity
 
