@@ -4,8 +4,8 @@
     adversarial    softplus(-logit(x)),              the gradient through X' to X_{s,t}
     critic         softplus(-logit(x_1)) + softplus(logit(x)),   x cut
 
-The paper scales the adversarial loss, as it does the denoising one, by its own gradient and that of the trajectories' at the last
-layer (`Stage.balanced`): the two scales do not see each other. Until the share `start` of the budget the critic trains alone,
+The paper scales the adversarial loss, as it does the denoising one, to the length of the trajectories' gradient at the last
+layer (`Stage.balanced`); neither scale sees the other's loss. Until the share `start` of the budget the critic trains alone,
 and the network is CTM's to the bit. At the exact map the law of x is that of the data, and the best critic, 0 everywhere, has
 no gradient.
 
@@ -30,8 +30,8 @@ from methods.tools import conditioned, deceived, told_apart
 
 @dataclass(frozen=True)
 class CTMGAN(CTM):
-    """start: share of the budget from which on the critic counts. critic: weight of its loss where balance=false; the rest as in
-    CTM."""
+    """start: share of the budget from which on the critic counts. critic: weight of the loss against it where balance=false;
+    the rest as in CTM."""
 
     start: Rest = 0.5
     critic: Positive = 1.0

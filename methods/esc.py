@@ -1,6 +1,6 @@
 """ESC: MeanFlow with a target that is less random, jumps to data first, and a learned weight.
 
-    b^(I_s) = sum_j w_j (alpha' x_0^j + beta' x_1^j),    x_0^j = (I_s - beta x_1^j) / alpha,    w = softmax_j -|x_0^j|^2 / 2 s_0^2
+    b^(I_s) = sum_j w_j (alpha' x_0^j + beta' x_1^j),   x_0^j = (I_s - beta x_1^j) / alpha,   w = softmax_j -|x_0^j|^2 / 2 s_0^2
 
 over the samples j of a group, its own among them, stands for dI_s/ds in the target of MeanFlow and in the direction of its
 d/ds, in each row with probability `plug_in`. It is the mean velocity at I_s if the group were all data. Its own sample makes
@@ -85,8 +85,8 @@ def plugged_in(
 ) -> Tensor:
     """b^ at x_s = I_s, shape of x_s, of groups of neighbouring rows; speed = dI_s/ds of each row, told (B,) or (B, K): classes.
 
-    At a given I_s a velocity is linear in x_1, so b^ is `speed` moved by the mean of what x_1^j differ from the row's own. Where
-    that is the only one of weight, near data, nothing is divided by alpha = 0.
+    At a given I_s a velocity is linear in x_1, so b^ is `speed` moved by the mean difference of x_1^j from the row's own. Where
+    that alone has weight, near data, the difference is 0 and not a quotient of small numbers.
     """
     alpha, beta = path.alpha(s).clamp(min=torch.finfo(s.dtype).eps), path.beta(s)
     own = x_1.flatten(1).unflatten(0, (-1, group))

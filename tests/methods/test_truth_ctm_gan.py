@@ -20,6 +20,7 @@ from methods.ctm_gan import CTMGAN
 from methods.tools import deceived, told_apart
 
 N, THETA, TRUTH = 512, 0.2, target("gaussian")
+ZERO, CLEAR = 5.0, 40.0  # of a gradient's mean square in standard errors, as in test_truth_expectation
 METHOD = CTMGAN(n=4, start=0.5)
 
 
@@ -82,7 +83,7 @@ def test_at_the_exact_map_a_critic_that_says_nothing_learns_nothing_and_moves_no
         assert not reached(found["adversarial"], net.theta)
     each = torch.stack(gradients)
     excess = (each.mean(0) / each.std(0) * 32**0.5).square().mean()
-    assert excess < 3 if fooled else excess > 10, excess
+    assert excess < ZERO if fooled else excess > CLEAR, excess
 
 
 def test_a_fixed_weight_takes_the_place_of_the_balance() -> None:
@@ -125,9 +126,9 @@ def test_until_it_counts_the_network_is_ctms_to_the_bit_in_training_too() -> Non
 def test_the_loop_adds_the_adversarial_gradient_at_the_length_of_the_trajectories() -> None:
     made = trainer(CTMGAN(n=4, initialise=False, start=0.0))
     found = made.step.losses(StepDraws(0, 0, range(BATCH), BATCH, torch.device("cpu")), made.progress)
-    named = dict(made.models["net"].named_parameters())
+    named, kept = dict(made.models["net"].named_parameters()), {"retain_graph": True, "materialize_grads": True}
     gradients = {
-        name: torch.autograd.grad(found[name].per_sample.mean(), list(named.values()), retain_graph=True, materialize_grads=True)
+        name: torch.autograd.grad(found[name].per_sample.mean(), list(named.values()), **kept)  # type: ignore[arg-type]
         for name in ("net", "denoising", "adversarial")
     }
     last = [i for i, name in enumerate(named) if name.startswith("head")]

@@ -1,4 +1,4 @@
-"""ESC: what it is without its three parts, and what each of them is: the group's mean velocity, early jumps to data, a weight."""
+"""ESC: what it is without its three parts, and what each is: the group's mean velocity, early jumps to data, a weight."""
 
 from dataclasses import replace
 from math import acos, pi
@@ -40,7 +40,9 @@ def taken(method: Method, w: float = 0.0, progress: float = 0.0) -> tuple[Tensor
 @pytest.mark.parametrize("how", [Derivative.SPLIT, Derivative.FINITE])
 @pytest.mark.parametrize("power", [0.0, 1.0])
 @pytest.mark.parametrize("off", [{"plug_in": 0.0}, {"plug_in": 1.0, "group": 1}], ids=["no mean", "a mean of one"])
-def test_without_its_parts_it_is_meanflow_to_the_bit(off: dict[str, float], power: float, how: Derivative, path: Interpolant) -> None:
+def test_without_its_parts_it_is_meanflow_to_the_bit(
+    off: dict[str, float], power: float, how: Derivative, path: Interpolant
+) -> None:
     method = replace(BARE, power=power, derivative=how, interpolant=path, **off)  # type: ignore[arg-type]
     (loss, gradient, _), (expected, expected_gradient, _) = taken(method), taken(meanflow(method))
     assert torch.equal(loss, expected) and torch.equal(gradient, expected_gradient)

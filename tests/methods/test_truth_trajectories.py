@@ -333,7 +333,7 @@ class Thrice(CTM):
 
     def stages(self, images: int) -> Sequence[Stage]:
         (stage,) = super().stages(images)
-        return [replace(stage, balanced={name: "net" for name in ("denoising", "again", "once more")})]
+        return [replace(stage, balanced=dict.fromkeys(("denoising", "again", "once more"), "net"))]
 
     def losses(self, models: Models, batch: Batch, context: Context) -> dict[str, Loss]:
         found = super().losses(models, batch, context)

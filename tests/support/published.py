@@ -88,7 +88,7 @@ PUBLISHED: dict[str, list[Source]] = {
         "weight": 0.05, "time_law": "Uniform", "time_law.low": 0.0, "time_law.high": 1.0,
     })],
     "ctm": [CTM],
-    "ctm_gan": [CTM, Source("Kim et al. 2023, code sony/ctm: README (without it for 10k to 50k steps, with it for 30k or more)", {
+    "ctm_gan": [CTM, Source("Kim et al. 2023, code sony/ctm: README (10k to 50k steps without, then 30k or more)", {
         "start": 0.5, "critic": 1.0,
     })],
     "decoupled_meanflow": [Source("Lee et al. 2025, code kyungmnlee/dmf: README (ImageNet 256), loss.py", {
@@ -117,7 +117,7 @@ PUBLISHED: dict[str, list[Source]] = {
             "eta": 1 - 0.25, "power": 1.0, "floor": 1e-3, "time_law": "LogitNormal", "time_law.mean": turned(-0.4),
             "time_law.std": 1.0, "plug_in": 0.5, "learned_weight": True,
         }),
-        Source("Lin et al. 2025, code ExplicitShortCut: scripts/README.md (20k steps; 240 epochs of ImageNet in batches of 512)", {
+        Source("Lin et al. 2025, code ExplicitShortCut: scripts/README.md (20k steps; 240 epochs in batches of 512)", {
             "curriculum": round(20_000 / (240 * 1_281_167 / 512), 3),
         }),
     ],
