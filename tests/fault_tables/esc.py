@@ -5,9 +5,9 @@ from fault_tables.passes import labels, masks
 
 E = "esc::test_"
 ESC = "methods/esc.py"
-PLAIN = E + "without_its_parts_it_is_meanflow_to_the_bit[linear-no mean-1.0-Derivative.SPLIT]"
-SUM = E + "the_plug_in_velocity_is_the_mean_over_the_data_of_the_group[half_base-one class]"
-CLASSES = E + "the_plug_in_velocity_is_the_mean_over_the_data_of_the_group[linear-classes and more]"
+PLAIN = E + "without_its_parts_it_is_meanflow_to_the_bit[no mean-1.0-Derivative.SPLIT-linear]"
+SUM = E + "the_plug_in_velocity_is_the_mean_over_the_data_of_the_group[one class-half_base]"
+CLASSES = E + "the_plug_in_velocity_is_the_mean_over_the_data_of_the_group[classes and more-linear]"
 MEAN = E + "it_is_the_mean_velocity_on_average_and_scatters_the_less_the_larger_the_group[linear]"
 WHOLE = E + "loss_and_gradient_are_their_definition[linear]"
 ENDS = E + "jumps_to_data_come_first_and_cease[0.1]"

@@ -77,7 +77,7 @@ def test_its_losses_are_one_finite_number_per_sample(name: str, shape: tuple[int
 def test_its_gradients_reach_every_trained_parameter(name: str) -> None:
     method = made(name)
     models = built(method)
-    for loss_name, loss in losses(method, models, data(TRUTH, B)).items():
+    for loss_name, loss in losses(method, models, data(TRUTH, B), progress=0.5).items():  # a loss may set in late
         stage = method.stages(BUDGET)[-1]
         roles = stage.trained[stage.balanced.get(loss_name, loss_name)]
         named = {f"{role}.{n}": p for role in roles for n, p in models[role].named_parameters()}
