@@ -121,7 +121,8 @@ class Stage:
     the start and edits `models` in place; `previous` holds the networks as evaluated (EMA) at the end of the stage
     before, or {"net": teacher network} in the first stage of a method that has a teacher.
     `balanced` maps the name of a further loss to one in `trained`: its gradient, on the same parameters and scaled to the
-    other's length at the last layer (the module `head`) of those networks, both of the whole batch, is added to it.
+    other's length at the last layer (the module `head`) of those networks, both of the whole batch, is added to it. Where
+    several are balanced with one, each is scaled to what that one is without the rest.
     `every`: a loss named there is taken in every n-th step only, the last of each n, and its optimizer rests in the others.
     What `losses` is handed as `context.stage` has the losses of its step alone, and those it returns. Raises ValueError for
     a step without any.

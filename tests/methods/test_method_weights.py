@@ -134,7 +134,7 @@ FORMULAS: dict[str, Formula] = {
     "ayf_emd": ALIGNED, "ayf_lmd": ALIGNED, "ayf_emd_guided": ALIGNED,
 }  # fmt: skip
 # Not a function of one S: see below; those of several terms have their definitions written out in tests of their own.
-OWN = {"imm", "soflow_velocity", "imf", "alphaflow", "tim", "facm", "decoupled_meanflow", "sida"}
+OWN = {"imm", "soflow_velocity", "imf", "alphaflow", "tim", "facm", "decoupled_meanflow", "sida", "esc", "ctm_gan"}
 
 
 @pytest.mark.parametrize("k", [1, 3])

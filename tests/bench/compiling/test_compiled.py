@@ -25,6 +25,7 @@ from bench.training.state import billed
 
 SHAPE, BATCH, STEPS = (1, 4, 4), 16, 3
 NOT = {"ct": "the number of intervals grows", "ctm": "draws 'substeps' on the host",
+       "ctm_gan": "draws 'substeps' on the host",
        "alphaflow": "alpha chooses between a second call and a derivative"}
 """What is not compiled, and why: the levels of consistency training and CTM's substeps change shapes on the way, and alpha-Flow
 what is computed."""

@@ -43,7 +43,7 @@ class TwoStages(CD):
 
 SHORT: dict[str, dict[str, Any]] = {
     "progressive": {"start": 4, "keep": 4}, "tract": {"start": 9, "shrink": 3},
-    "pfmm": {"doublings": 2}, "ctm": {"n": 4}, "dsno": {"trajectories": 64},
+    "pfmm": {"doublings": 2}, "ctm": {"n": 4}, "ctm_gan": {"n": 4}, "dsno": {"trajectories": 64},
     "cmt": {"trajectories": 64}, "reflow": {"trajectories": 64}, "re_meanflow": {"trajectories": 64},
 }
 CASES: dict[str, Method] = {name: replace(made(name), **SHORT.get(name, {})) for name in METHODS}
