@@ -6,10 +6,12 @@
 Both networks are trained on both terms. At the best v the first is the mean variance of dI_t/dt at I_t: what Euler steps
 suffer from, and on the linear path zero where the flow is straight, as of a Gaussian and noise in the same order. The second
 holds the noise of all samples together near the base, from which samples begin: the encoder is dropped then. Both are sums
-over a sample's entries in units of the base scale. At mu = 0 and sd = 1, where the encoder begins, it is flow matching.
+over a sample's entries, the second in units of the base scale. At mu = 0 and sd = 1, where the encoder begins, it is flow
+matching.
 
-The velocity learned is that of its own coupling, whose points between noise and data are not those of I_t with independent
-noise, where students ask: no velocity model to learn from. And its law at t = 0 is the base's only up to what beta allows.
+What it gains in few steps it pays for in many: at any beta the encoder's noise, all samples' together, is narrower than the
+base, in first order of 1 / beta, and what is sampled from the base is too wide. It is no velocity model to learn from either:
+its points between noise and data are not those of I_t with independent noise, at which students ask.
 
 The authors' encoder is a small network of twice the channels, told t = 1 of their clock. Here it is a second network of the
 backbone, asked twice: at s = t = 1 it says mu, at s = t = 0 the logarithm of sd^2. Its two passes are billed at full size,
