@@ -57,8 +57,8 @@ class Curvature(FlowMatching):
 
     def losses(self, models: Models, batch: Batch, context: Context) -> dict[str, Loss]:
         path, x_1 = self.interpolant, batch.x_1
-        encoder, one = conditioned(models["encoder"], batch.condition), x_1.new_ones(len(x_1))
-        mean, log_variance = encoder(x_1, one, one), encoder(x_1, 0 * one, 0 * one)
+        encoder, zeros = conditioned(models["encoder"], batch.condition), x_1.new_zeros(len(x_1))
+        mean, log_variance = (encoder(x_1, t, t) for t in (zeros + 1, zeros))
         x_0 = path.base_scale * (mean + torch.exp(log_variance / 2) * context.noise(x_1))
 
         v = conditioned(models["net"], batch.condition, context.draws.dropout("student"))

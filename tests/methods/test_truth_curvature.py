@@ -136,7 +136,7 @@ def test_the_monotone_coupling_is_the_best_and_its_paths_are_straight() -> None:
 def test_the_gradient_of_the_encoder_is_the_difference_quotient_of_the_loss() -> None:
     """Of a network that bends, with both terms at once."""
     method, e = Curvature(beta=0.7), 1e-5
-    net = Oracle(target("skewed"), 0.2)
+    net = Oracle(gaussian(), 0.2)
 
     def loss(slope: float, log_variance: float) -> tuple[Tensor, Encoder]:
         encoder = Encoder(slope, log_variance)
