@@ -9,9 +9,9 @@ holds the noise of all samples together near the base, from which samples begin:
 over a sample's entries, the second in units of the base scale. At mu = 0 and sd = 1, where the encoder begins, it is flow
 matching.
 
-What it gains in few steps it pays for in many: at any beta the encoder's noise, all samples' together, is narrower than the
-base, in first order of 1 / beta, and what is sampled from the base is too wide. It is no velocity model to learn from either:
-its points between noise and data are not those of I_t with independent noise, at which students ask.
+What it gains in few steps it may lose in many: of a Gaussian, at any beta, the encoder's noise of all samples together is
+narrower than the base, in first order of 1 / beta, so that samples from the base are too wide. It is no velocity model to
+learn from either: its points between noise and data are not those of I_t with independent noise, at which students ask.
 
 The authors' encoder is a small network of twice the channels, told t = 1 of their clock. Here it is a second network of the
 backbone, asked twice: at s = t = 1 it says mu, at s = t = 0 the logarithm of sd^2. Its two passes are billed at full size,
