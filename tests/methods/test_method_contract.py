@@ -24,13 +24,14 @@ EACH = pytest.mark.parametrize("name", METHODS)
 # Network calls of one jump, where it is not one.
 CALLS: dict[str, int] = {}
 # Methods whose jump is an Euler step, beside those that can be teachers.
-VELOCITIES = {"reflow", "contrastive"}
+VELOCITIES = {"reflow", "contrastive", "curvature"}
 # Parameters that a method never moves: on the diagonal the network does not see t - s.
 UNSEEN = {
     "flow_matching": {"net.time.gap.weight"}, "edm": {"net.net.time.gap.weight"}, "contrastive": {"net.time.gap.weight"},
     "decoupled_meanflow": {"net.time.gap.weight"},  # each of its parts sees one time
     "reflow": {"net.time.gap.weight"}, "ctm": {"net.time.gap.weight"},  # by its denoising loss
     "ctm_gan": {"net.time.gap.weight", "critic.time.gap.weight"},
+    "curvature": {"net.time.gap.weight", "encoder.time.gap.weight"},
     **{name: {"fake.time.gap.weight", "critic.time.gap.weight"} for name in ("dmd2", "sid", "sida")},
 }  # fmt: skip
 

@@ -78,7 +78,7 @@ def taken(method: Method, k: int, stage: int) -> Taken:
         {"net": nets[3]} if method.needs.target_ema else None,
     )  # fmt: skip
     weight = Noted(0.3)
-    models = {"net": nets[0], "teacher": nets[1], "first": nets[1], "fake": nets[2], "weight": weight}
+    models = {"net": nets[0], "teacher": nets[1], "first": nets[1], "fake": nets[2], "encoder": nets[2], "weight": weight}
     x_1 = torch.randn(B, D, generator=torch.Generator().manual_seed(7), dtype=torch.float64)
     wanted = method.needs.trajectories
     states = None

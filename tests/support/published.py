@@ -91,6 +91,12 @@ PUBLISHED: dict[str, list[Source]] = {
     "ctm_gan": [CTM, Source("Kim et al. 2023, code sony/ctm: README (10k to 50k steps without, then 30k or more)", {
         "start": 0.5, "critic": 1.0,
     })],
+    "curvature": [
+        Source("Lee et al. 2023, code sangyun884/fast-ode: README (CIFAR-10, MNIST, FFHQ)", {"beta": 20.0}),
+        Source("Lee et al. 2023, code sangyun884/fast-ode: flows.py, t is uniform", {
+            "time_law": "Uniform", "time_law.low": 0.0, "time_law.high": 1.0,
+        }),
+    ],
     "decoupled_meanflow": [Source("Lee et al. 2025, code kyungmnlee/dmf: README (ImageNet 256), loss.py", {
         "velocity_law": "LogitNormal", "velocity_law.mean": 0.0, "velocity_law.std": 1.0,
         "first_law": "LogitNormal", "first_law.mean": turned(0.4), "first_law.std": 1.0,
@@ -261,6 +267,7 @@ OURS: dict[str, list[Source]] = {
     "fmm": [ALL_TIMES],
     "lmd": [PLAIN_START, ALL_TIMES],
     "contrastive": [Source("training needs no solver; a step is one call, as of all others", {"solver": "euler"})],
+    "curvature": [Source("training needs no solver; a step is one call, as of all others", {"solver": "euler"})],
     "decoupled_meanflow": [Source("the authors' derivative, with less memory", {"derivative": "split"})],
     "meanflow": [Source("the authors' derivative, with less memory", {"derivative": "split"})],
     "multistep_cm": [SCRATCH],
