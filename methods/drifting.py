@@ -80,7 +80,7 @@ def drifts(
     forces = [force(x / unit, y / unit, weights(d / scale, alike, r, floor)) for r in temperatures]
     sizes = [f.square().mean((1, 2), keepdim=True).sqrt() for f in forces]
     drift = sum((f / size.clamp(min=LEAST) for f, size in zip(forces, sizes, strict=True)), torch.zeros_like(x))
-    unit, size = ((each.expand(x.shape[:2] + (1,))).reshape(-1) for each in (unit, torch.stack(sizes).mean(0)))
+    unit, size = ((each.expand((*x.shape[:2], 1))).reshape(-1) for each in (unit, torch.stack(sizes).mean(0)))
     return drift, unit, size
 
 

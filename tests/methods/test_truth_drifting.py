@@ -6,7 +6,7 @@ from math import sqrt
 import pytest
 import torch
 from clocks import BOTH
-from oracle import Oracle, context, data, one_loss
+from oracle import context, data, one_loss
 from torch import Tensor, nn
 from trainings import one_jump, trained
 
@@ -26,13 +26,13 @@ def cloud(seed: int, groups: int = 2, size: int = G, dim: int = D) -> Tensor:
 
 def nobody(x: Tensor) -> Tensor:
     """Conditions of groups without any."""
-    return x.new_zeros(x.shape[:2] + (1,))
+    return x.new_zeros((*x.shape[:2], 1))
 
 
 def moved(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     """V in units of the data, and the size of the forces."""
     drift, unit, size = drifts(x, y, nobody(x), WIDTHS, FLOOR)
-    return drift * unit.reshape(x.shape[:2] + (1,)), size
+    return drift * unit.reshape((*x.shape[:2], 1)), size
 
 
 def by_hand(x: list[Tensor], y: list[Tensor]) -> list[Tensor]:
