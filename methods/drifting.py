@@ -8,9 +8,10 @@
 
 softmax_j is over the 2 G samples and data that act on x_i, softmax_i over the G samples that one of them acts on, and <.> the
 mean over a sample's entries. Distances are divided by S, the mean of all d, and coordinates by S / sqrt(D). The weights of F_i
-sum to zero, so that no place is preferred; swap data and samples and it changes its sign. Where both have one law its
-expectation is O(1/G), for x_i is not among those that repel it: the flow map is one of many such generators. The value of the
-loss says nothing, as V is a sum of forces of unit size; the part `force` is the size of F before that.
+sum to zero, so that no place is preferred; swap data and samples and it changes its sign. Where both have one law, nothing is
+left of its mean that G - 1 samples beside G data would show: if x_i repelled itself it would be drawn inwards, by O(1/G). The
+flow map is one of many generators of that law. The value of the loss says nothing, as V is a sum of forces of unit size; the
+part `force` is the size of F before that.
 
 In a run with classes only samples and data of the same condition act on each other. The paper's further negatives, which
 guide away from the data of no class, are left out. Its distances are those of a strong encoder's features; here they are those
@@ -79,8 +80,8 @@ def drifts(
     alike = (condition[:, :, None] == condition[:, None]).all(-1).repeat(1, 1, 2) & ~itself
     forces = [force(x / unit, y / unit, weights(d / scale, alike, r, floor)) for r in temperatures]
     sizes = [f.square().mean((1, 2), keepdim=True).sqrt() for f in forces]
-    drift = sum((f / size.clamp(min=LEAST) for f, size in zip(forces, sizes, strict=True)), torch.zeros_like(x))
-    unit, size = ((each.expand((*x.shape[:2], 1))).reshape(-1) for each in (unit, torch.stack(sizes).mean(0)))
+    drift = torch.stack([f / size.clamp(min=LEAST) for f, size in zip(forces, sizes, strict=True)]).sum(0)
+    unit, size = (each.expand(*x.shape[:2], 1).reshape(-1) for each in (unit, torch.stack(sizes).mean(0)))
     return drift, unit, size
 
 
