@@ -16,7 +16,7 @@ FAULTS = [
         "drifting", "methods/drifting.py",
         ("a sample repels itself", ".repeat(1, 1, 2) & ~itself", ".repeat(1, 1, 2)", BY_HAND),
         ("a softmax of rows alone", "logits.softmax(2) * logits.softmax(1)", "logits.softmax(2) * logits.softmax(2)", BY_HAND),
-        ("forces of any size", "(f / size.clamp(min=LEAST) for", "(f + 0 * size for", BY_HAND),
+        ("forces of any size", "[f / size.clamp(min=LEAST) for", "[f + 0 * size for", BY_HAND),
         ("weights that do not sum to zero", "b.sum(2, keepdim=True) * (a @ y) - a.sum(2, keepdim=True) * (b @ x)",
          "(a @ y) - (b @ x)", D + "the_weights_of_a_force_sum_to_zero"),
         ("data repel", "return b.sum(2, keepdim=True) * (a @ y) - a.sum(2, keepdim=True) * (b @ x)",
