@@ -4,7 +4,7 @@ from dataclasses import fields, replace
 
 import pytest
 import torch
-from contract import METHODS, NETWORKS, TRUTH, batch_of, built, losses, made
+from contract import METHODS, NETWORKS, TRUTH, batch_of, built, few, losses, made
 from omegaconf import OmegaConf
 from oracle import Oracle, context, data, teacher_of
 from trainings import points
@@ -38,7 +38,7 @@ UNSEEN = {
 
 def first(name: str) -> tuple[torch.Tensor, torch.Tensor]:
     """Start and end of the first jump of its shortest sampling."""
-    s, t = made(name).grid(LEAST.get(name, 1))[:2].expand(B, 2).T
+    s, t = few(name).grid(LEAST.get(name, 1))[:2].expand(B, 2).T
     return s, t
 
 
@@ -55,14 +55,14 @@ def test_the_yaml_states_every_knob_at_the_default_of_the_class(name: str) -> No
 @pytest.mark.parametrize("check", CHECKS)
 def test_it_keeps_the_contract_of_the_loop(name: str, check: str) -> None:
     """What the author of a plug-in can check too, of every stage."""
-    method = made(name)
+    method = few(name)
     CHECKS[check](Subject(method, NETWORKS, points("gaussian"), BUDGET, B, torch.float64))
 
 
 @EACH
 @pytest.mark.parametrize("shape", [(2,), (1, 4, 4)], ids=["points", "images"])
 def test_its_losses_are_one_finite_number_per_sample(name: str, shape: tuple[int, ...]) -> None:
-    method, g = made(name), torch.Generator().manual_seed(0)
+    method, g = few(name), torch.Generator().manual_seed(0)
     x_1 = torch.randn((B, *shape), generator=g, dtype=torch.float64)
     teacher = lambda x, t, condition: -x  # noqa: E731
     batch, at = batch_of(method, x_1, teacher), context(method, B, teacher=teacher)
@@ -76,7 +76,7 @@ def test_its_losses_are_one_finite_number_per_sample(name: str, shape: tuple[int
 
 @EACH
 def test_its_gradients_reach_every_trained_parameter(name: str) -> None:
-    method = made(name)
+    method = few(name)
     models = built(method)
     for loss_name, loss in losses(method, models, data(TRUTH, B), progress=0.5).items():  # a loss may set in late
         stage = method.stages(BUDGET)[-1]
@@ -91,7 +91,7 @@ def test_its_gradients_reach_every_trained_parameter(name: str) -> None:
 @EACH
 @pytest.mark.parametrize("low", [False, True], ids=["float32", "bfloat16"])
 def test_its_gradients_are_finite_in_the_precision_of_training(name: str, low: bool) -> None:
-    method, teacher = made(name), teacher_of(TRUTH)
+    method, teacher = few(name), teacher_of(TRUTH)
     models = built(method, dtype=torch.float32)
     at = context(method, 256, teacher=teacher)
     at.draws._dtype = torch.float32  # type: ignore[attr-defined]
@@ -109,10 +109,11 @@ def test_its_gradients_are_finite_in_the_precision_of_training(name: str, low: b
 @pytest.mark.parametrize("size", [4, 8])
 def test_micro_batches_have_the_losses_of_the_whole_batch(name: str, size: int) -> None:
     """As multisets: a method may order its samples as it likes. No slice cuts a group."""
-    models, x_1, size = built(made(name)), data(TRUTH, B), max(size, made(name).needs.group)
-    assert size % made(name).needs.group == 0 and size < B
-    whole = losses(made(name), models, x_1)
-    parts = [losses(made(name), models, x_1, range(i, i + size)) for i in range(0, B, size)]
+    method = few(name)
+    models, x_1, size = built(method), data(TRUTH, B), max(size, method.needs.group)
+    assert size % method.needs.group == 0 and size < B
+    whole = losses(method, models, x_1)
+    parts = [losses(method, models, x_1, range(i, i + size)) for i in range(0, B, size)]
     for key, loss in whole.items():
         joined = torch.cat([part[key].per_sample for part in parts])
         torch.testing.assert_close(joined.sort().values, loss.per_sample.sort().values, rtol=1e-12, atol=1e-12)
@@ -121,14 +122,14 @@ def test_micro_batches_have_the_losses_of_the_whole_batch(name: str, size: int) 
 @EACH
 @pytest.mark.parametrize("path", [Linear(), Trigonometric(), Linear(0.5)], ids=["linear", "trigonometric", "half_base"])
 def test_its_map_is_the_identity_on_the_diagonal(name: str, path: Interpolant) -> None:
-    method = made(name, path)
+    method = few(name, path)
     x, t = data(TRUTH, 1).expand(B, 2), torch.full((B,), 0.4, dtype=torch.float64)
     assert torch.equal(method.jump(built(method), x, t, t), x)
 
 
 @EACH
 def test_all_samples_jump_together_as_each_does(name: str) -> None:
-    method, x = made(name), data(TRUTH, B)
+    method, x = few(name), data(TRUTH, B)
     models = built(method)
     for times in (method.grid(steps) for steps in (1, 2, 4) if method.supports(steps)):
         ends = times[1:] if method.needs.rule == "hop" else times[-1:].expand(len(times) - 1)
@@ -139,7 +140,7 @@ def test_all_samples_jump_together_as_each_does(name: str) -> None:
 @EACH
 @pytest.mark.parametrize("shape", [(2,), (1, 4, 4)], ids=["points", "images"])
 def test_a_jump_keeps_the_shape_of_its_samples(name: str, shape: tuple[int, ...]) -> None:
-    method = made(name)
+    method = few(name)
     s, t = first(name)
     x = torch.randn((B, *shape), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     assert method.jump(built(method, shape), x, s, t).shape == x.shape
@@ -147,7 +148,7 @@ def test_a_jump_keeps_the_shape_of_its_samples(name: str, shape: tuple[int, ...]
 
 @EACH
 def test_a_jump_calls_the_network_once_unless_it_says_otherwise(name: str) -> None:
-    method, net = made(name), Oracle(TRUTH)
+    method, net = few(name), Oracle(TRUTH)
     s, t = first(name)
     method.jump({"net": net}, data(TRUTH, B), s, t)
     assert len(net.calls) == CALLS.get(name, 1)
@@ -156,7 +157,7 @@ def test_a_jump_calls_the_network_once_unless_it_says_otherwise(name: str) -> No
 @EACH
 def test_one_exact_jump_reaches_data_or_the_end_of_its_segment(name: str) -> None:
     """A velocity model's is an Euler step, and only its direction is known."""
-    method, x = made(name), data(TRUTH, B)
+    method, x = few(name), data(TRUTH, B)
     s, t = first(name)
     end = method.jump({"net": Oracle(TRUTH)}, x, s, t)
     euler = x + (t - s)[:, None] * TRUTH.velocity(x, s)
@@ -167,13 +168,13 @@ def test_one_exact_jump_reaches_data_or_the_end_of_its_segment(name: str) -> Non
 @EACH
 def test_the_fewest_steps_are_one_or_as_many_as_there_are_segments(name: str) -> None:
     least = LEAST.get(name, 1)
-    assert made(name).supports(least) and not any(made(name).supports(n) for n in range(least))
+    assert few(name).supports(least) and not any(few(name).supports(n) for n in range(least))
 
 
 @EACH
 @pytest.mark.parametrize("path", [Linear(), Trigonometric(), Linear(0.5)], ids=["linear", "trigonometric", "half_base"])
 def test_one_rule_says_for_all_methods_where_samples_stop(name: str, path: Interpolant) -> None:
-    method = replace(made(name), interpolant=path)
+    method = replace(few(name), interpolant=path)
     for steps in (n for n in (1, 2, 4, 16) if method.supports(n)):
         even, papers = method.sampling_times(steps), method.sampling_times(steps, papers=True)
         assert torch.equal(even, method.grid(steps))

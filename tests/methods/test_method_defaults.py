@@ -34,7 +34,7 @@ def of_class(method: Any, prefix: str = "") -> dict[str, Any]:
         if is_dataclass(value):
             found |= {path: type(value).__name__, **of_class(value, f"{path}.")}
         else:
-            found[path] = value.value if isinstance(value, Enum) else value
+            found[path] = value.value if isinstance(value, Enum) else list(value) if isinstance(value, tuple) else value
     return found
 
 

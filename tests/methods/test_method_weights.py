@@ -131,6 +131,7 @@ FORMULAS: dict[str, Formula] = {
     "lsd": LEARNED, "esd": LEARNED, "psd_m": LEARNED, "psd_u": LEARNED,
     "sct": CONTINUOUS, "scd": CONTINUOUS,
     "dmd2 net": Formula({}, lambda S, size, w, pair: D * S / size),  # a mean of squares of what a mean divides
+    "drifting": Formula({}, lambda S, size, w, pair: D * S / size),  # likewise, in units that grow with the samples
     "ayf_emd": ALIGNED, "ayf_lmd": ALIGNED, "ayf_emd_guided": ALIGNED,
 }  # fmt: skip
 # Not a function of one S: see below; those of several terms have their definitions written out in tests of their own.

@@ -67,7 +67,8 @@ def needs(method: Method) -> str:
 
 def training(method: Method) -> str:
     """Mean calls and rows per sample of the networks and the teacher in one step."""
-    models, x_1 = built(method), data(TRUTH, B)
+    rows = max(B, method.needs.group)
+    models, x_1 = built(method), data(TRUTH, rows)
     exact, asked = teacher_of(TRUTH), [0, 0]
 
     def teacher(x: torch.Tensor, t: torch.Tensor, condition: torch.Tensor | None = None) -> torch.Tensor:
@@ -78,11 +79,11 @@ def training(method: Method) -> str:
     with ExitStack() as stack:
         counts = [stack.enter_context(counting(module)) for role, module in models.items() if role != "weight"]
         for step in range(STEPS):
-            at = context(method, B, step=step, teacher=teacher, target={"net": models["net"]})
+            at = context(method, rows, step=step, teacher=teacher, target={"net": models["net"]})
             method.losses(models, batch, at)
     calls = (asked[0] + sum(c.calls for c in counts)) / STEPS
-    rows = (asked[1] + sum(c.rows for c in counts)) / STEPS / B
-    return f"{_short(calls)} ({_short(rows)})"
+    seen = (asked[1] + sum(c.rows for c in counts)) / STEPS / rows
+    return f"{_short(calls)} ({_short(seen)})"
 
 
 def jump(method: Method) -> str:

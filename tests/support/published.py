@@ -107,6 +107,9 @@ PUBLISHED: dict[str, list[Source]] = {
         "every": 5, **curve("levels", 0.02, 0.98), **curve("fake_levels", 0.0, 1.0), "sigma_init": 80.0, "sigma_data": 0.5,
         "initialise": True,
     })],
+    "drifting": [Source("Deng et al. 2026, code lambertae/drifting: drift_loss.py, samples and positives of a class", {
+        "particles": 64, "temperatures": [0.02, 0.05, 0.2], "floor": 1e-6,
+    })],
     "dsno": [Source("Zheng et al. 2022, code DSNO-pytorch: configs/cifar10-dsno-t4.yaml, train_cifar.py", {
         "slots": 4, "modes": 2, "spacing": "quadratic", "weight_cap": 1e4, "initialise": True,
     })],

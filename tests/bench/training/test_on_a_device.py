@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from contract import METHODS, made
+from contract import METHODS, few, made
 from fake_device import DEVICE, fake_device
 from specs import network
 from torch import Tensor, nn
@@ -74,7 +74,7 @@ def steady(subject: Trainer, stage: int, events: list[str]) -> list[str]:
 def test_a_steady_step_of_every_stage_leaves_the_host_alone(
     name: str, backbone: Backbone, recipe: dict[str, Any], events: list[str]
 ) -> None:
-    subject = trainer(made(name), backbone, **recipe)
+    subject = trainer(few(name), backbone, **recipe)
     last = len(subject.progress.stages) - 1
     for stage in sorted({0, last}):
         assert steady(subject, stage, events) == []
