@@ -33,9 +33,9 @@ from bench.layers.weight import Weight
 
 __all__ = [
     "FLOOR", "KERNELS", "Attention", "Conv2d", "Down", "GroupNorm", "Kernel", "Linear", "MPConv", "MPLinear", "Mask",
-    "Mixing", "Modulated", "Scaling", "TimeEmbedding", "Times", "Up", "Weight", "added_norm", "affine", "angles", "at_least_float32",
-    "doubled", "exact_attention", "fourier", "frequencies", "fused_attention", "groups_of", "half", "hashed",
-    "keyed_dropout", "linear", "lowered", "masks", "mixed", "modulation", "mp_cat", "mp_silu", "mp_sum", "normalized",
-    "one_hot", "parted", "pixel_norm", "positional", "project", "recomputed", "recomputed_in_forward_mode", "scaled", "splitmix",
-    "told", "zeroed",
+    "Mixing", "Modulated", "Scaling", "TimeEmbedding", "Times", "Up", "Weight", "added_norm", "affine", "angles",
+    "at_least_float32", "doubled", "exact_attention", "fourier", "frequencies", "fused_attention", "groups_of", "half",
+    "hashed", "keyed_dropout", "linear", "lowered", "masks", "mixed", "modulation", "mp_cat", "mp_silu", "mp_sum",
+    "normalized", "one_hot", "parted", "pixel_norm", "positional", "project", "recomputed", "recomputed_in_forward_mode",
+    "scaled", "splitmix", "told", "zeroed",
 ]  # fmt: skip

@@ -55,7 +55,7 @@ def guided_velocity(
 def led(
     speed: Tensor, of_class: Tensor, of_none: Tensor, has: Tensor, omega: float | Tensor, kappa: float | Tensor
 ) -> Tensor:
-    """The second line of this file where a sample has a class (B,), and `speed` = I' where not; omega, kappa as `align` gives."""
+    """The second line of this file for samples that have a class (B,), `speed` = I' for others; omega, kappa as of `align`."""
     guided = omega * speed + kappa * of_class + (1 - omega - kappa) * of_none
     return torch.where(align(has, speed), guided, speed)
 
@@ -82,7 +82,8 @@ class Guide:
 
     def at(self, rows: Tensor) -> Self:
         """Of some of the samples."""
-        return type(self)(self.net, *(None if each is None else each[rows] for each in (self.told, self.null, self.has, self.w)))
+        of_samples = (self.told, self.null, self.has, self.w)
+        return type(self)(self.net, *(None if each is None else each[rows] for each in of_samples))
 
     @torch.no_grad()
     def velocity(self, x: Tensor, s: Tensor, speed: Tensor, own: Tensor | None = None) -> Tensor:
