@@ -35,6 +35,10 @@ class Backbone(Protocol):
         """`net` whose first part sees s alone and whose last part t alone: with the same weights the same at s = t."""
         ...
 
+    def scaled(self) -> nn.Module:
+        """`net` that is told a scale of guidance too (`with_scale`): with the same weights the same at the scale 1."""
+        ...
+
     def critic(self) -> nn.Module:
         """critic(x, s, t, condition=None, dropout=None) -> logits (B, places) of being data; a small network, zero before
         training."""
@@ -251,6 +255,8 @@ class Needs:
     """Decay per step of the slow copy in `context.target`; None when the method has none. See `Method.target_decay`."""
     labels: bool = False
     """Class labels in its batches, and the null class: its targets are guided by them."""
+    scale: tuple[float, float] | None = None
+    """The least and the largest scale of guidance that its network is told (`with_scale`); None: it is told none."""
     group: int = 1
     """Neighbouring samples that share their times; batches and slices are multiples of it."""
     reaches: str = "any"
@@ -294,7 +300,7 @@ class Method(ABC):
 
     def build(self, backbone: Backbone) -> dict[str, nn.Module]:
         """The networks by role. "net" is the one that is averaged, evaluated and sampled from."""
-        return {"net": self.parametrise(backbone.net())}
+        return {"net": self.parametrise(backbone.scaled() if self.needs.scale else backbone.net())}
 
     def parametrise(self, net: nn.Module) -> nn.Module:
         """v_{s,t}(x) from a raw network of the backbone. The networks of this method's students are made so too."""

@@ -177,9 +177,14 @@ def _guidance(e: Experiment) -> Iterator[str]:
         yield f"evaluation.one_class={e.evaluation.one_class}: this run is not told classes; set conditional=true"
     if not low < high:
         yield f"evaluation.guidance_interval={shown([low, high])} must be two times that rise, in [0, 1]"
+    guided, trained = f"evaluation.guidance={shown(list(scales))}", e.method.needs.scale
+    if trained is not None:
+        if out := [w for w in scales if not trained[0] <= w <= trained[1]]:
+            yield (f"{guided}: the network of {e.label} is told scales from {trained[0]} to {trained[1]} (method.scale), and "
+                   f"{shown(out[0])} is none of them; ask for scales within, or widen method.scale")
+        return
     if scales == (1.0,):
         return
-    guided = f"evaluation.guidance={shown(list(scales))}"
     if not e.method.velocity_model:
         yield (f"{guided}: {e.label} samples by a map that it has learned, and only the velocity of a velocity model is guided "
                "while sampling; leave it [1]")

@@ -26,7 +26,7 @@ FAULTS = [
          GUIDANCE + "a_guided_step_is_its_equation"),
         ("one more than the scale", "of_none + self.scale * (of", "of_class + self.scale * (of",
          (GUIDANCE + "a_guided_step_is_its_equation", GUIDANCE + "the_scale_zero_is_no_class")),
-        ("dropped samples guided", "return torch.where(align(told[2], x), guided, speed)", "return guided", FIXED),
+        ("dropped samples guided", "return torch.where(align(has, speed), guided, speed)", "return guided", FIXED),
         ("weights that do not sum to one", "(1 - omega - kappa) * of_none", "(1 - omega) * of_none", FIXED),
         ("kappa for no class", "omega * speed + kappa * of_class + (1 - omega - kappa) * of_none",
          "omega * speed + kappa * of_none + (1 - omega - kappa) * of_class", FIXED),

@@ -236,6 +236,7 @@ ALL_TIMES = Source("an option of the authors' code (flow_map_matching_public); i
     "curriculum": "none", "widening": 0.25,
 })
 PAIRS = Source("stored pairs that a small budget pays for; Lee et al. use a million", {"trajectories": 16384})
+UNGUIDED = Source("its paper guides between classes, and one table of all methods is told none", {"scale": (1.0, 1.0)})
 PLAIN_START = Source("no source was read: the student starts like all that learn from data", {"initialise": False})
 
 OURS: dict[str, list[Source]] = {
@@ -262,13 +263,15 @@ OURS: dict[str, list[Source]] = {
             "omega": 1.0, "kappa": 0.0, "derivative": "split",
         }),
     ],
+    "esd": [UNGUIDED],
     "facm": [Source("the authors' derivative, with less memory", {"derivative": "split"})],
     "flow_matching": [Source("training needs no solver; a step is one call, as of all others", {"solver": "euler"})],
     "ict": [DATA_ONLY],
-    "imf": [Source("the authors' derivative, with less memory", {"derivative": "split"})],
+    "imf": [UNGUIDED, Source("the authors' derivative, with less memory", {"derivative": "split"})],
     "imm": [Source("a floor against rounding; its size is not stated", {"eps": 1e-8})],
     "fmm": [ALL_TIMES],
     "lmd": [PLAIN_START, ALL_TIMES],
+    "lsd": [UNGUIDED],
     "contrastive": [Source("training needs no solver; a step is one call, as of all others", {"solver": "euler"})],
     "curvature": [Source("training needs no solver; a step is one call, as of all others", {"solver": "euler"})],
     "decoupled_meanflow": [Source("the authors' derivative, with less memory", {"derivative": "split"})],
@@ -276,6 +279,8 @@ OURS: dict[str, list[Source]] = {
     "multistep_cm": [SCRATCH],
     "pfmm": [Source("the paper states no number of stages for these data", {"doublings": 5})],
     "progressive": [Source("memory: which students are kept", {"keep": 16})],
+    "psd_m": [UNGUIDED],
+    "psd_u": [UNGUIDED],
     "re_meanflow": [PAIRS, Source("as 2-RF++, whose times it takes", {"teacher_solver": "heun", "teacher_steps": 18})],
     "reflow": [PAIRS, Source("the student's paths are straighter than its teacher's", {"round_steps": 8})],
     "sct": [SCRATCH],
@@ -290,4 +295,5 @@ OURS: dict[str, list[Source]] = {
         "first_share": 0.5, "pairs.doublings": 10,
     })],
     "tract": [Source("memory: which students are kept, as progressive's", {"keep": 16})],
+    "tvm": [UNGUIDED],
 }  # fmt: skip
