@@ -1,6 +1,7 @@
 """What only holds of several values together, as far as it is known without data, network or device: a line for each fault."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import fields, replace
 from math import inf
 from typing import TYPE_CHECKING, get_args
 
@@ -151,7 +152,7 @@ def _classes(e: Experiment) -> Iterator[str]:
             yield (f"backbone.classes={e.backbone.classes} follows from the data: leave it 0, and set conditional=true for "
                    "networks that are told classes")
         if e.method.needs.labels:
-            yield f"method={e.name}: {e.label} guides its targets from class to class; set conditional=true"
+            yield f"{_guiding(e)}: {e.label} guides its targets from class to class; set conditional=true"
         return
     if isinstance(e.backbone, PlainMLP):
         able = ", ".join(name for name in BACKBONES if name != "mlp_plain")
@@ -165,6 +166,21 @@ def _classes(e: Experiment) -> Iterator[str]:
         yield f"conditional=true: data={e.data.name} has no classes; choose one of {', '.join(CLASSES)}, or images of your own"
     elif (known := CLASSES.get(e.data.name)) is not None:
         yield from unlabelled(e, known)
+
+
+def _guiding(e: Experiment) -> str:
+    """The knobs for which a method needs classes, or its name where it always does."""
+    plain = type(e.method)(interpolant=e.method.interpolant)
+    own = {f.name: getattr(e.method, f.name) for f in fields(plain) if f.init}
+    asking = [] if plain.needs.labels else [name for name, value in own.items() if _needs_labels(plain, name, value)]
+    return ", ".join(f"method.{name}={shown(own[name])}" for name in asking) or f"method={e.name}"
+
+
+def _needs_labels(plain: "Method", name: str, value: object) -> bool:
+    try:
+        return replace(plain, **{name: value}).needs.labels
+    except ValueError:  # the value is only for another one beside it
+        return False
 
 
 def unlabelled(e: Experiment, classes: int, why: str = "") -> Iterator[str]:
