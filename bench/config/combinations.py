@@ -1,12 +1,15 @@
 """What only holds of several values together, as far as it is known without data, network or device: a line for each fault."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import fields, replace
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from bench.config.choices import BACKBONES, CLASSES, EXACT, IMAGES, DiT, PlainMLP, Points, PublishedUNet, UNet
 from bench.config.errors import shown, unknown
 from bench.config.experiment import TRUTH, Experiment
+from bench.config.schema import Precision
+from results.records import LEAGUES
 
 if TYPE_CHECKING:
     from methods.base import Method
@@ -29,8 +32,31 @@ TOLD = {"mild": 6, "geometric": 9}
 
 def faults(experiment: Experiment) -> list[str]:
     """Everything that cannot be."""
+    if wrong := unmet(experiment.method):
+        return [f"method={experiment.name}: {'; '.join(wrong)}"]  # what reads them would raise
     rules = (_budget, _recipe, _networks, _classes, _known, _evaluation, _guidance, _counts, _teacher)
     return [fault for rule in rules for fault in rule(experiment)]
+
+
+def unmet(method: "Method") -> list[str]:
+    """What a method says of itself that nothing is: it would be read as something else, or after its training not at all."""
+    needs = method.needs
+    return [
+        f"{name}={getattr(method if name == 'league' else needs, name)!r}, {words}" for name, fits, words in (
+            ("target_ema", needs.target_ema is None or 0 < needs.target_ema < 1, "not a decay in (0, 1)"),
+            ("group", isinstance(needs.group, int) and needs.group >= 1, "not a number of samples"),
+            ("cost", isinstance(needs.cost, int | float) and 0 < needs.cost < inf, "not a positive number"),
+            ("reaches", needs.reaches in ("any", "grid", "data"), "none of any, grid, data"),
+            ("rule", needs.rule in ("hop", "renoise"), "none of hop, renoise"),
+            ("precision", needs.precision in get_args(Precision), f"none of {', '.join(get_args(Precision))}"),
+            ("truth", needs.truth[:1] in ("A", "B", "C"), "begins with none of A, B, C"),
+            ("league", method.league in LEAGUES, f"none of {', '.join(LEAGUES)}"),
+            ("weak_teacher", needs.teacher or not needs.weak_teacher, "without a teacher"),
+            ("trajectories", needs.teacher or needs.trajectories is None, "without a teacher"),
+            ("reaches", needs.reaches != "data" or needs.rule == "renoise", "whose samples can only be put back to noise: "
+             "rule=\"renoise\""),
+        ) if not fits
+    ]  # fmt: skip
 
 
 def unfit(e: Experiment, train: int, height: int, width: int) -> Iterator[str]:
@@ -140,7 +166,7 @@ def _classes(e: Experiment) -> Iterator[str]:
             yield (f"backbone.classes={e.backbone.classes} follows from the data: leave it 0, and set conditional=true for "
                    "networks that are told classes")
         if e.method.needs.labels:
-            yield f"method={e.name}: {e.label} guides its targets from class to class; set conditional=true"
+            yield f"{_guiding(e)}: {e.label} guides its targets from class to class; set conditional=true"
         return
     if isinstance(e.backbone, PlainMLP):
         able = ", ".join(name for name in BACKBONES if name != "mlp_plain")
@@ -154,6 +180,21 @@ def _classes(e: Experiment) -> Iterator[str]:
         yield f"conditional=true: data={e.data.name} has no classes; choose one of {', '.join(CLASSES)}, or images of your own"
     elif (known := CLASSES.get(e.data.name)) is not None:
         yield from unlabelled(e, known)
+
+
+def _guiding(e: Experiment) -> str:
+    """The knobs for which a method needs classes, or its name where it always does."""
+    plain = type(e.method)(interpolant=e.method.interpolant)
+    own = {f.name: getattr(e.method, f.name) for f in fields(plain) if f.init}
+    asking = [] if plain.needs.labels else [name for name, value in own.items() if _needs_labels(plain, name, value)]
+    return ", ".join(f"method.{name}={shown(own[name])}" for name in asking) or f"method={e.name}"
+
+
+def _needs_labels(plain: "Method", name: str, value: object) -> bool:
+    try:
+        return replace(plain, **{name: value}).needs.labels
+    except ValueError:  # the value is only for another one beside it
+        return False
 
 
 def unlabelled(e: Experiment, classes: int, why: str = "") -> Iterator[str]:

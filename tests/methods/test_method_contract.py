@@ -4,7 +4,7 @@ from dataclasses import fields, replace
 
 import pytest
 import torch
-from contract import METHODS, NETWORKS, TRUTH, batch_of, built, few, losses, made
+from contract import METHODS, NETWORKS, TRUTH, batch_of, built, few, losses, made, reads_data
 from omegaconf import OmegaConf
 from oracle import Oracle, context, data, teacher_of
 from trainings import points
@@ -25,6 +25,8 @@ EACH = pytest.mark.parametrize("name", METHODS)
 CALLS: dict[str, int] = {}
 # Methods whose jump is an Euler step, beside those that can be teachers.
 VELOCITIES = {"reflow", "contrastive", "curvature"}
+# Methods whose losses read no training sample.
+WITHOUT_DATA = {"dmd2", "sid", "reflow", "re_meanflow", "dsno"}
 # Parameters that a method never moves: on the diagonal the network does not see t - s.
 UNSEEN = {
     "flow_matching": {"net.time.gap.weight"}, "edm": {"net.net.time.gap.weight"}, "contrastive": {"net.time.gap.weight"},
@@ -49,6 +51,16 @@ def test_the_yaml_states_every_knob_at_the_default_of_the_class(name: str) -> No
     assert stated == {f.name for f in fields(method) if f.init} - {"interpolant"}
     if name != "psd_u":  # the one that differs from its class by a knob
         assert method == type(method)()
+
+
+@EACH
+def test_data_are_read_by_all_but_those_that_say_so(name: str) -> None:
+    assert reads_data(made(name)) == (name not in WITHOUT_DATA)
+
+
+def test_a_critic_reads_data() -> None:
+    """So the word in the table follows the knobs."""
+    assert reads_data(replace(made("sid"), critic=1.0)) and not reads_data(replace(made("sida"), critic=0.0))  # type: ignore[call-arg]
 
 
 @EACH

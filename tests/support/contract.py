@@ -74,3 +74,12 @@ def losses(
     batch, part = batch_of(method, x_1, teacher_of(TRUTH)), slice(None) if rows is None else slice(rows.start, rows.stop)
     states = None if batch.states is None else batch.states[part]
     return method.losses(models, Batch(x_1[part], states=states), at)
+
+
+def reads_data(method: Method) -> bool:
+    """Whether some loss of some stage depends on the training samples, not only on how many there are and of which shape."""
+    models, none = built(method), torch.full((16, 2), torch.nan, dtype=torch.float64)
+    taken = [taken for stage in method.stages(2**20) for taken in stage.different.values()]
+    found = [loss.per_sample for stage in taken for progress in (0.0, 0.5, 0.95)
+             for loss in losses(method, models, none, stage=stage, progress=progress).values()]  # fmt: skip
+    return not all(bool(each.isfinite().all()) for each in found)
