@@ -127,7 +127,7 @@ def _version() -> click.Option:
                 print(f"{completion.NAME}: a checkout that is not installed has no version")
             context.exit()
 
-    return click.Option(["--version"], is_flag=True, expose_value=False, is_eager=True, callback=tell, help="Print the version.")
+    return click.Option(["--version"], is_flag=True, expose_value=False, is_eager=True, callback=tell, help="Say the version.")
 
 
 if __name__ == "__main__":

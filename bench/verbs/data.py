@@ -34,7 +34,7 @@ def _looked(words: Sequence[str]) -> Iterator[str]:
     wanted = request(["sweep=none", *words])
     from bench.data import inspect, load
     from bench.verbs.facts import facts, rows
-    from results.pictures.preview import preview
+    from results.pictures import preview
 
     experiment = wanted.experiments[0]
     found = inspect(experiment.data)
@@ -44,7 +44,7 @@ def _looked(words: Sequence[str]) -> Iterator[str]:
     yield from facts(experiment.data, found, data)
     path = wanted.out / "previews" / f"{data.name}.png"
     try:
-        preview(rows(experiment.data, found, data), path, f"data={data.name}")
+        preview.preview(rows(experiment.data, found, data), path, f"data={data.name}")
     except OSError as error:
         raise ConfigError(f"out={wanted.out} cannot be written ({error.strerror}); choose another folder with out=") from error
     yield f"picture: {path}"

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from bench.config import Data, Folder
 from bench.data import Dataset, Found, files
-from results.pictures.preview import ACROSS
+from results.pictures import preview
 from sweeps.plan import count
 
 MOST = 12  # classes that are told and shown one by one
@@ -35,16 +35,16 @@ def facts(wanted: Data, found: Found, data: Dataset) -> Iterator[str]:
 
 
 def rows(wanted: Data, found: Found, data: Dataset) -> dict[str, np.ndarray]:
-    """What a part of the picture shows -> its samples: images (n, C, H, W) in [0, 1], a few of each class where there are labels,
-    or points (n, 2)."""
+    """What a part of the picture shows -> its samples: images (n, C, H, W) in [0, 1], a few of each class where there are
+    labels, or points (n, 2)."""
     if data.kind == "points":
         return {"to train on": data.train[:FEW].numpy(), "held out": data.heldout[:FEW].numpy()}
     if data.labels is not None and found.classes:
-        parts = {name: data.train[torch.eq(data.labels, n).nonzero()[:ACROSS, 0]]
+        parts = {name: data.train[torch.eq(data.labels, n).nonzero()[: preview.ACROSS, 0]]
                  for n, name in enumerate(_names(wanted, found.classes)[:MOST])}
     else:
-        parts = {"to train on": data.train[: 4 * ACROSS]}
-    parts["held out"] = data.heldout[:ACROSS]
+        parts = {"to train on": data.train[: 4 * preview.ACROSS]}
+    parts["held out"] = data.heldout[: preview.ACROSS]
     return {label: images.numpy() / data.levels for label, images in parts.items() if len(images)}
 
 

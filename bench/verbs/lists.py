@@ -79,14 +79,13 @@ def _methods(long: bool, plugins: str | None) -> Iterator[str]:
     if not long:
         yield from lines("method", listed, plugins)
         return
-    from bench.config.compose import section
-    from bench.config.registry import make_interpolant, make_method, use_plugins
+    from bench.config import compose, registry
     from sweeps.plan import aligned
 
-    use_plugins(plugins)
+    registry.use_plugins(plugins)
     rows = [("method", "paper", "needs", "what it is")]
     for name in listed:
-        made = make_method(section("method", name, plugins), make_interpolant("linear", 1.0))
+        made = registry.make_method(compose.section("method", name, plugins), registry.make_interpolant("linear", 1.0))
         rows.append((name, made.paper or "-", _needs(made.needs), _sentence("method", name, plugins)))
     yield from aligned(rows)
 

@@ -17,8 +17,8 @@ KEYS = (*GROUPS, PRESET)
 def after(words: Sequence[str], begun: str) -> list[CompletionItem]:
     """What goes on with `begun` after the words of a verb that takes `key=value`.
 
-    Bash ends a word at `=`, and is answered with values alone: words is then [..., "sweep", "="], or [..., "sweep"] where nothing
-    of the value is begun. Other shells are answered with whole words.
+    Bash ends a word at `=`, and is answered with values alone: words is then [..., "sweep", "="], or [..., "sweep"] where
+    nothing of the value is begun. Other shells are answered with whole words.
     """
     said = [*words, "="] if not begun and words and words[-1] in KEYS else [*words]
     if said[-1:] == ["="]:

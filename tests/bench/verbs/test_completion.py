@@ -11,9 +11,6 @@ from pathlib import Path
 import pytest
 from places import ROOT
 
-from bench import __main__ as command
-from bench.verbs import words
-
 SHELLS = {
     "bash": (["bash", "--norc", "--noprofile", "-i"], "source {script}"),
     "zsh": (["zsh", "-f", "-i"], "autoload -Uz compinit; compinit -u -D; source {script}"),
