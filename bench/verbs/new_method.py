@@ -7,6 +7,7 @@ It writes the class (FOLDER/NAME.py), its knobs (method/NAME.yaml), a sweep that
 import argparse
 import importlib.util
 import keyword
+import re
 import shlex
 import sys
 from collections.abc import Sequence
@@ -34,7 +35,8 @@ def main(words: Sequence[str] | None = None) -> int:
     except ConfigError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    plugins = f"plugins={asked.out if asked.out.as_posix().replace('/', '').isidentifier() else arguments.quoted(str(asked.out))}"
+    plain = re.fullmatch(r"[\w./-]+", str(asked.out), re.ASCII)
+    plugins = f"plugins={asked.out if plain else arguments.quoted(str(asked.out))}"
     print("\n".join(f"written: {path}" for path in made))
     print(f"""
 It is flow matching with a second term, and trains as it is. Put your objective into {made[0].name}, then
