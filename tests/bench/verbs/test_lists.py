@@ -27,9 +27,9 @@ def test_methods_and_sweeps_are_a_line_each_with_what_they_are(capsys: pytest.Ca
 
 def test_the_long_list_has_papers_and_what_methods_need(capsys: pytest.CaptureFixture[str]) -> None:
     assert lists.methods(["--long"]) == 0
-    rows = {line.split()[0]: line for line in told(capsys)[2:]}
+    rows = {line.split()[0]: " ".join(line.split()) for line in told(capsys)[2:]}
     assert set(rows) == set(names("method"))
-    assert "arXiv 2406.07507  a teacher " in rows["lmd"] and "a teacher, stored trajectories" in rows["dsno"]
+    assert "arXiv 2406.07507 a teacher Flow" in rows["lmd"] and "a teacher, stored trajectories" in rows["dsno"]
     assert "a teacher" not in rows["lsd"].replace("no teacher", "")
 
 
@@ -60,8 +60,8 @@ def test_digits(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_points(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    said = looked(["data=mixture", "data.count=4096"], tmp_path, capsys)
-    assert said["points"].startswith("in the plane, mean (") and said["data=mixture"].startswith("4,096 points to train on")
+    said = looked(["data=mixture", "data.count=20000"], tmp_path, capsys)
+    assert said["points"].startswith("in the plane, mean (") and said["data=mixture"].startswith("20,000 points to train on")
     assert (shown(said["picture"]) != 255).any()
 
 
