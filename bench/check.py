@@ -38,6 +38,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1 if broken else 0
 
 
+def subject(arguments: Sequence[str]) -> "Subject":
+    """What the checks of a command line's method are tried on, for tests of one's own: bench.training.CHECKS[name](subject).
+
+    Raises ConfigError for a wrong command.
+    """
+    return _subject(request(["sweep=none", *arguments]).experiments[0])
+
+
 def _methods(experiments: Sequence[Experiment]) -> Iterator[Experiment]:
     """The first experiment of each method."""
     seen = []

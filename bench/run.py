@@ -37,6 +37,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return _told(lambda: _main(arguments))
 
 
+def plan(arguments: Sequence[str] | None = None) -> int:
+    """What the same command line would run and cost; starts nothing. Returns the exit status."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    return main(arguments if any(a in ("--help", "-h") for a in arguments) else [*arguments, "plan=true"])
+
+
 def _told(do: Callable[[], int]) -> int:
     """What cannot be done, in a line for each fault."""
     from sweeps.engine import SweepError

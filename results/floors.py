@@ -16,8 +16,8 @@ def check(*floors: str) -> None:
         spec = find_spec(floor)
         found = spec and (spec.origin or next(iter(spec.submodule_search_locations or []), None))
         if found and Path(found).parent.resolve() != (HOME / floor).resolve():
-            told = (f"{found} hides the package {floor} of fewstep; write fewstep for python -m bench.run, which does not look "
-                    "into the current folder, or give the command elsewhere")
+            told = (f"{found} hides the package {floor} of fewstep; write fewstep run for python -m bench.run, and so for "
+                    "other commands: it does not look into the current folder; or give the command elsewhere")
             if sys.argv[:1] != ["-m"]:  # what Python puts there while it looks for the module of a command
                 raise ImportError(told)
             print(f"error: {told}", file=sys.stderr)

@@ -1,8 +1,15 @@
 """`python -m sweeps.retry NAME [RUN...]`: see `requests`."""
 
 import sys
+from collections.abc import Sequence
 
 from sweeps.engine import command
 
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Returns the exit status."""
+    return command("retry", arguments)
+
+
 if __name__ == "__main__":
-    sys.exit(command("retry"))
+    sys.exit(main())

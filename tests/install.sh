@@ -1,8 +1,9 @@
 #!/bin/sh
-# Installs what the tests start: Slurm with its accounting, PostgreSQL, a browser for the page and LaTeX for the tables.
+# Installs what the tests start: Slurm with its accounting, PostgreSQL, a browser for the page, LaTeX for the tables and
+# shells that complete.
 # Debian or Ubuntu, as root. What is there already is left as it is; nothing starts by itself.
 set -eu
-packages="munge slurmctld slurmd slurm-client slurmdbd mariadb-server postgresql chromium texlive-latex-recommended"
+packages="munge slurmctld slurmd slurm-client slurmdbd mariadb-server postgresql chromium texlive-latex-recommended zsh fish"
 wanted=""
 for package in $packages; do
     dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q '^install ok installed$' || wanted="$wanted $package"

@@ -5,6 +5,7 @@ import pwd
 import subprocess
 import sys
 import tempfile
+import tomllib
 import warnings
 from pathlib import Path
 
@@ -148,18 +149,20 @@ def test_a_module_of_the_users_that_hides_ours_is_told(tmp_path: Path, module: s
     done = given(module, "--help", at=tmp_path)
     assert (done.returncode, done.stdout) == (2, b"")
     (told,) = done.stderr.decode().splitlines()
-    assert told.startswith(f"error: {tmp_path / name} hides ") and "write fewstep for python -m bench.run" in told
+    assert told.startswith(f"error: {tmp_path / name} hides ") and "write fewstep run for python -m bench.run" in told
 
 
 def test_the_command_of_an_installation_looks_past_the_users_modules(tmp_path: Path) -> None:
     script = tmp_path / "bin" / "fewstep"
     script.parent.mkdir()
-    script.write_text("import sys\nfrom bench.run import main\nsys.exit(main())\n", encoding="utf-8")
+    module, _, function = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]["fewstep"].partition(":")
+    script.write_text(f"import sys\nfrom {module} import {function}\nsys.exit({function}())\n", encoding="utf-8")
     for name in ("bench.py", "methods.py", "results.py", "sweeps.py"):
         (tmp_path / name).touch()
-    done = subprocess.run([sys.executable, str(script), "--help", "data"], cwd=tmp_path, capture_output=True, check=False,
-                          env={**os.environ, "PYTHONPATH": str(ROOT)})
-    assert done.returncode == 0 and b"digits" in done.stdout
+    for words in (["--help", "data"], ["run", "--help", "data"], ["data"]):
+        done = subprocess.run([sys.executable, str(script), *words], cwd=tmp_path, capture_output=True, check=False,
+                              env={**os.environ, "PYTHONPATH": str(ROOT)})
+        assert done.returncode == 0 and b"digits" in done.stdout
 
 
 def test_a_folder_of_data_hides_nothing(tmp_path: Path) -> None:

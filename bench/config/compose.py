@@ -12,23 +12,14 @@ import yaml
 from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
+from bench.conf import CONF as CONF
+from bench.conf import GROUPS as GROUPS
+from bench.conf import folders as folders
+from bench.conf import names as names
 from bench.config.arguments import PRESETS, quoted
 from bench.config.errors import HELP, ConfigError, nearest
 
-CONF = Path(__file__).parents[1] / "conf"
-GROUPS = ("data", "backbone", "method", "sweep", "backend")
 Config = dict[str, Any]
-
-
-def folders(group: str, plugins: str | None = None) -> list[Path]:
-    """Where the options of a group lie, the plug-in folder's last."""
-    return [CONF / group] + ([Path(plugins).expanduser() / group] if plugins else [])
-
-
-def names(group: str, plugins: str | None = None) -> list[str]:
-    """The options of a config group, those of the plug-in folder included."""
-    return sorted(p.relative_to(folder).with_suffix("").as_posix() for folder in folders(group, plugins)
-                  for p in folder.rglob("*.yaml"))
 
 
 def presets(plugins: str | None = None) -> list[str]:

@@ -133,19 +133,19 @@ def _options(group: str, plugins: str | None) -> Iterator[str]:
     yield from (f"{group}=...: {CHOICES[group]}", "")
     for name in names(group, plugins):
         if not name.startswith(f"{PRESETS}/"):
-            yield from _entry(name, _line(group, name, plugins), "")
+            yield from _entry(name, line(group, name, plugins), "")
 
 
 def _presets(plugins: str | None) -> Iterator[str]:
     yield from (f"{PRESETS}=...: {PRESET}", "")
     for name in presets(plugins):
-        yield from _entry(name, _line("sweep", f"{PRESETS}/{name}", plugins), "")
+        yield from _entry(name, line("sweep", f"{PRESETS}/{name}", plugins), "")
 
 
 def _option(group: str, name: str, plugins: str | None) -> Iterator[str]:
     path = file_of(group, name, plugins)
     values, file = section(group, name, plugins), File.read(path)
-    yield from (*_wrapped(f"{group}={name}: {_line(group, name, plugins)}"), "")
+    yield from (*_wrapped(f"{group}={name}: {line(group, name, plugins)}"), "")
     if group == "sweep":
         yield from path.read_text(encoding="utf-8").splitlines()
     elif group == "method":
@@ -190,7 +190,7 @@ def _knobs(cls: type, values: Mapping[str, Any], at: str, file: File) -> Iterato
             yield from _entry(f"{key}={written or shown(value)}", words(known[knob]), comment)
 
 
-def _line(group: str, name: str, plugins: str | None) -> str:
+def line(group: str, name: str, plugins: str | None) -> str:
     """What an option is, in a sentence: its file's opening comment, else of a method the first line of its class."""
     about = File.read(file_of(group, name, plugins)).about
     if about or group != "method":

@@ -13,7 +13,7 @@ FLOORS = {  # lowest first: each with what it may import besides the floors name
     "results": ({"numpy", "pandas", "scipy", "matplotlib", "jinja2"}, set()),
     "sweeps": ({"tqdm", "optuna", "submitit"}, {"results"}),
     "bench": ({"torch", "torchvision", "numpy", "scipy", "sklearn", "PIL", "hydra", "omegaconf", "tqdm", "pandas", "cleanfid",
-               "filelock", "pydantic", "pydantic_core", "annotated_types", "yaml"}, {"sweeps", "results", "methods"}),
+               "filelock", "pydantic", "pydantic_core", "annotated_types", "yaml", "click"}, {"sweeps", "results", "methods"}),
 }  # fmt: skip
 ONLY = {"methods.knobs": {"annotated_types"}}  # a module's own
 ROOMS = {  # lowest first
@@ -21,10 +21,10 @@ ROOMS = {  # lowest first
     "results": ("records", "statistics", "tables", "pictures", "webpage"),
     "sweeps": ("plan", "engine", "backends", "search", "display"),
     "bench": ("config", "truth", "metrics", "data", "preparing", "layers", "nets", "features", "protocols", "processes",
-              "accounts", "compiling", "training", "fitting", "teaching", "scoring", "planning", "measuring"),
+              "accounts", "compiling", "training", "fitting", "teaching", "scoring", "planning", "measuring", "verbs"),
 }  # fmt: skip
 FEWEST, MOST, ON_TOP = 3, 14, 8
-NO_ROOM = {"conf", "reference", "published", "assets", "weights"}  # data, not modules
+NO_ROOM = {"conf", "templates", "reference", "published", "assets", "weights"}  # data, not modules
 
 
 @dataclass(frozen=True)
