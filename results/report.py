@@ -11,7 +11,7 @@ import gc
 import math
 import sys
 import warnings
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from results.records import (
     EVALS_FILE,
     RUN_FILE,
     At,
+    Look,
     ProtocolError,
     RecordError,
     Runs,
@@ -29,6 +30,7 @@ from results.records import (
     load_runs,
     near,
     own_compute,
+    read_curves,
     read_json,
     relabelled,
     teacher_compute,
@@ -59,9 +61,10 @@ def write(
     compatible: bool = False,
     against: str | None = None,
     tuned: str = "",
+    looks: Mapping[str, Sequence[Look]] | None = None,
 ) -> pd.DataFrame:
     """Write the leaderboard (csv, md, tex), the Pareto view (csv, png), both pictures and index.html into `out`, and where
-    samples were guided at several scales guidance.png.
+    samples were guided at several scales guidance.png; curves.png where `looks` say what the trainings told, by run id.
 
     `published` names a table of results/published/ that then stands beside the runs in published.md. `tuned` says how
     settings were chosen, where they were: it stands above the table.
@@ -71,7 +74,7 @@ def write(
     `metric` leads the table and is drawn (default: the runs' primary one). `protocols` keeps rows of these ids.
     Raises ProtocolError if one metric mixes protocols, StoreError if `out` cannot be written.
     """
-    from results.pictures import gallery, guidance, pareto, plots
+    from results.pictures import curves, gallery, guidance, pareto, plots
     from results.statistics import paired
     from results.tables import against as comparison
     from results.tables import beside, table
@@ -97,6 +100,7 @@ def write(
         plots.metric_vs_steps(frame, out / "metric_vs_steps.png", subtitle=_subtitle(runs))
         pareto.draw(points, out / "pareto.png", _remark(runs))
         guidance.draw(runs, out / guidance.FILE, protocols, at)
+        curves.draw(runs, looks or {}, out / curves.FILE, order or (), protocols)
         if samples:
             gallery.samples_grid(samples, out / "samples.png", order, f"Samples: {out.name}")
     except OSError as error:
@@ -202,8 +206,9 @@ def _report(options: argparse.Namespace) -> int:
     protocols = options.protocol or known or None
     at = At.parse(options.at) if options.at else None
     tuned = " ".join(text for _, sweep in places if (text := sweep.get("tuned")))
+    looks = {run.name: read_curves(run) for place in options.folders if place.is_dir() for run in find_runs(place)}
     frame = write(runs, out, order, metric=options.metric, protocols=protocols, published=published, at=at,
-                  compatible=options.compat, against=options.against, tuned=tuned)
+                  compatible=options.compat, against=options.against, tuned=tuned, looks=looks)
     from results.tables import numberless, plain
 
     print(plain(frame))

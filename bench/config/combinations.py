@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
+from importlib.util import find_spec
 from math import inf
 from typing import TYPE_CHECKING, get_args
 
@@ -34,7 +35,7 @@ def faults(experiment: Experiment) -> list[str]:
     """Everything that cannot be."""
     if wrong := unmet(experiment.method):
         return [f"method={experiment.name}: {'; '.join(wrong)}"]  # what reads them would raise
-    rules = (_budget, _recipe, _networks, _classes, _known, _evaluation, _guidance, _counts, _teacher)
+    rules = (_budget, _recipe, _curves, _networks, _classes, _known, _evaluation, _guidance, _counts, _teacher)
     return [fault for rule in rules for fault in rule(experiment)]
 
 
@@ -147,6 +148,15 @@ def _recipe(e: Experiment) -> Iterator[str]:
         elif takes != told:
             yield (f"train.augment={train.augment} tells the network {told} values, and backbone.augment={takes}: set it to "
                    f"{told}")
+
+
+def _curves(e: Experiment) -> Iterator[str]:
+    """Of packages that are installed where they are wanted."""
+    for name in e.train.log:
+        spec = find_spec(name) if name != "csv" else None
+        if name != "csv" and (spec is None or spec.origin is None):  # a folder of its name, such as runs leave, is no package
+            yield (f"train.log={shown(list(e.train.log))} needs the package {name}, which is not installed: "
+                   f"pip install 'fewstep[{name}]', or leave {name} out")
 
 
 def _networks(e: Experiment) -> Iterator[str]:

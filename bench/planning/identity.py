@@ -11,7 +11,7 @@ TRAINING = ("data", "backbone", "method", "interpolant", "budget", "train")
 SCORED = ("data", "evaluation")
 BESIDES = ("validation", "proxy", "preset", "conditional")  # what trials, papers' settings and labelled runs have: no others
 HARMLESS = {
-    "budget": ("micro_batch", "halvings"), "train": ("checkpoints", "milestones", "logs", "compile", "channels_last"),
+    "budget": ("micro_batch", "halvings"), "train": ("checkpoints", "milestones", "logs", "log", "compile", "channels_last"),
     "backbone": ("gflops", "checkpoint"), "data": ("features", "root", "download", "resident"),
 }
 NAMED = ("path", "heldout", "labels", "version")  # of data whose content hash stands beside them
