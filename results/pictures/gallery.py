@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from numpy.typing import NDArray
 
-from results.pictures.plots import save_figure
+from results.pictures.look import save_figure
 
 Samples = Mapping[str, Mapping[int, NDArray[np.floating]]]
 SCATTER = 3000  # more points than this are drawn as a two-dimensional histogram
