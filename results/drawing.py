@@ -56,6 +56,7 @@ def write(
     from results.webpage import page
 
     out, look = Path(out), look or Look()
+    theirs = None if published is None else beside.load(published)  # refused before anything is written
     if at is not None and at.kind == "compute":
         runs = _billed(runs)
     frame = table.leaderboard(runs, order, protocols, at=at, compatible=compatible)
@@ -80,7 +81,7 @@ def write(
     except OSError as error:
         raise StoreError(f"{out}: cannot be written ({error.strerror}); choose another folder with out=") from error
     note = f"Drawn at {at.words}." if at else page.note(out)
-    page.write(out, frame, runs, out.name, page.pictures(out), beside.load(published) if published else None, note)
+    page.write(out, frame, runs, out.name, page.pictures(out), theirs, note)
     return frame
 
 

@@ -121,7 +121,7 @@ def _report(options: argparse.Namespace) -> int:
     places = [gather(folder) for folder in options.folders]
     runs = [run for found, _ in places for run in found]
     order = [label for _, sweep in places for label in sweep.get("order") or []]
-    published = next((name for _, sweep in places if (name := sweep.get("published"))), None)
+    published = options.published or next(filter(None, map(_published, options.folders, (sweep for _, sweep in places))), None)
     known = {name for _, sweep in places for name in sweep.get("protocols") or ()}
     protocols = options.protocol or known or None
     at = At.parse(options.at) if options.at else None
@@ -140,6 +140,19 @@ def _report(options: argparse.Namespace) -> int:
     if nothing := numberless(frame):
         print(nothing, file=sys.stderr)
     return 1 if nothing else 0
+
+
+def _published(place: Path, sweep: dict[str, Any]) -> str | None:
+    """The published table that a sweep names; of a file that is gone, the copy of its numbers that the sweep's report left."""
+    name = sweep.get("published")
+    if not name or not name.endswith(".csv") or Path(name).exists():
+        return name
+    kept = (place.parent if place.is_file() else place) / "published.csv"
+    if kept.exists():
+        return str(kept)
+    warnings.warn(f"published numbers left out: {name} is not there any more; name its place with --published FILE.csv",
+                  StoreWarning, stacklevel=2)  # fmt: skip
+    return None
 
 
 def _narrowed(runs: Runs, order: list[str], options: argparse.Namespace) -> tuple[Runs, list[str], str]:
@@ -182,6 +195,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--at", metavar="images=N|compute=N",
                         help="compare at equal images, or at equal compute in forward evaluations with the teacher's")
     parser.add_argument("--against", metavar="METHOD", help="compare every method with this one, seed by seed (paired.md)")
+    parser.add_argument("--published", metavar="NAME|FILE.csv",
+                        help="published numbers beside ours (published.md): a table of results/published, or a file of your "
+                             "own with its columns")
     parser.add_argument("--compat", action="store_true",
                         help="add other papers' rules: minimum of the evaluation seeds, best checkpoint per step count")
     parser.add_argument("--protocol", action="append", help="keep only rows of this protocol id; may be repeated")

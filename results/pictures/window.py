@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-FAR, TAIL = 2.5, 0.8  # a value is far out beyond FAR times the worst of the best TAIL of all values
+FAR, TAIL = 2.5, 0.8
 NEAR = 1.5  # a reference within this factor of the methods' range widens it
 
 
@@ -32,8 +32,11 @@ class Window:
 
 
 def window(values: Iterable[float], references: Iterable[float], better: str) -> Window:
-    """The range for the methods' values. Where one is far worse than the best four fifths (FAR twice), the range ends at FAR times those;
-    than twice that again; references widen the range only where they are near it. Nothing is cut where a value is not positive.
+    """The range for the methods' values.
+
+    If the worst is far out (FAR twice beyond the worst of the best TAIL), the range ends at the last value within FAR of those.
+    References widen the range only where they are near it. Nothing is cut where a value is not positive, or neither direction
+    is better.
     """
     own = np.sort([value for value in values if math.isfinite(value)])
     other = [value for value in references if math.isfinite(value)]
@@ -44,9 +47,9 @@ def window(values: Iterable[float], references: Iterable[float], better: str) ->
         own = np.sort(every)
     low, high = float(own[0]), float(own[-1])
     if better == "lower" and high > FAR**2 * (end := float(own[int(TAIL * (len(own) - 1))])):
-        high = FAR * end
+        high = float(own[own <= FAR * end][-1])
     if better == "higher" and low < (end := float(own[math.ceil((1 - TAIL) * (len(own) - 1))])) / FAR**2:
-        low = end / FAR
+        low = float(own[own >= end / FAR][0])
     near = [value for value in other if low / NEAR <= value <= high * NEAR]
     low, high = min([low, *near]), max([high, *near])
     margin = max((high / low) ** 0.06, 1.05)

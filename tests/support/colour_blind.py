@@ -11,7 +11,8 @@ from matplotlib.colors import to_rgb
 MATRICES = {
     "none": np.eye(3),
     "protanopia": np.array([[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]]),
-    "deuteranopia": np.array([[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]]),
+    "deuteranopia": np.array([[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413],
+                              [-0.011820, 0.042940, 0.968881]]),
 }
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
 JUST = 10.0  # of L*: two thin lines that differ by this much are told apart
