@@ -14,7 +14,7 @@ if TYPE_CHECKING:  # loaded where something is drawn: --help and a wrong folder 
     import pandas as pd
 
     from results.pictures import gallery
-    from results.pictures.look import Look
+    from results.pictures.style import Style
 
 TABLES = ("leaderboard.csv", "leaderboard.md", "leaderboard.tex", "leaderboard_compact.tex", "pareto.csv")
 PICTURES = ("pareto.png", "metric_vs_steps.png")
@@ -34,14 +34,14 @@ def write(
     against: str | None = None,
     tuned: str = "",
     columns: Sequence[str] | None = None,
-    look: Look | None = None,
+    style: Style | None = None,
 ) -> pd.DataFrame:
     """Write the leaderboard (csv, md, tex), the Pareto view (csv), both pictures and index.html into `out`, and where
     samples were guided at several scales a picture of guidance.
 
     `published` names a table of published numbers (`tables.beside.load`) that then stands beside the runs in published.md.
     `tuned` says how settings were chosen, where they were, or what was left out: it stands above the table.
-    `columns` are the facts beside the values of the tables (`tables.wide.FACTS`), `look` sizes and formats of the pictures.
+    `columns` are the facts beside the values of the tables (`tables.wide.FACTS`), `style` sizes and formats of the pictures.
     `at` draws all runs at one budget, `compatible` adds the columns of other papers' rules, `against` names a method with
     which every other is compared seed by seed in paired.md. Returns the tidy leaderboard; runs that are not done appear with
     their status.
@@ -49,19 +49,18 @@ def write(
     Raises ProtocolError if one metric mixes protocols, StoreError if `out` cannot be written.
     """
     from results.pictures import gallery, guidance, pareto, plots
-    from results.pictures.look import Look
+    from results.pictures.style import Style
     from results.statistics import paired
     from results.tables import against as comparison
     from results.tables import beside, table
     from results.webpage import page
 
-    out, look = Path(out), look or Look()
+    out, style = Path(out), style or Style()
     theirs = None if published is None else beside.load(published)  # refused before anything is written
     if at is not None and at.kind == "compute":
         runs = _billed(runs)
     frame = table.leaderboard(runs, order, protocols, at=at, compatible=compatible)
-    if metric is not None:
-        frame = _leading(frame, metric)
+    frame = leading(frame, metric)
     said = [f"Drawn at {at.words}; newest checkpoint within it." if at else "", tuned]
     table.write(out, frame, f"Leaderboard: {out.name}", " ".join(text for text in said if text), columns)
     points = pareto.pareto(frame)
@@ -73,10 +72,11 @@ def write(
     if published is not None:
         beside.write(out, frame, published)
     try:
-        plots.metric_vs_steps(frame, out / "metric_vs_steps.png", subtitle=_subtitle(runs), look=look)
-        pareto.draw(points, out / "pareto.png", _remark(runs), look)
-        guidance.draw(runs, out / guidance.FILE, protocols, at, look)
+        plots.metric_vs_steps(frame, out / "metric_vs_steps.png", subtitle=_subtitle(runs), style=style)
+        pareto.draw(points, out / "pareto.png", _remark(runs), style)
+        guidance.draw(runs, out / guidance.FILE, protocols, at, style)
         if samples:
+            gallery.keep(samples, out / gallery.FILE)
             gallery.samples_grid(samples, out / "samples.png", order, f"Samples: {out.name}")
     except OSError as error:
         raise StoreError(f"{out}: cannot be written ({error.strerror}); choose another folder with out=") from error
@@ -105,8 +105,10 @@ def _billed(runs: Runs) -> Runs:
     return [run for run in runs if run[0].run_id not in left_out]
 
 
-def _leading(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """The frame with the rows of `metric` first; an unknown name is an error that gives the nearest one."""
+def leading(frame: pd.DataFrame, metric: str | None) -> pd.DataFrame:
+    """The frame with the rows of `metric` first (None: as it is); an unknown name is an error that gives the nearest one."""
+    if metric is None:
+        return frame
     known = list(dict.fromkeys(frame["metric"]))
     if metric not in known:
         close = near(metric, known, 1, 0) or ["none"]

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import argparse
 import gc
+import re
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -113,10 +114,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _report(options: argparse.Namespace) -> int:
-    from results.pictures.look import Look
+    from results.pictures.style import Style
     from results.tables import facts, numberless, plain
 
-    look = Look.parse(options.style, chosen.names(options.format))
+    style = Style.parse(options.style, chosen.names(options.format))
     columns = facts(chosen.names(options.columns)) if options.columns else None
     places = [gather(folder) for folder in options.folders]
     runs = [run for found, _ in places for run in found]
@@ -126,20 +127,50 @@ def _report(options: argparse.Namespace) -> int:
     protocols = options.protocol or known or None
     at = At.parse(options.at) if options.at else None
     said = [text for _, sweep in places if (text := sweep.get("tuned"))]
+    samples = _samples(options.folders)
     if options.methods or options.steps:
         runs, order, words = _narrowed(runs, order, options)
         said.append(words)
     out = options.out or _default_out(options.folders[0]) / _apart(options)
-    frame = write(runs, out, order, metric=options.metric, protocols=protocols, published=published, at=at,
-                  compatible=options.compat, against=options.against, tuned=" ".join(said), columns=columns, look=look)
+    if options.card:
+        return _card(options, runs, order, protocols, at, out, samples)
+    if options.methods:
+        samples = {label: own for label, own in samples.items() if label in order}
+    frame = write(runs, out, order, samples, metric=options.metric, protocols=protocols, published=published, at=at,
+                  compatible=options.compat, against=options.against, tuned=" ".join(said), columns=columns, style=style)
     print(plain(frame))
     if at:
         print(f"Drawn at {at.words}; the newest checkpoint within it.")
     also = [*(["published.md"] if published else []), *(["paired.md"] if options.against else [])]
-    print("\n".join(str(out / name) for name in (*files(look.formats), *also)))
+    print("\n".join(str(out / name) for name in (*files(style.formats), *also)))
     if nothing := numberless(frame):
         print(nothing, file=sys.stderr)
     return 1 if nothing else 0
+
+
+def _card(
+    options: argparse.Namespace, runs: Runs, order: list[str], protocols: Collection[str] | None, at: At | None, out: Path,
+    samples: dict[str, Any],
+) -> int:
+    """--card: one method against all, on one page."""
+    from results.drawing import leading
+    from results.tables import table
+    from results.webpage import card
+
+    frame = leading(table.leaderboard(runs, order, protocols, at=at), options.metric)
+    path = out / f"card-{re.sub(r'[^0-9A-Za-z.=_-]+', '_', options.card)}.html"
+    print(card.write(path, frame, runs, options.card, list(protocols or ()) or None, samples))
+    return 0
+
+
+def _samples(places: Sequence[Path]) -> dict[str, Any]:
+    """The samples that the sweeps' commands left beside their tables."""
+    from results.pictures import gallery
+
+    found: dict[str, Any] = {}
+    for place in places:
+        found |= gallery.kept((place.parent if place.is_file() else place) / gallery.FILE)
+    return found
 
 
 def _published(place: Path, sweep: dict[str, Any]) -> str | None:
@@ -198,6 +229,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--published", metavar="NAME|FILE.csv",
                         help="published numbers beside ours (published.md): a table of results/published, or a file of your "
                              "own with its columns")
+    parser.add_argument("--card", metavar="METHOD", help="write one page on this method against all, card-METHOD.html, and no "
+                        "table")
     parser.add_argument("--compat", action="store_true",
                         help="add other papers' rules: minimum of the evaluation seeds, best checkpoint per step count")
     parser.add_argument("--protocol", action="append", help="keep only rows of this protocol id; may be repeated")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import json
 import math
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -12,11 +15,39 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from numpy.typing import NDArray
 
-from results.pictures.look import save_figure
+from results.pictures.style import save_figure
+from results.records import StoreError, write_bytes
 
 Samples = Mapping[str, Mapping[int, NDArray[np.floating]]]
 SCATTER = 3000  # more points than this are drawn as a two-dimensional histogram
 TILES = 16  # images shown in one cell
+FILE = "samples.npz"
+
+
+def keep(samples: Samples, path: Path) -> None:
+    """Write the samples beside their picture, which can be drawn again from them: images as 256 levels, points as float32."""
+    cells = [(label, steps) for label, own in samples.items() for steps in own]
+    arrays = [samples[label][steps] for label, steps in cells]
+    small = [np.round(np.nan_to_num(array) * 255).clip(0, 255).astype(np.uint8) if array.ndim > 2 and np.isfinite(array).all()
+             else array.astype(np.float32) for array in arrays]  # fmt: skip
+    file = io.BytesIO()
+    np.savez_compressed(file, cells=np.array(json.dumps(cells)), **{str(k): array for k, array in enumerate(small)})
+    write_bytes(path, file.getvalue())
+
+
+def kept(path: Path) -> dict[str, dict[int, NDArray[np.floating]]]:
+    """The samples that `keep` wrote; none without such a file. Raises StoreError if it is damaged."""
+    if not path.exists():
+        return {}
+    found: dict[str, dict[int, NDArray[np.floating]]] = {}
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            for k, (label, steps) in enumerate(json.loads(str(file["cells"]))):
+                array = file[str(k)]
+                found.setdefault(label, {})[steps] = array / 255.0 if array.dtype == np.uint8 else array
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        raise StoreError(f"{path}: the samples cannot be read ({error}); remove the file to go on without them") from error
+    return found
 
 
 def samples_grid(samples: Samples, path: Path, order: Sequence[str] | None = None, title: str = "Samples") -> Path:
@@ -60,7 +91,7 @@ def _cell(axes: Axes, array: NDArray[np.floating] | None, box: tuple[float, ...]
     elif _is_points(array):
         _points(axes, array, box)
     else:
-        axes.imshow(_tiled(array), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+        axes.imshow(tiled(array), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
 
 
 def _say(axes: Axes, text: str) -> None:
@@ -96,7 +127,7 @@ def _box(arrays: Sequence[NDArray[np.floating]]) -> tuple[float, float, float, f
     return float(left), float(right), float(bottom), float(top)
 
 
-def _tiled(images: NDArray[np.floating]) -> NDArray[np.floating]:
+def tiled(images: NDArray[np.floating]) -> NDArray[np.floating]:
     """The first images as one picture with white gaps: (H', W') for one channel, (H', W', 3) for three."""
     shown = np.clip(images[:TILES], 0, 1)
     count, channels, height, width = shown.shape

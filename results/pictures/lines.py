@@ -15,19 +15,19 @@ from matplotlib.collections import LineCollection
 from matplotlib.ticker import FuncFormatter
 
 from results.pictures.labels import LINE, Column, legible
-from results.pictures.look import COLOURS, MARKERS, STYLES, Look
 from results.pictures.scales import at_values, readable
+from results.pictures.style import COLOURS, MARKERS, STYLES, Style
 from results.pictures.window import Window
 from results.tables import number
 
 GREY, DASHED, DARK = "#d4d4d4", (0, (5, 4)), "#555555"
 
 
-def draw(axes: Axes, lines: pd.DataFrame, references: pd.DataFrame, window: Window, look: Look, named: bool = True) -> Column:
+def draw(axes: Axes, lines: pd.DataFrame, references: pd.DataFrame, window: Window, style: Style, named: bool = True) -> Column:
     """The lines of `lines` in their order, and dashed references; their names (without the references' if not `named`)."""
-    column = Column(axes, look.font - 1)
+    column = Column(axes, style.font - 1)
     for index, (label, rows) in enumerate(lines.groupby("method", sort=False)):
-        _line(axes, str(label), rows.sort_values("nfe"), index, window, look, column)
+        _line(axes, str(label), rows.sort_values("nfe"), index, window, style, column)
     for row in references[np.isfinite(references["value"].to_numpy(float))].to_dict("records"):
         inside = window.inside(row["value"])
         if inside:
@@ -62,35 +62,35 @@ def scales(axes: Axes, lines: pd.DataFrame, window: Window) -> None:
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
-def tidy(axes: Axes, look: Look) -> None:
+def tidy(axes: Axes, style: Style) -> None:
     """Grid, ticks and frame."""
     axes.grid(True, which="major", color="#e6e6e6", linewidth=0.6)
     axes.set_axisbelow(True)
-    axes.tick_params(labelsize=look.font - 1)
+    axes.tick_params(labelsize=style.font - 1)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
 
 
 def _line(
-    axes: Axes, label: str, rows: pd.DataFrame, index: int, window: Window, look: Look, column: Column
+    axes: Axes, label: str, rows: pd.DataFrame, index: int, window: Window, style: Style, column: Column
 ) -> None:
     """One method over its finite values; a band (or bar, for one point) where an interval exists."""
     finite = rows[np.isfinite(rows["value"].to_numpy(float))]
     colour = COLOURS[index % len(COLOURS)]
-    style: dict[str, Any] = {"color": colour, "zorder": 3}
+    ink: dict[str, Any] = {"color": colour, "zorder": 3}
     at, value = finite["nfe"], finite["value"]
     inside = value.between(window.low, window.high)
-    axes.plot(at, value, linestyle=STYLES[index // len(COLOURS) % len(STYLES)], linewidth=look.line, **style)
-    axes.plot(at[inside], value[inside], linestyle="none", marker=MARKERS[index % len(MARKERS)], markersize=look.marker,
-              markeredgecolor="white", markeredgewidth=0.6, label=label, **style)  # fmt: skip
+    axes.plot(at, value, linestyle=STYLES[index // len(COLOURS) % len(STYLES)], linewidth=style.line, **ink)
+    axes.plot(at[inside], value[inside], linestyle="none", marker=MARKERS[index % len(MARKERS)], markersize=style.marker,
+              markeredgecolor="white", markeredgewidth=0.6, label=label, **ink)  # fmt: skip
     for row in finite[~inside].to_dict("records"):
-        _beyond(axes, row, window, look, colour, column)
+        _beyond(axes, row, window, style, colour, column)
     known = finite[finite["low"].notna()]
     if len(known) > 1:
         axes.fill_between(known["nfe"], known["low"], known["high"], alpha=0.12, linewidth=0, color=colour)
     elif len(known) == 1 and inside.any():
         ends = [known["value"] - known["low"], known["high"] - known["value"]]
-        axes.errorbar(known["nfe"], known["value"], yerr=ends, capsize=3, fmt="none", **style)
+        axes.errorbar(known["nfe"], known["value"], yerr=ends, capsize=3, fmt="none", **ink)
     name = label if len(finite) == len(rows) else f"{label} ({_shortfall(rows)})"
     if len(finite):
         last = (float(at.iloc[-1]), window.clipped(float(value.iloc[-1])))
@@ -101,13 +101,13 @@ def _line(
 
 
 def _beyond(
-    axes: Axes, row: dict[Any, Any], window: Window, look: Look, colour: str, column: Column
+    axes: Axes, row: dict[Any, Any], window: Window, style: Style, colour: str, column: Column
 ) -> None:
     """A hollow arrow at the edge and its number above, one over the other where several stand at one place."""
     up, at = row["value"] > window.high, float(row["nfe"])
     axes.plot(at, window.clipped(row["value"]), "^" if up else "v", color=colour, markerfacecolor="white",
-              markersize=look.marker, zorder=4, clip_on=False)  # fmt: skip
-    font = look.font - 1.5
+              markersize=style.marker, zorder=4, clip_on=False)  # fmt: skip
+    font = style.font - 1.5
     axes.annotate(number(row["value"]), (at, window.clipped(row["value"])), (0, 5 + column.beyond[at, up] * LINE * font),
                   textcoords="offset points", ha="center", va="bottom", fontsize=font, color=legible(colour),
                   annotation_clip=False)  # fmt: skip

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from results.pictures import labels, lines
 from results.pictures.families import grouped
-from results.pictures.look import MARKERS, Look
+from results.pictures.style import MARKERS, Style
 from results.pictures.window import Window
 from results.records import metric_info
 from results.tables import number
@@ -21,10 +21,10 @@ WIDE = 1.5  # of a screen's picture: how much wider one of many panels is
 ACROSS, DOWN = 36, 19  # the size of a panel, of its font
 
 
-def draw(own: pd.DataFrame, references: pd.DataFrame, metric: str, subtitle: str, window: Window, look: Look) -> Figure:
+def draw(own: pd.DataFrame, references: pd.DataFrame, metric: str, subtitle: str, window: Window, style: Style) -> Figure:
     """One panel per family of the methods in `own`, log-log against NFE; the references are named below."""
     families = grouped(list(dict.fromkeys(own["method"])), len(MARKERS))
-    width, em = look.width * (WIDE if look.titled else 1), look.font / 72
+    width, em = style.width * (WIDE if style.titled else 1), style.font / 72
     across = min(len(families), max(1, round(width / (ACROSS * em))))
     down = math.ceil(len(families) / across)
     figure = Figure(figsize=(width, DOWN * em * down + 0.9), layout="constrained")
@@ -34,26 +34,26 @@ def draw(own: pd.DataFrame, references: pd.DataFrame, metric: str, subtitle: str
     for axes, (family, members) in zip(grid, families, strict=False):
         inside = own["method"].isin(members)
         lines.grey(axes, own[~inside])
-        column = lines.draw(axes, own[inside], references, window, look, named=False)
+        column = lines.draw(axes, own[inside], references, window, style, named=False)
         columns.append(column)
-        lines.tidy(axes, look)
-        axes.set_title(family, fontsize=look.font, loc="left", pad=4 + column.above)
+        lines.tidy(axes, style)
+        axes.set_title(family, fontsize=style.font, loc="left", pad=4 + column.above)
     for axes in grid[len(families) :]:
         axes.set_axis_off()
     for axes in grid[max(0, len(families) - across) : len(families)]:
         axes.tick_params(labelbottom=True)
-    titles(figure, metric, subtitle, look)
-    figure.supylabel(labels.wrapped(metric_info(metric).title, DOWN * em * down, look.font), fontsize=look.font)
-    figure.supxlabel("\n".join(["network evaluations per sample (NFE)", *_named(references, window)]), fontsize=look.font)
+    titles(figure, metric, subtitle, style)
+    figure.supylabel(labels.wrapped(metric_info(metric).title, DOWN * em * down, style.font), fontsize=style.font)
+    figure.supxlabel("\n".join(["network evaluations per sample (NFE)", *_named(references, window)]), fontsize=style.font)
     labels.settle(figure, columns)
     return figure
 
 
-def titles(figure: Figure, metric: str, subtitle: str, look: Look) -> None:
+def titles(figure: Figure, metric: str, subtitle: str, style: Style) -> None:
     """What a paper's caption says, over a picture for a screen."""
-    if look.titled:
+    if style.titled:
         better = {"lower": " (lower is better)", "higher": " (higher is better)"}.get(metric_info(metric).better, "")
-        figure.suptitle(f"{metric} against network evaluations{better}\n{subtitle}".strip(), fontsize=look.font + 2)
+        figure.suptitle(f"{metric} against network evaluations{better}\n{subtitle}".strip(), fontsize=style.font + 2)
 
 
 def _named(references: pd.DataFrame, window: Window) -> list[str]:

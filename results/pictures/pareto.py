@@ -13,8 +13,8 @@ from matplotlib.patheffects import withStroke
 from matplotlib.transforms import Bbox
 
 from results.pictures.labels import wrapped
-from results.pictures.look import COLOURS, MARKERS, Look, save_figure
 from results.pictures.scales import at_values, readable
+from results.pictures.style import COLOURS, MARKERS, Style, save_figure
 from results.pictures.window import window
 from results.records import metric_info
 from results.tables import count, league_title, steps_title
@@ -66,30 +66,30 @@ def _undominated(values: np.ndarray, prices: np.ndarray) -> np.ndarray:
     return found
 
 
-def draw(points: pd.DataFrame, path: Path, remark: str = "", look: Look | None = None) -> Path:
+def draw(points: pd.DataFrame, path: Path, remark: str = "", style: Style | None = None) -> Path:
     """Both views side by side, the frontier named; writes `path` (PNG). `points` as from `pareto`; remark: under the title."""
-    look = look or Look()
+    style = style or Style()
     costs = list(dict.fromkeys(points["cost"])) or ["nfe_rows"]
-    beside = look.width > 5  # in a narrow column one stands above the other
-    size = (1.28 * look.width, 0.535 * look.width) if look.titled else (look.width, look.width * (0.45 if beside else 1.4))
+    beside = style.width > 5  # in a narrow column one stands above the other
+    size = (1.28 * style.width, 0.535 * style.width) if style.titled else (style.width, style.width * (0.45 if beside else 1.4))
     figure = Figure(figsize=size, layout="constrained")
     grid = figure.subplots(*((1, len(costs)) if beside else (len(costs), 1)), sharey=True, squeeze=False).ravel()
-    views = [_view(axes, points[points["cost"] == cost], cost, look) for axes, cost in zip(grid, costs, strict=True)]
+    views = [_view(axes, points[points["cost"] == cost], cost, style) for axes, cost in zip(grid, costs, strict=True)]
     metric = str(points["metric"].iloc[0]) if len(points) else "nothing to rank yet"
     info = metric_info(metric)
     direction = f" ({info.better} is better)" if len(points) else ""
-    if look.titled:
+    if style.titled:
         title = f"{metric}: best at its price{direction}" + f"\n{remark}" * bool(remark)
-        figure.suptitle(title, fontsize=look.font + 2)
-    figure.supylabel(wrapped(info.title, 0.9 * size[1], look.font), fontsize=look.font)
+        figure.suptitle(title, fontsize=style.font + 2)
+    figure.supylabel(wrapped(info.title, 0.9 * size[1], style.font), fontsize=style.font)
     figure.draw_without_rendering()
     for axes, edges in zip(grid, views, strict=True):
-        _names(axes, edges, look)
-    save_figure(figure, path, look)
+        _names(axes, edges, style)
+    save_figure(figure, path, style)
     return path
 
 
-def _view(axes: Axes, points: pd.DataFrame, cost: str, look: Look) -> list[Edge]:
+def _view(axes: Axes, points: pd.DataFrame, cost: str, style: Style) -> list[Edge]:
     """All points in grey, and the frontiers, which are returned: told apart by colour and marker, of other leagues dashed."""
     axes.plot(points["price"], points["value"], "o", color="#cccccc", markersize=3.5, markeredgewidth=0, zorder=2)
     if points.empty:
@@ -102,19 +102,19 @@ def _view(axes: Axes, points: pd.DataFrame, cost: str, look: Look) -> list[Edge]
         words = [steps_title(steps) if steps else "frontier", *([league_title(league)] if league != "plain" else [])]
         axes.plot(edge["price"], edge["value"], "-" if league == "plain" else "--", drawstyle="steps-post",
                   marker=MARKERS[places[steps] % len(MARKERS)], color=COLOURS[places[steps] % len(COLOURS)],
-                  linewidth=0.9 * look.line, markersize=0.9 * look.marker, markeredgecolor="white", label=", ".join(words),
+                  linewidth=0.9 * style.line, markersize=0.9 * style.marker, markeredgecolor="white", label=", ".join(words),
                   zorder=3)  # fmt: skip
     _scales(axes, points, cost)
-    axes.set_xlabel(COSTS[cost], fontsize=look.font)
-    axes.tick_params(labelsize=look.font - 1)
+    axes.set_xlabel(COSTS[cost], fontsize=style.font)
+    axes.tick_params(labelsize=style.font - 1)
     axes.grid(True, which="major", color="#eeeeee", linewidth=0.6)
     axes.set_axisbelow(True)
     if len(edges) > 1:
-        axes.legend(fontsize=look.font - 1, frameon=False)
+        axes.legend(fontsize=style.font - 1, frameon=False)
     return edges
 
 
-def _names(axes: Axes, edges: list[Edge], look: Look) -> None:
+def _names(axes: Axes, edges: list[Edge], style: Style) -> None:
     """Each method once per frontier, at the first of four places beside its point where neither name, legend nor edge is.
 
     Where its own name stands near by, as where frontiers of several step counts meet at its price, that one will do.
@@ -130,7 +130,7 @@ def _names(axes: Axes, edges: list[Edge], look: Look) -> None:
                 continue
             for x, y in ((5, 4), (5, -5), (-5, 4), (-5, -5)):
                 name = axes.annotate(str(row["method"]), (row["price"], row["value"]), (x, y), textcoords="offset points",
-                                     fontsize=look.font - 2, ha="right" if x < 0 else "left", va="top" if y < 0 else "bottom",
+                                     fontsize=style.font - 2, ha="right" if x < 0 else "left", va="top" if y < 0 else "bottom",
                                      path_effects=HALO, zorder=4)  # fmt: skip
                 name.set_in_layout(False)
                 box = name.get_window_extent()

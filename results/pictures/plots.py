@@ -14,7 +14,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from results.pictures import labels, lines, panels
-from results.pictures.look import MARKERS, Look, save_figure
+from results.pictures.style import MARKERS, Style, save_figure
 from results.pictures.window import window
 from results.records import metric_info
 
@@ -23,23 +23,23 @@ PANELS = 60  # more lines than that are a book: the best are named, the others s
 
 
 def metric_vs_steps(
-    frame: pd.DataFrame, path: Path, metric: str | None = None, subtitle: str = "", look: Look | None = None
+    frame: pd.DataFrame, path: Path, metric: str | None = None, subtitle: str = "", style: Style | None = None
 ) -> Path:
     """Draw one metric (default: the frame's first) of a leaderboard against NFE, log-log, and write `path` in each format."""
     name = metric or (str(frame["metric"].iloc[0]) if len(frame) else "nothing scored yet")
-    look = look or Look()
-    save_figure(drawn(frame[frame["metric"] == name], name, subtitle, look), path, look)
+    style = style or Style()
+    save_figure(drawn(frame[frame["metric"] == name], name, subtitle, style), path, style)
     return path
 
 
-def drawn(part: pd.DataFrame, metric: str, subtitle: str, look: Look) -> Figure:
+def drawn(part: pd.DataFrame, metric: str, subtitle: str, style: Style) -> Figure:
     """The picture of one metric's rows."""
     own, references = part[part["sampler"] != "reference"], part[part["sampler"] == "reference"]
     info, methods = metric_info(metric), own["method"].nunique()
     shown = window(own["value"], references["value"], info.better)
     if TOGETHER < methods <= PANELS:
-        return panels.draw(own, references, metric, subtitle, shown, look)
-    figure = Figure(figsize=(look.width, 0.74 * look.width), layout="constrained")
+        return panels.draw(own, references, metric, subtitle, shown, style)
+    figure = Figure(figsize=(style.width, 0.74 * style.width), layout="constrained")
     axes = figure.add_subplot()
     lines.scales(axes, own, shown)
     best = own
@@ -47,11 +47,11 @@ def drawn(part: pd.DataFrame, metric: str, subtitle: str, look: Look) -> Figure:
         best = leaders(own, info.better)
         lines.grey(axes, own)
         subtitle += f"\n{methods} methods, those best at some step count in colour"
-    column = lines.draw(axes, best, references, shown, look)
-    lines.tidy(axes, look)
-    panels.titles(figure, metric, subtitle, look)
-    axes.set_xlabel("network evaluations per sample (NFE)", fontsize=look.font)
-    axes.set_ylabel(labels.wrapped(info.title, 0.6 * look.width, look.font), fontsize=look.font)
+    column = lines.draw(axes, best, references, shown, style)
+    lines.tidy(axes, style)
+    panels.titles(figure, metric, subtitle, style)
+    axes.set_xlabel("network evaluations per sample (NFE)", fontsize=style.font)
+    axes.set_ylabel(labels.wrapped(info.title, 0.6 * style.width, style.font), fontsize=style.font)
     labels.settle(figure, [column])
     return figure
 

@@ -33,7 +33,7 @@ def test_write_makes_all_files_and_returns_the_frame(tmp_path):
     images = np.random.default_rng(0).random((16, 1, 8, 8))
     samples = {name: dict.fromkeys(STEPS, images) for name in ("lsd", "cd")}
     frame = report.write(load_runs(folders), tmp_path / "out", ["lsd", "cd"], samples)
-    assert {path.name for path in (tmp_path / "out").iterdir()} == NAMES | {"samples.png"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == NAMES | {"samples.png", "samples.npz"}
     assert drawn(tmp_path / "out/metric_vs_steps.png") and drawn(tmp_path / "out/samples.png")
     back = pd.read_csv(tmp_path / "out/leaderboard.csv", keep_default_na=False, na_values=["NaN"])
     pd.testing.assert_frame_equal(back, frame, check_dtype=False)

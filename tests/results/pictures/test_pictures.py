@@ -15,13 +15,13 @@ from places import ROOT
 from bench.config import compose
 from results.pictures import families, pareto, plots
 from results.pictures.labels import spread
-from results.pictures.look import FORMATS, MARKERS, Look, save_figure
+from results.pictures.style import FORMATS, MARKERS, Style, save_figure
 from results.pictures.window import window
 from results.records import archive
 from results.tables.table import leaderboard
 
 METHODS = sorted(families.OF)
-LOOKS = {"screen": Look(), "paper": Look.parse("paper,width=6.75")}
+SIZES = {"screen": Style(), "paper": Style.parse("paper,width=6.75")}
 
 
 def made(count: int) -> pd.DataFrame:
@@ -47,10 +47,10 @@ FRAMES = {"6": lambda: recorded("digits_quickstart"), "26": lambda: recorded("di
           "44": lambda: made(44)}  # fmt: skip
 
 
-@pytest.fixture(scope="module", params=[(count, look) for count in FRAMES for look in LOOKS], ids="-".join)
+@pytest.fixture(scope="module", params=[(count, style) for count in FRAMES for style in SIZES], ids="-".join)
 def figure(request):
-    count, look = request.param
-    return plots.drawn(FRAMES[count](), "fid", "a subtitle", LOOKS[look])
+    count, style = request.param
+    return plots.drawn(FRAMES[count](), "fid", "a subtitle", SIZES[style])
 
 
 def boxes(figure):
@@ -115,9 +115,9 @@ def test_names_on_the_frontier_touch_neither_each_other_nor_the_legend(name: str
         frame = frame.assign(nfe_rows=frame["nfe"], train_seconds=frame.index % 7 + 1.0, teacher_seconds=0.0)
         frame["total_compute"] = math.nan
     kept = []
-    monkeypatch.setattr(pareto, "save_figure", lambda figure, path, look: kept.append(figure))
-    for look in LOOKS.values():
-        pareto.draw(pareto.pareto(frame), tmp_path / "p.png", "a remark", look)
+    monkeypatch.setattr(pareto, "save_figure", lambda figure, path, style: kept.append(figure))
+    for style in SIZES.values():
+        pareto.draw(pareto.pareto(frame), tmp_path / "p.png", "a remark", style)
         assert overlaps(kept[-1]) == [] and all(axes.texts for axes in kept[-1].axes)
 
 
@@ -136,7 +136,7 @@ def test_two_names_at_one_height_part_evenly() -> None:
 
 
 def test_what_lies_far_outside_is_cut_and_marked_with_its_number() -> None:
-    figure = plots.drawn(made(6), "fid", "", Look())
+    figure = plots.drawn(made(6), "fid", "", Style())
     (axes,) = figure.axes
     low, high = axes.get_ylim()
     assert high < 100 and low > 5, "neither the one that blows up nor the references set the range"
@@ -166,25 +166,26 @@ def test_every_shipped_method_has_its_family_once() -> None:
 def test_variants_stand_with_their_method_strangers_by_themselves_and_a_large_family_in_parts() -> None:
     found = families.grouped(["ect q=4", "mine", "lsd", *(f"cd lr={k}" for k in range(12))], 12)
     assert found == [("the map from its own diagonal", ["lsd"]),
-                     ("the map to data (1 of 2)", ["ect q=4", *(f"cd lr={k}" for k in range(11))]), ("the map to data (2 of 2)", ["cd lr=11"]), (families.OTHERS, ["mine"])]
+                     ("the map to data (1 of 2)", ["ect q=4", *(f"cd lr={k}" for k in range(11))]),
+                     ("the map to data (2 of 2)", ["cd lr=11"]), (families.OTHERS, ["mine"])]
     assert len(set(MARKERS)) == len(MARKERS) == plots.TOGETHER
 
 
 @pytest.mark.parametrize("kind", FORMATS)
 def test_equal_input_gives_an_equal_file_in_every_format(tmp_path, kind) -> None:
-    look = Look(formats=(kind,))
+    style = Style(formats=(kind,))
     for name in ("a", "b"):
-        save_figure(plots.drawn(made(3), "fid", "", look), tmp_path / f"{name}.png", look)
+        save_figure(plots.drawn(made(3), "fid", "", style), tmp_path / f"{name}.png", style)
     first = (tmp_path / f"a.{kind}").read_bytes()
     assert first == (tmp_path / f"b.{kind}").read_bytes() and len(list(tmp_path.iterdir())) == 2
     assert {"png": b"\x89PNG", "pdf": b"%PDF", "svg": b"<?xml"}[kind] == first[:5].rstrip(b"\r-")
 
 
 def test_a_papers_picture_has_its_width_its_letters_and_no_title() -> None:
-    figure = plots.drawn(made(6), "fid", "a subtitle", Look.parse("paper,width=5.5,font=8"))
+    figure = plots.drawn(made(6), "fid", "a subtitle", Style.parse("paper,width=5.5,font=8"))
     assert figure.get_figwidth() == 5.5 and not figure.get_suptitle()
     assert {text.get_fontsize() for text in figure.findobj(Text) if text.get_text()} <= {8, 7, 6.5}
-    assert "a subtitle" in plots.drawn(made(6), "fid", "a subtitle", Look()).get_suptitle()
+    assert "a subtitle" in plots.drawn(made(6), "fid", "a subtitle", Style()).get_suptitle()
 
 
 @pytest.mark.parametrize(("style", "formats", "said"), [
@@ -193,12 +194,12 @@ def test_a_papers_picture_has_its_width_its_letters_and_no_title() -> None:
 ])  # fmt: skip
 def test_a_look_that_is_none_is_refused_in_one_line(style, formats, said) -> None:
     with pytest.raises(ValueError, match=said) as caught:
-        Look.parse(style, formats)
+        Style.parse(style, formats)
     assert "\n" not in str(caught.value)
 
 
 def test_values_at_one_place_beyond_the_edge_stand_above_each_other() -> None:
     frame = made(20)
     frame.loc[(frame["method"] == METHODS[4]) & (frame["steps"] == 1), "value"] = 5000.0
-    figure = plots.drawn(frame, "fid", "a subtitle", Look())
+    figure = plots.drawn(frame, "fid", "a subtitle", Style())
     assert overlaps(figure) == [] and np.isfinite(figure.axes[0].get_ylim()).all()

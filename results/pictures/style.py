@@ -25,11 +25,11 @@ UNDATED = {"png": None, "pdf": {"CreationDate": None}, "svg": {"Date": None}}
 
 
 @dataclass(frozen=True)
-class Look:
-    """`width` in inches and `font` in points are those of a paper's column; `formats`: what files are written."""
+class Style:
+    """`kind`: screen or paper; `width` in inches, `font` in points; `formats`: what files are written."""
 
     formats: tuple[str, ...] = ("png",)
-    style: str = SCREEN
+    kind: str = SCREEN
     width: float = 8.6
     font: float = 9.0
 
@@ -63,7 +63,7 @@ class Look:
     @property
     def titled(self) -> bool:
         """On a screen a picture has its title; in a paper its caption says it."""
-        return self.style == SCREEN
+        return self.kind == SCREEN
 
     @property
     def line(self) -> float:
@@ -75,10 +75,10 @@ class Look:
         return 6.5 if self.titled else 4.2
 
 
-def save_figure(figure: Figure, path: Path, look: Look | None = None) -> None:
+def save_figure(figure: Figure, path: Path, style: Style | None = None) -> None:
     """Write a figure beside `path` in each format, creating its folder; an old picture is replaced only by a whole new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    for kind in (look or Look()).formats:
+    for kind in (style or Style()).formats:
         target = path.with_suffix(f".{kind}")
         temporary = target.with_name(f".{target.name}.tmp")
         with matplotlib.rc_context(SETTINGS):
