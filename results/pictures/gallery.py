@@ -22,6 +22,7 @@ Samples = Mapping[str, Mapping[int, NDArray[np.floating]]]
 SCATTER = 3000  # more points than this are drawn as a two-dimensional histogram
 TILES = 16  # images shown in one cell
 FILE = "samples.npz"
+INK = "#767b81"  # read on white paper and on a dark page alike: the picture has no ground of its own
 
 
 def keep(samples: Samples, path: Path) -> None:
@@ -69,13 +70,13 @@ def samples_grid(samples: Samples, path: Path, order: Sequence[str] | None = Non
             cell = samples[label].get(steps, samples[label].get(0) if column == 0 else None)
             _cell(axes, cell, box, reference=0 in samples[label])
             if row == 0:
-                axes.set_title(f"{steps} step{'s' * (steps != 1)}" if steps else "", fontsize=10)
+                axes.set_title(f"{steps} step{'s' * (steps != 1)}" if steps else "", fontsize=10, color=INK)
             if column == 0:
                 name = f"{label}\n(reference)" if set(samples[label]) == {0} else label
-                axes.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=10, labelpad=8)
-    figure.suptitle(title, fontsize=12, fontweight="bold")
-    figure.supxlabel("same noise in every cell", fontsize=9, color="#444444")
-    save_figure(figure, path)
+                axes.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=10, labelpad=8, color=INK)
+    figure.suptitle(title, fontsize=12, fontweight="bold", color=INK)
+    figure.supxlabel("same noise in every cell", fontsize=9, color=INK)
+    save_figure(figure, path, clear=True)
     return path
 
 
@@ -95,7 +96,7 @@ def _cell(axes: Axes, array: NDArray[np.floating] | None, box: tuple[float, ...]
 
 
 def _say(axes: Axes, text: str) -> None:
-    axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", fontsize=9, color="#888888")
+    axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", fontsize=9, color=INK)
 
 
 def _is_points(array: NDArray[np.floating]) -> bool:

@@ -75,12 +75,15 @@ class Style:
         return 6.5 if self.titled else 4.2
 
 
-def save_figure(figure: Figure, path: Path, style: Style | None = None) -> None:
-    """Write a figure beside `path` in each format, creating its folder; an old picture is replaced only by a whole new one."""
+def save_figure(figure: Figure, path: Path, style: Style | None = None, clear: bool = False) -> None:
+    """Write a figure beside `path` in each format, creating its folder; an old picture is replaced only by a whole new one.
+
+    clear: what is not drawn on lets through what lies behind.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     for kind in (style or Style()).formats:
         target = path.with_suffix(f".{kind}")
         temporary = target.with_name(f".{target.name}.tmp")
         with matplotlib.rc_context(SETTINGS):
-            figure.savefig(temporary, format=kind, dpi=DPI, facecolor="white", metadata=UNDATED[kind])
+            figure.savefig(temporary, format=kind, dpi=DPI, facecolor="white", transparent=clear, metadata=UNDATED[kind])
         temporary.replace(target)

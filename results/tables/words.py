@@ -53,15 +53,15 @@ def lead(found: Sequence[Finding], metric: str) -> str:
     return f"{'Lowest' if info.better == 'lower' else 'Highest'} mean {info.title}: {told}.{rule}"
 
 
-def of_one(found: Finding, most: int = 6) -> str:
-    """The finding of one step count, to stand behind its title: `sct 50.8; not told from it: imm (...)`."""
+def of_one(found: Finding, most: int = 6) -> tuple[str, str]:
+    """The finding of one step count: ("sct 50.8", "cannot be told from it: imm, ctm"); of one that is not ranked no second."""
     text = f"{found.best} {number(found.value)}{marks.DOUBT * found.doubt}"
     if not found.ranked:
-        return text
+        return text, ""
     if not found.tied:
-        return f"{text}; every other method is told from it"
+        return text, "no other comes near"
     names = list(found.tied[:most]) + [f"{len(found.tied) - most} more"] * (len(found.tied) > most)
-    return f"{text}; not told from it: {', '.join(names)}"
+    return text, f"cannot be told from it: {', '.join(names)}"
 
 
 def listed(counts: Sequence[int]) -> str:
@@ -76,11 +76,11 @@ def leagues(frame: pd.DataFrame) -> list[str]:
     return sorted(own.unique(), key=lambda league: (league != "plain", league))
 
 
-def headline(frame: pd.DataFrame, metric: str) -> list[tuple[str, str, list[tuple[int, str]]]]:
-    """[(league's title, empty for the plain one; lead; [(steps, its finding in words)])] of every league with a number."""
+def headline(frame: pd.DataFrame, metric: str) -> list[tuple[str, str, list[tuple[int, str, str]]]]:
+    """[(league's title, empty for the plain one; lead; [(steps, the best, what ties)])] of every league with a number."""
     told = []
     for league in leagues(frame):
         if found := findings(frame, metric, league):
             title = "" if league == "plain" else wide.league_title(league)
-            told.append((title, lead(found, metric), [(each.steps, of_one(each)) for each in found]))
+            told.append((title, lead(found, metric), [(each.steps, *of_one(each)) for each in found]))
     return told

@@ -92,7 +92,7 @@ def _standing(own: pd.DataFrame, peers: pd.DataFrame, found: Sequence[words.Find
     for row in own.sort_values("steps").to_dict("records"):
         of = int((peers.loc[peers["steps"] == row["steps"], "value"].map(math.isfinite)).sum())
         body.append([steps_title(row["steps"]), _value(row), _interval(row), f"{_ranks(row)} of {of}" if _ranks(row) else "–",
-                     words.of_one(best[row["steps"]], 0).split(";")[0] if row["steps"] in best else "–",
+                     words.of_one(best[row["steps"]])[0] if row["steps"] in best else "–",
                      f"{row['nfe']:g}"])  # fmt: skip
     return ["sampled with", "mean", "95 % interval", "rank", "best", "NFE"], body
 

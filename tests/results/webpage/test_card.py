@@ -63,11 +63,13 @@ def test_it_says_where_the_method_stands_at_each_step_count_and_budget(place, tm
     text = card(place, tmp_path, "lsd")
     standing, costs, budgets = text.tables
     assert [line[:2] + line[3:] for line in standing[1:]] == [
-        ["1 step", "1.07 ≈", "1 to 2 of 3", "lmd 1.05", "1"], ["4 steps", "0.268 ≈", "1 to 2 of 3", "lmd 0.263", "4"]]  # fmt: skip
+        ["1 step", "1.07 ≈", "1 to 2 of 3", "lmd 1.05", "1"],
+        ["4 steps", "0.268 ≈", "1 to 2 of 3", "lmd 0.263", "4"],
+    ]
     assert "lsd cannot be told from the best at 1 and 4 steps." in text.words
-    # What it took in all is 300 forward rows, and lmd took 400: it has no number there.
+    # What it took in all is 300 forward rows; lmd took 400, and stands there with what it was half-way.
     assert [line[0] for line in budgets] == ["at", "100k images", "300 forward rows"]
-    assert budgets[1][1] == "2.07 ≈ (1 to 2 of 3)" and budgets[2][1] == "1.07 (1 of 2)"
+    assert budgets[1][1] == "2.07 ≈ (1 to 2 of 3)" and budgets[2][1] == "1.07 (1 of 3)"
     assert ["compute, forward rows", "300", "300"] in costs and ["training images", "200k", "200k"] in costs
     assert "has the best mean at 1 and 4 steps" in card(place, tmp_path, "lmd").words
     assert "is behind others at 1 and 4 steps" in card(place, tmp_path, "cd").words
