@@ -92,7 +92,7 @@ def _cell(axes: Axes, array: NDArray[np.floating] | None, box: tuple[float, ...]
     elif _is_points(array):
         _points(axes, array, box)
     else:
-        axes.imshow(tiled(array), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+        axes.imshow(tiled(array), interpolation="nearest")
 
 
 def _say(axes: Axes, text: str) -> None:
@@ -129,16 +129,17 @@ def _box(arrays: Sequence[NDArray[np.floating]]) -> tuple[float, float, float, f
 
 
 def tiled(images: NDArray[np.floating]) -> NDArray[np.floating]:
-    """The first images as one picture with white gaps: (H', W') for one channel, (H', W', 3) for three."""
+    """The first images (n, C, H, W) as one picture (H', W', 4) in [0, 1]; the gaps between them are clear."""
     shown = np.clip(images[:TILES], 0, 1)
     count, channels, height, width = shown.shape
     if channels not in (1, 3):
-        shown, channels = shown[:, :1], 1
+        shown = shown[:, :1]
     across = math.ceil(math.sqrt(count))
     gap = max(1, width // 8)
     down = math.ceil(count / across)
-    sheet = np.ones((down * (height + gap) - gap, across * (width + gap) - gap, channels), dtype=float)
+    sheet = np.zeros((down * (height + gap) - gap, across * (width + gap) - gap, 4), dtype=float)
     for index, image in enumerate(shown):
         top, left = index // across * (height + gap), index % across * (width + gap)
-        sheet[top : top + height, left : left + width] = image.transpose(1, 2, 0)
-    return sheet[..., 0] if channels == 1 else sheet
+        sheet[top : top + height, left : left + width, :3] = image.transpose(1, 2, 0)
+        sheet[top : top + height, left : left + width, 3] = 1
+    return sheet

@@ -85,5 +85,6 @@ def save_figure(figure: Figure, path: Path, style: Style | None = None, clear: b
         target = path.with_suffix(f".{kind}")
         temporary = target.with_name(f".{target.name}.tmp")
         with matplotlib.rc_context(SETTINGS):
-            figure.savefig(temporary, format=kind, dpi=DPI, facecolor="white", transparent=clear, metadata=UNDATED[kind])
+            figure.savefig(temporary, format=kind, dpi=DPI, facecolor="none" if clear else "white", transparent=clear,
+                           metadata=UNDATED[kind])
         temporary.replace(target)

@@ -16,12 +16,14 @@ from results.tables.numbers import number
 class Finding(NamedTuple):
     """At one step count: the method with the best mean, and those that cannot be told from it.
 
-    ranked: three independent trainings stand behind it, so that `tied` says something. doubt: even the best says little (§).
+    evaluations: what its sample cost. ranked: three independent trainings stand behind it, so that `tied` says something.
+    doubt: even the best says little (§).
     """
 
     steps: int
     best: str
     value: float
+    evaluations: float
     tied: tuple[str, ...]
     ranked: bool
     doubt: bool
@@ -36,8 +38,8 @@ def findings(frame: pd.DataFrame, metric: str, league: str = "plain") -> list[Fi
         rows = [{str(name): value for name, value in row.items()} for row in column.to_dict("records")]
         rows.sort(key=lambda row: row["value"], reverse=info.better == "higher")
         best, tied = rows[0], tuple(row["method"] for row in rows if row["mark"] == "tied")
-        found.append(Finding(int(str(steps)), best["method"], best["value"], tied, best["mark"] == "best",
-                             bool(marks.doubts(best, gaussian, info))))  # fmt: skip
+        found.append(Finding(int(str(steps)), best["method"], best["value"], best["nfe_rows"], tied,
+                             best["mark"] == "best", bool(marks.doubts(best, gaussian, info))))  # fmt: skip
     return found
 
 
@@ -56,10 +58,11 @@ def lead(found: Sequence[Finding], metric: str) -> str:
 def of_one(found: Finding, most: int = 6) -> tuple[str, str]:
     """The finding of one step count: ("sct 50.8", "cannot be told from it: imm, ctm"); of one that is not ranked no second."""
     text = f"{found.best} {number(found.value)}{marks.DOUBT * found.doubt}"
+    text += f" ({found.evaluations:g} evaluations)" * (found.evaluations != found.steps)
     if not found.ranked:
         return text, ""
     if not found.tied:
-        return text, "no other comes near"
+        return text, "no other is tied with it"
     names = list(found.tied[:most]) + [f"{len(found.tied) - most} more"] * (len(found.tied) > most)
     return text, f"cannot be told from it: {', '.join(names)}"
 

@@ -215,7 +215,7 @@ def _png(figure: Figure) -> str:
 
 def _image(array: np.ndarray) -> str:
     file = io.BytesIO()
-    imsave(file, np.asarray(tiled(array)), cmap="gray", vmin=0, vmax=1, format="png")
+    imsave(file, tiled(array), format="png")
     return _source(file.getvalue())
 
 
