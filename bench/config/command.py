@@ -324,8 +324,8 @@ def _sweep(raw: Any, plugins: str | None, faults: Faults, of: str = "") -> Sweep
         faults += _varied(sweep, plugins)
         faults += _methods_of(sweep, names("method", plugins))
         faults += _knobs_of(sweep, plugins) if of else []
-    if sweep is not None and sweep.published is not None and sweep.published not in (tables := _published()):
-        faults.append(unknown("sweep.published", sweep.published, tables))
+    if sweep is not None and sweep.published is not None:
+        sweep = sweep.model_copy(update={"published": _published(sweep.published, faults)})
     return sweep if len(faults) == before else None
 
 
@@ -373,10 +373,21 @@ def _knobs_of(sweep: Sweep, plugins: str | None) -> Iterator[str]:
             yield from error.faults
 
 
-def _published() -> list[str]:
-    import results
+def _published(name: str, faults: Faults) -> str:
+    """The table's name, or the whole path of a file of the user's own, whose numbers are looked at before anything runs."""
+    from results.records import StoreError
+    from results.tables import published
 
-    return [p.stem for p in (Path(str(results.__file__)).parent / "published").glob("*.csv")]
+    if not name.endswith(published.SUFFIX):
+        if name not in (tables := published.names()):
+            faults.append(unknown("sweep.published", name, tables))
+        return name
+    path = str(Path(name).absolute())
+    try:
+        published.load(path)
+    except StoreError as error:
+        faults.append(f"sweep.published: {error}")
+    return path
 
 
 def _tell(faults: Faults) -> None:
