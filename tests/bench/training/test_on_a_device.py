@@ -84,7 +84,8 @@ LEVELS = {"channels": 8, "multipliers": [1, 2], "blocks": 1, "attention": [4], "
 
 
 @pytest.mark.parametrize(("options", "augment"), [
-    ({"name": "unet", "embedding": 16, **LEVELS}, "none"), ({"name": "ddpmpp", "augment": 9, **LEVELS}, "geometric"), ({"name": "ncsnpp", "augment": 6, **LEVELS}, "mild"),
+    ({"name": "unet", "embedding": 16, **LEVELS}, "none"),
+    ({"name": "ddpmpp", "augment": 9, **LEVELS}, "geometric"), ({"name": "ncsnpp", "augment": 6, **LEVELS}, "mild"),
     ({"name": "adm", "augment": 9, **LEVELS}, "geometric"), ({"name": "edm2", **LEVELS}, "none"),
     ({"name": "dit", "width": 16, "depth": 1, "heads": 2, "dropout": 0.1}, "none"),
 ])  # fmt: skip
