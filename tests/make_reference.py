@@ -3,8 +3,8 @@
 Tables, pictures and records are copied, the row of results/reference/README.md is written (date, revision, machine, time), the
 pages' tables are filled, and for the quickstart the picture of its page is taken. Arguments are added to the command, and
 stand in the row. `--go-on` as the first of them keeps the runs that the last call left, such as when the sweep gained methods:
-what it adds stands behind a + in the row. The tree must hold no change that is not committed but to what this writes, or the revision would name other
-code. What the run leaves stays in outputs/reference/NAME.
+what it adds stands behind a + in the row. The tree must hold no change that is not committed but to what this writes, or the
+revision would name other code. What the run leaves stays in outputs/reference/NAME.
 """
 
 import os
