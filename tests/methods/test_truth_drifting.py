@@ -35,8 +35,8 @@ def moved(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     return drift * unit.reshape((*x.shape[:2], 1)), size
 
 
-def by_hand(x: list[Tensor], y: list[Tensor]) -> list[Tensor]:
-    """V of one group in units of S / sqrt(D), particle by particle."""
+def by_hand(x: list[Tensor], y: list[Tensor]) -> tuple[list[Tensor], float]:
+    """V of one group, particle by particle, and its unit S / sqrt(D)."""
     count, size = len(x), sqrt(len(x[0]))
     acting = [*x, *y]
     distance = [[(a - b).norm().item() for b in acting] for a in x]
@@ -55,14 +55,16 @@ def by_hand(x: list[Tensor], y: list[Tensor]) -> list[Tensor]:
         forces = [f * size / scale for f in forces]
         rms = torch.stack(forces).square().mean().sqrt()
         total = [v + f / rms for v, f in zip(total, forces, strict=True)]
-    return total
+    return total, scale / size
 
 
 def test_the_drift_is_its_definition_particle_by_particle() -> None:
     x, y = cloud(0), cloud(1) + 0.5
-    drift, *_ = drifts(x, y, nobody(x), WIDTHS, FLOOR)
-    for group in range(len(x)):
-        torch.testing.assert_close(drift[group], torch.stack(by_hand(list(x[group]), list(y[group]))), rtol=1e-9, atol=1e-9)
+    drift, units, _ = drifts(x, y, nobody(x), WIDTHS, FLOOR)
+    for group, found in enumerate(units.reshape(2, G)):
+        expected, unit = by_hand(list(x[group]), list(y[group]))
+        torch.testing.assert_close(drift[group], torch.stack(expected), rtol=1e-9, atol=1e-9)
+        assert found.tolist() == pytest.approx([unit] * G)
 
 
 def test_data_and_samples_exchanged_turn_the_force_around() -> None:
