@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
 from importlib.util import find_spec
 from math import inf
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from bench.config.choices import BACKBONES, CLASSES, EXACT, IMAGES, DiT, PlainMLP, Points, PublishedUNet, UNet
 from bench.config.errors import shown, unknown
@@ -200,7 +200,7 @@ def _guiding(e: Experiment) -> str:
     return ", ".join(f"method.{name}={shown(own[name])}" for name in asking) or f"method={e.name}"
 
 
-def _needs_labels(plain: "Method", name: str, value: object) -> bool:
+def _needs_labels(plain: "Method", name: str, value: Any) -> bool:
     try:
         return replace(plain, **{name: value}).needs.labels
     except ValueError:  # the value is only for another one beside it

@@ -11,6 +11,16 @@ FREQUENT = GUIDANCE + "classes_come_as_often_as_in_training_and_depend_on_the_ch
 
 FAULTS = [
     *of(
+        "labels", "bench/data/found.py",
+        ("held-out images of other classes", 'if classes["classes"] and (', 'if not classes["classes"] and (',
+         DATA + "labels_beside_held_out_images_are_of_the_classes_that_are_trained_on"),
+    ),
+    *of(
+        "labels", "bench/data/arrays.py",
+        ("a label of any size", "if not 0 <= label <= MOST:", "if label < 0:",
+         DATA + "labels_that_are_no_classes_are_refused_by_a_conditional_run_alone[huge]"),
+    ),
+    *of(
         "dropped classes", "bench/training/batches.py",
         ("the share that keeps its class", 'draws.uniform("label") < self.drop', 'draws.uniform("label") >= self.drop', DROP),
         ("the last class for none", "torch.full_like(labels, self.classes), labels)",

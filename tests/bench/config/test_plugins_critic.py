@@ -143,18 +143,22 @@ def test_it_keeps_the_contract(calm: tuple[str, Path], capsys: pytest.CaptureFix
     assert capsys.readouterr().out.count("  holds   ") == len(CHECKS)
 
 
-@pytest.mark.parametrize(("name", "edit", "said"), [
-    ("league", ('"perceptual"', '"gan"'), "league='gan', none of plain, extra networks, perceptual"),
-    ("precise", ("cost=1.5", 'precision="fp16"'), "precision='fp16', none of float32, tf32, bf16"),
-    ("costly", ("cost=1.5", 'cost="1.5"'), "cost='1.5', not a positive number"),
-    ("ruled", ('"renoise"', '"noise"'), "rule='noise', none of hop, renoise; reaches='data', whose samples can only"),
-    ("grouped", ("cost=1.5", "group=0"), "group=0, not a number of samples"),
-    ("paced", ('every={"net"', 'every={"nets"'), "stages or supports cannot be read: ValueError: stage train takes 'nets'"),
-    ("resting", ("net\": self.every", "net\": 3, \"critic\": 2"), "ValueError: stage train takes no loss in its first step"),
-])  # fmt: skip
+WRONG: dict[str, tuple[tuple[str, str], str]] = {
+    "league": (('"perceptual"', '"gan"'), "league='gan', none of plain, extra networks, perceptual"),
+    "precise": (("cost=1.5", 'precision="fp16"'), "precision='fp16', none of float32, tf32, bf16"),
+    "costly": (("cost=1.5", 'cost="1.5"'), "cost='1.5', not a positive number"),
+    "ruled": (('"renoise"', '"noise"'), "rule='noise', none of hop, renoise; reaches='data', whose samples can only"),
+    "grouped": (("cost=1.5", "group=0"), "group=0, not a number of samples"),
+    "paced": (('every={"net"', 'every={"nets"'), "stages or supports cannot be read: ValueError: stage train takes 'nets'"),
+    "resting": (("net\": self.every", "net\": 3, \"critic\": 2"), "ValueError: stage train takes no loss in its first step"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
 def test_what_it_says_of_itself_wrongly_is_told_before_anything_starts(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, edit: tuple[str, str], said: str
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
+    edit, said = WRONG[name]
     asked = [written(tmp_path / "mine", name, edit), f"method={name}"]
     for command in (run.main, check.main):
         assert command([*asked, *([*SMALL, f"out={tmp_path}"] if command is run.main else [])]) == 2
