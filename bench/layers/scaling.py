@@ -25,4 +25,5 @@ class Scaling(nn.Module):
 
     def forward(self, e: Tensor, w: Tensor) -> Tensor:
         g = (1 - 1 / w)[:, None].to(e.dtype)
-        return e + g * self.second(F.silu(self.first(torch.cat([e, g], 1))))
+        change: Tensor = self.second(F.silu(self.first(torch.cat([e, g], 1))))
+        return e + g * change

@@ -72,7 +72,7 @@ class Backbone:
             if not isinstance(net, Modulated):
                 able = ", ".join(name for name in NETS if name != "mlp_plain")
                 raise ConfigError(f"backbone={self.name} has no input for a scale of guidance: use one of {able}")
-            width = net.modulation.weight.shape[1]  # type: ignore[union-attr,index]  # a linear layer in all of them
+            width: int = net.modulation.weight.shape[1]  # type: ignore[index,assignment]  # a linear layer in all of them
             net.scaling.append(built(partial(Scaling, width), self.device))
         return self.parametrise(net)
 

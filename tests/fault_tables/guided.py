@@ -56,7 +56,7 @@ FAULTS = [
     ),
     *of(
         "the scale as an input", "bench/layers/scaling.py",
-        ("felt at the scale one", "return e + g * self.second", "return e + self.second",
+        ("felt at the scale one", "return e + g * change", "return e + change",
          NETS + "at_the_scale_one_it_is_told_nothing_bit_for_bit[mlp-shape0]"),
         ("felt before training", "zeroed(Linear(width, width, bias=False))", "Linear(width, width, bias=False)",
          NETS + "before_training_it_is_its_source_at_every_scale[mlp-shape0]"),
