@@ -21,7 +21,7 @@ import torch
 from torch import nn
 
 from bench import fitting
-from bench.accounts import logbook
+from bench.accounts import Curves, logbook
 from bench.config import Experiment, References, recorded
 from bench.data import compared, dataset
 from bench.nets import factory
@@ -31,7 +31,7 @@ from bench.scoring import Proxy, baselines, load_teacher, rows
 from bench.teaching import Teacher, Teaching, imported
 from bench.training import Outcome, Recipe, Trainer, held
 from results import terminal
-from results.records import RecordError, RunRecord, StoreError, read_json, read_run, write_rows, write_run
+from results.records import RecordError, RunRecord, StoreError, read_json, read_rows, read_run, write_rows, write_run
 from sweeps.backends import sole_writer
 
 Report = Callable[[dict[str, Any]], bool]
@@ -66,6 +66,8 @@ class _Run:
             taught = [load_teacher(folder.parent / run, self.device) if run else None
                       for run in (experiment.teacher.run, experiment.teacher.weak_run)]
         self.teaching = Teaching(experiment, self.data, folder.parent, self.device, *taught)
+        about = {"label": experiment.label, **experiment.record()}
+        self.curves = Curves(folder, experiment.train.log, about) if dist.leads() else None
         self.log = logbook.opened(folder, experiment, dataclasses.asdict(self.protocol), self.data, self.device,
                                   self.teaching.paid, self.teaching.parents)
 
@@ -77,6 +79,9 @@ class _Run:
             reason = f"{type(error).__name__}: {error}".split("\n")[0]
             self.log.write(status="failed", reason=reason, finished=logbook.now())
             raise
+        finally:
+            if self.curves is not None:
+                self.curves.close()
 
     def _executed(self) -> str:
         method = self.experiment.method
@@ -94,6 +99,9 @@ class _Run:
                 count = rows.append(self.experiment, self.compared, self.protocol, trainer, outcome.checkpoint, self.folder,
                                     self.device, self.report, ranks)
                 self.log.write(evaluation_seconds=round(time.monotonic() - begin, 3), rows=count)
+                if self.curves is not None:
+                    scored = [row for row in read_rows(self.folder) if row.protocol == self.protocol.id]
+                    self.curves.score(scored, self.experiment.budget.batch)
         self.log.write(status=outcome.status, finished=logbook.now())
         return outcome.status
 
@@ -130,6 +138,7 @@ class _Run:
             self.folder, teaching.velocity(), {"net": teaching.teacher.net} if teaching.teacher else {}, self.report,
             conditional=bool(getattr(experiment.backbone, "classes", 0)), trajectories=states,
             weak_teacher=teaching.weak.velocity if teaching.weak else None, frozen=teaching.networks, ranks=ranks,
+            curves=self.curves,
         )
         trainer.rungs = self._rungs(trainer)
         return trainer

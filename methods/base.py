@@ -35,6 +35,10 @@ class Backbone(Protocol):
         """`net` whose first part sees s alone and whose last part t alone: with the same weights the same at s = t."""
         ...
 
+    def scaled(self) -> nn.Module:
+        """`net` that is told a scale of guidance too (`with_scale`): with the same weights the same at the scale 1."""
+        ...
+
     def critic(self) -> nn.Module:
         """critic(x, s, t, condition=None, dropout=None) -> logits (B, places) of being data; a small network, zero before
         training."""
@@ -121,7 +125,8 @@ class Stage:
     the start and edits `models` in place; `previous` holds the networks as evaluated (EMA) at the end of the stage
     before, or {"net": teacher network} in the first stage of a method that has a teacher.
     `balanced` maps the name of a further loss to one in `trained`: its gradient, on the same parameters and scaled to the
-    other's length at the last layer (the module `head`) of those networks, both of the whole batch, is added to it.
+    other's length at the last layer (the module `head`) of those networks, both of the whole batch, is added to it. Where
+    several are balanced with one, each is scaled to what that one is without the rest.
     `every`: a loss named there is taken in every n-th step only, the last of each n, and its optimizer rests in the others.
     What `losses` is handed as `context.stage` has the losses of its step alone, and those it returns. Raises ValueError for
     a step without any.
@@ -250,6 +255,8 @@ class Needs:
     """Decay per step of the slow copy in `context.target`; None when the method has none. See `Method.target_decay`."""
     labels: bool = False
     """Class labels in its batches, and the null class: its targets are guided by them."""
+    scale: tuple[float, float] | None = None
+    """The least and the largest scale of guidance that its network is told (`with_scale`); None: it is told none."""
     group: int = 1
     """Neighbouring samples that share their times; batches and slices are multiples of it."""
     reaches: str = "any"
@@ -293,7 +300,7 @@ class Method(ABC):
 
     def build(self, backbone: Backbone) -> dict[str, nn.Module]:
         """The networks by role. "net" is the one that is averaged, evaluated and sampled from."""
-        return {"net": self.parametrise(backbone.net())}
+        return {"net": self.parametrise(backbone.scaled() if self.needs.scale else backbone.net())}
 
     def parametrise(self, net: nn.Module) -> nn.Module:
         """v_{s,t}(x) from a raw network of the backbone. The networks of this method's students are made so too."""

@@ -81,6 +81,10 @@ class CTM(Method):
         ]
 
     def losses(self, models: Models, batch: Batch, context: Context) -> dict[str, Loss]:
+        return self.terms(models, batch, context, *self.ends(models, batch, context))
+
+    def ends(self, models: Models, batch: Batch, context: Context) -> tuple[Tensor, Tensor]:
+        """Where the longer jump and the shorter one come to at data, shape of x_1."""
         path, x_1 = self.interpolant, batch.x_1
         times = constant(type(self).times, self, like=x_1)
         h = self.substeps(context.draws.common("substeps"))
@@ -99,6 +103,10 @@ class CTM(Method):
                 x_u = step(self.teacher_solver, lambda x, t: context.teach(x, t, batch.condition), x_u, times[first + k],
                            times[first + k + 1])
             target = jump(finish, jump(v, x_u, u, t), t, one)
+        return estimate, target
+
+    def terms(self, models: Models, batch: Batch, context: Context, estimate: Tensor, target: Tensor) -> dict[str, Loss]:
+        """The losses by name."""
         matched = squared(estimate - target)
         if not self.balance and self.denoising == 0:
             return {"net": Loss(matched)}

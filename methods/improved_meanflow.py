@@ -9,7 +9,8 @@ dI_s/ds and w = 0 it is MeanFlow, to the last digits.
 
 The paper's clock has noise at t=1: the mean of its logit-normal law changes sign here; half of the batch lies on the
 diagonal, at the noisier of its two times. Its second output for the velocity is here the network itself at s = t, so that
-all methods keep one network, and its guidance is left out (scale 1).
+all methods keep one network. With classes, `scale` guides: dI_s/ds + (1-1/w) sg[ v_{s,s}(I_s) - v_{s,s}(I_s | null) ] stands
+for dI_s/ds. The paper's drawn interval of guided times is left out.
 
 Reference: Geng et al., "Improved Mean Flows: On the Challenges of Fastforward Generative Models" (arXiv 2512.02012).
 """
@@ -20,7 +21,8 @@ from typing import ClassVar
 
 import torch
 
-from methods.base import Batch, Context, Loss, Method, Models, Needs
+from methods.base import Batch, Context, Loss, Models, Needs
+from methods.guided import GuidedMethod
 from methods.knobs import NotNegative, Positive, Share
 from methods.times import LogitNormal, TimeLaw, ordered
 from methods.tools import Derivative, adaptive, conditioned, mean_velocity, squared
@@ -34,7 +36,7 @@ class Tangent(Enum):
 
 
 @dataclass(frozen=True)
-class ImprovedMeanFlow(Method):
+class ImprovedMeanFlow(GuidedMethod):
     """eta: share of the batch at s = t. velocity: w, 0 is without that term. power, floor: p and c of the adaptive weight.
 
     derivative: how d/ds is taken.
@@ -51,7 +53,7 @@ class ImprovedMeanFlow(Method):
 
     @property
     def needs(self) -> Needs:
-        return Needs(cost=3.0, truth="C at power=0")
+        return self.asking(Needs(cost=3.0, truth="C at power=0"))
 
     def losses(self, models: Models, batch: Batch, context: Context) -> dict[str, Loss]:
         path, x_1 = self.interpolant, batch.x_1
@@ -59,12 +61,14 @@ class ImprovedMeanFlow(Method):
         u, u_2 = context.uniform_pair("times")
         s, t = ordered(self.time_law(u), self.time_law(u_2))
         t = t.index_copy(0, (on := context.split(self.eta)[0]), s[on])
-        v = conditioned(models["net"], batch.condition, context.draws.dropout("student"))
+        guide = self.guide(models["net"], batch, context)
+        v = conditioned(models["net"], guide.told, context.draws.dropout("student"))
         x_s, speed = path.point(x_0, x_1, s), path.velocity(x_0, x_1, s)
         own = speed
-        if self.velocity > 0 or self.tangent is Tangent.OWN:
+        if self.velocity > 0 or self.tangent is Tangent.OWN or self.guided:
             with torch.set_grad_enabled(self.velocity > 0):
                 own = v(x_s, s, s)
+            speed = guide.velocity(x_s, s, speed, own)
         tangent = own.detach() if self.tangent is Tangent.OWN else speed
         value, target = mean_velocity(v, x_s, s, t, speed, tangent, self.derivative)
         raw, instant = squared(value - target), squared(own - speed)

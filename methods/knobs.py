@@ -3,7 +3,7 @@
 
 from typing import Annotated
 
-from annotated_types import Ge, Gt, Le, Lt
+from annotated_types import Ge, Gt, Le, Lt, MinLen
 
 LEAST_SIGMA = 0.002
 """EDM's least noise level above data."""
@@ -12,6 +12,8 @@ Count = Annotated[int, Ge(1)]
 Whole = Annotated[int, Ge(0)]
 Levels = Annotated[int, Ge(2)]
 """How many noise levels a grid has: two are its ends."""
+Several = Annotated[int, Ge(2)]
+"""Samples of a group that act on each other."""
 
 Positive = Annotated[float, Gt(0)]
 NotNegative = Annotated[float, Ge(0)]
@@ -31,3 +33,5 @@ Cap = Annotated[float, Ge(1)]
 """Of a weight that is 1 or more."""
 Noisiest = Annotated[float, Gt(LEAST_SIGMA)]
 """The noise level from which sampling starts, on EDM's grid that falls to LEAST_SIGMA."""
+Widths = Annotated[tuple[Positive, ...], MinLen(1)]
+"""Of the kernels that are summed."""

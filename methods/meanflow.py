@@ -55,13 +55,13 @@ class Eulerian(Method):
         t = t.index_copy(0, (on := context.split(self.eta)[0]), s[on])
         v = conditioned(models["net"], condition, context.draws.dropout("student"))
         x_s = path.point(x_0, x_1, s)
-        speed = self.velocity(models, batch, x_s, s, path.velocity(x_0, x_1, s))
+        speed = self.velocity(models, batch, context, x_s, s, path.velocity(x_0, x_1, s))
         value, dv = derivative(v, x_s, s, t, dx=speed, ds=1.0, how=self.derivative)
         target = (speed + align(t - s, x_1) * dv).detach()
         raw = self.size(value - target)
-        return {"net": Loss(self.adapt(raw), {"raw": raw.detach()})}
+        return {"net": Loss(self.adapt(models, raw, s, t), {"raw": raw.detach()})}
 
-    def velocity(self, models: Models, batch: Batch, x_s: Tensor, s: Tensor, speed: Tensor) -> Tensor:
+    def velocity(self, models: Models, batch: Batch, context: Context, x_s: Tensor, s: Tensor, speed: Tensor) -> Tensor:
         """What stands for dI_s/ds = `speed`, shape of x_s."""
         return speed
 
@@ -69,7 +69,7 @@ class Eulerian(Method):
         """S, (B,)."""
         return squared(r)
 
-    def adapt(self, raw: Tensor) -> Tensor:
+    def adapt(self, models: Models, raw: Tensor, s: Tensor, t: Tensor) -> Tensor:
         """S / sg[(S + c)^p]."""
         return adaptive(raw, self.power, self.floor)
 
@@ -91,7 +91,7 @@ class MeanFlow(Eulerian):
         """Whether its targets are."""
         return (self.omega, self.kappa) != (1, 0)
 
-    def velocity(self, models: Models, batch: Batch, x_s: Tensor, s: Tensor, speed: Tensor) -> Tensor:
+    def velocity(self, models: Models, batch: Batch, context: Context, x_s: Tensor, s: Tensor, speed: Tensor) -> Tensor:
         if self.guided:
             speed = guided_velocity(models["net"], batch.guidable(), x_s, s, speed, self.omega, self.kappa)
         return speed

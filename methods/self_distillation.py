@@ -8,6 +8,7 @@
     both terms weighted as  e^{-w_{s,t}} |r|^2 + w_{s,t}  with a learned w
 
 The batch mean runs over both parts (the authors' code: eta L_b + (1-eta) L_D; their Algorithm 1 adds the two means).
+With classes, `scale` guides the velocity of the diagonal, and the map with it (methods/guided.py).
 Dropout acts in the diagonal term only, as in the code. v is continuous in (s, t), which the semigroup needs.
 
 Reference: Boffi, Albergo, Vanden-Eijnden (arXiv 2505.18825), eqs. 8-10, 19, 22, 94 and Algorithms 2-4.
@@ -22,11 +23,22 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from methods.base import Backbone, Batch, Context, Loss, Method, Models, Needs, Stage
-from methods.flow_matching import velocity_loss
+from methods.base import Backbone, Batch, Context, Loss, Models, Needs, Stage
+from methods.guided import GuidedMethod
 from methods.knobs import Share
 from methods.times import ordered
-from methods.tools import Derivative, Velocity, align, conditioned, derivative, eulerian, lagrangian, squared, warm_up
+from methods.tools import (
+    Derivative,
+    Guide,
+    Velocity,
+    align,
+    conditioned,
+    derivative,
+    eulerian,
+    lagrangian,
+    squared,
+    warm_up,
+)
 
 
 class StopGradient(Enum):
@@ -39,7 +51,7 @@ class StopGradient(Enum):
 
 
 @dataclass(frozen=True)
-class SelfDistillation(Method):
+class SelfDistillation(GuidedMethod):
     """What the four objectives share.
 
     eta: share of the batch on the diagonal. learned_weight: train w_{s,t} (the paper's checkerboard fixes w = 0).
@@ -55,16 +67,17 @@ class SelfDistillation(Method):
     paper: ClassVar[str] = "Boffi et al. 2025, arXiv 2505.18825"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.stop_gradient not in self.placements:
             valid = ", ".join(p.value for p in self.placements)
             raise ValueError(f"method.stop_gradient={self.stop_gradient.value} means nothing here. Valid: {valid}")
 
     @property
     def needs(self) -> Needs:
-        return Needs(cost=self.relative_cost, truth="A off the diagonal, C on it")
+        return self.asking(Needs(cost=self.relative_cost, truth="A off the diagonal, C on it"), self.eta)
 
     def build(self, backbone: Backbone) -> dict[str, nn.Module]:
-        models = {"net": backbone.net()}
+        models = super().build(backbone)
         return models | {"weight": backbone.weight()} if self.learned_weight else models
 
     def stages(self, images: int) -> Sequence[Stage]:
@@ -80,11 +93,11 @@ class SelfDistillation(Method):
         on, off = context.split(self.eta)
         # Where a sample is on the diagonal its time is uniform: an own number, since max(u, u') is not.
         d = context.draws.uniform("diagonal")[on]
-        labels = batch.condition
-        own = None if labels is None else labels[on]
-        v = conditioned(models["net"], own, context.draws.dropout("student", on))
+        guide = self.guide(models["net"], batch, context)
+        own = guide.at(on)
+        v = conditioned(models["net"], own.told, context.draws.dropout("student", on))
         diagonal = self.diagonal(v, x_0[on], x_1[on], d, own, context)
-        v = conditioned(models["net"], None if labels is None else labels[off])
+        v = conditioned(models["net"], guide.at(off).told)
         s, t = s[off], t[off]
         distilled = squared(self.residual(v, path.point(x_0[off], x_1[off], s), s, t, context))
         raw = torch.cat([diagonal, distilled])
@@ -95,10 +108,12 @@ class SelfDistillation(Method):
         return {"net": Loss(torch.exp(-w) * raw + w, parts)}
 
     def diagonal(
-        self, v: Velocity, x_0: Tensor, x_1: Tensor, t: Tensor, labels: Tensor | None, context: Context
+        self, v: Velocity, x_0: Tensor, x_1: Tensor, t: Tensor, guide: Guide, context: Context
     ) -> Tensor:
         """The term at s = t, (B,)."""
-        return velocity_loss(v, self.interpolant, x_0, x_1, t)
+        x = self.interpolant.point(x_0, x_1, t)
+        own = v(x, t, t)
+        return squared(own - guide.velocity(x, t, self.interpolant.velocity(x_0, x_1, t), own))
 
     @abstractmethod
     def residual(self, v: Velocity, x: Tensor, s: Tensor, t: Tensor, context: Context) -> Tensor:

@@ -11,15 +11,15 @@ Reference: Guo et al., "SplitMeanFlow: Interval Splitting Consistency in Few-Ste
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from torch import Tensor
 
 from methods.base import Context, Needs, Stage, start_from_teacher
-from methods.knobs import Share
+from methods.knobs import Positive, Share
 from methods.self_distillation import PSD
-from methods.tools import Velocity, squared
+from methods.tools import Guide, Velocity, squared
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,7 @@ class SplitMeanFlow(PSD):
     learned_weight: bool = False
     uniform: bool = True
     initialise: bool = True
+    scale: tuple[Positive, Positive] = field(default=(1.0, 1.0), init=False)  # its diagonal is the teacher's
     relative_cost: ClassVar[float] = 1.6
     paper: ClassVar[str] = "Guo et al. 2025, arXiv 2507.16884"
 
@@ -42,7 +43,7 @@ class SplitMeanFlow(PSD):
         return [replace(stage, prepare=start_from_teacher if self.initialise else None)]
 
     def diagonal(
-        self, v: Velocity, x_0: Tensor, x_1: Tensor, t: Tensor, labels: Tensor | None, context: Context
+        self, v: Velocity, x_0: Tensor, x_1: Tensor, t: Tensor, guide: Guide, context: Context
     ) -> Tensor:
         x = self.interpolant.point(x_0, x_1, t)
-        return squared(v(x, t, t) - context.teach(x, t, labels))
+        return squared(v(x, t, t) - context.teach(x, t, guide.told))

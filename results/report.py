@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import argparse
 import gc
-import math
+import re
 import sys
 import warnings
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from results import terminal
+from results.drawing import FILES, files, write
 from results.records import (
     EVALS_FILE,
     RUN_FILE,
@@ -26,95 +27,16 @@ from results.records import (
     StoreError,
     StoreWarning,
     archive,
+    chosen,
     load_runs,
-    near,
-    own_compute,
+    read_curves,
     read_json,
     relabelled,
-    teacher_compute,
-    write_text,
 )
 
-if TYPE_CHECKING:  # loaded where something is drawn: --help and a wrong folder need none of it
-    import pandas as pd
-
-    from results.pictures import gallery
+__all__ = ["FILES", "find_runs", "gather", "main", "write"]
 
 SWEEP_FILE = "runs.json"
-FILES = (
-    "leaderboard.csv", "leaderboard.md", "leaderboard.tex", "pareto.csv", "pareto.png", "metric_vs_steps.png", "index.html",
-)  # fmt: skip
-
-
-def write(
-    runs: Runs,
-    out: Path,
-    order: Sequence[str] | None = None,
-    samples: gallery.Samples | None = None,
-    *,
-    metric: str | None = None,
-    protocols: Collection[str] | None = None,
-    published: str | None = None,
-    at: At | None = None,
-    compatible: bool = False,
-    against: str | None = None,
-    tuned: str = "",
-) -> pd.DataFrame:
-    """Write the leaderboard (csv, md, tex), the Pareto view (csv, png), both pictures and index.html into `out`, and where
-    samples were guided at several scales guidance.png.
-
-    `published` names a table of results/published/ that then stands beside the runs in published.md. `tuned` says how
-    settings were chosen, where they were: it stands above the table.
-    `at` draws all runs at one budget, `compatible` adds the columns of other papers' rules, `against` names a method with
-    which every other is compared seed by seed in paired.md. Returns the tidy leaderboard; runs that are not done appear with
-    their status.
-    `metric` leads the table and is drawn (default: the runs' primary one). `protocols` keeps rows of these ids.
-    Raises ProtocolError if one metric mixes protocols, StoreError if `out` cannot be written.
-    """
-    from results.pictures import gallery, guidance, pareto, plots
-    from results.statistics import paired
-    from results.tables import against as comparison
-    from results.tables import beside, table
-    from results.webpage import page
-
-    out = Path(out)
-    if at is not None and at.kind == "compute":
-        runs = _billed(runs)
-    frame = table.leaderboard(runs, order, protocols, at=at, compatible=compatible)
-    if metric is not None:
-        frame = _leading(frame, metric)
-    said = [f"Drawn at {at.words}; newest checkpoint within it." if at else "", tuned]
-    table.write(out, frame, f"Leaderboard: {out.name}", " ".join(text for text in said if text))
-    points = pareto.pareto(frame)
-    write_text(out / "pareto.csv", points.to_csv(index=False, na_rep="NaN", lineterminator="\n"))
-    if against is not None:
-        compared = paired.paired(runs, against, protocols, at)
-        write_text(out / "paired.csv", compared.to_csv(index=False, na_rep="NaN", lineterminator="\n"))
-        write_text(out / "paired.md", comparison.markdown(compared))
-    if published is not None:
-        beside.write(out, frame, published)
-    try:
-        plots.metric_vs_steps(frame, out / "metric_vs_steps.png", subtitle=_subtitle(runs))
-        pareto.draw(points, out / "pareto.png", _remark(runs))
-        guidance.draw(runs, out / guidance.FILE, protocols, at)
-        if samples:
-            gallery.samples_grid(samples, out / "samples.png", order, f"Samples: {out.name}")
-    except OSError as error:
-        raise StoreError(f"{out}: cannot be written ({error.strerror}); choose another folder with out=") from error
-    note = f"Drawn at {at.words}." if at else page.note(out)
-    page.write(out, frame, runs, out.name, page.pictures(out), beside.load(published) if published else None, note)
-    return frame
-
-
-def _billed(runs: Runs) -> Runs:
-    """The runs whose compute is known; a StoreWarning names the others."""
-    unknown = [r.run_id for r, _ in runs if r.kind == "method" and math.isnan(own_compute(r) + teacher_compute(r))]
-    if unknown:
-        more = f" and {len(unknown) - 1} more" if len(unknown) > 1 else ""
-        warnings.warn(f"left out of a table at equal compute: {unknown[0]}{more}, written before evaluations were counted; "
-                      "use --at images=N", StoreWarning, stacklevel=3)  # fmt: skip
-    left_out = set(unknown)
-    return [run for run in runs if run[0].run_id not in left_out]
 
 
 def gather(place: Path) -> tuple[Runs, dict[str, Any]]:
@@ -193,27 +115,99 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _report(options: argparse.Namespace) -> int:
+    from results.pictures.style import Style
+    from results.tables import facts, numberless, plain
+
+    style = Style.parse(options.style, chosen.names(options.format))
+    columns = facts(chosen.names(options.columns)) if options.columns else None
     places = [gather(folder) for folder in options.folders]
     runs = [run for found, _ in places for run in found]
     order = [label for _, sweep in places for label in sweep.get("order") or []]
-    out = options.out or _default_out(options.folders[0]) / (options.at or "")  # the table at a budget is another table
-    published = next((name for _, sweep in places if (name := sweep.get("published"))), None)
+    published = options.published or next(filter(None, map(_published, options.folders, (sweep for _, sweep in places))), None)
     known = {name for _, sweep in places for name in sweep.get("protocols") or ()}
     protocols = options.protocol or known or None
     at = At.parse(options.at) if options.at else None
-    tuned = " ".join(text for _, sweep in places if (text := sweep.get("tuned")))
-    frame = write(runs, out, order, metric=options.metric, protocols=protocols, published=published, at=at,
-                  compatible=options.compat, against=options.against, tuned=tuned)
-    from results.tables import numberless, plain
-
+    said = [text for _, sweep in places if (text := sweep.get("tuned"))]
+    samples = _samples(options.folders)
+    if options.methods or options.steps:
+        runs, order, words = _narrowed(runs, order, options)
+        said.append(words)
+    out = options.out or _default_out(options.folders[0]) / _apart(options)
+    if options.card:
+        return _card(options, runs, order, protocols, at, out, samples)
+    if options.methods:
+        samples = {label: own for label, own in samples.items() if label in order}
+    looks = {run.name: read_curves(run) for place in options.folders if place.is_dir() for run in find_runs(place)}
+    frame = write(runs, out, order, samples, metric=options.metric, protocols=protocols, published=published, at=at,
+                  compatible=options.compat, against=options.against, tuned=" ".join(said), looks=looks, columns=columns,
+                  style=style)
     print(plain(frame))
     if at:
         print(f"Drawn at {at.words}; the newest checkpoint within it.")
     also = [*(["published.md"] if published else []), *(["paired.md"] if options.against else [])]
-    print("\n".join(str(out / name) for name in (*FILES, *also)))
+    print("\n".join(str(out / name) for name in (*files(style.formats), *also)))
     if nothing := numberless(frame):
         print(nothing, file=sys.stderr)
     return 1 if nothing else 0
+
+
+def _card(
+    options: argparse.Namespace, runs: Runs, order: list[str], protocols: Collection[str] | None, at: At | None, out: Path,
+    samples: dict[str, Any],
+) -> int:
+    """--card: one method against all, on one page."""
+    from results.drawing import leading
+    from results.tables import table
+    from results.webpage import card
+
+    frame = leading(table.leaderboard(runs, order, protocols, at=at), options.metric)
+    path = out / f"card-{re.sub(r'[^0-9A-Za-z.=_-]+', '_', options.card)}.html"
+    print(card.write(path, frame, runs, options.card, list(protocols or ()) or None, samples))
+    return 0
+
+
+def _samples(places: Sequence[Path]) -> dict[str, Any]:
+    """The samples that the sweeps' commands left beside their tables."""
+    from results.pictures import gallery
+
+    found: dict[str, Any] = {}
+    for place in places:
+        found |= gallery.kept((place.parent if place.is_file() else place) / gallery.FILE)
+    return found
+
+
+def _published(place: Path, sweep: dict[str, Any]) -> str | None:
+    """The published table that a sweep names; of a file that is gone, the copy of its numbers that the sweep's report left."""
+    name = sweep.get("published")
+    if not name or not name.endswith(".csv") or Path(name).exists():
+        return name
+    kept = (place.parent if place.is_file() else place) / "published.csv"
+    if kept.exists():
+        return str(kept)
+    warnings.warn(f"published numbers left out: {name} is not there any more; name its place with --published FILE.csv",
+                  StoreWarning, stacklevel=2)  # fmt: skip
+    return None
+
+
+def _narrowed(runs: Runs, order: list[str], options: argparse.Namespace) -> tuple[Runs, list[str], str]:
+    """The runs that --methods and --steps leave, methods in the order in which they are named, and what was chosen in words."""
+    words, every = [], {record.label for record, _ in runs if record.kind != "reference"}
+    if options.methods:
+        names = chosen.names(options.methods, [*every])
+        runs = chosen.of_methods(runs, names)
+        own = [(record.label, record.method) for record, _ in runs if record.kind != "reference"]
+        order = list(dict.fromkeys(label for name in names for label, method in own if name in (label, method)))
+        words.append(f"{len(order)} of {len(every)} methods")
+    if options.steps:
+        runs = chosen.at_steps(runs, counts := chosen.counts(options.steps))
+        words.append(f"steps {', '.join(map(str, counts))}")
+    return runs, order, f"Chosen: {'; '.join(words)}. Marks and noise are of what is shown."
+
+
+def _apart(options: argparse.Namespace) -> str:
+    """A folder of its own for a table of a part or at a budget, and for a paper's pictures."""
+    parts = [options.at, "chosen" if options.methods or options.steps else "", options.style.partition(",")[0]]
+    return "-".join(part for part in parts if part and part != "screen")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -222,9 +216,24 @@ def _parser() -> argparse.ArgumentParser:
                         help="folder of runs, one run, a sweep, or a sweep's records.jsonl.gz")
     parser.add_argument("--out", type=Path, help="where to write (default: the sweep folder, or report/ beside the runs)")
     parser.add_argument("--metric", help="metric to lead the table and to draw (default: the primary one)")
+    parser.add_argument("--methods", action="append", metavar="A,B", help="only these methods, in this order, ranked among "
+                        "themselves; may be repeated")
+    parser.add_argument("--steps", action="append", metavar="1,2,4", help="only these step counts")
+    parser.add_argument("--columns", action="append", metavar="images,params",
+                        help="facts beside the values in the tables, or none; a name that is no column is told all of them")
+    parser.add_argument("--format", action="append", default=[], metavar="png,pdf,svg",
+                        help="what the pictures are (default: png)")
+    parser.add_argument("--style", default="screen", metavar="paper",
+                        help="pictures without titles for a column of a paper: paper (3.25 inches, 7 points), or "
+                             "paper,width=6.75,font=8 (default: screen)")
     parser.add_argument("--at", metavar="images=N|compute=N",
                         help="compare at equal images, or at equal compute in forward evaluations with the teacher's")
     parser.add_argument("--against", metavar="METHOD", help="compare every method with this one, seed by seed (paired.md)")
+    parser.add_argument("--published", metavar="NAME|FILE.csv",
+                        help="published numbers beside ours (published.md): a table of results/published, or a file of your "
+                             "own with its columns")
+    parser.add_argument("--card", metavar="METHOD", help="write one page on this method against all, card-METHOD.html, and no "
+                        "table")
     parser.add_argument("--compat", action="store_true",
                         help="add other papers' rules: minimum of the evaluation seeds, best checkpoint per step count")
     parser.add_argument("--protocol", action="append", help="keep only rows of this protocol id; may be repeated")
@@ -239,39 +248,6 @@ def _default_out(folder: Path) -> Path:
         return folder.parent
     home = folder.resolve()
     return (home.parent if (home / RUN_FILE).exists() else home).parent / "report"
-
-
-def _leading(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """The frame with the rows of `metric` first; an unknown name is an error that gives the nearest one."""
-    known = list(dict.fromkeys(frame["metric"]))
-    if metric not in known:
-        close = near(metric, known, 1, 0) or ["none"]
-        raise ValueError(f"no run has metric {metric!r}; nearest: {close[0]!r}, all: {', '.join(known) or 'none'}")
-    import pandas as pd
-
-    first = frame["metric"] == metric
-    return pd.concat([frame[first], frame[~first]], ignore_index=True)
-
-
-def _remark(runs: Runs) -> str:
-    """What a frontier of means must not be taken for, where there are too few of them to rank."""
-    from results.statistics import FEWEST
-
-    seeds = len({record.seed for record, _ in runs if record.kind != "reference"})
-    return f"{seeds} training seed{'s' * (seeds > 1)}: not a ranking" if 0 < seeds < FEWEST else ""
-
-
-def _subtitle(runs: Runs) -> str:
-    """Data, backbone, budget and seeds in one line, for the picture."""
-    records = [record for record, _ in runs if record.kind != "reference"]
-    if not records:
-        return ""
-    budgets = sorted({record.images_budget for record in records})
-    words = [", ".join(sorted(names)) for names in ({r.data for r in records}, {r.backbone for r in records})]
-    words += [f"{budgets[0]:,} images" if len(budgets) == 1 else f"{budgets[0]:,} to {budgets[-1]:,} images"]
-    seeds = len({record.seed for record in records})
-    words += ["1 training seed" if seeds == 1 else f"{seeds} training seeds, band: 95 % interval"]
-    return " · ".join(word for word in words if word)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,8 @@ import sys
 import unicodedata
 import warnings
 
-MARKS = {"±": "+-", "×": "x", "·": "-", "–": "-", "≈": "~", "†": "+", "‡": "#", "§": "!"}
+MARKS = {"±": "+-", "×": "x", "·": "-", "–": "-", "≈": "~", "†": "+", "‡": "#", "§": "!",
+         **{chr(0x2581 + height): str(height + 1) for height in range(8)}}  # the blocks of a curve, the lowest first
 """What tables print beyond ASCII: where it cannot be shown, two marks must not become one."""
 
 

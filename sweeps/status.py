@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from results import terminal
-from results.records import StoreError, read_json, read_jsonl, short, write_text
-from sweeps.display import Try, picture, tries
+from results.records import StoreError, read_curves, read_json, read_jsonl, short, write_text
+from sweeps.display import Try, picture, spark, tries
 from sweeps.engine import Book, Entry, Record, RequestError, find_sweep, planned, read_record, sound
 from sweeps.plan import DEAD_ENDS, FINAL, State, aligned, count, duration, read_status
 
@@ -24,7 +24,7 @@ SILENT = 120.0
 @dataclass(frozen=True)
 class Row:
     """One run. rate: images per second of this attempt; left: seconds; cost: seconds of a worker so far, all
-    tries."""
+    tries; loss: how it goes, of one that is running."""
 
     run: str
     label: str
@@ -36,6 +36,7 @@ class Row:
     node: str = ""
     cost: float = 0.0
     reason: str = ""
+    loss: str = ""
 
 
 def rows(folder: Path, now: float) -> list[Row]:
@@ -92,7 +93,7 @@ def _row(job: dict[str, Any], entry: Entry, runs: Path, states: dict[str, str], 
     rate = trained / took if trained > 0 and took > 0 else None  # a process needs seconds until it begins
     return Row(id, job["label"], (record.stage or "running") + silent, _share(record), rate,
                (record.budget - record.images) / rate if rate else None, len(past) + 1, record.node,
-               spent + ran, last)
+               spent + ran, last, spark([look["loss"] for look in read_curves(runs / id) if "loss" in look]))
 
 
 def _saved(attempts: Path, entry: Entry) -> float | None:
@@ -130,11 +131,13 @@ def table(found: Sequence[Row], most: int | None = None) -> str:
 
 
 def cells(shown: Sequence[Row]) -> list[tuple[str, ...]]:
-    """The table's cells, the header first."""
-    head = ("run", "state", "progress", "images/s", "left", "tries", "node", "time", "last error")
+    """The table's cells, the header first; losses have a column while there are some."""
+    told = any(r.loss for r in shown)
+    head = ("run", "state", "progress", "images/s", "left", *(["loss"] if told else []), "tries", "node", "time", "last error")
     return [head, *((r.run, r.state, "-" if r.progress is None else f"{r.progress:.0%}",
                      "-" if r.rate is None else f"{r.rate:,.0f}", "-" if r.left is None else duration(r.left),
-                     str(r.attempts or "-"), r.node or "-", duration(r.cost) if r.cost >= 1 else "-", short(r.reason)[:80])
+                     *([r.loss or "-"] if told else []), str(r.attempts or "-"), r.node or "-",
+                     duration(r.cost) if r.cost >= 1 else "-", short(r.reason)[:80])
                     for r in shown)]
 
 

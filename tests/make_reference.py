@@ -2,8 +2,9 @@
 
 Tables, pictures and records are copied, the row of results/reference/README.md is written (date, revision, machine, time), the
 pages' tables are filled, and for the quickstart the picture of its page is taken. Arguments are added to the command, and
-stand in the row. The tree must hold no change that is not committed but to what this writes, or the revision would name other
-code. What the run leaves stays in outputs/reference/NAME.
+stand in the row. `--go-on` as the first of them keeps the runs that the last call left, such as when the sweep gained methods:
+what it adds stands behind a + in the row. The tree must hold no change that is not committed but to what this writes, or the
+revision would name other code. What the run leaves stays in outputs/reference/NAME.
 """
 
 import os
@@ -42,7 +43,10 @@ def main(name: str, *more: str) -> None:
     if not row_of(name).search(PAGE.read_text(encoding="utf-8")):
         sys.exit(f"{PAGE} has no row for {name}: add one that begins with it")
     revision, out = git("rev-parse", "--short", "HEAD"), ROOT / "outputs" / "reference" / name
-    shutil.rmtree(out, ignore_errors=True)
+    if on := more[:1] == ("--go-on",):
+        more = more[1:]
+    else:
+        shutil.rmtree(out, ignore_errors=True)
     words = [*SWEEPS[name].split(), *more]
     started = time.monotonic()
     subprocess.run([sys.executable, "-m", "bench.run", *words, f"out={out}", f"sweep.name={name}"], check=True, cwd=ROOT)
@@ -52,7 +56,7 @@ def main(name: str, *more: str) -> None:
     shutil.copytree(left, kept, ignore=lambda _, names: NOT_KEPT.intersection(names))
     spent = f"{minutes(wall)} of wall clock, {minutes(used.ru_utime + used.ru_stime)} of core time"
     command = " ".join(["python -m bench.run", *words])
-    write_row([name, f"`{command}`", date.today().isoformat(), revision, machine(), spent])
+    write_row([name, f"`{command}`", date.today().isoformat(), revision, machine(), spent], on)
     if name == QUICKSTART:
         photograph(left / "index.html", REFERENCE / "page.png")
     subprocess.run([sys.executable, "-m", "results.tables.readme"], check=True, cwd=ROOT)
@@ -73,10 +77,14 @@ def machine() -> str:
     return f"{device} ({models[0] if models else platform.processor()}), PyTorch {torch.__version__.split('+')[0]}"
 
 
-def write_row(cells: list[str]) -> None:
-    """In the page's table, in place of the row of that name."""
+def write_row(cells: list[str], on: bool) -> None:
+    """In the page's table, in place of the row of that name; `on`: behind what it says of revision and time."""
+    page = PAGE.read_text(encoding="utf-8")
+    if on:
+        old = [cell.strip() for cell in row_of(cells[0]).search(page).group().split("|")[1:-1]]  # type: ignore[union-attr]
+        cells = [f"{then} + {now}" if at in (3, 5) else now for at, (then, now) in enumerate(zip(old, cells, strict=True))]
     row = "| " + " | ".join(cells) + " |"
-    PAGE.write_text(row_of(cells[0]).sub(lambda _: row, PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    PAGE.write_text(row_of(cells[0]).sub(lambda _: row, page), encoding="utf-8")
 
 
 def row_of(name: str) -> re.Pattern[str]:

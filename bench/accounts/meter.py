@@ -16,7 +16,7 @@ class LossMeter:
     """The mean loss of the steps since the last reading: of several losses the sum of their means, each over the steps that
     took it. They are summed on the device, so that no step waits for it.
 
-    parts: vectors of the last slice whose means are logged beside the loss.
+    parts: vectors of the last slice whose means are logged beside the loss. means: of each loss, as of the last reading.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -25,6 +25,7 @@ class LossMeter:
         self._now: set[str] = set()
         self._zero = torch.zeros((), device=device)
         self.parts: Mapping[str, Tensor] = {}
+        self.means: dict[str, float] = {}
         self.trace = Trace()
         self._first = 0.0
 
@@ -44,10 +45,19 @@ class LossMeter:
         """The mean loss and the parts' means, over all ranks, which all call it; begins anew. Waits for the device."""
         held = [number for part in self.parts.values() for number in (part.sum().item(), float(len(part)))]
         totals = ranks.totals([*(summed.item() for summed in self._sums.values()), *held])
-        loss = sum((total / self._steps[name] for name, total in zip(self._sums, totals, strict=False)), 0.0)
+        self.means = {name: total / self._steps[name] for name, total in zip(self._sums, totals, strict=False)}
         sums = totals[len(self._sums) :]
         self._sums, self._steps = {}, Counter()
-        return loss, _means(list(self.parts), sums)
+        return sum(self.means.values(), 0.0), _means(list(self.parts), sums)
+
+    def curves(self) -> dict[str, float]:
+        """What the last reading and the steps before it say by the names of curves: each loss where there are several, the mean
+        norm of its gradient before clipping, and the last learning rate. Waits for the device."""
+        several = self.means if len(self.means) > 1 else {}
+        found = {f"loss/{name}": mean for name, mean in several.items()}
+        norms = self.trace.gradients()
+        found |= {_gradient(name, list(norms)): norm for name, norm in norms.items()}
+        return {**found, "learning_rate": self.trace.rate}
 
     def diverged(self, loss: float) -> bool:
         """Whether a mean loss is no number, or far from the first that was asked about."""
@@ -58,6 +68,11 @@ class LossMeter:
     def bound(self) -> float:
         """Above it a loss has blown up."""
         return BLOWN_UP * max(1.0, self._first)
+
+
+def _gradient(name: str, names: Sequence[str]) -> str:
+    """That of the sampled network stands first, and alone where it is the only one."""
+    return "gradient" if name == "net" or len(names) == 1 else f"gradient/{name}"
 
 
 def _means(names: Sequence[str], held: Sequence[float]) -> dict[str, float]:

@@ -74,6 +74,20 @@ class Trace:
         if len(self._taken) - self._fetched >= FOLD:
             self._fetch()
 
+    @property
+    def rate(self) -> float:
+        """The learning rate of the last step, 0 before the first since the last look."""
+        return self._taken[-1].rate if self._taken else 0.0
+
+    def gradients(self) -> dict[str, float]:
+        """The mean norm of each loss's gradient over the steps since the last look that took it. Waits for the device."""
+        self._fetch()
+        norms: dict[str, list[float]] = {}
+        for taken in self._taken:
+            for name, value in zip(taken.moved, taken.values[len(taken.losses) :], strict=False):
+                norms.setdefault(name, []).append(value)
+        return {name: sum(values) / len(values) for name, values in norms.items()}
+
     def left_the_numbers(self) -> bool:
         """Whether a gradient or a parameter was not finite since the last look. Waits for the device."""
         self._fetch()

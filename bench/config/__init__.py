@@ -18,7 +18,7 @@ from bench.config.choices import (
     Prepared,
     Slurm,
 )
-from bench.config.combinations import HELD_OUT, POINTS, unfit, unlabelled, unserved, unshared, untaught
+from bench.config.combinations import HELD_OUT, POINTS, counts, unfit, unlabelled, unmet, unserved, unshared, untaught
 from bench.config.command import Request, options, request, whole, with_method
 from bench.config.errors import ConfigError, nearest, shown, unknown
 from bench.config.experiment import TRUTH, Experiment, References, Surroundings, recorded, recorded_experiment
@@ -31,6 +31,6 @@ __all__ = [
     "BACKBONES", "CLASSES", "FEWEST", "HELD_OUT", "IMAGES", "OFFICIAL", "POINTS", "TRUTH", "Arrays", "Backend", "Budget",
     "Cifar10", "ConfigError", "Data", "Digits", "Evaluation", "Experiment", "Folder", "Local", "Network", "Points",
     "Prepared", "Proxy", "References", "Request", "Scoring", "Section", "Slurm", "Surroundings", "Train", "Tuning",
-    "nearest", "options", "recorded", "recorded_experiment", "request", "section", "shown", "smaller", "unfit", "unknown",
-    "unlabelled", "unserved", "unshared", "untaught", "whole", "with_method",
+    "counts", "nearest", "options", "recorded", "recorded_experiment", "request", "section", "shown", "smaller", "unfit",
+    "unknown", "unlabelled", "unmet", "unserved", "unshared", "untaught", "whole", "with_method",
 ]  # fmt: skip

@@ -1,11 +1,19 @@
 """What only holds of several values together, as far as it is known without data, network or device: a line for each fault."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import fields, replace
+from importlib.util import find_spec
 from math import inf
+from typing import TYPE_CHECKING, Any, get_args
 
 from bench.config.choices import BACKBONES, CLASSES, EXACT, IMAGES, DiT, PlainMLP, Points, PublishedUNet, UNet
 from bench.config.errors import shown, unknown
 from bench.config.experiment import TRUTH, Experiment
+from bench.config.schema import Precision
+from results.records import LEAGUES
+
+if TYPE_CHECKING:
+    from methods.base import Method
 
 HELD_OUT = 2**17
 """Points of an exact target that are held out."""
@@ -17,14 +25,39 @@ AVERAGES = {
     "power": (1e-3, 12**-0.5, "a width relative to the training, from 0.001 to 0.288: EDM2 has 0.05 and 0.1"),
 }
 """Of each rule of averages the least value, the one that is too high, and what a value is."""
+TRIED, SHOWN = 4096, 8
+"""Numbers of sampling steps that are tried, and how many of those that a method has are told."""
 TOLD = {"mild": 6, "geometric": 9}
 """How many numbers an augmentation tells the network."""
 
 
 def faults(experiment: Experiment) -> list[str]:
     """Everything that cannot be."""
-    rules = (_budget, _recipe, _networks, _classes, _known, _evaluation, _guidance, _counts, _teacher)
+    if wrong := unmet(experiment.method):
+        return [f"method={experiment.name}: {'; '.join(wrong)}"]  # what reads them would raise
+    rules = (_budget, _recipe, _curves, _networks, _classes, _known, _evaluation, _guidance, _counts, _teacher)
     return [fault for rule in rules for fault in rule(experiment)]
+
+
+def unmet(method: "Method") -> list[str]:
+    """What a method says of itself that nothing is: it would be read as something else, or after its training not at all."""
+    needs = method.needs
+    return [
+        f"{name}={getattr(method if name == 'league' else needs, name)!r}, {words}" for name, fits, words in (
+            ("target_ema", needs.target_ema is None or 0 < needs.target_ema < 1, "not a decay in (0, 1)"),
+            ("group", isinstance(needs.group, int) and needs.group >= 1, "not a number of samples"),
+            ("cost", isinstance(needs.cost, int | float) and 0 < needs.cost < inf, "not a positive number"),
+            ("reaches", needs.reaches in ("any", "grid", "data"), "none of any, grid, data"),
+            ("rule", needs.rule in ("hop", "renoise"), "none of hop, renoise"),
+            ("precision", needs.precision in get_args(Precision), f"none of {', '.join(get_args(Precision))}"),
+            ("truth", needs.truth[:1] in ("A", "B", "C"), "begins with none of A, B, C"),
+            ("league", method.league in LEAGUES, f"none of {', '.join(LEAGUES)}"),
+            ("weak_teacher", needs.teacher or not needs.weak_teacher, "without a teacher"),
+            ("trajectories", needs.teacher or needs.trajectories is None, "without a teacher"),
+            ("reaches", needs.reaches != "data" or needs.rule == "renoise", "whose samples can only be put back to noise: "
+             "rule=\"renoise\""),
+        ) if not fits
+    ]  # fmt: skip
 
 
 def unfit(e: Experiment, train: int, height: int, width: int) -> Iterator[str]:
@@ -48,6 +81,18 @@ def unserved(experiments: Sequence[Experiment]) -> tuple[int, ...]:
     not refused: a command that narrows a sweep keeps its columns."""
     wanted = sorted({n for e in experiments for n in e.evaluation.steps})
     return tuple(n for n in wanted if not any(n in e.evaluation.steps and e.method.supports(n) for e in experiments))
+
+
+def served(e: Experiment) -> bool:
+    """Whether the method defines a sample in any of the numbers of steps that are asked for: without one it has no row."""
+    return any(e.method.supports(n) for n in e.evaluation.steps)
+
+
+def counts(method: "Method") -> str:
+    """The numbers of steps in which a method samples: "1 step", "2, 4, 8, 16 steps"."""
+    found = [n for n in range(1, TRIED + 1) if method.supports(n)]
+    more = ", ..." if len(found) > SHOWN else ""
+    return f"{', '.join(map(str, found[:SHOWN]))}{more} step{'' if found == [1] else 's'}"
 
 
 def _known(e: Experiment) -> Iterator[str]:
@@ -105,6 +150,15 @@ def _recipe(e: Experiment) -> Iterator[str]:
                    f"{told}")
 
 
+def _curves(e: Experiment) -> Iterator[str]:
+    """Of packages that are installed where they are wanted."""
+    for name in e.train.log:
+        spec = find_spec(name) if name != "csv" else None
+        if name != "csv" and (spec is None or spec.origin is None):  # a folder of its name, such as runs leave, is no package
+            yield (f"train.log={shown(list(e.train.log))} needs the package {name}, which is not installed: "
+                   f"pip install 'fewstep[{name}]', or leave {name} out")
+
+
 def _networks(e: Experiment) -> Iterator[str]:
     if e.method.needs.operator and e.backbone.name == "mlp_plain":
         able = ", ".join(name for name in BACKBONES if name != "mlp_plain")
@@ -122,7 +176,7 @@ def _classes(e: Experiment) -> Iterator[str]:
             yield (f"backbone.classes={e.backbone.classes} follows from the data: leave it 0, and set conditional=true for "
                    "networks that are told classes")
         if e.method.needs.labels:
-            yield f"method={e.name}: {e.label} guides its targets from class to class; set conditional=true"
+            yield f"{_guiding(e)}: {e.label} guides its targets from class to class; set conditional=true"
         return
     if isinstance(e.backbone, PlainMLP):
         able = ", ".join(name for name in BACKBONES if name != "mlp_plain")
@@ -136,6 +190,21 @@ def _classes(e: Experiment) -> Iterator[str]:
         yield f"conditional=true: data={e.data.name} has no classes; choose one of {', '.join(CLASSES)}, or images of your own"
     elif (known := CLASSES.get(e.data.name)) is not None:
         yield from unlabelled(e, known)
+
+
+def _guiding(e: Experiment) -> str:
+    """The knobs for which a method needs classes, or its name where it always does."""
+    plain = type(e.method)(interpolant=e.method.interpolant)
+    own = {f.name: getattr(e.method, f.name) for f in fields(plain) if f.init}
+    asking = [] if plain.needs.labels else [name for name, value in own.items() if _needs_labels(plain, name, value)]
+    return ", ".join(f"method.{name}={shown(own[name])}" for name in asking) or f"method={e.name}"
+
+
+def _needs_labels(plain: "Method", name: str, value: Any) -> bool:
+    try:
+        return replace(plain, **{name: value}).needs.labels
+    except ValueError:  # the value is only for another one beside it
+        return False
 
 
 def unlabelled(e: Experiment, classes: int, why: str = "") -> Iterator[str]:
@@ -159,9 +228,14 @@ def _guidance(e: Experiment) -> Iterator[str]:
         yield f"evaluation.one_class={e.evaluation.one_class}: this run is not told classes; set conditional=true"
     if not low < high:
         yield f"evaluation.guidance_interval={shown([low, high])} must be two times that rise, in [0, 1]"
+    guided, trained = f"evaluation.guidance={shown(list(scales))}", e.method.needs.scale
+    if trained is not None:
+        if out := [w for w in scales if not trained[0] <= w <= trained[1]]:
+            yield (f"{guided}: the network of {e.label} is told scales from {trained[0]} to {trained[1]} (method.scale), and "
+                   f"{shown(out[0])} is none of them; ask for scales within, or widen method.scale")
+        return
     if scales == (1.0,):
         return
-    guided = f"evaluation.guidance={shown(list(scales))}"
     if not e.method.velocity_model:
         yield (f"{guided}: {e.label} samples by a map that it has learned, and only the velocity of a velocity model is guided "
                "while sampling; leave it [1]")
@@ -182,9 +256,6 @@ def _evaluation(e: Experiment) -> Iterator[str]:
     if e.evaluation.grid == "papers" and stop is not None and stop >= start:
         yield (f"evaluation.grid=papers: in two steps {e.label} stops at the noise level {stop}, and method.sigma_max={start} "
                "starts below it; raise that or leave evaluation.grid=untuned")
-    if not any(e.method.supports(n) for n in e.evaluation.steps):
-        yield (f"evaluation.steps={shown(list(e.evaluation.steps))}: {e.label} defines no sample of so many steps, and "
-               "would have no row in the table")
 
 
 def _counts(e: Experiment) -> Iterator[str]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from bench.config.arguments import Given, parse, quoted
 from bench.config.choices import BACKENDS, Backend
+from bench.config.combinations import counts
 from bench.config.compose import GROUPS, Compositions, composed, defaults, file_of, folders, keys, names, section
 from bench.config.errors import HELP, ConfigError, no_key, shown, unknown
 from bench.config.experiment import Config, Experiment, get, has, put
@@ -40,6 +41,8 @@ class Request:
     experiments: list[Experiment]
     changed: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     """What the command line says otherwise than the sweep does, by key; not what narrows it or holds for a command."""
+    left: Sequence[Experiment] = ()
+    """One of each method that defines no sample in any of evaluation.steps, and is left out of a command that has others."""
 
     def with_experiments(self, experiments: list[Experiment]) -> "Request":
         """The same command with other experiments."""
@@ -88,8 +91,9 @@ def request(arguments: Sequence[str]) -> Request:
         faults.append(f"sweep={sweep.name}: {error}")
         experiments = []
     made.check_knobs()
+    faults += [] if experiments else [_unserved(e) for e in made.left]
     _tell(faults)
-    return Request(command, sweep, backend, experiments, _changed(given, sweep, plugins))
+    return Request(command, sweep, backend, experiments, _changed(given, sweep, plugins), made.left)
 
 
 def whole(arguments: Sequence[str]) -> list[Experiment]:
@@ -145,6 +149,11 @@ def with_method(experiment: Experiment, name: str) -> Experiment:
             put(plain, f"method.{knob}", copy.deepcopy(value))
     plain["label"] = name
     return parse_experiment({**plain, "seed": experiment.seed}, experiment.asked)
+
+
+def _unserved(e: Experiment) -> str:
+    return (f"evaluation.steps={shown(list(e.evaluation.steps))}: {e.label} samples in {counts(e.method)} only, and would "
+            "have no row in the table; ask for one of these numbers")
 
 
 def _one_value(g: Given) -> str:
@@ -315,8 +324,8 @@ def _sweep(raw: Any, plugins: str | None, faults: Faults, of: str = "") -> Sweep
         faults += _varied(sweep, plugins)
         faults += _methods_of(sweep, names("method", plugins))
         faults += _knobs_of(sweep, plugins) if of else []
-    if sweep is not None and sweep.published is not None and sweep.published not in (tables := _published()):
-        faults.append(unknown("sweep.published", sweep.published, tables))
+    if sweep is not None and sweep.published is not None:
+        sweep = sweep.model_copy(update={"published": _published(sweep.published, faults)})
     return sweep if len(faults) == before else None
 
 
@@ -364,10 +373,21 @@ def _knobs_of(sweep: Sweep, plugins: str | None) -> Iterator[str]:
             yield from error.faults
 
 
-def _published() -> list[str]:
-    import results
+def _published(name: str, faults: Faults) -> str:
+    """The table's name, or the whole path of a file of the user's own, whose numbers are looked at before anything runs."""
+    from results.records import StoreError
+    from results.tables import published
 
-    return [p.stem for p in (Path(str(results.__file__)).parent / "published").glob("*.csv")]
+    if not name.endswith(published.SUFFIX):
+        if name not in (tables := published.names()):
+            faults.append(unknown("sweep.published", name, tables))
+        return name
+    path = str(Path(name).absolute())
+    try:
+        published.load(path)
+    except StoreError as error:
+        faults.append(f"sweep.published: {error}")
+    return path
 
 
 def _tell(faults: Faults) -> None:

@@ -1,5 +1,6 @@
 """From plain data to a section, once: every fault of it is told, each in one line, and nothing is converted in silence."""
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar, get_args
 
@@ -101,7 +102,7 @@ def _must(where: str, value: Any, hint: Any) -> str:
     wanted = words(hint)
     if isinstance(value, str) and not value.strip():
         wanted = wanted.replace("a string", "a string that is not empty")
-    bare = "list" in wanted and isinstance(value, int | float | str)
+    bare = "list" in wanted and not re.search(r"list of \d", wanted) and isinstance(value, int | float | str)
     return f"{where}={shown(value)} must be {wanted}" + (f", for example {where}=[{shown(value)}]" if bare else "")
 
 

@@ -82,6 +82,8 @@ class Maker:
         self._presets: dict[str, Config] = {}
         self.used: set[str] = set()
         self.methods: set[str] = set()
+        self.left: list[Experiment] = []
+        """One of each that would have no number in evaluation.steps. They are left out."""
 
     def experiments(self, points: Sequence[dict[str, Any]]) -> Iterator[Experiment]:
         alike: dict[str, Experiment | None] = {}
@@ -140,11 +142,14 @@ class Maker:
         plain["label"] = " ".join([config["method"]["name"], *shown_])
         made = parse_experiment({**plain, "seed": config["seed"] if seed is None else seed}, self.asked)
         try:
-            found = combinations.faults(made)
+            found, served = combinations.faults(made), combinations.served(made)
         except Exception as error:  # whatever a method of the user's raises where planning asks it
             text = f"{type(error).__name__}: {error}".split("\n")[0]
             raise ConfigError(f"method={made.name}: its needs, stages or supports cannot be read: {text}") from error
         self.faults += [fault for fault in found if fault not in self.faults]
+        if not served:
+            self.left.append(made)
+            return None
         if made.teacher.preset is None or made.teacher.file is not None or not made.method.needs.teacher:
             return made
         return dataclasses.replace(made, untuned=self._teaching(made))

@@ -69,20 +69,24 @@ def by_hand(config: Mapping[str, Any]) -> float:
 
 
 class Evaluated(NamedTuple):
-    """What an evaluation does: samples (None: the protocol's own number) at each number of steps, for each seed."""
+    """What an evaluation does: samples (None: the protocol's own number) at each number of steps, for each seed and each of
+    the scales of guidance, all but 1 guided for a share of the times."""
 
     data: str
     protocol: str
     steps: Sequence[int]
     seeds: Sequence[int]
     samples: int | None
+    scales: Sequence[float]
+    guided: float
 
 
 def evaluated(config: Mapping[str, Any]) -> Evaluated:
     """Of a job or a record."""
     asked = config.get("evaluation") or {}
+    low, high = asked.get("guidance_interval") or (0.0, 1.0)
     return Evaluated(str((config.get("data") or {}).get("name")), str(asked.get("protocol") or ""), asked.get("steps") or [],
-                     asked.get("seeds") or [], asked.get("count"))
+                     asked.get("seeds") or [], asked.get("count"), asked.get("guidance") or [1.0], high - low)
 
 
 def images(config: Mapping[str, Any]) -> int:

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from enum import Enum
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
 
 from pydantic import ConfigDict, Strict, TypeAdapter, ValidationError
 
@@ -156,7 +156,8 @@ def _resolve(cls: type, name: str, value: Any, key: str) -> Any:
 @lru_cache(maxsize=1024)
 def _adapter(cls: type, name: str) -> TypeAdapter[Any]:
     hint = knobs_of(cls)[name]
-    lax = get_origin(hint) is tuple or (isinstance(hint, type) and issubclass(hint, Enum))
+    base = get_args(hint)[0] if get_origin(hint) is Annotated else hint
+    lax = get_origin(base) is tuple or (isinstance(base, type) and issubclass(base, Enum))
     return TypeAdapter(Annotated[hint, Strict(False)] if lax else hint, config=_STRICT)
 
 

@@ -94,6 +94,7 @@ class Train(Section):
     checkpoints: Whole = 10
     milestones: Whole = 0
     logs: Count = 100
+    log: Annotated[tuple[Literal["csv", "tensorboard", "wandb"], ...], Strict(False), AfterValidator(distinct)] = ("csv",)
 
 
 _FIELDS: dict[str, Any] = {"import": (Place | None, None)}  # a reserved word

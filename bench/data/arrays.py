@@ -14,6 +14,8 @@ CHANNELS = (1, 3)
 IMAGES = ("images", "train", "x", "arr_0")  # names of members that hold the images, the first that there is
 MEMBER = "labels"
 """The member that holds their class labels."""
+MOST = 2**31 - 1
+"""The largest label that is looked at."""
 
 
 class Stored(NamedTuple):
@@ -70,7 +72,7 @@ def _labels_file(key: str, path: str | Path, images: int) -> Labels:
     except (*DAMAGED, AttributeError) as error:
         if isinstance(error, ConfigError):
             raise
-        raise ConfigError(f"{key}={file} is not a readable .npy or .npz file; make it again with np.save") from error
+        raise ConfigError(_unread(f"{key}={file}", error)) from error
     return _labels(f"{key}={file}", found, images)
 
 
@@ -80,22 +82,38 @@ def labels_beside(key: str, path: str | Path, images: int) -> Labels:
     with open(file, "rb") as head:
         archive = head.read(2) == b"PK"
     if archive:
-        with np.load(file, allow_pickle=False) as found:
-            if MEMBER in found.files:
-                return _labels(f"{key}={file}, member {MEMBER}", found[MEMBER], images)
+        where = f"{key}={file}, member {MEMBER},"
+        with np.load(file, allow_pickle=False) as stored:
+            if MEMBER in stored.files:
+                try:
+                    found = stored[MEMBER]
+                except DAMAGED as error:
+                    return Labels(None, _unread(where, error))
+                return _labels(where, found, images)
     return Labels(None, f"{key}={path} has no labels; give data.labels=FILE.npy, or save them beside the images: "
-                        f"np.savez(file, images=x, {MEMBER}=y)")
+                        f"np.savez(file, images=x, {MEMBER}=y)", there=False)
 
 
 def gaps(values: np.ndarray) -> str:
     """Why labels that are trained on are no classes: "" where each number up to the largest has an image."""
-    counts = np.bincount(values)
-    if len(counts) < 2:
-        return "all labels are 0, and one class is none"
-    if len(empty := np.flatnonzero(counts == 0)):
-        return (f"the labels go up to {len(counts) - 1}, and class {empty[0]} has no image to train on; number the classes "
-                "from 0 without gaps")
+    classes = np.unique(values)
+    if len(classes) == 1:
+        return f"all labels are {classes[0]}, and one class is none; give more, or leave conditional=false"
+    if len(empty := np.flatnonzero(classes != np.arange(len(classes)))):
+        return (f"the labels go up to {classes[-1]}, and class {empty[0]} has no image to train on; number the classes from 0 "
+                "without gaps")
     return ""
+
+
+def strange(path: str | Path, images: int, classes: int) -> str:
+    """Why the labels beside held-out images are none of those that are trained on: "" where they are, or there are none."""
+    found = labels_beside("data.heldout", path, images)
+    if found.values is None:
+        return found.why if found.there else ""
+    if (high := found.values.max()) < classes:
+        return ""
+    return (f"data.heldout={path}, member {MEMBER}, has the label {high}, and the images to train on have the classes 0 to "
+            f"{classes - 1}; number them alike")
 
 
 def same_size(path: str, train: np.ndarray, heldout: np.ndarray) -> None:
@@ -113,6 +131,14 @@ def _mapped(file: Path) -> Literal["r"] | None:
             return None if read(opened)[2].hasobject else "r"
         except ValueError:
             return None
+
+
+def _unread(where: str, error: Exception) -> str:
+    """What is said of labels that np.load does not read."""
+    if "Object arrays" in str(error):
+        return (f"{where} holds Python objects, which are not read; save whole numbers: "
+                "np.asarray(labels, dtype='int64')")
+    return f"{where} is not a readable .npy or .npz file; make it again with np.save"
 
 
 def _first_line(error: Exception) -> str:
@@ -171,7 +197,7 @@ def _labels(where: str, found: np.ndarray, images: int) -> Labels:
         return Labels(None, f"{where} holds {found.dtype} {found.shape}, and labels are whole numbers, one for each image")
     if len(found) != images:
         return Labels(None, f"{where} has {len(found)} labels for {images} images; give one for each")
-    values = found.astype(np.int64)
-    if len(values) and values.min() < 0:
-        return Labels(None, f"{where} has the label {values.min()}, and labels are numbered from 0")
-    return Labels(values)
+    for label in (found.min(), found.max()) if images else ():
+        if not 0 <= label <= MOST:
+            return Labels(None, f"{where} has the label {label}, and labels are numbered from 0 without gaps")
+    return Labels(found.astype(np.int64))

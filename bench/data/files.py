@@ -59,14 +59,15 @@ def stamp(path: Path) -> Stamp:
 
 
 class Labels(NamedTuple):
-    """values: int64 (N,), or None and `why` there are none that can be used."""
+    """values: int64 (N,), or None and `why` there are none that can be used. there: whether any were found."""
 
     values: np.ndarray | None
     why: str = ""
+    there: bool = True
 
     def first(self, count: int | None) -> "Labels":
         """Of so many images only; None: of all."""
-        return self if self.values is None else Labels(self.values[:count], self.why)
+        return self if self.values is None else self._replace(values=self.values[:count])
 
 
 @dataclass(frozen=True)

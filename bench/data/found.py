@@ -107,13 +107,14 @@ def _classes(count: int, of: str) -> _Classes:
     return _Classes(classes=count, unlabelled="" if count else f"data={of} was prepared without labels")
 
 
-def _numbered(found: Labels, train: np.ndarray | None = None) -> _Classes:
-    """Those of the rows that are trained on (None: all)."""
+def _numbered(found: Labels, source: str, train: np.ndarray | None = None) -> _Classes:
+    """Those of the rows that are trained on (None: all), whose labels are from the `source`."""
     if found.values is None:
         return _Classes(classes=0, unlabelled=found.why)
     own = found.values if train is None else found.values[train]
-    why = arrays.gaps(own)
-    return _Classes(classes=0 if why else int(own.max()) + 1, unlabelled=why)
+    if why := arrays.gaps(own):
+        return _Classes(classes=0, unlabelled=f"{source}: {why}")
+    return _Classes(classes=int(own.max()) + 1, unlabelled="")
 
 
 @lru_cache(maxsize=8)
@@ -123,6 +124,7 @@ def _of_arrays(data: Arrays, stamps: tuple[Stamp, ...]) -> Found:
     images = stored[: data.limit]
     if data.labels:
         content += file_hash("data.labels", data.labels)
+    source = f"data.labels={data.labels}" if data.labels else f"data.path={data.path}"
     told = arrays.labels_of(data.path, data.labels, len(stored)).first(data.limit)
     if not data.labels:
         unread = tuple(name for name in unread if name != arrays.MEMBER or told.values is None)
@@ -133,13 +135,15 @@ def _of_arrays(data: Arrays, stamps: tuple[Stamp, ...]) -> Found:
         split, each = (len(images), len(held)), (*_digests(images), *_digests(held))
         copies = _copies(each[: len(images)], each[len(images) :])
         unread += tuple(name for name in more if name != arrays.MEMBER)
-        classes = _numbered(told)
+        classes = _numbered(told, source)
+        if classes["classes"] and (why := arrays.strange(data.heldout, len(held), classes["classes"])):
+            classes = _Classes(classes=0, unlabelled=why)
     else:
         train, heldout = tenth(len(images))
         digests = list(_digests(images))
         split = len(train), len(heldout)
         copies = _copies([digests[i] for i in train], [digests[i] for i in heldout])
-        classes = _numbered(told, train)
+        classes = _numbered(told, source, train)
     notes = [*copies, *([f"not read: {', '.join(unread)}"] if unread else [])]
     return Found(data.name, images.shape[1:], *split, content, tuple(notes), **classes)
 
@@ -171,7 +175,7 @@ def _of_folder(data: Folder, found: Tree, stamps: tuple[Stamp, ...]) -> Found:
         *([f"skipped: {', '.join(f'{n:,} {why}' for why, n in found.skipped)}"] if found.skipped else []),
     ]
     shape = (channels, first.height, first.width)
-    classes = _numbered(folder_labels(data.path, found.files), train)
+    classes = _numbered(folder_labels(data.path, found.files), f"data.path={data.path}", train)
     return Found(data.name, shape, len(train), len(heldout), whole.hexdigest(), tuple(notes), **classes)
 
 

@@ -25,13 +25,13 @@ _made: dict[Any, Any] = {}  # operation with the shapes that it is given -> thos
 
 
 class Live(TorchDispatchMode):
-    """Counts in the block. peaks, after it: rows -> the most bytes at once, were the pass not of ROWS rows but of so many."""
+    """Counts in the block. rows: those whose peaks are asked."""
 
     def __init__(self, rows: Collection[int]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.peaks = dict.fromkeys(rows, 0.0)
+        self._rows = rows
         self._fixed = self._growing = 0
-        self._highest = (0, 0)  # the two where the second was largest: what is below in both is no peak for any rows
+        self._tops = {0: 0}  # bytes that grow with the rows -> the most of the others that there were beside them
         self._known: dict[int, weakref.ref[Storage]] = {}
 
     @classmethod
@@ -62,15 +62,19 @@ class Live(TorchDispatchMode):
         super().__exit__(*error)  # type: ignore[no-untyped-call]
         self._peak()
 
+    @property
+    def peaks(self) -> dict[int, float]:
+        """rows -> the most bytes at once, were the pass not of ROWS rows but of so many."""
+        front: list[tuple[int, int]] = []  # what is below another in both is no peak for any rows
+        for growing, fixed in sorted(self._tops.items(), reverse=True):
+            if not front or fixed > front[-1][1]:
+                front.append((growing, fixed))
+        return {rows: max(fixed + rows / ROWS * growing for growing, fixed in front) for rows in self._rows}
+
     def _peak(self) -> None:
         """Before memory goes, and at the end: there is no peak in between."""
-        fixed, growing = self._highest
-        if self._fixed <= fixed and self._growing <= growing:
-            return
-        if self._growing > growing:
-            self._highest = (self._fixed, self._growing)
-        for rows, peak in self.peaks.items():
-            self.peaks[rows] = max(peak, self._fixed + rows / ROWS * self._growing)
+        if self._fixed > self._tops.get(self._growing, -1):
+            self._tops[self._growing] = self._fixed
 
     def _count(self, size: int) -> None:
         if abs(size) < SMALL:

@@ -56,9 +56,9 @@ def count(method: Method, backbone: Backbone, recipe: Recipe, sizes: list[int]) 
             progress.step = begin + step
             with Live(sizes) as live:
                 trainer.step.gradients(progress)
-            stays = state(trainer)
+            stays, peaks = state(trainer), live.peaks
             trainer.state.zero_grad()
-            found = {size: max(found[size], stays + round(live.peaks[size])) for size in sizes}
+            found = {size: max(found[size], stays + round(peaks[size])) for size in sizes}
     return found
 
 

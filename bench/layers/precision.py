@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from bench.layers.affine import Conv2d, Linear
 
-ISLANDS = ("time", "modulation")  # children of a network that stay in float32
+ISLANDS = ("time", "scaling", "modulation")  # children of a network that stay in float32
 
 
 def lowered(net: nn.Module) -> nn.Module:

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from bench.config import ConfigError, Experiment, Network
-from bench.layers import Mixing, Modulated, Weight, lowered
+from bench.layers import Mixing, Modulated, Scaling, Weight, lowered
 from bench.nets.adm import ADM
 from bench.nets.critic import Critic
 from bench.nets.dit import DiT
@@ -62,6 +62,18 @@ class Backbone:
             able = ", ".join(name for name in NETS if name != "mlp_plain")
             raise ConfigError(f"backbone={self.name} has no parts that could be told a time each: use one of {able}")
         net.decoupled = True
+        return self.parametrise(net)
+
+    def scaled(self) -> nn.Module:
+        """`net` that is told a scale of guidance behind the class (bench/layers/labels.py). Equal to `net` before training, and
+        at the scale 1 always, with the same weights."""
+        with _seeded(self.seed):
+            net = self._build(self.device)
+            if not isinstance(net, Modulated):
+                able = ", ".join(name for name in NETS if name != "mlp_plain")
+                raise ConfigError(f"backbone={self.name} has no input for a scale of guidance: use one of {able}")
+            width: int = net.modulation.weight.shape[1]  # type: ignore[index,assignment]  # a linear layer in all of them
+            net.scaling.append(built(partial(Scaling, width), self.device))
         return self.parametrise(net)
 
     def critic(self) -> nn.Module:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.config import ConfigError, Experiment, Points, Request, unfit, unlabelled, unserved, untaught
+from bench.config import ConfigError, Experiment, Points, Request, counts, shown, unfit, unlabelled, unserved, untaught
 from bench.data import inspect
 from bench.planning import disk, folder, price
 from bench.planning.decision import Decision
@@ -36,7 +36,7 @@ class Campaign:
         named = folder.name(request.sweep.name, request.changed)
         if fault := untaught(request.experiments):
             raise ConfigError(fault)
-        data = (*_inspected(request.experiments, preview), *_empty(request.experiments))
+        data = (*_inspected(request.experiments, preview), *_empty(request))
         if request.sweep.search is not None:
             from bench.planning.tune import tuned  # here: it brings Optuna
 
@@ -100,10 +100,13 @@ def _inspected(experiments: Sequence[Experiment], preview: bool) -> tuple[str, .
     return tuple(each.text for each in found.values())
 
 
-def _empty(experiments: Sequence[Experiment]) -> Iterator[str]:
-    """A line where no method has a number for some of evaluation.steps."""
-    if empty := unserved(experiments):
-        labels = sorted({e.label for e in experiments})
+def _empty(request: Request) -> Iterator[str]:
+    """A line where methods have no number in any of evaluation.steps and are left out, and one where none has it in some."""
+    if request.left:
+        steps = shown(list(request.left[0].evaluation.steps))
+        yield f"evaluation.steps={steps} leaves out: " + ", ".join(f"{e.label} ({counts(e.method)})" for e in request.left)
+    if empty := unserved(request.experiments):
+        labels = sorted({e.label for e in request.experiments})
         who = f"{labels[0]} defines no sample" if len(labels) == 1 else f"none of the {len(labels)} methods defines a sample"
         yield f"evaluation.steps: {who} of {', '.join(map(str, empty))} steps, which stay without a number"
 

@@ -11,7 +11,7 @@ TRAINING = ("data", "backbone", "method", "interpolant", "budget", "train")
 SCORED = ("data", "evaluation")
 BESIDES = ("validation", "proxy", "preset", "conditional")  # what trials, papers' settings and labelled runs have: no others
 HARMLESS = {
-    "budget": ("micro_batch", "halvings"), "train": ("checkpoints", "milestones", "logs", "compile", "channels_last"),
+    "budget": ("micro_batch", "halvings"), "train": ("checkpoints", "milestones", "logs", "log", "compile", "channels_last"),
     "backbone": ("gflops", "checkpoint"), "data": ("features", "root", "download", "resident"),
 }
 NAMED = ("path", "heldout", "labels", "version")  # of data whose content hash stands beside them
@@ -22,8 +22,8 @@ SINCE = {
     ("train", "augment_share"): 0.12, ("train", "label_drop"): 0.1, ("backbone", "augment"): 0,
     ("backbone", "published"): False, ("method", "pretrained"): False, ("method", "omega"): 1.0,
     ("method", "kappa"): 0.0, ("method", "generated"): 0.0, ("method", "curriculum"): "none", ("method", "widening"): 0.25,
-    ("method", "noise_times"): False, ("data", "flip"): None, ("data", "labels"): None, ("teacher", "preset"): None,
-    ("teacher", "import"): None,
+    ("method", "scale"): [1.0, 1.0], ("method", "noise_times"): False, ("data", "flip"): None, ("data", "labels"): None,
+    ("teacher", "preset"): None, ("teacher", "import"): None,
 }
 """What came later leaves older ids as they were where it changes nothing."""
 LATER = ("protocol", "also", "rounding", "reference_count", "statistics_hash", "one_class")

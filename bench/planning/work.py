@@ -55,11 +55,14 @@ def per_image(config: Mapping[str, Any]) -> float:
 
 
 def scoring(config: Mapping[str, Any]) -> Scored:
-    """Of an evaluation: samples through the network at each number of steps, and through the features' network."""
-    data, protocol, steps, seeds, asked = records.evaluated(config)
+    """Of an evaluation: samples through the network at each number of steps, and through the features' network, for every
+    scale of guidance. A guided step takes two rows for a sample."""
+    data, protocol, steps, seeds, asked, scales, guided = records.evaluated(config)
+    rows = sum(1 + (guided if scale != 1 else 0) for scale in scales)
     inception = protocol.startswith(("clean-fid", "legacy")) or (not protocol and data in ("cifar10", *OFFICIAL))
     samples = float(asked or (50_000 if inception else 597 if data == "digits" else 10_000)) * len(seeds)
-    return Scored(samples * sum(steps) * _forward(config), samples * len(steps) * (INCEPTION if inception else SMALL_FEATURES))
+    features = samples * len(steps) * len(scales) * (INCEPTION if inception else SMALL_FEATURES)
+    return Scored(samples * sum(steps) * rows * _forward(config), features)
 
 
 def _forward(config: Mapping[str, Any]) -> float:

@@ -71,12 +71,14 @@ class Evaluation:
     @property
     def variants(self) -> list[tuple[Method, Guidance | None]]:
         """The method, and where it integrates a velocity the same with evaluation.solvers, its own first; of a conditional run
-        each with every scale of evaluation.guidance."""
-        if sampling_rule(self.method) == self.method.needs.rule:
+        each with every scale of evaluation.guidance, as of a method whose network is told one."""
+        evaluation, methods = self.experiment.evaluation, [self.method]
+        if sampling_rule(self.method) != self.method.needs.rule:
+            own = sampling_rule(self.method).split(":")[1]
+            others = [s for s in evaluation.solvers if s != own]
+            methods += [dataclasses.replace(self.method, solver=Solver(s)) for s in others]  # type: ignore[call-arg]
+        elif self.method.needs.scale is None:
             return [(self.method, None)]
-        evaluation, own = self.experiment.evaluation, sampling_rule(self.method).split(":")[1]
-        others = [s for s in evaluation.solvers if s != own]
-        methods = [self.method, *(dataclasses.replace(self.method, solver=Solver(s)) for s in others)]  # type: ignore[call-arg]
         scales = [Guidance(w, evaluation.guidance_interval) for w in evaluation.guidance] if self.labels else [None]
         return list(product(methods, scales))
 

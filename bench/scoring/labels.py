@@ -43,7 +43,10 @@ class Labels:
 
 @dataclass(frozen=True)
 class Guidance:
-    """scale: w; interval: of times, on the method's clock. A step that begins in it is guided."""
+    """scale: w; interval: of times, on the method's clock. A step that begins in it is guided.
+
+    A velocity model is guided while sampling (`Guided`), a network that is told a scale (`Needs.scale`) by being told it.
+    """
 
     scale: float
     interval: tuple[float, float] = (0.0, 1.0)

@@ -6,10 +6,10 @@ from typing import Any
 
 from bench.scoring.pictures import samples
 from results import report
-from results.records import archive, load_runs, read_rows, relabelled
+from results.records import archive, load_runs, read_curves, read_rows, relabelled
 from results.tables import numberless, plain
 
-FILES = (*report.FILES, "published.md", "tuned.md", "trials.csv", "samples.png", "guidance.png")
+FILES = (*report.FILES, "published.md", "tuned.md", "trials.csv", "samples.png", "guidance.png", "curves.png")
 
 
 def draw(out: Path, name: str, listing: Mapping[str, Any], published: str | None = None) -> tuple[str, str]:
@@ -25,7 +25,7 @@ def draw(out: Path, name: str, listing: Mapping[str, Any], published: str | None
     about |= {"tuned": listing["tuned"]} if "tuned" in listing else {}
     archive.write(folder / archive.FILE, records, about)
     frame = report.write(records, folder, listing["order"], samples(folders, labels), protocols=protocols, published=published,
-                         tuned=listing.get("tuned", ""))
+                         tuned=listing.get("tuned", ""), looks={path.name: read_curves(path) for path in folders})
     return "\n".join([plain(frame), *(str(folder / file) for file in FILES if (folder / file).exists())]), numberless(frame)
 
 

@@ -56,7 +56,11 @@ class Model:
             if labels is None:
                 raise ValueError(f"{self.run_id} was not told classes, and none can be asked of it")
             labels = Labels(self.counts, condition)
-        if guidance is not None and guidance != 1 and not (labels and self.method.velocity_model):
+        trained = self.method.needs.scale
+        if guidance is not None and trained and not trained[0] <= guidance <= trained[1]:
+            raise ValueError(f"{self.run_id} was trained for scales of guidance from {trained[0]:g} to {trained[1]:g} "
+                             f"(method.scale), and {guidance:g} is none of them")
+        if guidance is not None and guidance != 1 and not (labels and (self.method.velocity_model or trained)):
             raise ValueError(f"{self.run_id} is no conditional velocity model, and nothing else is guided while sampling")
         guided = Guidance(evaluation.guidance[0] if guidance is None else guidance, evaluation.guidance_interval)
         return Sampler(self.method, self.models, self.shape, seed, chunk, self.device, labels, papers, guided)

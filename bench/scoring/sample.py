@@ -14,7 +14,7 @@ from bench.processes import Ranks
 from bench.scoring.labels import Guidance, Labels
 from bench.training import generator
 from methods.base import Method, Models
-from methods.tools import Guided, everywhere
+from methods.tools import Guided, everywhere, with_scale
 
 ALONE = Ranks()
 
@@ -24,7 +24,8 @@ class Sampler:
     """Draws samples of one model. chunk: rows per network call; shape: of one sample; seed: the evaluation seed.
 
     labels: which classes, of a conditional model. papers: two steps stop where the method's paper tuned it
-    (`Method.sampling_times`). guidance: of a conditional velocity model.
+    (`Method.sampling_times`). guidance: of a conditional velocity model, or of a network that is told
+    its scale.
     """
 
     method: Method
@@ -60,20 +61,31 @@ class Sampler:
         # A clock that does not reach t = 0 starts from the noise part alone, as its papers do.
         x = path.alpha(at[0]).item() * path.base_scale * self.noise(index)
         for k in range(steps):
-            models = self._models(float(at[k]))
+            models, told = self._models(float(at[k])), self._told(c, float(at[k]))
             if method.needs.rule == "hop":
-                x = method.jump_together(models, x, at[k], at[k + 1], c)
+                x = method.jump_together(models, x, at[k], at[k + 1], told)
                 continue
-            x = method.jump_together(models, x, at[k], at[-1], c)
+            x = method.jump_together(models, x, at[k], at[-1], told)
             if k + 1 < steps:
                 x = path.point(path.base_scale * self.noise(index, f"renoise {k}"), x, everywhere(at[k + 1], x))
         return x
 
     def _models(self, time: float) -> Models:
         """The networks of a step that begins at this time: without guidance those that there are, and nothing around them."""
-        if self.guidance is None or self.labels is None or not self.guidance.holds(time):
+        if self.guidance is None or self.labels is None or self.method.needs.scale or not self.guidance.holds(time):
             return self.models
         return {**self.models, "net": Guided(self.models["net"], self.guidance.scale, self.labels.null)}
+
+    def _told(self, classes: Tensor | None, time: float) -> Tensor | None:
+        """What the network is told in a step that begins at this time: classes, and the scale where that is an input of it.
+
+        Where the step is not guided that is 1, or what it was trained for that is nearest.
+        """
+        if classes is None or (trained := self.method.needs.scale) is None:
+            return classes
+        guided = self.guidance is not None and self.guidance.holds(time)
+        scale = self.guidance.scale if guided else min(max(1.0, trained[0]), trained[1])  # type: ignore[union-attr]
+        return with_scale(classes, torch.full((len(classes),), scale, device=classes.device))
 
     def batches(self, n: int, steps: int, batch: int, ranks: Ranks = ALONE) -> Iterator[Tensor]:
         """n samples in batches of `batch` (the last one shorter), on the device. Bits do not depend on `batch`.

@@ -28,6 +28,7 @@ from bench.teaching.teacher import Teacher
 
 KEY = "teacher.import"
 ZIP = b"PK\x03\x04"  # how what `torch.save` writes begins
+OLD = 0x1950A86A20F9469CFC6C  # how it began before
 Weights = dict[str, tuple[str, Tensor]]
 
 
@@ -81,7 +82,13 @@ def _held(path: str) -> Foreign | Weights:
 def _read(path: Path, content: str) -> Foreign | Weights:
     with open(path, "rb") as file:
         zipped = file.read(len(ZIP)) == ZIP
-    return _ours(loaded(path)) if zipped else foreign(unpickled(path))
+    if zipped:
+        return _ours(loaded(path))
+    found = unpickled(path)
+    if isinstance(found, int) and found == OLD:
+        raise ConfigError("was saved in torch.save's layout of before 2020; if you trust it, load it and save its state_dict() "
+                          "again")
+    return foreign(found)
 
 
 def _ours(state: Any) -> Weights:

@@ -109,17 +109,22 @@ def unpickled(path: Path) -> Any:
     except ConfigError:
         raise
     except Exception as error:  # a damaged pickle makes its reader stumble anywhere
-        raise ConfigError(f"is no pickle, or a damaged one ({type(error).__name__}: {str(error).splitlines()[0]})") from error
+        raise ConfigError(f"is no pickle, or a damaged one ({_said(error)}); fetch it again, or name another file") from error
 
 
 def loaded(path: Path) -> Any:
     """What `torch.save` left. Raises ConfigError, which begins behind the file's name."""
     try:
         if asked := torch.serialization.get_unsafe_globals_in_checkpoint(str(path)):
-            raise ConfigError(f"asks for {asked[0]}: a pickle may run anything, and only tensors are read; do not trust "
-                              "this file")
+            raise ConfigError(f"asks for {asked[0]}: a pickle may run anything, and only tensors are read (save a "
+                              "network's state_dict()); do not trust this file")
         return torch.load(path, map_location="cpu", weights_only=True)
     except ConfigError:
         raise
     except Exception as error:
-        raise ConfigError(f"is damaged ({type(error).__name__}: {str(error).splitlines()[0]})") from error
+        raise ConfigError(f"is damaged ({_said(error)}); fetch it again, or name another file") from error
+
+
+def _said(error: Exception) -> str:
+    """Its first sentence, if it has any."""
+    return ": ".join([type(error).__name__, *re.split(r"\. |\n", str(error))[:1]]).removesuffix(": ")

@@ -1,6 +1,6 @@
-"""A second loss whose gradient is made as long as the first's at the last layer of the networks (`Stage.balanced`).
+"""Further losses whose gradients are made as long as the first's at the last layer of the networks (`Stage.balanced`).
 
-Both gradients are those of the whole batch, so that ranks and micro-batches agree on the scale: the loop sums them
+All gradients are those of the whole batch, so that ranks and micro-batches agree on the scale: the loop sums them
 apart and joins them here, before clipping.
 """
 
@@ -29,13 +29,18 @@ class Aside:
         self.gradients[name] = list(more)
 
     @torch.no_grad()
-    def join(self, name: str, parameters: Sequence[Tensor], last: Iterable[Tensor]) -> None:
-        """Scale the loss's gradient to the length of `p.grad` on the parameters in `last`, add it to `p.grad`, forget it."""
-        gradients, chosen = self.gradients.pop(name), {id(p) for p in last}
+    def scale(self, name: str, parameters: Sequence[Tensor], last: Iterable[Tensor]) -> Tensor:
+        """What makes the loss's gradient as long as `p.grad` on the parameters in `last`. Of several losses that are balanced
+        with one, ask for every scale before any is joined."""
+        gradients, chosen = self.gradients[name], {id(p) for p in last}
         pairs = [(p.grad, g) for p, g in zip(parameters, gradients, strict=True) if id(p) in chosen and p.grad is not None]
         length, own = (torch.stack([g.norm() for g in side]).norm() for side in zip(*pairs, strict=True))
-        scale = (length / own.clamp(min=torch.finfo(own.dtype).tiny)).clamp(max=LARGEST)
-        for p, g in zip(parameters, gradients, strict=True):
+        return (length / own.clamp(min=torch.finfo(own.dtype).tiny)).clamp(max=LARGEST)
+
+    @torch.no_grad()
+    def join(self, name: str, parameters: Sequence[Tensor], scale: Tensor) -> None:
+        """Add the loss's gradient times `scale` to `p.grad`, and forget it."""
+        for p, g in zip(parameters, self.gradients.pop(name), strict=True):
             p.grad = g * scale if p.grad is None else p.grad.addcmul_(g, scale)
 
 

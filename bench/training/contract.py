@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from bench.config import unmet
 from bench.data import Dataset
 from bench.nets import Backbone
 from bench.training import returned
@@ -113,23 +114,8 @@ class Subject:
 
 
 def needs(subject: Subject) -> None:
-    """Its needs are in range."""
-    needs = subject.method.needs
-    wrong = [
-        f"{name}={getattr(needs, name)!r}, {words}" for name, fits, words in (
-            ("target_ema", needs.target_ema is None or 0 < needs.target_ema < 1, "not a decay in (0, 1)"),
-            ("group", isinstance(needs.group, int) and needs.group >= 1, "not a number of samples"),
-            ("cost", needs.cost > 0, "not positive"),
-            ("reaches", needs.reaches in ("any", "grid", "data"), "none of any, grid, data"),
-            ("rule", needs.rule in ("hop", "renoise"), "none of hop, renoise"),
-            ("truth", needs.truth[:1] in ("A", "B", "C"), "begins with none of A, B, C"),
-            ("weak_teacher", needs.teacher or not needs.weak_teacher, "without a teacher"),
-            ("trajectories", needs.teacher or needs.trajectories is None, "without a teacher"),
-            ("reaches", needs.reaches != "data" or needs.rule == "renoise", "whose samples can only be put back to noise: "
-             "rule=\"renoise\""),
-        ) if not fits
-    ]  # fmt: skip
-    if wrong:
+    """Its needs are in range, and its league is one of the table's."""
+    if wrong := unmet(subject.method):
         raise Broken("needs: " + "; ".join(wrong))
 
 

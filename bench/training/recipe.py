@@ -56,7 +56,7 @@ class Recipe:
     @classmethod
     def of(cls, budget: Budget, train: Train, rows: int | None = None) -> Self:
         """The recipe of an experiment, whose passes have so many rows (None: the batch)."""
-        return cls(budget.images, budget.batch, rows, **train.model_dump(exclude={"precision"}))
+        return cls(budget.images, budget.batch, rows, **train.model_dump(exclude={"precision", "log"}))
 
     @property
     def steps(self) -> int:

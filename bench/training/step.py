@@ -107,5 +107,9 @@ class Step:
 
     def _join(self, stage: Stage) -> None:
         """Add the gradients of the balanced losses to those that they are balanced with."""
+        scales = {}  # all of them before the first is added
         for name, other in stage.balanced.items():
-            self._aside.join(name, self.state.parameters(other), last_layers(self.state.models, stage.trained[other]))
+            last = last_layers(self.state.models, stage.trained[other])
+            scales[name] = self._aside.scale(name, self.state.parameters(other), last)
+        for name, scale in scales.items():
+            self._aside.join(name, self.state.parameters(stage.balanced[name]), scale)

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bench.accounts import Bill, Log, LossMeter, Progress, Stopwatch, stage_ends
+from bench.accounts import Bill, Curves, Log, LossMeter, Progress, Stopwatch, stage_ends
 from bench.data import Dataset
 from bench.nets import counting
 from bench.processes import Pulse, Ranks
@@ -59,6 +59,7 @@ class Trainer:
     frozen: Sequence[nn.Module] = ()  # the teachers' networks: what the losses call of them is on the bill
     ranks: Ranks = field(default_factory=Ranks)
     rungs: Mapping[int, Callable[[], None]] = field(default_factory=dict)  # called on rank 0 after that step, off the clock
+    curves: Curves | None = None  # of the rank that writes
 
     def __post_init__(self) -> None:
         stages = list(self.method.stages(self.recipe.images))
@@ -83,6 +84,8 @@ class Trainer:
         with counting(*billed(self.state), *self.frozen, into=self._bill.count):
             if not self._checkpoints.resume():
                 self.begin_stage(0)
+            if self.curves is not None:
+                self.curves.begin(self.progress.step)
             return self._loop()
 
     def averaged(self, decay: float | None = None) -> nn.Module:
@@ -132,6 +135,10 @@ class Trainer:
         step, stage = self.progress.step, self.progress.stage.name
         self._log.note(images=step * self.recipe.batch, stage=stage, loss=loss, **parts)
         self._watch.lap()  # the reading has waited for the device
+        if self.curves is not None:
+            told = {f"part/{name}": mean for name, mean in parts.items()}
+            values = {"seconds": self._watch.seconds, "loss": loss, **self.meter.curves(), **told}
+            self.curves.look(step, step * self.recipe.batch, values)
         trace, state = self.meter.trace, self.state
         # A norm may overflow where all is well otherwise: the weights themselves decide, and at the end their averages.
         if (self.meter.diverged(loss) or (trace.left_the_numbers() and not state.finite())

@@ -5,7 +5,7 @@ from methods.tools.constants import constant, for_real
 from methods.tools.critic import deceived, told_apart
 from methods.tools.flow_map import Derivative, Velocity, derivative, eulerian, jump, lagrangian, mean_velocity
 from methods.tools.forward import jvp, softmax
-from methods.tools.guidance import Guided, guided_velocity
+from methods.tools.guidance import Guide, Guided, guided_velocity, with_scale
 from methods.tools.interpolant import Interpolant, Linear, Trigonometric, convert_point, convert_velocity
 from methods.tools.network import Mask, conditioned
 from methods.tools.preconditioning import Preconditioned, coefficients
@@ -16,6 +16,7 @@ from methods.tools.weights import adaptive
 
 __all__ = [
     "Derivative",
+    "Guide",
     "Guided",
     "Interpolant",
     "Linear",
@@ -51,4 +52,5 @@ __all__ = [
     "step",
     "told_apart",
     "warm_up",
+    "with_scale",
 ]  # fmt: skip

@@ -3,13 +3,20 @@
     b_w = b_null + w (b_class - b_null),     w = 1: the class alone, w = 0: no class
 
 While sampling that takes two rows a call (`Guided`). In a target it takes none afterwards: the conditional velocity I' of a
-sample is replaced by the first line, whose fixed point is b_w (`guided_velocity`),
+sample is replaced by the first line, whose fixed point is b_w (`led`),
 
     omega I' + kappa v_{s,s}(class) + (1 - omega - kappa) v_{s,s}(null),     w = omega / (1 - kappa)
 
+for samples that have a class. A network that is told w (`with_scale`) learns all its values at once; with omega = 1 and
+kappa = 1 - 1/w the noise of the target is that of I', with omega = w and kappa = 0 it is w times that (`Guide`).
+
 Reference: Ho & Salimans (arXiv 2207.12598); of flow matching Zheng et al. (arXiv 2311.13433); on an interval of times alone
-Kynkäänniemi et al. (arXiv 2404.07724); in a target Geng et al. (arXiv 2505.13447), section 4.2.
+Kynkäänniemi et al. (arXiv 2404.07724); in a target Geng et al. (arXiv 2505.13447), section 4.2; with w as an input
+Geng et al. (arXiv 2512.02012), Zhou et al. (arXiv 2511.19797), Boffi et al. (arXiv 2505.18825).
 """
+
+from dataclasses import dataclass
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -42,5 +49,55 @@ def guided_velocity(
     """The target velocity in place of `speed` = I' at x = I_s, shape of x. told: class, null class, and which samples have one
     (`Batch.guidable`); the others, whose class was dropped, keep I'."""
     of_class, of_none = (net(x, s, s, condition=condition) for condition in told[:2])
+    return led(speed, of_class, of_none, told[2], omega, kappa)
+
+
+def led(
+    speed: Tensor, of_class: Tensor, of_none: Tensor, has: Tensor, omega: float | Tensor, kappa: float | Tensor
+) -> Tensor:
+    """The second line of this file for samples that have a class (B,), `speed` = I' for others; omega, kappa as of `align`."""
     guided = omega * speed + kappa * of_class + (1 - omega - kappa) * of_none
-    return torch.where(align(told[2], x), guided, speed)
+    return torch.where(align(has, speed), guided, speed)
+
+
+def with_scale(condition: Tensor, w: Tensor) -> Tensor:
+    """What a network is told that takes a scale: its condition, labels (B,) or numbers (B, K), and behind it w (B,)."""
+    of_class = condition if condition.is_floating_point() else condition[:, None]
+    return torch.cat([of_class.to(w.dtype), w[:, None]], 1)
+
+
+@dataclass(frozen=True)
+class Guide:
+    """What leads the targets of some samples. told: the condition of a network, its scale included where that is an input.
+
+    net, null: the network, and its condition, whose velocity of no class is led away from; has (B,): which samples have a
+    class; w (B,): their scales, None without guidance.
+    """
+
+    net: nn.Module
+    told: Tensor | None
+    null: Tensor | None = None
+    has: Tensor | None = None
+    w: Tensor | None = None
+
+    def at(self, rows: Tensor) -> Self:
+        """Of some of the samples."""
+        of_samples = (self.told, self.null, self.has, self.w)
+        return type(self)(self.net, *(None if each is None else each[rows] for each in of_samples))
+
+    @torch.no_grad()
+    def velocity(self, x: Tensor, s: Tensor, speed: Tensor, own: Tensor | None = None) -> Tensor:
+        """The target velocity in place of `speed` = I' at x = I_s, shape of x, detached; without guidance `speed`.
+
+        own: v_{s,s}(x) of the class and the scale, which spares the target its noise: omega = 1. None: omega = w.
+        """
+        if self.w is None or self.has is None:
+            return speed
+        of_none, w = self.net(x, s, s, condition=self.null), align(self.w, x)
+        if own is None:
+            return led(speed, of_none, of_none, self.has, w, 0.0)
+        return led(speed, own, of_none, self.has, 1.0, 1 - 1 / w)
+
+    def weighed(self, loss: Tensor) -> Tensor:
+        """loss / w^2, (B,): with omega = w its noise is then alike at all scales."""
+        return loss if self.w is None else loss / self.w.square()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import json
 import math
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -12,11 +15,40 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from numpy.typing import NDArray
 
-from results.pictures.plots import save_figure
+from results.pictures.style import save_figure
+from results.records import StoreError, write_bytes
 
 Samples = Mapping[str, Mapping[int, NDArray[np.floating]]]
 SCATTER = 3000  # more points than this are drawn as a two-dimensional histogram
 TILES = 16  # images shown in one cell
+FILE = "samples.npz"
+INK = "#767b81"  # read on white paper and on a dark page alike: the picture has no ground of its own
+
+
+def keep(samples: Samples, path: Path) -> None:
+    """Write the samples beside their picture, which can be drawn again from them: images as 256 levels, points as float32."""
+    cells = [(label, steps) for label, own in samples.items() for steps in own]
+    arrays = [samples[label][steps] for label, steps in cells]
+    small = [np.round(np.nan_to_num(array) * 255).clip(0, 255).astype(np.uint8) if array.ndim > 2 and np.isfinite(array).all()
+             else array.astype(np.float32) for array in arrays]  # fmt: skip
+    file = io.BytesIO()
+    np.savez_compressed(file, cells=np.array(json.dumps(cells)), **{str(k): array for k, array in enumerate(small)})
+    write_bytes(path, file.getvalue())
+
+
+def kept(path: Path) -> dict[str, dict[int, NDArray[np.floating]]]:
+    """The samples that `keep` wrote; none without such a file. Raises StoreError if it is damaged."""
+    if not path.exists():
+        return {}
+    found: dict[str, dict[int, NDArray[np.floating]]] = {}
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            for k, (label, steps) in enumerate(json.loads(str(file["cells"]))):
+                array = file[str(k)]
+                found.setdefault(label, {})[steps] = array / 255.0 if array.dtype == np.uint8 else array
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        raise StoreError(f"{path}: the samples cannot be read ({error}); remove the file to go on without them") from error
+    return found
 
 
 def samples_grid(samples: Samples, path: Path, order: Sequence[str] | None = None, title: str = "Samples") -> Path:
@@ -38,13 +70,13 @@ def samples_grid(samples: Samples, path: Path, order: Sequence[str] | None = Non
             cell = samples[label].get(steps, samples[label].get(0) if column == 0 else None)
             _cell(axes, cell, box, reference=0 in samples[label])
             if row == 0:
-                axes.set_title(f"{steps} step{'s' * (steps != 1)}" if steps else "", fontsize=10)
+                axes.set_title(f"{steps} step{'s' * (steps != 1)}" if steps else "", fontsize=10, color=INK)
             if column == 0:
                 name = f"{label}\n(reference)" if set(samples[label]) == {0} else label
-                axes.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=10, labelpad=8)
-    figure.suptitle(title, fontsize=12, fontweight="bold")
-    figure.supxlabel("same noise in every cell", fontsize=9, color="#444444")
-    save_figure(figure, path)
+                axes.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=10, labelpad=8, color=INK)
+    figure.suptitle(title, fontsize=12, fontweight="bold", color=INK)
+    figure.supxlabel("same noise in every cell", fontsize=9, color=INK)
+    save_figure(figure, path, clear=True)
     return path
 
 
@@ -60,11 +92,11 @@ def _cell(axes: Axes, array: NDArray[np.floating] | None, box: tuple[float, ...]
     elif _is_points(array):
         _points(axes, array, box)
     else:
-        axes.imshow(_tiled(array), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+        axes.imshow(tiled(array), interpolation="nearest")
 
 
 def _say(axes: Axes, text: str) -> None:
-    axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", fontsize=9, color="#888888")
+    axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", fontsize=9, color=INK)
 
 
 def _is_points(array: NDArray[np.floating]) -> bool:
@@ -96,17 +128,18 @@ def _box(arrays: Sequence[NDArray[np.floating]]) -> tuple[float, float, float, f
     return float(left), float(right), float(bottom), float(top)
 
 
-def _tiled(images: NDArray[np.floating]) -> NDArray[np.floating]:
-    """The first images as one picture with white gaps: (H', W') for one channel, (H', W', 3) for three."""
+def tiled(images: NDArray[np.floating]) -> NDArray[np.floating]:
+    """The first images (n, C, H, W) as one picture (H', W', 4) in [0, 1]; the gaps between them are clear."""
     shown = np.clip(images[:TILES], 0, 1)
     count, channels, height, width = shown.shape
     if channels not in (1, 3):
-        shown, channels = shown[:, :1], 1
+        shown = shown[:, :1]
     across = math.ceil(math.sqrt(count))
     gap = max(1, width // 8)
     down = math.ceil(count / across)
-    sheet = np.ones((down * (height + gap) - gap, across * (width + gap) - gap, channels), dtype=float)
+    sheet = np.zeros((down * (height + gap) - gap, across * (width + gap) - gap, 4), dtype=float)
     for index, image in enumerate(shown):
         top, left = index // across * (height + gap), index % across * (width + gap)
-        sheet[top : top + height, left : left + width] = image.transpose(1, 2, 0)
-    return sheet[..., 0] if channels == 1 else sheet
+        sheet[top : top + height, left : left + width, :3] = image.transpose(1, 2, 0)
+        sheet[top : top + height, left : left + width, 3] = 1
+    return sheet

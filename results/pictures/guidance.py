@@ -14,8 +14,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from results.pictures.plots import COLOURS, MARKERS, STYLES, save_figure
 from results.pictures.scales import readable
+from results.pictures.style import COLOURS, MARKERS, STYLES, Style, save_figure
 from results.records import At, Runs, metric_info
 from results.statistics import Score, mean, primary_metric, scores
 from results.tables import number
@@ -27,7 +27,8 @@ GUIDED = " guided "  # between a sampler's name and the scale
 Line = tuple[str, int]  # method with its solver, steps
 
 
-def draw(runs: Runs, path: Path, protocols: Collection[str] | None = None, at: At | None = None) -> bool:
+def draw(runs: Runs, path: Path, protocols: Collection[str] | None = None, at: At | None = None,
+         style: Style | None = None) -> bool:
     """Write the picture if some method was sampled at several scales; whether it was."""
     scales = {row.sampler: float(row.extra["guidance"]) for _, rows in runs for row in rows if "guidance" in row.extra}
     if len(set(scales.values())) < 2:
@@ -42,7 +43,7 @@ def draw(runs: Runs, path: Path, protocols: Collection[str] | None = None, at: A
     figure.suptitle("What the scale of guidance does", fontsize=12, fontweight="bold")
     columns = min(len(handles), 4 if max(map(len, labels), default=0) < 26 else 2)
     figure.legend(handles, labels, loc="outside lower center", ncols=columns, fontsize=9, frameon=False, handlelength=2.8)
-    save_figure(figure, path)
+    save_figure(figure, path, style)
     return True
 
 

@@ -1,93 +1,66 @@
-"""Many methods in one picture: a small panel for each, with its band, before all others in grey.
+"""Many methods in one picture: a panel for each family, its lines named, before all others in grey.
 
-One pair of axes for all panels, so that heights compare. A value far above the worst reference (a solver that blows up)
-would flatten everything else: it is drawn at the top edge, as a hollow arrow with its number.
+One pair of axes for all panels, so that heights compare.
 """
 
 from __future__ import annotations
 
 import math
 
-import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from results.pictures.scales import readable
+from results.pictures import labels, lines
+from results.pictures.families import grouped
+from results.pictures.style import MARKERS, Style
+from results.pictures.window import Window
 from results.records import metric_info
 from results.tables import number
 
-COLUMNS, COLOUR, GREY = 5, "#0072B2", "#d0d0d0"
-ROOM = 3.0  # how far above the worst reference a value may lie
+WIDE = 1.5  # of a screen's picture: how much wider one of many panels is
+ACROSS, DOWN = 36, 19  # the size of a panel, of its font
 
 
-def draw(figure: Figure, lines: pd.DataFrame, references: pd.DataFrame, metric: str, subtitle: str) -> None:
-    """Fill `figure`: one panel per method of `lines`, log-log against NFE; dashed references are named in the last row."""
-    labels = list(dict.fromkeys(lines["method"]))
-    rows = math.ceil(len(labels) / COLUMNS)
-    figure.set_size_inches(11.0, 1.0 + 1.55 * rows)
-    grid = np.atleast_1d(figure.subplots(rows, COLUMNS, sharex=True, sharey=True, squeeze=False).ravel())
-    top = _top(lines, references)
-    ordered = lines.assign(value=lines["value"].clip(upper=top)).sort_values("nfe")
-    paths = {str(name): rows[["nfe", "value"]].to_numpy(float) for name, rows in ordered.groupby("method", sort=False)}
-    for axes, label in zip(grid, labels, strict=False):
-        _panel(axes, lines, references, label, top, paths)
-    _scales(grid[0], lines, references, top)
-    for axes in grid[len(labels):]:
+def draw(own: pd.DataFrame, references: pd.DataFrame, metric: str, subtitle: str, window: Window, style: Style) -> Figure:
+    """One panel per family of the methods in `own`, log-log against NFE; the references are named below."""
+    families = grouped(list(dict.fromkeys(own["method"])), len(MARKERS))
+    width, em = style.width * (WIDE if style.titled else 1), style.font / 72
+    across = min(len(families), max(1, round(width / (ACROSS * em))))
+    down = math.ceil(len(families) / across)
+    figure = Figure(figsize=(width, DOWN * em * down + 0.9), layout="constrained")
+    grid = figure.subplots(down, across, sharex=True, sharey=True, squeeze=False).ravel()
+    lines.scales(grid[0], own, window)
+    columns = []
+    for axes, (family, members) in zip(grid, families, strict=False):
+        inside = own["method"].isin(members)
+        lines.grey(axes, own[~inside])
+        column = lines.draw(axes, own[inside], references, window, style, named=False)
+        columns.append(column)
+        lines.tidy(axes, style)
+        axes.set_title(family, fontsize=style.font, loc="left", pad=4 + column.above)
+    for axes in grid[len(families) :]:
         axes.set_axis_off()
-    for axes in grid[max(0, len(labels) - COLUMNS) : len(labels)]:
+    for axes in grid[max(0, len(families) - across) : len(families)]:
         axes.tick_params(labelbottom=True)
-    info = metric_info(metric)
-    better = {"lower": " (lower is better)", "higher": " (higher is better)"}.get(info.better, "")
-    named = ", ".join(f"{row['method']} {number(row['value'])}" for row in references.to_dict("records"))
-    figure.suptitle(f"{metric} against network evaluations{better}\n{subtitle}", fontsize=11)
-    figure.supylabel(info.title, fontsize=9)
-    figure.supxlabel(f"network evaluations per sample (NFE); dashed: {named}" if named else
-                     "network evaluations per sample (NFE)", fontsize=9)  # fmt: skip
+    titles(figure, metric, subtitle, style)
+    figure.supylabel(labels.wrapped(metric_info(metric).title, DOWN * em * down, style.font), fontsize=style.font)
+    figure.supxlabel("\n".join(["network evaluations per sample (NFE)", *_named(references, window)]), fontsize=style.font)
+    labels.settle(figure, columns)
+    return figure
 
 
-def _panel(
-    axes: Axes, lines: pd.DataFrame, references: pd.DataFrame, label: str, top: float, paths: dict[str, np.ndarray]
-) -> None:
-    for value in references["value"]:
-        axes.axhline(value, color="#777777", linestyle=(0, (4, 3)), linewidth=0.7, zorder=1)
-    axes.add_collection(LineCollection([path for other, path in paths.items() if other != label], colors=GREY,
-                                       linewidths=0.7, zorder=2))  # fmt: skip
-    own = lines[(lines["method"] == label) & np.isfinite(lines["value"].to_numpy(float))].sort_values("nfe")
-    inside = own[own["value"] <= top]
-    axes.plot(own["nfe"], own["value"].clip(upper=top), color=COLOUR, linewidth=1.6, zorder=3)
-    axes.plot(inside["nfe"], inside["value"], "o", color=COLOUR, markersize=3.5, zorder=4)
-    known = own[own["low"].notna()]
-    if len(known) > 1:
-        axes.fill_between(known["nfe"], known["low"], known["high"].clip(upper=top), alpha=0.2, linewidth=0, color=COLOUR)
-    for row in own[own["value"] > top].to_dict("records"):
-        axes.plot(row["nfe"], top, "^", color=COLOUR, markerfacecolor="white", markersize=6, zorder=4, clip_on=False)
-        axes.annotate(number(row["value"]), (row["nfe"], top), (4, -9), textcoords="offset points", fontsize=6.5)
-    short = lines[(lines["method"] == label) & ~np.isfinite(lines["value"].to_numpy(float))]
-    axes.set_title(f"{label} ({short['status'].iloc[0]})" if len(short) else label, fontsize=8, pad=3)
-    axes.grid(True, which="major", color="#eeeeee", linewidth=0.6)
-    axes.set_axisbelow(True)
-    axes.tick_params(labelsize=7)
+def titles(figure: Figure, metric: str, subtitle: str, style: Style) -> None:
+    """What a paper's caption says, over a picture for a screen."""
+    if style.titled:
+        better = {"lower": " (lower is better)", "higher": " (higher is better)"}.get(metric_info(metric).better, "")
+        figure.suptitle(f"{metric} against network evaluations{better}\n{subtitle}".strip(), fontsize=style.font + 2)
 
 
-def _top(lines: pd.DataFrame, references: pd.DataFrame) -> float:
-    values = [float(v) for v in lines["value"] if math.isfinite(v)]
-    highest, worst = max(values, default=1.0), max(map(float, references["value"]), default=math.inf)
-    return min(highest, ROOM * worst) if worst > 0 else highest
-
-
-def _scales(axes: Axes, lines: pd.DataFrame, references: pd.DataFrame, top: float) -> None:
-    calls = sorted({float(nfe) for nfe in lines["nfe"] if nfe > 0}) or [1.0]
-    values = [float(v) for v in [*lines["value"], *references["value"]] if math.isfinite(v)]
-    axes.set_xscale("log", base=2)
-    axes.set_xlim(min(calls) / 1.2, max(calls) * 1.2)
-    axes.xaxis.set_major_locator(FixedLocator([n for n in (1, 2, 4, 8, 16, 32, 64) if n <= max(calls) * 1.2]))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.xaxis.set_minor_locator(NullLocator())
-    if min(values, default=1.0) > 0:
-        axes.set_yscale("log")
-        low, high = min(values, default=1.0) / 1.15, max(top, *map(float, references["value"]), 1e-12) * 1.15
-        axes.set_ylim(low, high)
-        readable(axes.yaxis, low, high)
+def _named(references: pd.DataFrame, window: Window) -> list[str]:
+    """The references in words: those that are drawn, and those that lie outside."""
+    rows = [row for row in references.to_dict("records") if math.isfinite(row["value"])]
+    found = []
+    for word, inside in (("dashed", True), ("outside", False)):
+        own = [f"{row['method']} {number(row['value'])}" for row in rows if window.inside(row["value"]) == inside]
+        found += [f"{word}: {', '.join(own)}"] if own else []
+    return ["; ".join(found)] if found else []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from pathlib import Path
 
@@ -11,9 +10,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
+from matplotlib.transforms import Bbox
 
-from results.pictures.plots import COLOURS, save_figure
+from results.pictures.labels import wrapped
 from results.pictures.scales import at_values, readable
+from results.pictures.style import COLOURS, MARKERS, Style, save_figure
+from results.pictures.window import window
 from results.records import metric_info
 from results.tables import count, league_title, steps_title
 
@@ -22,9 +24,10 @@ COSTS = {
     "total_compute": "training compute, teacher included (forward evaluations)",
     "seconds": "training seconds, teacher included",
 }
-APART = (0.14, 0.045)  # of a view's width and height: two names that are nearer would overlap
 ROOM = 0.07  # of the axes, beyond the outermost points
+AGAIN = 6.0  # heights of a name around it in which it is not said again
 HALO = [withStroke(linewidth=2.5, foreground="white")]
+Edge = tuple[str, int, pd.DataFrame]  # league, steps (0: any), the undominated points by price
 COLUMNS = ("method", "steps", "metric", "value", "low", "high", "league", "cost", "price", "frontier")
 
 
@@ -63,56 +66,80 @@ def _undominated(values: np.ndarray, prices: np.ndarray) -> np.ndarray:
     return found
 
 
-def draw(points: pd.DataFrame, path: Path, remark: str = "") -> Path:
+def draw(points: pd.DataFrame, path: Path, remark: str = "", style: Style | None = None) -> Path:
     """Both views side by side, the frontier named; writes `path` (PNG). `points` as from `pareto`; remark: under the title."""
-    figure = Figure(figsize=(11.0, 4.6), layout="constrained")
+    style = style or Style()
     costs = list(dict.fromkeys(points["cost"])) or ["nfe_rows"]
-    for axes, cost in zip(figure.subplots(1, len(costs), sharey=True, squeeze=False)[0], costs, strict=True):
-        _view(axes, points[points["cost"] == cost], cost)
+    beside = style.width > 5  # in a narrow column one stands above the other
+    size = (1.28 * style.width, 0.535 * style.width) if style.titled else (style.width, style.width * (0.45 if beside else 1.4))
+    figure = Figure(figsize=size, layout="constrained")
+    grid = figure.subplots(*((1, len(costs)) if beside else (len(costs), 1)), sharey=True, squeeze=False).ravel()
+    views = [_view(axes, points[points["cost"] == cost], cost, style) for axes, cost in zip(grid, costs, strict=True)]
     metric = str(points["metric"].iloc[0]) if len(points) else "nothing to rank yet"
     info = metric_info(metric)
     direction = f" ({info.better} is better)" if len(points) else ""
-    figure.suptitle(f"{metric}: best at its price{direction}" + f"\n{remark}" * bool(remark), fontsize=12, fontweight="bold")
-    figure.supylabel(info.title, fontsize=9)
-    save_figure(figure, path)
+    if style.titled:
+        title = f"{metric}: best at its price{direction}" + f"\n{remark}" * bool(remark)
+        figure.suptitle(title, fontsize=style.font + 2)
+    figure.supylabel(wrapped(info.title, 0.9 * size[1], style.font), fontsize=style.font)
+    figure.draw_without_rendering()
+    for axes, edges in zip(grid, views, strict=True):
+        _names(axes, edges, style)
+    save_figure(figure, path, style)
     return path
 
 
-def _view(axes: Axes, points: pd.DataFrame, cost: str) -> None:
+def _view(axes: Axes, points: pd.DataFrame, cost: str, style: Style) -> list[Edge]:
+    """All points in grey, and the frontiers, which are returned: told apart by colour and marker, of other leagues dashed."""
     axes.plot(points["price"], points["value"], "o", color="#cccccc", markersize=3.5, markeredgewidth=0, zorder=2)
     if points.empty:
-        return
+        return []
     each = points["steps"] if cost != "nfe_rows" else points["steps"] * 0
     edges = [(edge["league"].iloc[0], int(each[edge.index[0]]), edge.sort_values("price"))
              for _, edge in points[points["frontier"]].groupby(["league", each], sort=False)]  # fmt: skip
-    colours = dict(zip(sorted({steps for _, steps, _ in edges}), itertools.cycle(COLOURS), strict=False))
+    places = {steps: place for place, steps in enumerate(sorted({steps for _, steps, _ in edges}))}
     for league, steps, edge in edges:
         words = [steps_title(steps) if steps else "frontier", *([league_title(league)] if league != "plain" else [])]
-        axes.plot(edge["price"], edge["value"], "o-" if league == "plain" else "s--", drawstyle="steps-post",
-                  color=colours[steps], linewidth=1.5, markersize=5.5, markeredgecolor="white",
-                  label=", ".join(words), zorder=3)  # fmt: skip
+        axes.plot(edge["price"], edge["value"], "-" if league == "plain" else "--", drawstyle="steps-post",
+                  marker=MARKERS[places[steps] % len(MARKERS)], color=COLOURS[places[steps] % len(COLOURS)],
+                  linewidth=0.9 * style.line, markersize=0.9 * style.marker, markeredgecolor="white", label=", ".join(words),
+                  zorder=3)  # fmt: skip
     _scales(axes, points, cost)
-    _names(axes, edges)
-    axes.set_xlabel(COSTS[cost])
+    axes.set_xlabel(COSTS[cost], fontsize=style.font)
+    axes.tick_params(labelsize=style.font - 1)
     axes.grid(True, which="major", color="#eeeeee", linewidth=0.6)
     axes.set_axisbelow(True)
     if len(edges) > 1:
-        axes.legend(fontsize=8, frameon=False)
+        axes.legend(fontsize=style.font - 1, frameon=False)
+    return edges
 
 
-def _names(axes: Axes, edges: list[tuple[str, int, pd.DataFrame]]) -> None:
-    """Each method once per frontier, where no name stands yet."""
-    taken: list[tuple[float, float]] = []
+def _names(axes: Axes, edges: list[Edge], style: Style) -> None:
+    """Each method once per frontier, at the first of four places beside its point where neither name, legend nor edge is.
+
+    Where its own name stands near by, as where frontiers of several step counts meet at its price, that one will do.
+    """
+    legend, inside = axes.get_legend(), axes.get_window_extent()
+    taken = [legend.get_window_extent()] if legend else []
+    named: list[tuple[str, Bbox]] = []
     for _, _, edge in edges:
         for row in edge.drop_duplicates("method").to_dict("records"):
-            at = axes.transAxes.inverted().transform(axes.transData.transform((row["price"], row["value"])))
-            if all(abs(at[0] - x) > APART[0] or abs(at[1] - y) > APART[1] for x, y in taken):
-                taken.append((float(at[0]), float(at[1])))
-                left = at[0] > 0.75  # where a name to the right would cross the edge; the step comes from above
-                below = at[1] > 0.9 or (left and at[1] > 0.1)
-                axes.annotate(str(row["method"]), (row["price"], row["value"]), (-5 if left else 5, -5 if below else 4),
-                              textcoords="offset points", fontsize=7, ha="right" if left else "left",
-                              va="top" if below else "bottom", path_effects=HALO, zorder=4)  # fmt: skip
+            at = axes.transData.transform((row["price"], row["value"]))
+            if not inside.contains(*at) or any(name == row["method"] and box.expanded(1.2, AGAIN).contains(*at)
+                                               for name, box in named):  # fmt: skip
+                continue
+            for x, y in ((5, 4), (5, -5), (-5, 4), (-5, -5)):
+                name = axes.annotate(str(row["method"]), (row["price"], row["value"]), (x, y), textcoords="offset points",
+                                     fontsize=style.font - 2, ha="right" if x < 0 else "left", va="top" if y < 0 else "bottom",
+                                     path_effects=HALO, zorder=4)  # fmt: skip
+                name.set_in_layout(False)
+                box = name.get_window_extent()
+                if not any(box.overlaps(other) for other in taken) and box.x0 >= inside.x0 and box.x1 <= inside.x1 \
+                        and box.y0 >= inside.y0 and box.y1 <= inside.y1:
+                    taken.append(box)
+                    named.append((str(row["method"]), box))
+                    break
+                name.remove()
 
 
 def _scales(axes: Axes, points: pd.DataFrame, cost: str) -> None:
@@ -124,5 +151,10 @@ def _scales(axes: Axes, points: pd.DataFrame, cost: str) -> None:
         else:
             readable(axes.xaxis, *axes.get_xlim(), count)
     if (points["value"] > 0).all():
+        shown = window(points["value"], [], metric_info(str(points["metric"].iloc[0])).better)
         axes.set_yscale("log")
-        readable(axes.yaxis, *axes.get_ylim())
+        axes.set_ylim(shown.low, shown.high)
+        readable(axes.yaxis, shown.low, shown.high)
+        for row in points[~points["value"].between(shown.low, shown.high)].to_dict("records"):
+            axes.plot(row["price"], shown.clipped(row["value"]), "^" if row["value"] > shown.high else "v", color="#777777",
+                      markerfacecolor="white", markersize=5, zorder=4, clip_on=False)  # fmt: skip

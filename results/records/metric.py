@@ -30,7 +30,7 @@ _KNOWN = (
     Metric("fid_heldout", "FID against held-out images", note="Clearly above fid means that the training set is favoured."),
     Metric("fd_heldout", "Fréchet distance against held-out images (not FID)",
            note="Clearly above the reported distance means that the training set is favoured."),
-    Metric("kid", "kernel distance (unbiased MMD², KID on Inception features)", note="Unbiased: it may be negative near zero."),
+    Metric("kid", "kernel distance (unbiased MMD²)", note="Unbiased: it may be negative near zero."),
     Metric("precision", "precision", "higher", "Share of samples within the real images' neighbourhoods."),
     Metric("recall", "recall", "higher", "Share of real images within the samples' neighbourhoods."),
     Metric("density", "density", "higher", "Like precision, counting neighbourhoods; it may exceed 1."),

@@ -2,6 +2,6 @@
 
 from results.tables.numbers import count, steps_title
 from results.tables.render import number, plain
-from results.tables.wide import league_title, numberless
+from results.tables.wide import facts, league_title, numberless
 
-__all__ = ["count", "league_title", "number", "numberless", "plain", "steps_title"]
+__all__ = ["count", "facts", "league_title", "number", "numberless", "plain", "steps_title"]

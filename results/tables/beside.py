@@ -1,10 +1,6 @@
-"""Published numbers beside ours: `results/published/NAME.csv`, each with its own budget, network and protocol.
+"""Published numbers beside ours (tables.published), each with its own budget, network and protocol.
 
-Columns: label (of our table; empty for a method we do not have), name (the paper's), dataset, metric, steps (network
-evaluations; empty where the solver chose), value, count (samples scored), budget (training images), params, league, protocol,
-checkpoint (which was scored, where it was not the last), source and status (READ-P: read in the primary source; READ-S: in a
-secondary one; RECALLED: from memory). What is not known is empty. No number is comparable unless everything that it depends
-on is known and agrees with ours.
+No number is comparable unless everything that it depends on is known and agrees with ours.
 
 Of a metric with a floor both sides are shown as excess over it too; the floor is ours, measured on perfect samples of our
 count, so a published number has its excess only where the counts are equal.
@@ -19,29 +15,21 @@ from typing import Any
 
 import pandas as pd
 
-from results.records import PRESET, StoreError, metric_info, near, write_text
+from results.records import PRESET, metric_info, write_text
 from results.tables.numbers import count, number, steps_title
+from results.tables.published import FOLDER, load
 
-FOLDER = Path(__file__).parents[1] / "published"
+__all__ = ["FOLDER", "load", "markdown", "marked", "write"]
+
 LIST = "Every published number"
 NEAR = 1.1  # budgets and networks within this factor count as equal
 Row = Mapping[Any, Any]
 
 
-def load(name: str) -> pd.DataFrame:
-    """The published table `name`. Raises StoreError naming the nearest one that exists."""
-    path = FOLDER / f"{name}.csv"
-    if not path.exists():
-        close = near(name, [p.stem for p in FOLDER.glob("*.csv")], 1, 0) or ["none"]
-        raise StoreError(f"sweep.published: there is no table {name!r} in results/published; nearest: {close[0]!r}")
-    texts = ("label", "name", "dataset", "metric", "league", "protocol", "checkpoint", "source", "status")
-    return pd.read_csv(path, dtype=dict.fromkeys(texts, str)).fillna(dict.fromkeys(texts, ""))
-
-
 def write(folder: Path, frame: pd.DataFrame, name: str) -> Path:
     """Write published.md and published.csv into `folder`; returns the page's path."""
     path, published = Path(folder) / "published.md", load(name)
-    write_text(path, markdown(frame, published, name))
+    write_text(path, markdown(frame, published, Path(name).stem))
     write_text(path.with_suffix(".csv"), marked(frame, published).to_csv(index=False, lineterminator="\n"))
     return path
 

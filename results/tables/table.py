@@ -17,7 +17,7 @@ import pandas as pd
 
 from results.records import At, RunRecord, Runs, distinct_labels, flat, metric_info, sharers, short, write_text
 from results.statistics import Entry, Score, bill, estimate, independent, mean, primary_metric, scores, standings
-from results.tables.latex import latex
+from results.tables.latex import compact, latex
 from results.tables.render import markdown
 from results.tables.wide import tables
 
@@ -79,12 +79,18 @@ def leaderboard(
     return pd.DataFrame(rows, columns=[*COLUMNS, *(COMPATIBLE if compatible else ())])
 
 
-def write(folder: Path, frame: pd.DataFrame, title: str = "Leaderboard", subtitle: str = "") -> None:
-    """Write leaderboard.csv (tidy), leaderboard.md and leaderboard.tex (wide) into `folder`."""
-    wide = tables(frame)
+def write(
+    folder: Path, frame: pd.DataFrame, title: str = "Leaderboard", subtitle: str = "", columns: Sequence[str] | None = None
+) -> None:
+    """Write leaderboard.csv (tidy), leaderboard.md and leaderboard.tex (wide), leaderboard_compact.tex into `folder`.
+
+    `columns`: the facts beside the values of the wide tables and the compact one; None: those of each.
+    """
+    wide = tables(frame, columns)
     write_text(folder / "leaderboard.csv", frame.to_csv(index=False, na_rep="NaN", lineterminator="\n"))
     write_text(folder / "leaderboard.md", markdown(frame, title, subtitle, wide))
     write_text(folder / "leaderboard.tex", latex(frame, wide))
+    write_text(folder / "leaderboard_compact.tex", compact(frame, columns))
 
 
 def _experiments(records: Sequence[RunRecord]) -> dict[str, list[RunRecord]]:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from results.records import PRESET, Metric, metric_info
+from results.records import PRESET, Metric, metric_info, near
 from results.tables import marks
 from results.tables.numbers import billed, count, decimals, fixed, number, seconds, steps_title
 
@@ -30,8 +30,11 @@ COMPATIBLE = {
 }
 ITALIC = "reference, one value for any number of steps"
 ACCURACY, ACCURATE = "label_accuracy", "label accuracy, %"
+FACTS = ("images", "seconds", "params", "teacher images", "teacher seconds", "compute", "teacher compute (share)", "GPU-hours",
+         "memory", "NFE", "status")
+"""What stands beside a method's values."""
 COMPACT = ("images", "seconds")
-"""The costs that a compact table shows."""
+"""Those that a compact table shows."""
 Row = dict[str, Any]
 
 
@@ -52,35 +55,72 @@ class Wide:
     caption: str
     head: list[str]
     body: list[list[Cell]]
+    notes: str = ""
+    """What stands under a table whose caption is one sentence."""
 
 
-def tables(frame: pd.DataFrame) -> list[Wide]:
-    """One table per metric and league in the order of the frame, then the compatibility columns where the frame has them."""
+def tables(frame: pd.DataFrame, columns: Sequence[str] | None = None) -> list[Wide]:
+    """One table per metric and league in the order of the frame, then the compatibility columns where the frame has them.
+
+    `columns`: the facts that stand beside the values (names of FACTS); None: all.
+    """
     found: list[Wide] = []
     for place, (name, part) in enumerate(frame.groupby("metric", sort=False)):
         references = part[part["sampler"] == "reference"]
+        shown = () if place else FACTS if columns is None else columns
         for league, own in part[part["sampler"] != "reference"].groupby("league", sort=False):
             beside = accuracies(frame) if place == 0 else {}
-            found.append(_table(own, references, metric_info(str(name)), str(league), full=place == 0, accuracy=beside))
+            found.append(_table(own, references, metric_info(str(name)), str(league), place == 0, shown, beside))
         if len(references) == len(part):
-            found.append(_table(part[:0], references, metric_info(str(name)), "plain", full=place == 0))
+            found.append(_table(part[:0], references, metric_info(str(name)), "plain", place == 0, shown))
     first = frame[frame["metric"] == frame["metric"].iloc[0]] if len(frame) else frame
     return found + [_compatible(first, column) for column in COMPATIBLE if column in frame]
 
 
 def compact(frame: pd.DataFrame) -> Wide:
     """The first metric's first league: means, a part of the bill, and a caption of two sentences."""
-    part = frame[frame["metric"] == frame["metric"].iloc[0]]
-    references, own = part[part["sampler"] == "reference"], part[part["sampler"] != "reference"]
-    league = str(own["league"].iloc[0]) if len(own) else "plain"
-    own, metric = own[own["league"] == league], metric_info(str(part["metric"].iloc[0]))
+    own, references, metric, league = _first(frame)
     caption = (
         f"{metric.title}, {ARROW[metric.better]}; mean of {seeds(own)}, protocol `{protocol(own, references)}`. "
         f"{f'Bold = {_marked(own)}; ' * bool(_marked(own))}italic = {ITALIC}."
     )
-    table = _table(own, references, metric, league, full=False, bill=COMPACT)
+    table = _table(own, references, metric, league, False, COMPACT)
     caption = " ".join([caption, *notes(own, references, metric, intervals=False)])
     return replace(table, caption=caption)
+
+
+def brief(frame: pd.DataFrame, columns: Sequence[str] | None = None) -> Wide:
+    """`compact` for a column of a paper: a caption of one sentence, the other marks in notes under the table."""
+    own, references, metric, league = _first(frame)
+    table = _table(own, references, metric, league, False, COMPACT if columns is None else columns)
+    marked = f"; bold: {_marked(own).replace(f'{marks.TIED} =', f'{marks.TIED}:')}" * bool(_marked(own))
+    caption = f"{metric.title}, {ARROW[metric.better]}, as the mean of {seeds(own)}{marked}."
+    under = [f"Italic: {ITALIC}." * bool(len(references)), *notes(own, references, metric, intervals=False),
+             f"League: {league_note(league)}." * (league != "plain"), f"Protocol `{protocol(own, references)}`."]  # fmt: skip
+    return replace(table, title=metric.name, caption=caption, notes=" ".join(filter(None, under)))
+
+
+def first(frame: pd.DataFrame) -> pd.DataFrame:
+    """The methods' rows of which `compact` and `brief` are made."""
+    return _first(frame)[0]
+
+
+def _first(frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, Metric, str]:
+    """The leading metric's methods of its first league, and references; the metric; the league."""
+    part = frame[frame["metric"] == frame["metric"].iloc[0]]
+    references, own = part[part["sampler"] == "reference"], part[part["sampler"] != "reference"]
+    league = str(own["league"].iloc[0]) if len(own) else "plain"
+    return own[own["league"] == league], references, metric_info(str(part["metric"].iloc[0])), league
+
+
+def facts(texts: Sequence[str]) -> list[str]:
+    """The columns that these names mean, in their order. Raises ValueError naming the nearest of an unknown one."""
+    wanted = [name.lower().replace("_", " ") for name in texts if name != "none"]
+    short = {name.partition(" (")[0].lower(): name for name in FACTS}
+    for name in (name for name in wanted if name not in short):
+        close = near(name, short, 1, 0)[0]
+        raise ValueError(f"--columns: there is no {name!r}; nearest: {close!r}, all: {', '.join(short)}, none")
+    return [short[name] for name in dict.fromkeys(wanted)]
 
 
 def grouped(part: pd.DataFrame) -> list[tuple[str, list[Row]]]:
@@ -147,20 +187,19 @@ def absent(row: Row | None) -> str:
 
 
 def _table(part: pd.DataFrame, references: pd.DataFrame, metric: Metric, league: str, full: bool,
-           bill: Sequence[str] = (), accuracy: Mapping[str, str] = MappingProxyType({})) -> Wide:
-    """full: with intervals and the whole bill; else with the costs that `bill` names. accuracy: see `accuracies`."""
+           shown: Sequence[str] = (), accuracy: Mapping[str, str] = MappingProxyType({})) -> Wide:
+    """full: with intervals. shown: the facts beside the values, of a compact table its costs. accuracy: see `accuracies`."""
     steps, methods = step_counts(part), grouped(part)
-    costs = [each for each in _costs(part) if full or each[0] in bill]
+    columns = sorted((each for each in _facts(part) if each[0] in shown), key=lambda each: shown.index(each[0]))
     told = [ACCURATE] if accuracy else []
-    head = ["method", *map(steps_title, steps), *told, *(name for name, _ in costs), *(["NFE", "status"] if full else [])]
+    head = ["method", *map(steps_title, steps), *told, *(name for name, _ in columns)]
     body = []
     gaussian = marks.gaussian_fit(references)
     for label, rows in methods:
-        line = [Cell(label if full else _with_status(label, rows))]
+        line = [Cell(label if "status" in head else _with_status(label, rows))]
         line += [_cell(row, full, gaussian, metric) for row in across(rows, steps)]
         line += [Cell(accuracy.get(label, "")) for _ in told]
-        line += [Cell(write(rows[0])) for _, write in costs]
-        body.append([*line, Cell(_nfe(rows)), Cell(status(rows))] if full else line)
+        body.append([*line, *(Cell(write(rows)) for _, write in columns)])
     if full and part["detectable"].notna().any():
         seen = [part.loc[part["steps"] == step, "detectable"].dropna() for step in steps]
         line = [Cell(number(float(values.median())) if len(values) else "", italic=True) for values in seen]
@@ -172,7 +211,7 @@ def _table(part: pd.DataFrame, references: pd.DataFrame, metric: Metric, league:
     title = f"{metric.name}: {metric.title} ({ARROW[metric.better]})"
     if league != "plain":
         title += f"; {league_title(league)}"
-    return Wide(title, _caption(part, references, metric, league, full), head, body)
+    return Wide(title, _caption(part, references, metric, league, full, head), head, body)
 
 
 def _compatible(part: pd.DataFrame, column: str) -> Wide:
@@ -204,8 +243,8 @@ def _cell(row: Row | None, full: bool, gaussian: float, metric: Metric) -> Cell:
     return Cell(text, bold=row["mark"] == "best")
 
 
-def _costs(part: pd.DataFrame) -> list[tuple[str, Any]]:
-    """(head, row -> text) of the bill; what no run of the table has counted gets no column."""
+def _facts(part: pd.DataFrame) -> list[tuple[str, Any]]:
+    """(head, a method's rows -> text) of FACTS; what no run of the table has counted gets no column."""
     columns: list[tuple[str, Any]] = [
         ("images", lambda r: count(r["images_seen"])),
         ("seconds", lambda r: seconds(r["train_seconds"])),
@@ -220,7 +259,8 @@ def _costs(part: pd.DataFrame) -> list[tuple[str, Any]]:
         columns.append(("GPU-hours", lambda r: number(r["gpu_hours"])))
     if (part["peak_memory"] > 0).any():
         columns.append(("memory", lambda r: f"{count(r['peak_memory'])}B"))
-    return columns
+    bill: list[tuple[str, Any]] = [(name, lambda rows, write=write: write(rows[0])) for name, write in columns]
+    return [*bill, ("NFE", _nfe), ("status", status)]
 
 
 def _teacher(row: Row) -> str:
@@ -251,7 +291,7 @@ def _with_status(label: str, rows: Sequence[Row]) -> str:
     return label if status(rows) == "done" else f"{label} ({status(rows)})"
 
 
-def _caption(part: pd.DataFrame, references: pd.DataFrame, metric: Metric, league: str, full: bool) -> str:
+def _caption(part: pd.DataFrame, references: pd.DataFrame, metric: Metric, league: str, full: bool, head: Sequence[str]) -> str:
     floors = sorted({number(v) for v in [*part["floor"].dropna(), *references["floor"].dropna()]})
     words = [
         "Mean [95 % Student-t interval over training seeds, for references over sample draws; none below three]; " * full,
@@ -266,7 +306,7 @@ def _caption(part: pd.DataFrame, references: pd.DataFrame, metric: Metric, leagu
         metric.note,
         f"Floor: {', '.join(floors)}." if floors else "",
         "Compute is in forward evaluations of a row: forward + 2 x backward + JVP rows; of the teacher's, in brackets, the "
-        "share of each run that learns from it." if full and (part["compute"] > 0).any() else "",
+        "share of each run that learns from it." if any("compute" in name for name in head) else "",
     ]  # fmt: skip
     return " ".join(word.strip() for word in words if word)
 

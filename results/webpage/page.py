@@ -21,6 +21,7 @@ from results.records import Runs, read_json, write_text
 from results.webpage.page_data import payload
 
 FILE = "index.html"
+CURVES = "curves"
 ASSETS = Path(__file__).parent / "assets"
 SCRIPTS = ("data.js", "text.js", "panel.js", "tables.js", "chart.js", "page.js")
 
@@ -36,7 +37,8 @@ def write(
 ) -> Path:
     """Write index.html into `out` and return its path; equal input gives equal bytes.
 
-    `frame` is the leaderboard of `runs`. `samples` are PNG files by name, `note` says what the sweep is.
+    `frame` is the leaderboard of `runs`. `samples` are PNG files by name, "curves" those of the trainings; `note` says what the
+    sweep is.
     Raises StoreError if `out` cannot be written.
     """
     path = Path(out) / FILE
@@ -51,14 +53,15 @@ def document(data: Mapping[str, Any], samples: Mapping[str, bytes]) -> str:
     script = '"use strict";\n(() => {\n' + "\n".join(parts) + "})();\n"
     return Template((ASSETS / "page.html").read_text(encoding="utf-8")).substitute(
         title=html.escape(str(data["title"])), policy=html.escape(_policy(style, script)), style=style, script=script,
-        data=_inline(data), samples="\n".join(_figure(name, png) for name, png in samples.items()),
+        data=_inline(data), samples="\n".join(_figure(name, png) for name, png in samples.items() if name != CURVES),
+        training=_training(samples),
     )  # fmt: skip
 
 
 def pictures(folder: Path) -> dict[str, bytes]:
-    """The sample grid that stands in `folder`, for `samples` of `write`; empty if there is none."""
-    path = Path(folder) / "samples.png"
-    return {path.stem: path.read_bytes()} if path.exists() else {}
+    """The sample grid and the trainings' curves that stand in `folder`, for `samples` of `write`; those that there are."""
+    paths = [Path(folder) / f"{name}.png" for name in ("samples", CURVES)]
+    return {path.stem: path.read_bytes() for path in paths if path.exists()}
 
 
 def note(folder: Path) -> str:
@@ -79,6 +82,12 @@ def _policy(style: str, script: str) -> str:
 
 def _digest(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def _training(pictures: Mapping[str, bytes]) -> str:
+    """The section of the trainings' curves, nothing where there are none."""
+    figure = _figure("Loss and gradient norm of the trainings, and the metric at milestones", pictures.get(CURVES, b""))
+    return f'<section id="training">\n<h2>Training</h2>\n{figure}\n</section>' if CURVES in pictures else ""
 
 
 def _figure(name: str, png: bytes) -> str:

@@ -15,7 +15,7 @@ import pandas as pd
 
 from results.records import RunRecord, Runs, metric_info
 from results.statistics import Source, Trace, trace
-from results.tables import marks, wide
+from results.tables import marks, wide, words
 from results.webpage.page_configs import Configs
 
 REFERENCE = "reference"
@@ -70,7 +70,7 @@ def payload(
     noise, rules = [name for name in NOISE if name in frame], [name for name in wide.COMPATIBLE if name in frame]
     parts = {str(name): part for name, part in frame.groupby("metric", sort=False)}
     gaussian = {name: marks.gaussian_fit(part[part["sampler"] == REFERENCE]) for name, part in parts.items()}
-    configs = Configs(records)
+    configs, nets = Configs(records), _nets(runs)
     for cell in cells:
         behind = found.of(cell)
         group = tuple(sources.add(_source(source)) for source in behind)
@@ -98,7 +98,7 @@ def payload(
         "mark_words": ["", marks.TIED_WORDS, marks.BEST_WORDS],
         "rules": [wide.COMPATIBLE[name].format(seeds=draws) for name in rules],
         "runs_of": _runs_of(methods.values, records, found),
-        "metrics": [_metric(name, parts[name]) | {"cells": rows} for name, rows in by_metric.items()],
+        "metrics": [_metric(name, parts[name], nets) | {"cells": rows} for name, rows in by_metric.items()],
         "noise": noise,
         "statuses": statuses.values,
         "hows": hows.values,
@@ -128,9 +128,18 @@ def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     return [dict(zip(names, row, strict=True)) for row in zip(*(frame[name].tolist() for name in names), strict=True)]
 
 
-def _metric(name: str, part: pd.DataFrame) -> dict[str, Any]:
+def _nets(runs: Runs) -> dict[str, str]:
+    """Protocol id -> the feature net whose features it is taken on, where a record says so."""
+    told = ((record.config.get("protocol"), rows) for record, rows in runs)
+    return {row.protocol: str(protocol["features"]).partition(":")[0] for protocol, rows in told
+            if isinstance(protocol, Mapping) and protocol.get("features") for row in rows}  # fmt: skip
+
+
+def _metric(name: str, part: pd.DataFrame, nets: Mapping[str, str]) -> dict[str, Any]:
+    """`headline`: what was found, in words; `features`: of which nets."""
     info, references = metric_info(name), part["sampler"] == REFERENCE
     return {"name": name, "title": info.title, "better": info.better, "note": info.note,
+            "headline": words.headline(part, name), "features": sorted({nets[id_] for id_ in part["protocol"] if id_ in nets}),
             "marks": wide.notes(part[~references], part[references], info)}  # fmt: skip
 
 

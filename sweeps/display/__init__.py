@@ -1,6 +1,7 @@
 """What the person in front of the screen sees of a sweep. Nothing that changes it."""
 
 from sweeps.display.progress import Display
+from sweeps.display.spark import spark
 from sweeps.display.tries import Try
 
-__all__ = ["Display", "Try"]
+__all__ = ["Display", "Try", "spark"]

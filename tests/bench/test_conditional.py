@@ -48,6 +48,19 @@ def test_guided_rows_alone_are_paid_for_twice(run: Path) -> None:
         assert plain.protocol == guided.protocol
 
 
+def test_a_network_that_learned_its_scale_is_guided_by_one_row_a_call(tmp_path: Path) -> None:
+    job = planned("lsd", "conditional=true", "method.scale=[1,4]", "evaluation.guidance=[1,3]", "evaluation.steps=[2]",
+                  "budget.images=1280")[-1]
+    assert execute(job.config, str(tmp_path / job.id), lambda message: False) == "done"
+    plain, guided = of(read_rows(tmp_path / job.id), "label_accuracy").values()
+    assert (plain.sampler, guided.sampler) == ("hop", "hop guided 3")
+    assert (plain.nfe, plain.nfe_rows, guided.nfe, guided.nfe_rows) == (2, 2, 2, 2) and guided.extra["guidance"] == 3
+    model = load(tmp_path / job.id)
+    assert not torch.equal(model.sample(8, 2, guidance=3.0), model.sample(8, 2))
+    with pytest.raises(ValueError, match=r"from 1 to 4 \(method.scale\), and 5 is none"):
+        model.sample(8, 2, guidance=5.0)
+
+
 def test_a_finished_model_samples_by_the_training_frequencies_or_one_class(run: Path) -> None:
     model, record = load(run), read_run(run)
     assert record.config["label_counts"] == data.load(model.experiment.data).frequencies.tolist()

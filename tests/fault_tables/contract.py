@@ -6,6 +6,8 @@ BROKEN = "tests/bench/training/test_contract.py::test_what_breaks_it_is_told"
 DRAWN = "tests/bench/training/test_on_a_device.py::test_samples_are_drawn_where_the_networks_are"
 TOGETHER = "tests/methods/test_method_contract.py::test_all_samples_jump_together_as_each_does"
 STEADY = "tests/bench/training/test_on_a_device.py::test_a_steady_step_of_every_stage_leaves_the_host_alone"
+CRITIC = ("tests/bench/config/test_plugins_critic.py::"
+          "test_what_it_says_of_itself_wrongly_is_told_before_anything_starts")
 AFFINE = "tests/bench/nets/test_affine.py"
 
 FAULTS = [
@@ -26,6 +28,17 @@ FAULTS = [
         ("what a method keeps goes on", "method, teacher = copy.deepcopy(subject.method),", "method, teacher = subject.method,",
          f"{BROKEN}[Remembering]"),
         ci="a restart that is none",
+    ),
+    *of(
+        "user's methods", "bench/config/combinations.py",
+        ("a league that no table has", "method.league in LEAGUES,", "True,", f"{CRITIC}[league]"),
+        ("a rule that is none", 'needs.rule in ("hop", "renoise"),', "True,", f"{CRITIC}[ruled]"),
+    ),
+    *of(
+        "dmd2, sid", "methods/distribution_matching.py",
+        ("its generator sees data", "* path.base_scale * context.noise(batch.x_1)",
+         "* path.base_scale * context.noise(batch.x_1) + 0 * batch.x_1",
+         "tests/methods/test_method_contract.py::test_data_are_read_by_all_but_those_that_say_so[dmd2]"),
     ),
     *of(
         "affine maps", "bench/layers/affine.py",

@@ -11,6 +11,16 @@ FREQUENT = GUIDANCE + "classes_come_as_often_as_in_training_and_depend_on_the_ch
 
 FAULTS = [
     *of(
+        "labels", "bench/data/found.py",
+        ("held-out images of other classes", 'if classes["classes"] and (', 'if not classes["classes"] and (',
+         DATA + "labels_beside_held_out_images_are_of_the_classes_that_are_trained_on"),
+    ),
+    *of(
+        "labels", "bench/data/arrays.py",
+        ("a label of any size", "if not 0 <= label <= MOST:", "if label < 0:",
+         DATA + "labels_that_are_no_classes_are_refused_by_a_conditional_run_alone[huge]"),
+    ),
+    *of(
         "dropped classes", "bench/training/batches.py",
         ("the share that keeps its class", 'draws.uniform("label") < self.drop', 'draws.uniform("label") >= self.drop', DROP),
         ("the last class for none", "torch.full_like(labels, self.classes), labels)",
@@ -26,7 +36,7 @@ FAULTS = [
          GUIDANCE + "a_guided_step_is_its_equation"),
         ("one more than the scale", "of_none + self.scale * (of", "of_class + self.scale * (of",
          (GUIDANCE + "a_guided_step_is_its_equation", GUIDANCE + "the_scale_zero_is_no_class")),
-        ("dropped samples guided", "return torch.where(align(told[2], x), guided, speed)", "return guided", FIXED),
+        ("dropped samples guided", "return torch.where(align(has, speed), guided, speed)", "return guided", FIXED),
         ("weights that do not sum to one", "(1 - omega - kappa) * of_none", "(1 - omega) * of_none", FIXED),
         ("kappa for no class", "omega * speed + kappa * of_class + (1 - omega - kappa) * of_none",
          "omega * speed + kappa * of_none + (1 - omega - kappa) * of_class", FIXED),

@@ -3,8 +3,15 @@
 from fault_tables.base import of
 
 DECISION = "tests/bench/planning/test_decision.py::test_"
+PRICE = ("tests/bench/planning/test_sweeps_price.py::"
+         "test_every_scale_of_guidance_is_an_evaluation_and_a_guided_step_has_two_rows")
 
 FAULTS = [
+    *of(
+        "guided price", "bench/planning/work.py",
+        ("guided rows for nothing", "(guided if scale != 1 else 0)", "0", PRICE),
+        ("features of one scale", "len(steps) * len(scales) *", "len(steps) *", PRICE),
+    ),
     *of(
         "decision", "bench/planning/decision.py",
         ("told for the CPU in years", "self.here is not self.here.on_gpus and", "False and",

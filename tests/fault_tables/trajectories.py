@@ -69,6 +69,9 @@ FAULTS = [
     *of(
         "ctm, balance", "bench/training/step.py",
         ("joined after every slice", f"{SUMMED}{JOIN}", f"    {JOIN}{SUMMED}", f"{ADDED}[96]"),
+        ("scaled to what others were added to", "parameters(other), last)\n",
+         "parameters(other), last)\n            self._aside.join(name, self.state.parameters(other), scales.pop(name))\n",
+         "trajectories::test_several_balanced_gradients_are_each_as_long_as_the_one_without_the_others"),
         ("log of the last loss alone", "for loss in losses.values() for", "for loss in list(losses.values())[-1:] for",
          "trajectories::test_the_parts_of_both_losses_are_logged"),
     ),

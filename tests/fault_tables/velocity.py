@@ -2,24 +2,29 @@
 
 from fault_tables.base import of
 
-V = "velocity::test_"
+IMF = "improved_meanflow::test_"
+TVM = "terminal_velocity::test_"
+ALPHAFLOW = "alphaflow::test_"
+SMF = "split_meanflow::test_"
+TIM = "transition::test_"
+FACM = "flow_anchored::test_"
 IMPROVED = "methods/improved_meanflow.py"
 TERMINAL = "methods/terminal_velocity.py"
 ALPHA = "methods/alphaflow.py"
 SPLIT = "methods/split_meanflow.py"
 TRANSITION = "methods/transition.py"
 ANCHORED = "methods/flow_anchored.py"
-BOTH_TERMS = V + "both_terms_are_their_definitions_and_only_the_map_and_the_velocity_have_a_gradient[0.7-linear]"
-SLOW = V + "the_slow_copy_says_how_fast_a_jump_should_end"
-LSD = V + "with_the_current_network_as_its_slow_copy_it_is_lsd_and_flow_matching"
-DISCRETE = V + "its_loss_and_gradient_are_those_of_their_definition[linear]"
-SCHEDULE = V + "alpha_falls_from_one_to_nothing_and_stays"
-CENTRAL = V + "without_its_weight_of_times_it_is_meanflow_by_a_central_difference[1.0]"
-STILL = V + "half_of_its_jumps_stand_still_and_a_tenth_end_at_data"
-ANCHOR = V + "the_map_to_data_and_the_velocity_beside_it_are_learned_by_their_definitions[0.7-linear]"
-TAUGHT = V + "on_the_diagonal_its_teacher_is_followed[linear]"
-GAPS = V + "its_gaps_and_ends_are_the_papers_with_the_clock_turned_around"
-MEANFLOW = V + "along_the_samples_own_way_and_without_its_second_term_it_is_meanflow[Derivative.SPLIT-0.75]"
+BOTH_TERMS = IMF + "both_terms_are_their_definitions_and_only_the_map_and_the_velocity_have_a_gradient[0.7-linear]"
+SLOW = TVM + "the_slow_copy_says_how_fast_a_jump_should_end"
+LSD = TVM + "with_the_current_network_as_its_slow_copy_it_is_lsd_and_flow_matching"
+DISCRETE = ALPHAFLOW + "its_loss_and_gradient_are_those_of_their_definition[linear]"
+SCHEDULE = ALPHAFLOW + "alpha_falls_from_one_to_nothing_and_stays"
+CENTRAL = TIM + "without_its_weight_of_times_it_is_meanflow_by_a_central_difference[1.0]"
+STILL = TIM + "half_of_its_jumps_stand_still_and_a_tenth_end_at_data"
+ANCHOR = FACM + "the_map_to_data_and_the_velocity_beside_it_are_learned_by_their_definitions[0.7-linear]"
+TAUGHT = SMF + "on_the_diagonal_its_teacher_is_followed[linear]"
+GAPS = TVM + "its_gaps_and_ends_are_the_papers_with_the_clock_turned_around"
+MEANFLOW = IMF + "along_the_samples_own_way_and_without_its_second_term_it_is_meanflow[Derivative.SPLIT-0.75]"
 
 FAULTS = [
     *of(
@@ -33,10 +38,10 @@ FAULTS = [
         ("own velocity for the sample's in the target", "s, t, speed, tangent", "s, t, own, tangent", BOTH_TERMS),
         ("second term without its weight", "loss + self.velocity * adaptive", "loss + adaptive", BOTH_TERMS),
         ("wrong clock", "LogitNormal(0.4, 1.0)", "LogitNormal(-0.4, 1.0)",
-         V + "half_of_its_batch_lies_on_the_diagonal_at_the_noisier_time"),
+         IMF + "half_of_its_batch_lies_on_the_diagonal_at_the_noisier_time"),
         ("diagonal at the later time", "t = t.index_copy(0, (on := context.split(self.eta)[0]), s[on])",
          "s = s.index_copy(0, (on := context.split(self.eta)[0]), t[on])",
-         V + "half_of_its_batch_lies_on_the_diagonal_at_the_noisier_time"),
+         IMF + "half_of_its_batch_lies_on_the_diagonal_at_the_noisier_time"),
         ci="velocity that is not learned",
     ),
     *of(
@@ -73,12 +78,12 @@ FAULTS = [
          "torch.full_like(raw, alpha or 1.0)", DISCRETE),
         ("without the weight alpha", "index_fill(0, off, alpha or 1.0)", "index_fill(0, off, 1.0)", DISCRETE),
         ("derivative that does not follow the way", "x_s, s, t, speed, speed)", "x_s, s, t, speed, 0 * speed)",
-         V + "without_a_step_it_is_meanflow[0.0]"),
+         ALPHAFLOW + "without_a_step_it_is_meanflow[0.0]"),
         ("schedule that rises", "exp(self.gamma * (p - 0.5))", "exp(-self.gamma * (p - 0.5))", SCHEDULE),
         ("schedule without its end", "(self.fall_end - self.fall_start)", "(1 - self.fall_start)", SCHEDULE),
         ("diagonal at the earlier of two times", "first[on]), t.index_copy(0, on, first[on])",
          "s[on]), t.index_copy(0, on, s[on])",
-         V + "its_diagonal_has_the_law_of_one_time"),
+         ALPHAFLOW + "its_diagonal_has_the_law_of_one_time"),
         ("step without its mask", 'context.draws.dropout("student", off)', "None",
          "tests/methods/test_method_passes.py::test_the_passes_of_a_loss_have_the_masks_of_the_papers[alphaflow]"),
         ("step with the others' labels", "labels[off], context", "labels[: len(off)], context",
@@ -91,7 +96,7 @@ FAULTS = [
          TAUGHT),
         ("flipped sign", "v(x, t, t) - context", "v(x, t, t) + context", TAUGHT),
         ("cut at the middle", "uniform: bool = True", "uniform: bool = False",
-         V + "off_the_diagonal_it_is_progressive_self_distillation_at_a_uniform_point[0.0]"),
+         SMF + "off_the_diagonal_it_is_progressive_self_distillation_at_a_uniform_point[0.0]"),
         ("teacher without labels", "context.teach(x, t, labels)", "context.teach(x, t)",
          "tests/methods/test_method_passes.py::test_every_pass_sees_each_samples_own_label[split_meanflow]"),
         ("start of its own", "start_from_teacher if self.initialise else None", "None",
@@ -126,10 +131,10 @@ FAULTS = [
         ("weight of the other end", "torch.cos(torch.pi / 2 * s)", "torch.sin(torch.pi / 2 * s)", ANCHOR),
         ("velocity of the sample", "b = context.teach(x_s, s, batch.condition)",
          "b = path.velocity(path.base_scale * context.noise(x_1), x_1, s)",
-         V + "the_exact_map_beside_the_exact_velocity_is_a_fixed_point[linear]"),
+         FACM + "the_exact_map_beside_the_exact_velocity_is_a_fixed_point[linear]"),
         ("cosine over places", "b, dim=1)", "b, dim=-1)",
-         V + "on_images_the_cosine_is_over_channels_and_a_mean_over_places"),
-        ("wrong clock", "return 1 - 2 / torch.pi", "return 2 / torch.pi", V + "its_times_are_an_angle_of_the_noise_level"),
+         FACM + "on_images_the_cosine_is_over_channels_and_a_mean_over_places"),
+        ("wrong clock", "return 1 - 2 / torch.pi", "return 2 / torch.pi", FACM + "its_times_are_an_angle_of_the_noise_level"),
         ("start of its own", "start_from_teacher if self.initialise else None", "None",
          "training::test_a_student_that_says_so_starts_as_its_teacher[FlowAnchored]"),
         ci="flipped sign",

@@ -13,8 +13,10 @@ from bench.nets import Backbone
 from bench.training.contract import CHECKS, Subject
 from methods.base import Batch, Method
 from methods.flow_matching import FlowMatching
+from methods.improved_meanflow import ImprovedMeanFlow
 from methods.meanflow import MeanFlow
 from methods.self_distillation import LSD
+from methods.terminal_velocity import TerminalVelocity
 from methods.tools import Linear, guided_velocity
 
 MEANS, ROWS = torch.tensor([-1.5, 1.0], dtype=torch.float64), 200_000  # of two classes on the line, of variance 1/4 each
@@ -108,6 +110,9 @@ TOLD = Backbone(network({"name": "mlp", "width": 16, "depth": 1, "embedding": 8,
 
 
 @pytest.mark.parametrize("check", ["losses", "pure", "slices", "gradients"])
-@pytest.mark.parametrize("method", [MeanFlow(omega=0.5, kappa=0.5), FlowMatching(), LSD()], ids=["guided", "fm", "lsd"])
+@pytest.mark.parametrize("method", [
+    MeanFlow(omega=0.5, kappa=0.5), FlowMatching(), LSD(), LSD(scale=(1.0, 4.0)), TerminalVelocity(scale=(1.0, 4.0)),
+    ImprovedMeanFlow(scale=(2.0, 2.0)),
+], ids=["guided", "fm", "lsd", "lsd_told", "tvm_told", "imf_fixed"])  # fmt: skip
 def test_with_classes_of_which_some_are_dropped_a_method_keeps_the_contract(method: Method, check: str) -> None:
     CHECKS[check](Subject(method, TOLD, LABELLED, 2**16, 16, torch.float64))

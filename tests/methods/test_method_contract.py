@@ -4,7 +4,7 @@ from dataclasses import fields, replace
 
 import pytest
 import torch
-from contract import METHODS, NETWORKS, TRUTH, batch_of, built, losses, made
+from contract import METHODS, NETWORKS, TRUTH, batch_of, built, few, losses, made, reads_data
 from omegaconf import OmegaConf
 from oracle import Oracle, context, data, teacher_of
 from trainings import points
@@ -24,19 +24,23 @@ EACH = pytest.mark.parametrize("name", METHODS)
 # Network calls of one jump, where it is not one.
 CALLS: dict[str, int] = {}
 # Methods whose jump is an Euler step, beside those that can be teachers.
-VELOCITIES = {"reflow", "contrastive"}
+VELOCITIES = {"reflow", "contrastive", "curvature"}
+# Methods whose losses read no training sample.
+WITHOUT_DATA = {"dmd2", "sid", "reflow", "re_meanflow", "dsno"}
 # Parameters that a method never moves: on the diagonal the network does not see t - s.
 UNSEEN = {
     "flow_matching": {"net.time.gap.weight"}, "edm": {"net.net.time.gap.weight"}, "contrastive": {"net.time.gap.weight"},
     "decoupled_meanflow": {"net.time.gap.weight"},  # each of its parts sees one time
     "reflow": {"net.time.gap.weight"}, "ctm": {"net.time.gap.weight"},  # by its denoising loss
+    "ctm_gan": {"net.time.gap.weight", "critic.time.gap.weight"},
+    "curvature": {"net.time.gap.weight", "encoder.time.gap.weight"},
     **{name: {"fake.time.gap.weight", "critic.time.gap.weight"} for name in ("dmd2", "sid", "sida")},
 }  # fmt: skip
 
 
 def first(name: str) -> tuple[torch.Tensor, torch.Tensor]:
     """Start and end of the first jump of its shortest sampling."""
-    s, t = made(name).grid(LEAST.get(name, 1))[:2].expand(B, 2).T
+    s, t = few(name).grid(LEAST.get(name, 1))[:2].expand(B, 2).T
     return s, t
 
 
@@ -44,23 +48,33 @@ def first(name: str) -> tuple[torch.Tensor, torch.Tensor]:
 def test_the_yaml_states_every_knob_at_the_default_of_the_class(name: str) -> None:
     method = made(name)
     stated = set(OmegaConf.load(CONF / "method" / f"{name}.yaml")) - {"name", "target"}
-    assert stated == {f.name for f in fields(method)} - {"interpolant"}
+    assert stated == {f.name for f in fields(method) if f.init} - {"interpolant"}
     if name != "psd_u":  # the one that differs from its class by a knob
         assert method == type(method)()
+
+
+@EACH
+def test_data_are_read_by_all_but_those_that_say_so(name: str) -> None:
+    assert reads_data(made(name)) == (name not in WITHOUT_DATA)
+
+
+def test_a_critic_reads_data() -> None:
+    """So the word in the table follows the knobs."""
+    assert reads_data(replace(made("sid"), critic=1.0)) and not reads_data(replace(made("sida"), critic=0.0))  # type: ignore[call-arg]
 
 
 @EACH
 @pytest.mark.parametrize("check", CHECKS)
 def test_it_keeps_the_contract_of_the_loop(name: str, check: str) -> None:
     """What the author of a plug-in can check too, of every stage."""
-    method = made(name)
+    method = few(name)
     CHECKS[check](Subject(method, NETWORKS, points("gaussian"), BUDGET, B, torch.float64))
 
 
 @EACH
 @pytest.mark.parametrize("shape", [(2,), (1, 4, 4)], ids=["points", "images"])
 def test_its_losses_are_one_finite_number_per_sample(name: str, shape: tuple[int, ...]) -> None:
-    method, g = made(name), torch.Generator().manual_seed(0)
+    method, g = few(name), torch.Generator().manual_seed(0)
     x_1 = torch.randn((B, *shape), generator=g, dtype=torch.float64)
     teacher = lambda x, t, condition: -x  # noqa: E731
     batch, at = batch_of(method, x_1, teacher), context(method, B, teacher=teacher)
@@ -74,9 +88,9 @@ def test_its_losses_are_one_finite_number_per_sample(name: str, shape: tuple[int
 
 @EACH
 def test_its_gradients_reach_every_trained_parameter(name: str) -> None:
-    method = made(name)
+    method = few(name)
     models = built(method)
-    for loss_name, loss in losses(method, models, data(TRUTH, B)).items():
+    for loss_name, loss in losses(method, models, data(TRUTH, B), progress=0.5).items():  # a loss may set in late
         stage = method.stages(BUDGET)[-1]
         roles = stage.trained[stage.balanced.get(loss_name, loss_name)]
         named = {f"{role}.{n}": p for role in roles for n, p in models[role].named_parameters()}
@@ -89,7 +103,7 @@ def test_its_gradients_reach_every_trained_parameter(name: str) -> None:
 @EACH
 @pytest.mark.parametrize("low", [False, True], ids=["float32", "bfloat16"])
 def test_its_gradients_are_finite_in_the_precision_of_training(name: str, low: bool) -> None:
-    method, teacher = made(name), teacher_of(TRUTH)
+    method, teacher = few(name), teacher_of(TRUTH)
     models = built(method, dtype=torch.float32)
     at = context(method, 256, teacher=teacher)
     at.draws._dtype = torch.float32  # type: ignore[attr-defined]
@@ -106,11 +120,12 @@ def test_its_gradients_are_finite_in_the_precision_of_training(name: str, low: b
 @EACH
 @pytest.mark.parametrize("size", [4, 8])
 def test_micro_batches_have_the_losses_of_the_whole_batch(name: str, size: int) -> None:
-    """As multisets: a method may order its samples as it likes."""
-    models, x_1 = built(made(name)), data(TRUTH, B)
-    assert size % made(name).needs.group == 0
-    whole = losses(made(name), models, x_1)
-    parts = [losses(made(name), models, x_1, range(i, i + size)) for i in range(0, B, size)]
+    """As multisets: a method may order its samples as it likes. No slice cuts a group."""
+    method = few(name)
+    models, x_1, size = built(method), data(TRUTH, B), max(size, method.needs.group)
+    assert size % method.needs.group == 0 and size < B
+    whole = losses(method, models, x_1)
+    parts = [losses(method, models, x_1, range(i, i + size)) for i in range(0, B, size)]
     for key, loss in whole.items():
         joined = torch.cat([part[key].per_sample for part in parts])
         torch.testing.assert_close(joined.sort().values, loss.per_sample.sort().values, rtol=1e-12, atol=1e-12)
@@ -119,14 +134,14 @@ def test_micro_batches_have_the_losses_of_the_whole_batch(name: str, size: int) 
 @EACH
 @pytest.mark.parametrize("path", [Linear(), Trigonometric(), Linear(0.5)], ids=["linear", "trigonometric", "half_base"])
 def test_its_map_is_the_identity_on_the_diagonal(name: str, path: Interpolant) -> None:
-    method = made(name, path)
+    method = few(name, path)
     x, t = data(TRUTH, 1).expand(B, 2), torch.full((B,), 0.4, dtype=torch.float64)
     assert torch.equal(method.jump(built(method), x, t, t), x)
 
 
 @EACH
 def test_all_samples_jump_together_as_each_does(name: str) -> None:
-    method, x = made(name), data(TRUTH, B)
+    method, x = few(name), data(TRUTH, B)
     models = built(method)
     for times in (method.grid(steps) for steps in (1, 2, 4) if method.supports(steps)):
         ends = times[1:] if method.needs.rule == "hop" else times[-1:].expand(len(times) - 1)
@@ -137,7 +152,7 @@ def test_all_samples_jump_together_as_each_does(name: str) -> None:
 @EACH
 @pytest.mark.parametrize("shape", [(2,), (1, 4, 4)], ids=["points", "images"])
 def test_a_jump_keeps_the_shape_of_its_samples(name: str, shape: tuple[int, ...]) -> None:
-    method = made(name)
+    method = few(name)
     s, t = first(name)
     x = torch.randn((B, *shape), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     assert method.jump(built(method, shape), x, s, t).shape == x.shape
@@ -145,7 +160,7 @@ def test_a_jump_keeps_the_shape_of_its_samples(name: str, shape: tuple[int, ...]
 
 @EACH
 def test_a_jump_calls_the_network_once_unless_it_says_otherwise(name: str) -> None:
-    method, net = made(name), Oracle(TRUTH)
+    method, net = few(name), Oracle(TRUTH)
     s, t = first(name)
     method.jump({"net": net}, data(TRUTH, B), s, t)
     assert len(net.calls) == CALLS.get(name, 1)
@@ -154,7 +169,7 @@ def test_a_jump_calls_the_network_once_unless_it_says_otherwise(name: str) -> No
 @EACH
 def test_one_exact_jump_reaches_data_or_the_end_of_its_segment(name: str) -> None:
     """A velocity model's is an Euler step, and only its direction is known."""
-    method, x = made(name), data(TRUTH, B)
+    method, x = few(name), data(TRUTH, B)
     s, t = first(name)
     end = method.jump({"net": Oracle(TRUTH)}, x, s, t)
     euler = x + (t - s)[:, None] * TRUTH.velocity(x, s)
@@ -165,13 +180,13 @@ def test_one_exact_jump_reaches_data_or_the_end_of_its_segment(name: str) -> Non
 @EACH
 def test_the_fewest_steps_are_one_or_as_many_as_there_are_segments(name: str) -> None:
     least = LEAST.get(name, 1)
-    assert made(name).supports(least) and not any(made(name).supports(n) for n in range(least))
+    assert few(name).supports(least) and not any(few(name).supports(n) for n in range(least))
 
 
 @EACH
 @pytest.mark.parametrize("path", [Linear(), Trigonometric(), Linear(0.5)], ids=["linear", "trigonometric", "half_base"])
 def test_one_rule_says_for_all_methods_where_samples_stop(name: str, path: Interpolant) -> None:
-    method = replace(made(name), interpolant=path)
+    method = replace(few(name), interpolant=path)
     for steps in (n for n in (1, 2, 4, 16) if method.supports(n)):
         even, papers = method.sampling_times(steps), method.sampling_times(steps, papers=True)
         assert torch.equal(even, method.grid(steps))

@@ -29,12 +29,12 @@ def of_class(method: Any, prefix: str = "") -> dict[str, Any]:
     found: dict[str, Any] = {}
     for field in fields(method):
         value, path = getattr(method, field.name), prefix + field.name
-        if field.name == "interpolant":
+        if field.name == "interpolant" or not field.init:
             continue
         if is_dataclass(value):
             found |= {path: type(value).__name__, **of_class(value, f"{path}.")}
         else:
-            found[path] = value.value if isinstance(value, Enum) else value
+            found[path] = value.value if isinstance(value, Enum) else list(value) if isinstance(value, tuple) else value
     return found
 
 
@@ -45,7 +45,7 @@ def of_yaml(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         if isinstance(value, Mapping):
             found |= {prefix + key: value["target"].split(":")[1], **of_yaml(value, f"{prefix}{key}.")}
         elif key not in ("name", "target"):
-            found[prefix + key] = value
+            found[prefix + key] = tuple(value) if isinstance(value, list) else value
     return found
 
 

@@ -78,7 +78,7 @@ def taken(method: Method, k: int, stage: int) -> Taken:
         {"net": nets[3]} if method.needs.target_ema else None,
     )  # fmt: skip
     weight = Noted(0.3)
-    models = {"net": nets[0], "teacher": nets[1], "first": nets[1], "fake": nets[2], "weight": weight}
+    models = {"net": nets[0], "teacher": nets[1], "first": nets[1], "fake": nets[2], "encoder": nets[2], "weight": weight}
     x_1 = torch.randn(B, D, generator=torch.Generator().manual_seed(7), dtype=torch.float64)
     wanted = method.needs.trajectories
     states = None
@@ -131,10 +131,11 @@ FORMULAS: dict[str, Formula] = {
     "lsd": LEARNED, "esd": LEARNED, "psd_m": LEARNED, "psd_u": LEARNED,
     "sct": CONTINUOUS, "scd": CONTINUOUS,
     "dmd2 net": Formula({}, lambda S, size, w, pair: D * S / size),  # a mean of squares of what a mean divides
+    "drifting": Formula({}, lambda S, size, w, pair: D * S / size),  # likewise, in units that grow with the samples
     "ayf_emd": ALIGNED, "ayf_lmd": ALIGNED, "ayf_emd_guided": ALIGNED,
 }  # fmt: skip
 # Not a function of one S: see below; those of several terms have their definitions written out in tests of their own.
-OWN = {"imm", "soflow_velocity", "imf", "alphaflow", "tim", "facm", "decoupled_meanflow", "sida"}
+OWN = {"imm", "soflow_velocity", "imf", "alphaflow", "tim", "facm", "decoupled_meanflow", "sida", "esc", "ctm_gan"}
 
 
 @pytest.mark.parametrize("k", [1, 3])

@@ -1,5 +1,6 @@
 """Consistency trajectory models: the loss and its gradient, the teacher's order, the laws of levels, the balance of losses."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from bench.training.balance import LARGEST, Aside
 from bench.training.rng import StepDraws
 from bench.training.train import Recipe, Trainer
 from bench.truth import Gaussian, Truth, target
-from methods.base import Batch, Draws, Method
+from methods.base import Batch, Context, Draws, Loss, Method, Models, Stage
 from methods.consistency import CD, KarrasPairs
 from methods.ctm import CTM
 from methods.flow_matching import FlowMatching
@@ -280,7 +281,7 @@ def test_a_balanced_gradient_is_as_long_as_the_other_at_the_last_layer() -> None
     aside = Aside()
     for _ in range(2):  # two slices
         aside.add("more", (body * torch.tensor([1.0, 2.0])).sum() + 0.25 * head.sum(), [body, head], False)
-    aside.join("more", [body, head], [head])
+    aside.join("more", [body, head], aside.scale("more", [body, head], [head]))
     scale = 5 / (0.5 * 2**0.5)
     torch.testing.assert_close(body.grad, 1 + scale * torch.tensor([2.0, 4.0]))
     torch.testing.assert_close(head.grad, torch.tensor([3.0, 4.0]) + scale * 0.5)
@@ -292,7 +293,7 @@ def test_a_gradient_that_vanishes_at_the_last_layer_is_not_scaled_without_bound(
     body.grad, head.grad = torch.zeros(1), torch.ones(1)
     aside = Aside()
     aside.add("more", body.sum() + 0 * head.sum(), [body, head], False)
-    aside.join("more", [body, head], [head])
+    aside.join("more", [body, head], aside.scale("more", [body, head], [head]))
     assert body.grad.item() == pytest.approx(LARGEST) and head.grad.item() == 1
 
 
@@ -324,6 +325,31 @@ def test_the_loop_adds_the_denoising_gradient_at_the_consistency_gradients_lengt
     for p, g, more in zip(parameters, one, two, strict=True):
         assert p.grad is not None
         torch.testing.assert_close(p.grad, g + long / own * more, rtol=1e-3, atol=1e-5 * float(g.norm() + 1))
+
+
+@dataclass(frozen=True)
+class Thrice(CTM):
+    """Its denoising loss twice more, ten times as long."""
+
+    def stages(self, images: int) -> Sequence[Stage]:
+        (stage,) = super().stages(images)
+        return [replace(stage, balanced=dict.fromkeys(("denoising", "again", "once more"), "net"))]
+
+    def losses(self, models: Models, batch: Batch, context: Context) -> dict[str, Loss]:
+        found = super().losses(models, batch, context)
+        again = Loss(10 * found["denoising"].per_sample)
+        return {**found, "again": again, "once more": again}
+
+
+def test_several_balanced_gradients_are_each_as_long_as_the_one_without_the_others() -> None:
+    gradients = []
+    for method in (CTM(balance=False, denoising=0.0, initialise=False), CTM(initialise=False), Thrice(initialise=False)):
+        made = trainer(method)
+        made.step.gradients(made.progress)
+        gradients.append([p.grad for p in made.models["net"].parameters()])
+    for alone, once, thrice in zip(*gradients, strict=True):
+        assert alone is not None and once is not None and thrice is not None
+        torch.testing.assert_close(thrice - alone, 3 * (once - alone), rtol=1e-4, atol=1e-5 * float(alone.norm() + 1))
 
 
 def test_micro_batches_train_the_same_network() -> None:

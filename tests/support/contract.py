@@ -1,5 +1,6 @@
 """Every method of the configuration folder at its defaults, with small networks, a batch and its losses."""
 
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -29,6 +30,17 @@ def made(name: str, path: Interpolant | None = None) -> Method:
     config = OmegaConf.to_container(OmegaConf.load(CONF / "method" / f"{name}.yaml"))
     assert isinstance(config, dict)
     return make_method(config, path or Linear())  # type: ignore[arg-type]
+
+
+def few(name: str, path: Interpolant | None = None) -> Method:
+    """The same in groups of no more than 4, which slices of a small batch do not cut."""
+    method = made(name, path)
+    return replace(method, particles=4) if method.needs.group > 4 else method  # type: ignore[call-arg]
+
+
+def in_few(name: str) -> list[str]:
+    """What says so on a command line."""
+    return ["method.particles=4"] if few(name) != made(name) else []
 
 
 def built(method: Method, shape: tuple[int, ...] = (2,), dtype: torch.dtype = torch.float64) -> dict[str, nn.Module]:
@@ -62,3 +74,12 @@ def losses(
     batch, part = batch_of(method, x_1, teacher_of(TRUTH)), slice(None) if rows is None else slice(rows.start, rows.stop)
     states = None if batch.states is None else batch.states[part]
     return method.losses(models, Batch(x_1[part], states=states), at)
+
+
+def reads_data(method: Method) -> bool:
+    """Whether some loss of some stage depends on the training samples, not only on how many there are and of which shape."""
+    models, none = built(method), torch.full((16, 2), torch.nan, dtype=torch.float64)
+    taken = [taken for stage in method.stages(2**20) for taken in stage.different.values()]
+    found = [loss.per_sample for stage in taken for progress in (0.0, 0.5, 0.95)
+             for loss in losses(method, models, none, stage=stage, progress=progress).values()]  # fmt: skip
+    return not all(bool(each.isfinite().all()) for each in found)

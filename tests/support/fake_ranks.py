@@ -19,7 +19,9 @@ from bench.truth import target
 from methods.base import Method
 from methods.consistency import CD
 from methods.ctm import CTM
+from methods.ctm_gan import CTMGAN
 from methods.distribution_matching import DMD2
+from methods.esc import ESC
 from methods.flow_matching import FlowMatching
 from methods.imm import IMM
 from methods.meanflow import MeanFlow
@@ -29,7 +31,9 @@ CPU, TRUTH, BATCH, STEPS = torch.device("cpu"), target("gaussian"), 20, 50
 METHODS: dict[str, Method] = {
     "flow_matching": FlowMatching(), "lsd": LSD(), "meanflow": MeanFlow(), "cd": CD(),
     "ctm": CTM(n=4),  # a gradient scaled to another's length, both of the whole batch
+    "ctm_gan": CTMGAN(n=4, start=0.2),  # two of them
     "dmd2": DMD2(critic=0.1, every=3),  # networks at paces of their own
+    "esc": ESC(group=4),
     "imm": IMM(),  # 5 groups, so shares of 8 and 12
 }
 FACTORY = Backbone(network({"name": "mlp", "width": 32, "depth": 1, "embedding": 16}), (2,), seed=0)

@@ -15,7 +15,9 @@ FLOORS = {  # lowest first: each with what it may import besides the floors name
     "bench": ({"torch", "torchvision", "numpy", "scipy", "sklearn", "PIL", "hydra", "omegaconf", "tqdm", "pandas", "cleanfid",
                "filelock", "pydantic", "pydantic_core", "annotated_types", "yaml", "click"}, {"sweeps", "results", "methods"}),
 }  # fmt: skip
-ONLY = {"methods.knobs": {"annotated_types"}}  # a module's own
+ONLY = {  # a module's own
+    "methods.knobs": {"annotated_types"}, "bench.accounts.sinks": {"wandb"}, "bench.accounts.offline": {"wandb"},
+}  # fmt: skip
 ROOMS = {  # lowest first
     "methods": ("tools",),
     "results": ("records", "statistics", "tables", "pictures", "webpage"),

@@ -12,7 +12,7 @@ from pathlib import Path
 sys.path.extend(map(str, Path(__file__).resolve().parents[2:0:-1]))  # as in a test
 
 import torch
-from contract import METHODS, TRUTH, batch_of, built, made
+from contract import METHODS, TRUTH, batch_of, built, made, reads_data
 from fault_tables import FAULTS
 from fixed_point import condition, shift
 from oracle import context, data, teacher_of
@@ -23,6 +23,7 @@ from methods.base import Method
 
 PAGE = ROOT / "results" / "reference" / "methods.md"
 B, STEPS = 16, 64  # a step's counts may be random (CTM's substeps): their mean over this many
+NO_DATA = "no data but its teacher's"
 TRUTHS = {"A": "zero at every sample", "B": "zero up to a solver's or grid's error", "C": "zero gradient in expectation"}
 HEAD = ("method", "paper", "needs", "a training step: calls (rows per sample)", "a jump", "at the exact map",
         "shift", "reaches", "league", "faults caught by")
@@ -33,7 +34,9 @@ def page() -> str:
     lines = [HEAD, ["---"] * len(HEAD), *map(row, METHODS)]
     caption = (
         "Calls and rows count every forward pass of a training step in its last stage, the teacher's and the slow copy's "
-        "included (one under forward mode is one); a jump's are those of sampling. At the exact map the loss is: "
+        "included (one under forward mode is one); a jump's are those of sampling. "
+        f"With {NO_DATA} a method's losses read no training sample: it knows what its teacher has seen. "
+        "At the exact map the loss is: "
         + "; ".join(f"{key} {text}" for key, text in TRUTHS.items())
         + ". Where that holds only at another knob than the default, the map that is learned is not the exact one: the shift "
         "is how far its jump from noise to data lies off, root mean square, by one step along the loss's own mean gradient "
@@ -51,7 +54,7 @@ def row(name: str) -> list[str]:
 
 
 def needs(method: Method) -> str:
-    """What the harness provides beside data and one network."""
+    """What the harness provides beside data and one network, and whether it does without data."""
     wanted, stages = method.needs, method.stages(2**20)
     teacher = "teacher and its weights" if stages[0].prepare is not None else "teacher"
     parts = [
@@ -61,13 +64,15 @@ def needs(method: Method) -> str:
         f"groups of {wanted.group}" if wanted.group > 1 else "",
         f"{len(stages)} stages" if len(stages) > 1 else "",
         "learned weight" if "weight" in built(method) else "",
+        "" if reads_data(method) else NO_DATA,
     ]
     return ", ".join(part for part in parts if part) or "–"
 
 
 def training(method: Method) -> str:
     """Mean calls and rows per sample of the networks and the teacher in one step."""
-    models, x_1 = built(method), data(TRUTH, B)
+    rows = max(B, method.needs.group)
+    models, x_1 = built(method), data(TRUTH, rows)
     exact, asked = teacher_of(TRUTH), [0, 0]
 
     def teacher(x: torch.Tensor, t: torch.Tensor, condition: torch.Tensor | None = None) -> torch.Tensor:
@@ -78,11 +83,11 @@ def training(method: Method) -> str:
     with ExitStack() as stack:
         counts = [stack.enter_context(counting(module)) for role, module in models.items() if role != "weight"]
         for step in range(STEPS):
-            at = context(method, B, step=step, teacher=teacher, target={"net": models["net"]})
+            at = context(method, rows, step=step, teacher=teacher, target={"net": models["net"]})
             method.losses(models, batch, at)
     calls = (asked[0] + sum(c.calls for c in counts)) / STEPS
-    rows = (asked[1] + sum(c.rows for c in counts)) / STEPS / B
-    return f"{_short(calls)} ({_short(rows)})"
+    seen = (asked[1] + sum(c.rows for c in counts)) / STEPS / rows
+    return f"{_short(calls)} ({_short(seen)})"
 
 
 def jump(method: Method) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
-from contract import made
+from contract import few, made
 from oracle import CPU, Weight
 from torch import Tensor, nn
 
@@ -179,4 +179,4 @@ TAGGED: dict[str, dict[str, Any]] = {name: {"sigma_init": 1e3} for name in ("sid
 
 def method_of(case: str) -> Method:
     """The method at its defaults, or one of `VARIANTS`."""
-    return VARIANTS[case] if case in VARIANTS else replace(made(case), **TAGGED.get(case, {}))
+    return VARIANTS[case] if case in VARIANTS else replace(few(case), **TAGGED.get(case, {}))

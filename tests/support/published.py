@@ -42,6 +42,10 @@ SELF = {"eta": 0.75, "learned_weight": True, "anneal": 0.0}
 SELF_SOURCE = "Boffi et al. 2025, paper: Table 2, eqs. 19 and 94, Appendix F.2 (annealing is unused)"
 SCM = {"mean": -1.0, "std": 1.4, "warmup": 10_000 / 400_000, "normalise": True, "c": 0.1, "learned_weight": True}
 SCM_SOURCE = "Lu & Song 2024, paper: Appendices E to G, CIFAR-10; two steps pass the angle 1.1, sigma = .5 tan 1.1"
+CTM = Source("Kim et al. 2023, code sony/ctm: cm/script_util.py (cifar10), cm/resample.py", {
+    "n": 18, **EDM_GRID, "teacher_solver": "heun", "target_ema": 0.999, "balance": True, "denoising": 1.0, "mean": -1.2,
+    "std": 1.2, "reach": 0.7, "sigma_data": 0.5, "initialise": True,
+})  # fmt: skip
 SID = {
     "sigma_init": 2.5, "every": 1, **curve("levels", 0.2, 1.0), "fake_levels": "LogNormal", "fake_levels.mean": -1.2,
     "fake_levels.std": 1.2, "sigma_data": 0.5, "alpha": 1.2, "initialise": True,
@@ -83,10 +87,16 @@ PUBLISHED: dict[str, list[Source]] = {
     "contrastive": [Source("Stoica et al. 2025, paper: lambda; t is uniform", {
         "weight": 0.05, "time_law": "Uniform", "time_law.low": 0.0, "time_law.high": 1.0,
     })],
-    "ctm": [Source("Kim et al. 2023, code sony/ctm: cm/script_util.py (cifar10), cm/resample.py", {
-        "n": 18, **EDM_GRID, "teacher_solver": "heun", "target_ema": 0.999, "balance": True, "denoising": 1.0, "mean": -1.2,
-        "std": 1.2, "reach": 0.7, "sigma_data": 0.5, "initialise": True,
+    "ctm": [CTM],
+    "ctm_gan": [CTM, Source("Kim et al. 2023, code sony/ctm: README (10k to 50k steps without, then 30k or more)", {
+        "start": 0.5, "critic": 1.0,
     })],
+    "curvature": [
+        Source("Lee et al. 2023, code sangyun884/fast-ode: README (CIFAR-10, MNIST, FFHQ)", {"beta": 20.0}),
+        Source("Lee et al. 2023, code sangyun884/fast-ode: flows.py, t is uniform", {
+            "time_law": "Uniform", "time_law.low": 0.0, "time_law.high": 1.0,
+        }),
+    ],
     "decoupled_meanflow": [Source("Lee et al. 2025, code kyungmnlee/dmf: README (ImageNet 256), loss.py", {
         "velocity_law": "LogitNormal", "velocity_law.mean": 0.0, "velocity_law.std": 1.0,
         "first_law": "LogitNormal", "first_law.mean": turned(0.4), "first_law.std": 1.0,
@@ -96,6 +106,9 @@ PUBLISHED: dict[str, list[Source]] = {
     "dmd2": [Source("Yin et al. 2024, paper: five updates of the fake to one; code tianweiy/DMD2 and NVlabs/FastGen", {
         "every": 5, **curve("levels", 0.02, 0.98), **curve("fake_levels", 0.0, 1.0), "sigma_init": 80.0, "sigma_data": 0.5,
         "initialise": True,
+    })],
+    "drifting": [Source("Deng et al. 2026, code lambertae/drifting: drift_loss.py, samples and positives of a class", {
+        "particles": 64, "temperatures": [0.02, 0.05, 0.2], "floor": 1e-6,
     })],
     "dsno": [Source("Zheng et al. 2022, code DSNO-pytorch: configs/cifar10-dsno-t4.yaml, train_cifar.py", {
         "slots": 4, "modes": 2, "spacing": "quadratic", "weight_cap": 1e4, "initialise": True,
@@ -108,6 +121,15 @@ PUBLISHED: dict[str, list[Source]] = {
     })],
     "emd": [Source("Boffi et al. 2024, paper: the loss is taken whole (2505.18825, eq. 28)", {"stop_gradient": False})],
     "esd": [Source(SELF_SOURCE, {**SELF, "stop_gradient": "full"})],
+    "esc": [
+        Source("Lin et al. 2025, code ExplicitShortCut: loss/esc_loss.py, scripts/README.md (B/2; ratio of r != t: .25)", {
+            "eta": 1 - 0.25, "power": 1.0, "floor": 1e-3, "time_law": "LogitNormal", "time_law.mean": turned(-0.4),
+            "time_law.std": 1.0, "plug_in": 0.5, "learned_weight": True,
+        }),
+        Source("Lin et al. 2025, code ExplicitShortCut: scripts/README.md (20k steps; 240 epochs in batches of 512)", {
+            "curriculum": round(20_000 / (240 * 1_281_167 / 512), 3),
+        }),
+    ],
     "facm": [Source("Peng et al. 2025, code ali-vilab/FACM: losses.py, scripts/train.sh (ImageNet; CIFAR-10's is not public)", {
         "mean": -0.8, "std": 1.6, "power": 0.5, "floor": 1e-3, "clamp": 1.0, "relax": 0.5, "cosine": 1.0, "initialise": True,
     })],
@@ -214,6 +236,7 @@ ALL_TIMES = Source("an option of the authors' code (flow_map_matching_public); i
     "curriculum": "none", "widening": 0.25,
 })
 PAIRS = Source("stored pairs that a small budget pays for; Lee et al. use a million", {"trajectories": 16384})
+UNGUIDED = Source("its paper guides between classes, and one table of all methods is told none", {"scale": (1.0, 1.0)})
 PLAIN_START = Source("no source was read: the student starts like all that learn from data", {"initialise": False})
 
 OURS: dict[str, list[Source]] = {
@@ -234,19 +257,30 @@ OURS: dict[str, list[Source]] = {
             SCRATCH, DATA_ONLY],
     "edm": [Source("networks are told the time of this clock, as all methods'", {"noise_times": False})],
     "emd": [PLAIN_START, ALL_TIMES],
+    "esc": [
+        Source("the authors take what one device holds of the batch; a number that divides common batches", {"group": 8}),
+        Source("guidance is left out; the authors' derivative, with less memory", {
+            "omega": 1.0, "kappa": 0.0, "derivative": "split",
+        }),
+    ],
+    "esd": [UNGUIDED],
     "facm": [Source("the authors' derivative, with less memory", {"derivative": "split"})],
     "flow_matching": [Source("training needs no solver; a step is one call, as of all others", {"solver": "euler"})],
     "ict": [DATA_ONLY],
-    "imf": [Source("the authors' derivative, with less memory", {"derivative": "split"})],
+    "imf": [UNGUIDED, Source("the authors' derivative, with less memory", {"derivative": "split"})],
     "imm": [Source("a floor against rounding; its size is not stated", {"eps": 1e-8})],
     "fmm": [ALL_TIMES],
     "lmd": [PLAIN_START, ALL_TIMES],
+    "lsd": [UNGUIDED],
     "contrastive": [Source("training needs no solver; a step is one call, as of all others", {"solver": "euler"})],
+    "curvature": [Source("training needs no solver; a step is one call, as of all others", {"solver": "euler"})],
     "decoupled_meanflow": [Source("the authors' derivative, with less memory", {"derivative": "split"})],
     "meanflow": [Source("the authors' derivative, with less memory", {"derivative": "split"})],
     "multistep_cm": [SCRATCH],
     "pfmm": [Source("the paper states no number of stages for these data", {"doublings": 5})],
     "progressive": [Source("memory: which students are kept", {"keep": 16})],
+    "psd_m": [UNGUIDED],
+    "psd_u": [UNGUIDED],
     "re_meanflow": [PAIRS, Source("as 2-RF++, whose times it takes", {"teacher_solver": "heun", "teacher_steps": 18})],
     "reflow": [PAIRS, Source("the student's paths are straighter than its teacher's", {"round_steps": 8})],
     "sct": [SCRATCH],
@@ -261,4 +295,5 @@ OURS: dict[str, list[Source]] = {
         "first_share": 0.5, "pairs.doublings": 10,
     })],
     "tract": [Source("memory: which students are kept, as progressive's", {"keep": 16})],
+    "tvm": [UNGUIDED],
 }  # fmt: skip

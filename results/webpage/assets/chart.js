@@ -47,7 +47,8 @@ function chart(box, { series, references = [], lines, xTitle, xText, xTicks, hei
   if (!points.length) return box.replaceChildren(el("p", { class: "caption" }, "Nothing to draw for this metric."));
   const top = state.whole || better === "higher" ? Infinity : ceiling(points.map(point => point.y));
   const inside = points.map(point => point.y).filter(value => value <= top);
-  const named = references.filter(cell => Number.isFinite(cell.value)), visible = named.filter(cell => cell.value <= top);
+  const named = references.filter(cell => Number.isFinite(cell.value)), near = Math.min(...inside) / 1.5;
+  const visible = named.filter(cell => cell.value <= top && (state.whole || better === "higher" || cell.value >= near));
   const x = scale(points.map(point => point.x), EDGE.left, width - EDGE.right, 0.05);
   const y = scale([...inside, ...(lines ? visible.map(cell => cell.value) : [])], height - EDGE.bottom, EDGE.top + 14, 0.05);
   const root = svg("svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "img",
@@ -57,8 +58,10 @@ function chart(box, { series, references = [], lines, xTitle, xText, xTicks, hei
   for (const each of series) root.append(lines ? lineOf(each, x, y, top) : dotsOf(each, x, y, top));
   if (!lines) for (const [league, own] of Map.groupBy(points, point => data.leagues[point.cell.method]))
     root.append(front(own, league, x, y, better, width, height));
-  const beyond = lines ? named.filter(cell => cell.value > top).map(cell => `${data.methods[cell.method]} ${number(cell.value)}`) : [];
-  if (beyond.length) root.append(svg("text", { class: "beyond", x: width - EDGE.right, y: 11, "text-anchor": "end" }, `above: ${beyond.join(", ")}`));
+  for (const [word, y, far] of lines ? [["above", 11, cell => cell.value > top], ["below", height - EDGE.bottom - 4, cell => cell.value < near]] : []) {
+    const names = named.filter(cell => !visible.includes(cell) && far(cell)).map(cell => `${data.methods[cell.method]} ${number(cell.value)}`);
+    if (names.length) root.append(svg("text", { class: "beyond", x: width - EDGE.right, y, "text-anchor": "end" }, `${word}: ${names.join(", ")}`));
+  }
   box.replaceChildren(root);
   listen(box, root, series, x, y);
 }

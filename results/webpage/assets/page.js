@@ -118,6 +118,7 @@ function choose(index) {
   at("cost-steps").replaceChildren(el("option", { value: "" }, "any steps"),
     ...shown().steps.filter(steps => steps > 0).map(steps => el("option", { value: steps }, stepsTitle(steps))));
   at("cost-steps").value = [...at("cost-steps").options].some(option => option.value === kept) ? kept : "";
+  headline();
   board();
   rangeButton();
   filtered();
@@ -138,6 +139,8 @@ function start() {
   }));
   if (data.leagues.some(league => league)) at("front-caption").append(" Dashed: a league of its own.");
   at("cost").append(...data.costs.map((cost, index) => el("option", { value: index }, cost.title)));
+  at("bill").hidden = !data.bill.length;
+  at("bill").addEventListener("click", () => at("bill").setAttribute("aria-pressed", at("board").classList.toggle("billed")));
   at("cost").addEventListener("change", charts);
   at("cost-steps").addEventListener("change", charts);
   at("filter").addEventListener("input", event => { state.filter = event.target.value; filtered(); });

@@ -6,7 +6,7 @@ function sortable(columns, rows, fixed, line) {
   const heads = columns.map((column, index) => {
     const button = el("button", {}, column.title);
     button.addEventListener("click", () => sort(index));
-    return el("th", { scope: "col", "aria-sort": "none", class: column.left ? "left" : null }, button);
+    return el("th", { scope: "col", "aria-sort": "none", class: column.left ? "left" : column.cost ? "cost" : null }, button);
   });
   const lines = new Map([...rows, ...fixed].map(row => [row, line(row)]));
   bodies.forEach(body => body.node.append(...body.rows.map(row => lines.get(row))));
@@ -123,7 +123,7 @@ function leagueTable(metric, own, references) {
   let columns = [
     { title: "method", left: true, key: row => data.methods[row.method] },
     ...metric.steps.map(steps => ({ title: stepsTitle(steps), key: row => row.at.get(steps)?.value ?? NaN, steps })),
-    ...data.bill.map(column => ({ title: column.title, key: row => real(column.values[row.method]),
+    ...data.bill.map(column => ({ title: column.title, cost: true, key: row => real(column.values[row.method]),
       text: row => UNITS[column.unit](real(column.values[row.method])) })),
     { title: "seeds", key: row => Math.max(...row.cells.map(cell => cell.seeds)), text: row => String(Math.max(...row.cells.map(cell => cell.seeds))) },
     { title: "NFE", left: true, key: row => row.cells[0].nfe, text: evaluations },
@@ -134,14 +134,23 @@ function leagueTable(metric, own, references) {
     && [null, column.text(own[0])].includes(idle[column.title]);
   columns = columns.filter(column => !told(column));
   const line = row => data.references[row.method] ? el("tr", { "data-row": row.method, class: "reference" },
-    methodHead(row.method), valueCell(row.cells[0], metric.steps.length), el("td", { colspan: columns.length - 1 - metric.steps.length }))
+    methodHead(row.method), valueCell(row.cells[0], metric.steps.length), ...columns.slice(1 + metric.steps.length).map(column => el("td", { class: column.cost ? "cost" : null })))
     : el("tr", { "data-row": row.method }, methodHead(row.method), ...columns.slice(1).map(column => column.text
-      ? el("td", { class: column.left ? "left fact" : "fact" }, column.text(row)) : valueCell(row.at.get(column.steps))));
+      ? el("td", { class: column.left ? "left fact" : column.cost ? "fact cost" : "fact" }, column.text(row)) : valueCell(row.at.get(column.steps))));
   const table = sortable(columns, own, references, line);
   table.addEventListener("pointerover", event => heat(event.target.closest("[data-row]")?.dataset.row ?? null));
   table.addEventListener("pointerleave", () => heat(null));
   table.addEventListener("focusin", event => heat(event.target.closest("[data-row]")?.dataset.row ?? null));
   return table;
+}
+
+/** What was found: the best of each step count, and what cannot be told from it, of every league by itself. */
+function headline() {
+  const usual = [1, 2, 4, 8, 16];
+  at("found").replaceChildren(...shown().headline.flatMap(([league, lead, lines]) => [
+    ...(league ? [el("h3", {}, league)] : []), el("p", { class: "lead" }, lead),
+    el("dl", { class: "findings" }, ...lines.filter(([steps]) => lines.length <= usual.length || usual.includes(steps))
+      .flatMap(([steps, best, tied]) => [el("dt", {}, stepsTitle(steps)), el("dd", {}, el("b", {}, best), tied ? `; ${tied}` : "")]))]));
 }
 
 function caption(metric) {
@@ -152,7 +161,8 @@ function caption(metric) {
   const direction = { lower: `Lower is better${bold}`, higher: `Higher is better${bold}`, "": "Not a ranking." }[metric.better];
   const seeds = [...new Set(metric.cells.filter(cell => !data.references[cell.method]).map(cell => cell.seeds))].sort((a, b) => a - b);
   const behind = seeds.length ? `Mean over ${seeds.length > 1 ? `${seeds[0]} to ` : ""}${plural(seeds.at(-1), "training seed")}. ` : "";
-  return [`${direction} ${metric.note} ${behind}`, protocols.length ? `${counts} samples under protocol ` : "",
+  const nets = metric.features.length ? `On features of ${metric.features.join(", ")}. ` : "";
+  return [`${direction} ${metric.note} ${nets}${behind}`, protocols.length ? `${counts} samples under protocol ` : "",
     el("code", {}, protocols.join(", ")), protocols.length ? ". Open a number to see where it comes from." : "",
     metric.marks.length ? ` ${metric.marks.join(" ")}` : ""];
 }

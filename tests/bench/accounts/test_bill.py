@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from contract import METHODS, TRUTH, batch_of, built, losses, made
+from contract import METHODS, TRUTH, batch_of, built, few, losses, made
 from fake_ranks import FACTORY
 from oracle import data, teacher_of
 from small_runs import planned, run
@@ -50,7 +50,7 @@ def trainer(method: Method, folder: Path | None = None, steps: int = STEPS, **re
 
 def short(name: str) -> Method:
     """The method, with few rounds where it has many."""
-    return dataclasses.replace(made(name), start=4) if name == "progressive" else made(name)  # type: ignore[call-arg]
+    return dataclasses.replace(made(name), start=4) if name == "progressive" else few(name)  # type: ignore[call-arg]
 
 
 def billed(made: Trainer) -> tuple[int, ...]:
@@ -68,7 +68,7 @@ def test_the_bill_is_what_the_method_is_known_to_use(name: str) -> None:
 @pytest.mark.parametrize("name", METHODS)
 def test_backward_rows_are_those_that_a_gradient_reaches(name: str) -> None:
     """Seen by the gradient itself, on its way through each call's output."""
-    models, reached = built(made(name)), dict[int, int]()
+    models, reached = built(few(name)), dict[int, int]()
     x_1 = data(TRUTH, BATCH)
 
     def watch(module: nn.Module, _: Any, output: Tensor) -> None:
@@ -80,7 +80,7 @@ def test_backward_rows_are_those_that_a_gradient_reaches(name: str) -> None:
     networks = [module for role, module in models.items() if role != "weight"]
     handles = [net.register_forward_hook(watch) for net in networks]
     with counting(*networks) as count:
-        torch.stack([loss.per_sample.sum() for loss in losses(made(name), models, x_1).values()]).sum().backward()
+        torch.stack([loss.per_sample.sum() for loss in losses(few(name), models, x_1).values()]).sum().backward()
     for handle in handles:
         handle.remove()
     assert count.backward_rows == sum(reached.values()) > 0

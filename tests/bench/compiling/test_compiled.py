@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from contract import METHODS, made
+from contract import METHODS, few, made
 from specs import network
 from torch import Tensor, nn
 from torch._dynamo.utils import counters
@@ -25,6 +25,7 @@ from bench.training.state import billed
 
 SHAPE, BATCH, STEPS = (1, 4, 4), 16, 3
 NOT = {"ct": "the number of intervals grows", "ctm": "draws 'substeps' on the host",
+       "ctm_gan": "draws 'substeps' on the host",
        "alphaflow": "alpha chooses between a second call and a derivative"}
 """What is not compiled, and why: the levels of consistency training and CTM's substeps change shapes on the way, and alpha-Flow
 what is computed."""
@@ -43,7 +44,7 @@ def afresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def trainer(name: str, dtype: torch.dtype = torch.float32, **recipe: Any) -> Trainer:
     """At the first step of the last stage, not at zero."""
-    g, method = torch.Generator().manual_seed(0), made(name)
+    g, method = torch.Generator().manual_seed(0), few(name)
     networks, needs = Backbone(network(OPTIONS), SHAPE, 0), method.needs
     taught = stirred(networks.net()).to(dtype).requires_grad_(False)
 

@@ -21,13 +21,17 @@ EVERY_REAL = {"mean", "b"}  # of a logarithm's law, and the offset of IMM's log 
 TOLD = 10  # faults in one command, all of which are told
 LITTLE = 1e-9
 
+INTEGRATED = ("flow_matching", "contrastive", "curvature", "reflow")  # whose times have a law
+
 # Ends of a range that a check of two values refuses beside the others' defaults, and what it says.
 RELATED = {
-    **{(name, "method.sigma_max", LITTLE): "method.sigma_min=0.002 must" for name in ("ctm", "edm")},
+    **{(name, "method.sigma_max", LITTLE): "method.sigma_min=0.002 must" for name in ("ctm", "ctm_gan", "edm")},
     **{(name, "method.pairs.sigma_max", LITTLE): "method.pairs.sigma_min=0.002 must" for name in ("cd", "ct", "gaf", "ict")},
-    **{(name, "method.time_law.low", 1): "must be below high=1.0" for name in ("flow_matching", "contrastive", "reflow")},
-    **{(name, "method.time_law.high", 0): "low=0.0 must be below" for name in ("flow_matching", "contrastive", "reflow")},
+    **{(name, "method.time_law.low", 1): "must be below high=1.0" for name in INTEGRATED},
+    **{(name, "method.time_law.high", 0): "low=0.0 must be below" for name in INTEGRATED},
     ("ctm", "method.denoising", 0): "method.balance=false",
+    ("ctm_gan", "method.denoising", 0): "method.balance=false",
+    ("ctm_gan", "method.critic", LITTLE): "method.balance=false",
     ("tim", "method.eta", 1): "method.to_data=0.1 are shares of one batch",
     ("tim", "method.to_data", 1): "method.to_data=1.0 are shares of one batch",
     ("alphaflow", "method.fall_start", 1): "must be below method.fall_end=1.0",

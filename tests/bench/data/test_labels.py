@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from specs import source
 
-from bench import data
+from bench import data, run
 from bench.config import ConfigError, request
 from bench.data import inspect
 from bench.data.dataset import hold_back
@@ -72,28 +72,59 @@ def test_what_is_left_to_train_on_has_its_own_labels_and_frequencies() -> None:
         assert all(everything[x.numpy().tobytes()] == int(y) for x, y in zip(each.train, each.labels, strict=True))
 
 
+OBJECTS = np.array([0, 1, None, 3] * 10, dtype=object)
 BROKEN = {
-    "missing": (None, False, ("has no labels", "data.labels=FILE")),
-    "too few": (LABELS[:-1], False, ("39 labels for 40 images",)),
-    "floats": (LABELS / 2, False, ("float64", "whole numbers")),
+    "missing": (None, False, ("data.path=", "has no labels", "data.labels=FILE")),
+    "too few": (LABELS[:-1], False, ("data.labels=", "39 labels for 40 images")),
+    "too many": (np.append(LABELS, 0), True, ("data.path=", "member labels, has 41 labels for 40 images")),
+    "floats": (LABELS / 2, False, ("data.labels=", "float64", "whole numbers")),
+    "one hot": (np.eye(4, dtype=np.uint8)[LABELS], True, ("member labels", "uint8 (40, 4)", "one for each image")),
+    "words": (np.array(list("abcd"))[LABELS], False, ("data.labels=", "<U1 (40,)", "whole numbers")),
+    "objects": (OBJECTS, False, ("data.labels=", "Python objects", "dtype='int64'")),
+    "objects beside": (OBJECTS, True, ("member labels, holds Python objects",)),
     "negative": (LABELS - 1, True, ("label -1", "from 0")),
-    "gap": (np.where(LABELS == 2, 3, LABELS), False, ("class 2 has no image",)),
-    "one class": (0 * LABELS, True, ("one class is none",)),
+    "huge": (LABELS * 2**40, False, ("data.labels=", f"label {3 * 2**40}", "without gaps")),
+    "beyond signed": (np.where(LABELS == 3, 2**63, LABELS).astype(np.uint64), False, (f"label {2**63}", "without gaps")),
+    "far": (np.where(LABELS == 3, 10**9, LABELS), False, ("up to 1000000000, and class 3 has no image",)),
+    "gap": (np.where(LABELS == 2, 3, LABELS), False, ("data.labels=", "class 2 has no image")),
+    "one class": (0 * LABELS, True, ("data.path=", "all labels are 0, and one class is none", "conditional=false")),
 }
 
 
 @pytest.mark.parametrize("case", BROKEN)
-def test_labels_that_are_no_classes_are_refused_by_a_conditional_run_alone(case: str, tmp_path: Path) -> None:
+def test_labels_that_are_no_classes_are_refused_by_a_conditional_run_alone(
+    case: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     labels, member, words = BROKEN[case]
     options = saved(tmp_path, LABELS if labels is None else labels, member)
     if labels is None:
         options = {"name": "arrays", "path": str(tmp_path / "x.npy")}
+    refused(options, tmp_path, words, capsys, both=case == "objects")
+
+
+@pytest.mark.parametrize(("labels", "words"), [
+    (LABELS[:8] + 1, ("has the label 4", "classes 0 to 3", "number them alike")), (LABELS[:7], ("7 labels for 8 images",)),
+    (OBJECTS[:8], ("Python objects",)), (LABELS[:8] / 2, ("float64",)),
+])  # fmt: skip
+def test_labels_beside_held_out_images_are_of_the_classes_that_are_trained_on(
+    labels: np.ndarray, words: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.savez(tmp_path / "held.npz", images=IMAGES[:8], labels=labels)
+    refused({**saved(tmp_path), "heldout": tmp_path / "held.npz"}, tmp_path, ("data.heldout=", "labels, ", *words), capsys)
+
+
+def refused(
+    options: dict[str, object], out: Path, words: tuple[str, ...], capsys: pytest.CaptureFixture[str], both: bool = False
+) -> None:
+    """One line, from the command, where classes are told. both: also where they are not."""
     told = [f"data.{key}={value}" for key, value in options.items() if key != "name"]
-    command = ["sweep=none", "data=arrays", *told, f"out={tmp_path}", "plan=true"]
-    Campaign.of(request(command), preview=True)
-    with pytest.raises(ConfigError, match="conditional=true") as refused:
-        Campaign.of(request([*command, "conditional=true"]), preview=True)
-    assert len(refused.value.faults) == 1 and all(word in str(refused.value) for word in words)
+    command = ["sweep=none", "data=arrays", *told, f"out={out}", "plan=true"]
+    assert run.main(command) == 2 * both
+    capsys.readouterr()
+    assert run.main([*command, "conditional=true"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: data.labels=" if both else "error: conditional=true: data."), line
+    assert [word for word in words if word not in line] == [], line
 
 
 def test_classes_follow_from_the_data_and_change_the_run(tmp_path: Path) -> None:

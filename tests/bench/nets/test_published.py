@@ -5,7 +5,7 @@ from math import pi, prod
 
 import pytest
 import torch
-from contract import METHODS
+from contract import METHODS, in_few
 from small_nets import LEVELS, SMALL, inputs, made, stirred
 from specs import network
 from torch import Tensor
@@ -160,7 +160,7 @@ def test_it_compiles_to_one_graph_of_the_same_gradients() -> None:
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_trains_it(method: str, name: str) -> None:
     options = [f"backbone.{key}={str(value).replace(' ', '')}" for key, value in {**LEVELS, "dropout": 0.1}.items()]
-    command = ["sweep=none", "data=digits", f"method={method}", f"backbone={name}", "budget.batch=8", *options]
+    command = ["sweep=none", "data=digits", f"method={method}", f"backbone={name}", "budget.batch=8", *in_few(method), *options]
     (experiment,) = request(command).experiments
     tried = subject(experiment, SHAPE, torch.device("cpu"), 8)
     net = tried.trainer.models["net"]

@@ -60,3 +60,19 @@ def test_steps_in_which_no_method_can_sample_are_told_before_anything_runs(
     assert run.main([*command.split(), "plan=true"]) == 0
     told = [line for line in capsys.readouterr().out.splitlines() if line.startswith("evaluation.steps")]
     assert len(told) == bool(said) and all(said in line for line in told)
+
+
+@pytest.mark.parametrize(("command", "said", "runs"), [
+    ("sweep=digits_all_methods method=multistep_cm,lsd,dmd2 seed=0 evaluation.steps=[1,2]",
+     "evaluation.steps=[1,2] leaves out: multistep_cm (8 steps)", "dmd2 flow_matching lsd"),
+    ("sweep=none method=progressive,dmd2,lsd evaluation.steps=[3]",
+     "evaluation.steps=[3] leaves out: progressive (1, 2, 4, 8, 16 steps), dmd2 (1 step)", "lsd"),
+])  # fmt: skip
+def test_methods_without_a_number_in_any_of_the_steps_are_left_out_and_told(
+    command: str, said: str, runs: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Once for all; the others run."""
+    assert run.main([*command.split(), "plan=true"]) == 0
+    out = capsys.readouterr().out.splitlines()
+    assert [line for line in out if line.startswith("evaluation.steps")] == [said]
+    assert sorted({line.split("-")[0] for line in out if "-digits-s0-" in line.split(" ")[0]} - {"references"}) == runs.split()

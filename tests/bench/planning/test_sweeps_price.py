@@ -144,6 +144,29 @@ def test_evaluation_is_priced_by_its_rows(asked, tmp_path):
     assert many > few
 
 
+def test_every_scale_of_guidance_is_an_evaluation_and_a_guided_step_has_two_rows(tmp_path, capsys):
+    told = ("method=flow_matching", "conditional=true", "evaluation.steps=[4]", "evaluation.count=100")
+
+    def scored(*more):
+        return work.scoring(job(*told, *more).config)
+
+    plain, one = scored(), scored("evaluation.guidance=[2]")
+    assert one == (pytest.approx(2 * plain.network), plain.features)
+    assert scored("evaluation.guidance=[1,2,3]") == (pytest.approx(5 * plain.network), pytest.approx(3 * plain.features))
+    half = scored("evaluation.guidance=[2]", "evaluation.guidance_interval=[0.25,0.75]")
+    assert half == (pytest.approx(1.5 * plain.network), plain.features)
+    older = {**job(*told).config, "evaluation": {"steps": [4], "seeds": [0, 1, 2], "count": 100}}
+    assert work.scoring(older) == plain, "a record that says nothing of guidance has none"
+
+    hours = []
+    for scales in ("[1]", "[1,2,3]"):
+        asked = ["evaluation.count=30000000", "evaluation.steps=[64]", f"evaluation.guidance={scales}", f"out={tmp_path}"]
+        assert run.main(["sweep=none", *told[:2], *asked, "plan=true"]) == 0
+        (found,) = re.findall(r"cost to do: (\d+) d (\d+) h", capsys.readouterr().out)
+        hours.append(24 * int(found[0]) + int(found[1]))
+    assert hours[1] == pytest.approx(5 * hours[0], rel=0.1)
+
+
 def test_gpu_hours_are_measured_where_gpus_have_run(tmp_path):
     wanted = job("method=lsd")
     guess = wanted.cost / sustained("cuda", "float32") / 3600

@@ -141,5 +141,5 @@ def test_a_samples_noise_is_a_function_of_seed_and_index_alone() -> None:
 @pytest.mark.parametrize("name", config.names("method"))
 def test_only_velocity_models_are_scored_with_other_solvers(name: str) -> None:
     made = make_method(config.section("method", name), Linear())
-    integrates = made.velocity_model or name == "contrastive"  # a velocity, and not that of the data
+    integrates = made.velocity_model or name in ("contrastive", "curvature")  # a velocity, and not that of the data
     assert evaluate.sampling_rule(made).startswith("hop:") is integrates

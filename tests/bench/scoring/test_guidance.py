@@ -12,10 +12,13 @@ from bench.scoring.sample import Sampler
 from methods.base import Method
 from methods.edm import EDM
 from methods.flow_matching import FlowMatching
-from methods.tools import Guided, Solver
+from methods.self_distillation import LSD
+from methods.tools import Guided, Solver, with_scale
 
 CPU, CHUNK, COUNTS = torch.device("cpu"), 64, (10, 20, 70)
-NET = stirred(Backbone(network({"name": "mlp", "width": 16, "depth": 1, "embedding": 8, "classes": 3}), (2,), 0).net())
+SMALL = Backbone(network({"name": "mlp", "width": 16, "depth": 1, "embedding": 8, "classes": 3}), (2,), 0)
+NET, TOLD = stirred(SMALL.net()), stirred(SMALL.scaled())  # the second is told its scale
+SCALED = LSD(scale=(1.0, 4.0))
 METHODS = {"euler": FlowMatching(), "midpoint": FlowMatching(solver=Solver.MIDPOINT), "edm": EDM()}
 each = pytest.mark.parametrize("name", METHODS)
 
@@ -26,7 +29,7 @@ def sampler(method: Method, guidance: Guidance | None = None, only: int | None =
 
 def paid(made: Sampler, steps: int) -> tuple[Tensor, int, int]:
     """Samples, calls and rows a sample."""
-    with counting(NET) as count:
+    with counting(made.models["net"]) as count:
         x = made.draw(0, steps)
     return x, count.calls, count.rows // CHUNK
 
@@ -67,6 +70,33 @@ def test_a_step_that_begins_outside_the_interval_is_not_guided() -> None:
     assert paid(within, 4)[2] == 6
     late = sampler(FlowMatching(), Guidance(3.0, (0.8, 1.0)))
     assert torch.equal(late.draw(0, 4), plain.draw(0, 4))
+
+
+def test_a_network_that_is_told_its_scale_takes_one_row_a_call() -> None:
+    plain, one = SMALL.net(), paid(sampler(SCALED, Guidance(1.0), net=TOLD), 2)
+    plain.load_state_dict({key: value for key, value in TOLD.state_dict().items() if not key.startswith("scaling.")})
+    untold, guided = paid(sampler(LSD(), net=plain), 2), paid(sampler(SCALED, Guidance(2.5), net=TOLD), 2)
+    assert torch.equal(one[0], untold[0]) and one[1:] == untold[1:] == guided[1:] == (2, 2)
+    made = sampler(SCALED, Guidance(2.5), net=TOLD)
+    x, s, c = made.noise(0), torch.zeros(CHUNK), made.classes(CHUNK)
+    assert c is not None
+    with torch.no_grad():
+        jumped = x + TOLD(x, s, s + 1, condition=with_scale(c, torch.full((CHUNK,), 2.5)))
+    torch.testing.assert_close(made.draw(0, 1), jumped, rtol=1e-5, atol=1e-5)
+    assert not torch.allclose(jumped, paid(sampler(SCALED, Guidance(1.0), net=TOLD), 1)[0])
+
+
+def test_where_a_told_scale_is_not_asked_it_is_one_or_the_nearest_that_was_trained() -> None:
+    def drawn(method: LSD, guidance: Guidance | None) -> Tensor:
+        return sampler(method, guidance, net=TOLD).draw(0, 4)
+
+    one, late = drawn(SCALED, Guidance(1.0)), drawn(SCALED, Guidance(3.0, (0.8, 1.0)))
+    assert torch.equal(drawn(SCALED, None), one) and torch.equal(late, one)
+    within = drawn(SCALED, Guidance(3.0, (0.25, 0.75)))
+    assert not torch.equal(within, one) and not torch.equal(within, drawn(SCALED, Guidance(3.0)))
+    high, low = LSD(scale=(2.0, 4.0)), LSD(scale=(0.25, 0.5))
+    assert torch.equal(drawn(high, None), drawn(SCALED, Guidance(2.0)))
+    assert torch.equal(drawn(low, None), drawn(low, Guidance(0.5)))
 
 
 def test_guidance_without_a_class_is_refused() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from contract import METHODS
+from contract import METHODS, in_few
 
 from bench.config import request
 from bench.measuring.subject import subject
@@ -17,7 +17,7 @@ SMOKE = {
 @pytest.mark.parametrize("backbone", SMOKE)
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_trains_every_network(backbone: str, method: str) -> None:
-    asked = ["sweep=none", "data=digits", "budget.batch=8", f"method={method}", *SMOKE[backbone]]
+    asked = ["sweep=none", "data=digits", "budget.batch=8", f"method={method}", *in_few(method), *SMOKE[backbone]]
     (experiment,) = request(asked).experiments
     made = subject(experiment, (1, 8, 8), torch.device("cpu"), 8)
     made.begin(0)

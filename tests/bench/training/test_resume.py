@@ -17,7 +17,7 @@ from small_runs import bits, planned, run
 
 from bench.job import execute
 from bench.training import checkpoint
-from results.records import read_run, write_run
+from results.records import read_curves, read_run, write_run
 
 CHILD = "import json, sys; from bench.job import execute; execute(json.load(open(sys.argv[1])), sys.argv[2], lambda m: False)"
 
@@ -36,6 +36,12 @@ def test_a_run_killed_at_random_moments_ends_bitwise_like_an_undisturbed_one(
         _kill_at(folder, step)
     assert execute(job.config, str(folder), lambda m: False) == "done"
     assert bits(folder) == bits(tmp_path / "calm" / job.id)
+    assert _untimed(folder) == _untimed(tmp_path / "calm" / job.id), "its curves too: every look once"
+
+
+def _untimed(folder: Path) -> list[dict[str, float]]:
+    """The curves without what a clock says."""
+    return [{k: v for k, v in look.items() if "second" not in k} for look in read_curves(folder)]
 
 
 def _kill_at(folder: Path, step: int) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import torch
-from contract import METHODS, TRUTH, batch_of, made
+from contract import METHODS, TRUTH, batch_of, few
 from oracle import data, teacher_of
 from specs import network
 from torch import Tensor, nn
@@ -43,10 +43,10 @@ class TwoStages(CD):
 
 SHORT: dict[str, dict[str, Any]] = {
     "progressive": {"start": 4, "keep": 4}, "tract": {"start": 9, "shrink": 3},
-    "pfmm": {"doublings": 2}, "ctm": {"n": 4}, "dsno": {"trajectories": 64},
+    "pfmm": {"doublings": 2}, "ctm": {"n": 4}, "ctm_gan": {"n": 4}, "dsno": {"trajectories": 64},
     "cmt": {"trajectories": 64}, "reflow": {"trajectories": 64}, "re_meanflow": {"trajectories": 64},
 }
-CASES: dict[str, Method] = {name: replace(made(name), **SHORT.get(name, {})) for name in METHODS}
+CASES: dict[str, Method] = {name: replace(few(name), **SHORT.get(name, {})) for name in METHODS}
 CASES |= {"cd_slow": CD(target_ema=0.5), "two_stages": TwoStages()}
 CASES |= {"reflow_rounds": Reflow(trajectories=64, rounds=2, round_steps=2, distilled=0.25)}
 EACH = pytest.mark.parametrize("name", CASES)

@@ -7,7 +7,7 @@ import pytest
 from fake_results import record, row
 
 from results import report
-from results.pictures.plots import _leaders
+from results.pictures.plots import leaders
 from results.records.budget import At, BudgetError, own_compute, teacher_compute
 from results.records.record import RunRecord
 from results.records.store import StoreWarning, append_rows, write_run
@@ -179,4 +179,4 @@ def test_old_records_read_with_an_empty_bill():
 
 def test_the_picture_colours_the_best_of_each_league():
     frame = leaderboard(curve("lsd", worth=1.0) + curve("cd", worth=1.2) + curve("ctm", worth=0.1, league="perceptual"))
-    assert set(_leaders(frame, "lower")["method"]) == {"lsd", "ctm"}
+    assert set(leaders(frame, "lower")["method"]) == {"lsd", "ctm"}

@@ -8,6 +8,8 @@ import pytest
 from fake_results import sweep
 
 from bench.config import compose as config
+from bench.config import request
+from bench.config.errors import ConfigError
 from results import report
 from results.records.record import LEAGUES
 from results.records.store import StoreError
@@ -135,3 +137,65 @@ def test_the_page_of_images_lists_each_number_with_its_provenance() -> None:
     listed = page.split(f"## {beside.LIST}")[1]
     assert len([line for line in listed.splitlines() if line.startswith("| ")]) == 2 + len(beside.load("cifar10"))
     assert "not measured here" in listed and "READ-P" in listed
+
+
+LINE = "lsd,LSD,digits,fd_digits8,1,8.5,2048,2e5,412345,plain,mine,,our lab,READ-P"
+
+
+def file(folder: Path, *lines: str, head: str = COLUMNS) -> Path:
+    path = folder / "ours.csv"
+    path.write_text("\n".join([head, *lines]) + "\n", encoding="utf-8")
+    return path
+
+
+def test_a_file_of_ones_own_stands_beside_ours_wherever_it_lies_and_when_it_is_gone(tmp_path: Path, capsys) -> None:
+    sweep(tmp_path, ("lsd", "cd"))
+    (tmp_path / "elsewhere").mkdir()
+    path = file(tmp_path / "elsewhere", LINE, ',"Their, method",digits,fd_digits8,,7.25,,,,,,,,', head=f"\ufeff{COLUMNS}")
+    assert report.main([str(tmp_path / "runs"), "--published", str(path), "--out", str(tmp_path / "o")]) == 0
+    page = (tmp_path / "o/published.md").read_text()
+    assert "| lsd | published |" in page and "8.50" in page and "Their, method" in page and "ours.csv" not in page
+    place = tmp_path / "sweeps" / "mine"
+    place.mkdir(parents=True)
+    told = {"runs": [p.name for p in (tmp_path / "runs").iterdir()], "order": ["lsd", "cd"], "published": str(path)}
+    (place / "runs.json").write_text(json.dumps(told))
+    assert report.main([str(place)]) == 0
+    first = (place / "published.md").read_text()
+    path.unlink()
+    assert report.main([str(place)]) == 0 and "8.50" in (place / "published.md").read_text()
+    assert first.split("\n", 1)[1] == (place / "published.md").read_text().split("\n", 1)[1]
+    (place / "published.csv").unlink()
+    capsys.readouterr()
+    assert report.main([str(place)]) == 0
+    assert f"published numbers left out: {path}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("lines", "head", "said"), [
+    ([LINE], COLUMNS.replace("budget", "bugdet"), ":1: there is no column 'budget' (nearest: bugdet)"),
+    ([LINE, LINE.replace("8.5", "8,5")], COLUMNS, ":3: another number of fields than columns"),
+    ([LINE, "", LINE.replace("8.5", "eight")], COLUMNS, ":4: value='eight' is no number"),
+    ([LINE.replace("8.5", "nan")], COLUMNS, ":2: value='nan' is no number"),
+    ([LINE.replace("8.5", "")], COLUMNS, ":2: value='' is no number"),
+    ([LINE.replace(",1,", ",-1,")], COLUMNS, ":2: steps='-1' is no number above 0"),
+    ([LINE.replace("fd_digits8", "")], COLUMNS, ":2: a number needs its metric"),
+    (['lsd,"two\nlines",digits,fd_digits8,1,x,,,,,,,,'], COLUMNS, ":3: value='x' is no number"),
+    ([], COLUMNS, ":1: holds no number"),
+])  # fmt: skip
+def test_a_file_with_a_fault_is_refused_in_one_line_with_its_place(tmp_path: Path, capsys, lines, head, said) -> None:
+    path = file(tmp_path, *lines, head=head)
+    sweep(tmp_path, ("lsd",), seeds=1)
+    assert report.main([str(tmp_path / "runs"), "--published", str(path), "--out", str(tmp_path / "o")]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and f"{path}{said}" in error and not (tmp_path / "o").exists()
+
+
+def test_a_sweep_refuses_such_a_file_before_anything_runs(tmp_path: Path) -> None:
+    good, gone = file(tmp_path, LINE), tmp_path / "gone.csv"
+    assert request([f"sweep.published={good}"]).sweep.published == str(good)
+    with pytest.raises(ConfigError, match=r"gone\.csv: published numbers cannot be read"):
+        request([f"sweep.published={gone}"])
+    with pytest.raises(ConfigError, match=r"nearest.*cifar10"):
+        request(["sweep.published=cifar11"])
+    file(tmp_path, LINE.replace("8.5", "many"))
+    with pytest.raises(ConfigError, match=r"ours\.csv:2: value='many'"):
+        request([f"sweep.published={good}"])

@@ -3,11 +3,14 @@
 import os
 import shutil
 
+import numpy as np
 import pandas as pd
 import pytest
 from fake_results import record, row, sweep
+from matplotlib.image import imread
 from places import ROOT
 
+from results.pictures import gallery
 from results.records import archive
 from results.records.store import load_runs
 from results.tables import table
@@ -278,3 +281,71 @@ def test_the_panel_tells_the_configuration_once_and_what_differs_with_each_run(v
 def test_an_empty_sweep_opens(visit, tmp_path):
     tab = visit(page.write(tmp_path, table.leaderboard([]), [], "empty"))
     assert "nothing scored yet" in tab.locator("#board-title").inner_text()
+
+
+def test_the_page_opens_with_what_was_found_and_each_metric_has_its_own(visit, many):
+    tab = visit(many)
+    found = tab.locator("#found")
+    assert found.bounding_box()["y"] < tab.locator("#metrics").bounding_box()["y"]
+    lines = found.locator("dt, dd").all_inner_texts()
+    assert lines[::2] == ["1 step", "2 steps", "4 steps", "8 steps", "16 steps"]
+    best = [tab.locator(f"#board-table tbody tr:has(td:nth-child({n + 2}) .best) th").inner_text() for n in range(5)]
+    assert [text.split()[0] for text in lines[1::2]] == best
+    tied = tab.locator("#board-table tbody tr:has(td:nth-child(2) .tied) th").all_inner_texts()
+    assert set(lines[1].split("cannot be told from it: ")[1].split(", ")) == set(tied)
+    before = found.inner_text()
+    tab.locator("#metrics button", has_text="precision").click()
+    assert found.inner_text().startswith("Highest mean precision: ") and found.inner_text() != before
+    tab.locator("#metrics button", has_text="nn_train").click()
+    assert found.inner_text() == "", "what ranks nobody has no best"
+
+
+def test_costs_stand_behind_a_switch_that_the_keyboard_reaches(visit, many):
+    tab = visit(many)
+    switch, head = tab.locator("#bill"), tab.locator("#board-table thead th")
+    seen = lambda: [text for text in head.all_inner_texts() if text]  # noqa: E731
+    assert "compute" not in seen() and seen()[-1] == "NFE" and switch.get_attribute("aria-pressed") == "false"
+    switch.press("Enter")
+    assert set(seen()) >= {"images", "compute", "teacher time"} and switch.get_attribute("aria-pressed") == "true"
+    tab.locator("#metrics button", has_text="precision").click()
+    assert "compute" in seen(), "another metric leaves the switch as it is"
+    cells = {row.locator(":scope > :visible").count() for row in tab.locator("#board-table tbody").first.locator("tr").all()}
+    assert cells == {len(seen())}
+    switch.click()
+    assert "compute" not in seen()
+
+
+def test_without_any_bill_there_is_no_switch(visit, tmp_path):
+    run = record("lsd", images_seen=0, images_budget=0, train_seconds=0.0, params=0)
+    runs = [(run, [row(run, 1, 2.0)])]
+    assert not visit(page.write(tmp_path, table.leaderboard(runs), runs, "free")).locator("#bill").is_visible()
+
+
+def test_a_phone_shows_the_first_step_counts_without_scrolling(visit, many):
+    tab = visit(many, 390, 844, has_touch=True)
+    heads = [tab.locator("#board-table thead th").nth(n).bounding_box() for n in range(4)]
+    assert all(box["x"] >= 0 and box["x"] + box["width"] <= 390 for box in heads), "the method, 1, 2 and 4 steps"
+    assert tab.locator("#found dd").nth(4).bounding_box()["y"] < 844 and heads[0]["y"] < 844
+
+
+def test_a_dark_page_prints_on_white_without_its_tools_and_with_its_marks(visit, many):
+    tab = visit(many, color_scheme="dark")
+    tab.emulate_media(media="print", color_scheme="dark")
+    assert tab.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    soft = tab.locator("#board-caption").evaluate("node => getComputedStyle(node).color")
+    assert max(map(int, soft[4:-1].split(","))) < 110, "dark letters"
+    assert not any(tab.locator(name).is_visible() for name in ("#tools", "#bill", "#range"))
+    assert tab.locator("#board-table .best").first.is_visible() and "≈" in tab.locator("#board-table").inner_text()
+
+
+def test_samples_have_no_ground_of_their_own_so_that_a_dark_page_shows_through(visit, tmp_path, many):
+    gallery.samples_grid({"lsd": {1: np.ones((4, 1, 8, 8))}, "cd": {1: np.full((4, 3, 8, 8), 0.5)}}, tmp_path / "samples.png")
+    picture = imread(tmp_path / "samples.png")
+    white = (picture[..., :3] > 0.99).all(-1) & (picture[..., 3] == 1)
+    assert picture[0, 0, 3] == 0 and white.any(), "clear around the images, and white where they are"
+    run = record("lsd")
+    runs = [(run, [row(run, 1, 2.0)])]
+    path = page.write(tmp_path, table.leaderboard(runs), runs, "dark", page.pictures(tmp_path))
+    figure = visit(path, color_scheme="dark").locator("#samples figure")
+    ground = figure.evaluate("node => getComputedStyle(node).backgroundColor")
+    assert sum(map(int, ground[4:-1].split(","))) < 150

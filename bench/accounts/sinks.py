@@ -1,0 +1,68 @@
+"""Where people watch a training: TensorBoard and Weights & Biases. Their packages are loaded where they were asked for."""
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from bench.accounts import offline
+
+
+class Sink(Protocol):
+    """Made for (the run's folder, the step after which its training goes on, what the run is).
+
+    told: the last step that it has kept from before, -1 without one; what is later it has never seen, or has taken back.
+    """
+
+    told: int
+
+    def __call__(self, step: int, images: int, values: Mapping[str, float]) -> None: ...
+    def close(self) -> None: ...
+
+
+class TensorBoard:
+    """Event files in `tensorboard` of the run's folder, a tag for each value, against steps; on the disk after each look."""
+
+    def __init__(self, folder: Path, step: int, about: Mapping[str, Any]) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        place = folder / "tensorboard"
+        self.told = step if any(place.glob("events.*")) else -1
+        self._writer: Any = SummaryWriter(str(place), purge_step=step + 1)  # who reads them drops what is later
+
+    def __call__(self, step: int, images: int, values: Mapping[str, float]) -> None:
+        for name, value in values.items():
+            self._writer.add_scalar(name, value, step)
+        self._writer.flush()
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+class WandB:
+    """A run of the same id, resumed where there is one, its curves against images; WANDB_PROJECT (fewstep) and WANDB_MODE hold.
+
+    It takes nothing back, and a process that is killed has lost what its service had not written: what it has it is asked.
+    """
+
+    def __init__(self, folder: Path, step: int, about: Mapping[str, Any]) -> None:
+        import wandb
+
+        kept = max((offline.last_step(file) for file in folder.glob("wandb/offline-run-*/*.wandb")), default=-1)
+        self._run = wandb.init(
+            project=os.environ.get("WANDB_PROJECT", "fewstep"), id=folder.name, name=folder.name, dir=str(folder),
+            group=str(about.get("label", "")) or None, config=dict(about), resume="allow",
+            settings=wandb.Settings(console="off", silent=True),
+        )  # fmt: skip
+        self._run.define_metric("*", step_metric="images")
+        self.told = self._last = max(kept, self._run.step - 1)
+
+    def __call__(self, step: int, images: int, values: Mapping[str, float]) -> None:
+        self._last = max(step, self._last + 1)  # its own steps only rise, and milestones are scored at the end
+        self._run.log({**values, "images": images}, step=self._last, commit=True)
+
+    def close(self) -> None:
+        self._run.finish()
+
+
+SINKS: Mapping[str, Callable[[Path, int, Mapping[str, Any]], Sink]] = {"tensorboard": TensorBoard, "wandb": WandB}

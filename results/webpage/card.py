@@ -1,0 +1,223 @@
+"""One method against all others on one page that loads nothing: where it stands, what it costs, its line, its samples."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.image import imsave
+
+from results.pictures import lines
+from results.pictures.gallery import Samples, tiled
+from results.pictures.style import Style
+from results.pictures.window import window
+from results.records import At, ProtocolError, Runs, metric_info, near, own_compute, teacher_compute, write_text
+from results.tables import count, marks, number, steps_title, table, wide, words
+from results.tables.numbers import seconds
+
+ASSETS = Path(__file__).parent / "assets"
+COSTS = (
+    ("training images", "images_seen", count), ("training seconds", "train_seconds", seconds), ("parameters", "params", count),
+    ("compute, forward rows", "compute", count), ("teacher's compute", "teacher_compute", count),
+    ("GPU-hours", "gpu_hours", number), ("peak memory, bytes", "peak_memory", count),
+)  # fmt: skip
+BUDGETS = 6  # of the images at which a method was scored, at most so many are told
+Row = Mapping[str, Any]
+
+
+def write(
+    path: Path, frame: pd.DataFrame, runs: Runs, method: str, protocols: Sequence[str] | None = None,
+    samples: Samples | None = None, pictures: Mapping[str, bytes] | None = None,
+) -> Path:
+    """Write the card of `method`, a label of the leaderboard `frame` of `runs`. `pictures`: more of it, as PNG by title.
+
+    Raises ValueError naming the nearest method if there is none of that name, StoreError if `path` cannot be written.
+    """
+    metric = str(frame["metric"].iloc[0]) if len(frame) else ""
+    part = frame[frame["metric"] == metric]
+    own = part[(part["method"] == method) & (part["sampler"] != "reference")]
+    if own.empty:
+        known = list(dict.fromkeys(part.loc[part["sampler"] != "reference", "method"]))
+        close = (near(method, known, 1, 0) or ["none"])[0]
+        raise ValueError(f"--card: there is no method {method!r}; nearest: {close!r}, all: {', '.join(known) or 'none'}")
+    league = str(own["league"].iloc[0])
+    peers = part[(part["sampler"] != "reference") & (part["league"] == league)]
+    found = words.findings(part, metric, league)
+    text = Template((ASSETS / "card.html").read_text(encoding="utf-8")).substitute(
+        title=html.escape(method), style=(ASSETS / "card.css").read_text(encoding="utf-8"), metric=html.escape(metric),
+        facts=html.escape(_facts(runs, peers, metric, league)), lead=html.escape(_lead(method, own, found)),
+        standing=_table(*_standing(own, peers, found)), picture=_png(_picture(own, part, metric)),
+        costs=_table(*_costs(own, peers)), more=_more(method, samples, pictures),
+        budgets=_section("At its milestones, and at the compute that it took in all (rank)",
+                         _table(*_budgets(runs, method, metric, protocols))),
+        notes=html.escape(_notes(own, part, metric)),
+    )  # fmt: skip
+    write_text(path, text)
+    return path
+
+
+def _facts(runs: Runs, peers: pd.DataFrame, metric: str, league: str) -> str:
+    records, info = [record for record, _ in runs if record.kind != "reference"], metric_info(metric)
+    said = [", ".join(sorted({record.data for record in records})),
+            ", ".join(sorted({record.backbone for record in records})),
+            f"{info.title}, {wide.ARROW[info.better]}", f"among {peers['method'].nunique()} methods",
+            "" if league == "plain" else wide.league_title(league), wide.seeds(peers)]  # fmt: skip
+    return " · ".join(text for text in said if text)
+
+
+def _lead(method: str, own: pd.DataFrame, found: Sequence[words.Finding]) -> str:
+    """Where it is best, where it cannot be told from the best, and where it is."""
+    first = [each.steps for each in found if each.best == method]
+    ties = [each.steps for each in found if method in each.tied]
+    behind = [int(steps) for steps in own.loc[own["rank_low"] > 1, "steps"]]
+    said = [(first, "has the best mean"), (ties, "cannot be told from the best"), (behind, "is behind others")]
+    told = [f"{what} at {words.listed(steps)} step{'s' * (steps != [1])}" for steps, what in said if steps]
+    if not any(each.ranked for each in found):
+        told.append("is not ranked: that takes three training seeds")
+    return f"{method} {'; '.join(told)}." if told else f"{method}: {wide.status(own.to_dict('records'))}."
+
+
+def _standing(own: pd.DataFrame, peers: pd.DataFrame, found: Sequence[words.Finding]) -> tuple[list[str], list[list[str]]]:
+    """A line for each step count: the value and its interval, the range of ranks, and the best."""
+    best, body = {each.steps: each for each in found}, []
+    for row in own.sort_values("steps").to_dict("records"):
+        of = int((peers.loc[peers["steps"] == row["steps"], "value"].map(math.isfinite)).sum())
+        body.append([steps_title(row["steps"]), _value(row), _interval(row), f"{_ranks(row)} of {of}" if _ranks(row) else "–",
+                     words.of_one(best[row["steps"]])[0] if row["steps"] in best else "–",
+                     f"{row['nfe']:g}"])  # fmt: skip
+    return ["sampled with", "mean", "95 % interval", "rank", "best", "NFE"], body
+
+
+def _value(row: Row) -> str:
+    if math.isnan(row["value"]):
+        return wide.absent(dict(row))
+    return number(row["value"]) + f" {marks.TIED}" * (row["mark"] == "tied")
+
+
+def _interval(row: Row) -> str:
+    return "–" if math.isnan(row["low"]) else f"{number(row['low'])} to {number(row['high'])}{marks.of_interval(row)}"
+
+
+def _ranks(row: Row) -> str:
+    low, high = row["rank_low"], row["rank_high"]
+    return "" if math.isnan(low) else f"{low:.0f}" if low == high else f"{low:.0f} to {high:.0f}"
+
+
+def _costs(own: pd.DataFrame, peers: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
+    """A line for each cost that was counted: its own, and the others' median."""
+    others = peers.drop_duplicates("method")
+    body = []
+    for title, name, write in COSTS:
+        mine, median = float(own[name].iloc[0]), float(others[name].median())
+        if mine > 0 or median > 0:
+            body.append([title, *("unknown" if math.isnan(value) else write(value) for value in (mine, median))])
+    return ["", "its own", "median of all"], body
+
+
+def _budgets(runs: Runs, method: str, metric: str, protocols: Sequence[str] | None) -> tuple[list[str], list[list[str]]]:
+    """Ranks among what every method had reached by then: at its own milestones, and at the compute that it took in all."""
+    own = [(record, rows) for record, rows in runs if record.kind != "reference" and method in (record.label, record.method)]
+    seen = sorted({row.images_seen for _, rows in own for row in rows if row.metric == metric})[:-1]
+    ats = [At("images", amount) for amount in seen[:: max(1, math.ceil(len(seen) / BUDGETS))]]
+    bills = [own_compute(record) + teacher_compute(record) for record, _ in own]
+    known = [run for run in runs if run[0].kind == "reference" or own_compute(run[0]) + teacher_compute(run[0]) >= 0]
+    if bills and all(bill > 0 for bill in bills):
+        ats.append(At("compute", max(bills)))
+    body, columns = [], list[int]()
+    for at in ats:
+        try:
+            frame = table.leaderboard(known if at.kind == "compute" else runs, None, protocols, at=at)
+        except ProtocolError:
+            continue
+        part = frame[(frame["metric"] == metric) & (frame["sampler"] != "reference")]
+        mine = part[part["method"] == method]
+        if mine.empty:
+            continue
+        columns = columns or [int(steps) for steps in mine["steps"]]
+        cells = {int(row["steps"]): row for row in mine.to_dict("records")}
+        others = part[part["league"] == mine["league"].iloc[0]]
+        scored = others.loc[others["value"].map(math.isfinite)].groupby("steps")["method"].nunique()
+        told = {n: f"{_value(row)} ({_ranks(row) or '–'} of {scored.get(n, 0)})" for n, row in cells.items()}
+        title = f"{count(at.amount)} {'images' if at.kind == 'images' else 'forward rows'}"
+        body.append([title, *(told.get(n, "–") for n in columns)])
+    return ["at", *map(steps_title, columns)], body
+
+
+def _picture(own: pd.DataFrame, part: pd.DataFrame, metric: str) -> Figure:
+    """Its line in colour, all others in grey."""
+    style, others = Style.parse("paper,width=5.2,font=8"), part[part["sampler"] != "reference"]
+    references = part[part["sampler"] == "reference"]
+    figure = Figure(figsize=(style.width, 0.66 * style.width), layout="constrained")
+    axes = figure.add_subplot()
+    shown = window(others["value"], references["value"], metric_info(metric).better)
+    lines.scales(axes, others, shown)
+    lines.grey(axes, others[others["method"] != own["method"].iloc[0]])
+    column = lines.draw(axes, own, references, shown, style)
+    lines.tidy(axes, style)
+    axes.set_xlabel("network evaluations per sample (NFE)", fontsize=style.font)
+    axes.set_ylabel(metric, fontsize=style.font)
+    figure.draw_without_rendering()
+    column.settle()
+    return figure
+
+
+def _more(method: str, samples: Samples | None, pictures: Mapping[str, bytes] | None) -> str:
+    """Its samples at each step count, and pictures of others' making."""
+    found, cells = [], (samples or {}).get(method, {})
+    images = {n: array for n, array in sorted(cells.items()) if array.ndim == 4 and len(array) and np.isfinite(array).all()}
+    if images:
+        head = "".join(f"<td>{html.escape(steps_title(steps))}</td>" for steps in images)
+        body = "".join(f'<td><img class="pixels" alt="samples of {html.escape(steps_title(steps))}" src="{_image(array)}"></td>'
+                       for steps, array in images.items())  # fmt: skip
+        grid = f'<table class="samples"><tr>{head}</tr><tr>{body}</tr></table>'
+        found.append(_section("Its samples, from the same noise", grid))
+    for title, png in (pictures or {}).items():
+        found.append(_section(title, f'<img alt="{html.escape(title)}" src="{_source(png)}">'))
+    return "\n".join(found)
+
+
+def _notes(own: pd.DataFrame, part: pd.DataFrame, metric: str) -> str:
+    references = part[part["sampler"] == "reference"]
+    said = [f"≈: {marks.TIED_WORDS}. Rank: the range of places that the tests leave it ({marks.TEST}).",
+            *wide.notes(own, references, metric_info(metric)), f"Protocol {wide.protocol(own)}."]  # fmt: skip
+    return " ".join(said)
+
+
+def _section(title: str, content: str) -> str:
+    return f"<section><h2>{html.escape(title)}</h2>{content}</section>" if content else ""
+
+
+def _table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
+    """Empty without a line."""
+    if not body:
+        return ""
+    heads = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in head)
+    rows = ["".join([f'<th scope="row">{html.escape(line[0])}</th>', *(f"<td>{html.escape(cell)}</td>" for cell in line[1:])])
+            for line in body]  # fmt: skip
+    inside = "".join(f"<tr>{row}</tr>" for row in rows)
+    return f'<div class="box"><table><thead><tr>{heads}</tr></thead><tbody>{inside}</tbody></table></div>'
+
+
+def _png(figure: Figure) -> str:
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=180, facecolor="white")
+    return _source(file.getvalue())
+
+
+def _image(array: np.ndarray) -> str:
+    file = io.BytesIO()
+    imsave(file, tiled(array), format="png")
+    return _source(file.getvalue())
+
+
+def _source(png: bytes) -> str:
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"

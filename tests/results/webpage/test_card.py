@@ -1,0 +1,112 @@
+"""The report card of one method: where it stands at each step count and budget, its bill, its samples; one file, text only."""
+
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from fake_results import record, row, sweep, write
+
+from results import report
+from results.pictures import gallery
+from results.records.store import load_runs
+
+EVIL = '</td><script>alert("1")</script>&'
+
+
+class Text(HTMLParser):
+    """Each table as rows of cells, the tags, and the whole text."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tables, self.tags, self.words, self.inside = [], [], "", False
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+        self.inside = tag in ("td", "th")
+        if tag == "table":
+            self.tables.append([])
+        elif tag == "tr":
+            self.tables[-1].append([])
+        elif tag in ("td", "th"):
+            self.tables[-1][-1].append("")
+
+    def handle_endtag(self, tag):
+        self.inside = False
+
+    def handle_data(self, text):
+        self.words += text
+        if self.inside:
+            self.tables[-1][-1][-1] += text
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """Three methods with three seeds, scored half-way too, their compute counted; lmd leads, lsd ties, cd is far off."""
+    folder = tmp_path_factory.mktemp("card")
+    for label, value in (("lmd", 1.0), ("lsd", 1.02), ("cd", 9.0)):
+        for seed in range(3):
+            run = record(label, seed, forward_rows=100 * (1 + (label == "lmd")), backward_rows=100)
+            rows = [row(run, n, (value + 0.05 * seed + (images < 200_000)) / n, images_seen=images, checkpoint=str(images))
+                    for n in (1, 4) for images in (100_000, 200_000)]  # fmt: skip
+            write(folder / "runs", run, rows)
+    return folder / "runs"
+
+
+def card(place, out, method, *options):
+    assert report.main([str(place), "--card", method, "--out", str(out), *options]) == 0
+    return Text((out / f"card-{method}.html").read_text(encoding="utf-8"))
+
+
+def test_it_says_where_the_method_stands_at_each_step_count_and_budget(place, tmp_path) -> None:
+    text = card(place, tmp_path, "lsd")
+    standing, costs, budgets = text.tables
+    assert [line[:2] + line[3:] for line in standing[1:]] == [
+        ["1 step", "1.07 ≈", "1 to 2 of 3", "lmd 1.05", "1"],
+        ["4 steps", "0.268 ≈", "1 to 2 of 3", "lmd 0.263", "4"],
+    ]
+    assert "lsd cannot be told from the best at 1 and 4 steps." in text.words
+    # What it took in all is 300 forward rows; lmd took 400, and stands there with what it was half-way.
+    assert [line[0] for line in budgets] == ["at", "100k images", "300 forward rows"]
+    assert budgets[1][1] == "2.07 ≈ (1 to 2 of 3)" and budgets[2][1] == "1.07 (1 of 3)"
+    assert ["compute, forward rows", "300", "300"] in costs and ["training images", "200k", "200k"] in costs
+    assert "has the best mean at 1 and 4 steps" in card(place, tmp_path, "lmd").words
+    assert "is behind others at 1 and 4 steps" in card(place, tmp_path, "cd").words
+
+
+def test_it_loads_nothing_and_shows_what_records_say_as_text_only(tmp_path) -> None:
+    run = record(EVIL, run_id="evil")
+    write(tmp_path / "runs", run, [row(run, 1, 2.0)])
+    assert report.main([str(tmp_path / "runs"), "--card", EVIL, "--out", str(tmp_path / "o")]) == 0
+    (path,) = (tmp_path / "o").iterdir()
+    text = Text(path.read_text(encoding="utf-8"))
+    assert re.fullmatch(r"card-[\w.=-]+\.html", path.name) and EVIL in text.words
+    assert not {"script", "link", "iframe"} & {tag for tag, _ in text.tags}
+    assert all(a.get("src", "data:").startswith("data:") and "href" not in a for _, a in text.tags)
+    assert "not ranked: that takes three training seeds" in text.words
+
+
+def test_an_unknown_method_names_the_nearest_and_writes_nothing(place, tmp_path, capsys) -> None:
+    assert report.main([str(place), "--card", "lds", "--out", str(tmp_path / "o")]) == 2
+    assert "--card: there is no method 'lds'; nearest: 'lsd', all: " in capsys.readouterr().err
+    assert not (tmp_path / "o").exists()
+
+
+def test_samples_that_a_sweep_left_come_back_in_its_picture_and_on_the_card(tmp_path, capsys) -> None:
+    runs = load_runs(sweep(tmp_path, ("lsd", "cd"), seeds=1))
+    images = np.random.default_rng(0).random((9, 1, 8, 8))
+    samples = {"lsd": {1: images, 4: images}, "cd": {1: np.full((9, 1, 8, 8), np.nan)}, "points": {1: np.array([[0.1, -7.0]])}}
+    report.write(runs, tmp_path / "report", None, samples)
+    back = gallery.kept(tmp_path / "report" / gallery.FILE)
+    assert np.abs(back["lsd"][4] - images).max() <= 0.5 / 255 + 1e-9 and np.isnan(back["cd"][1]).all()
+    assert back["points"][1] == pytest.approx(samples["points"][1])
+    (tmp_path / "runs" / gallery.FILE).write_bytes((tmp_path / "report" / gallery.FILE).read_bytes())
+    grid = card(tmp_path / "runs", tmp_path / "o", "lsd").tables[-1]
+    assert grid[0] == ["1 step", "4 steps"] and len(grid[1]) == 2
+    assert report.main([str(tmp_path / "runs"), "--out", str(tmp_path / "again")]) == 0
+    assert (tmp_path / "again/samples.png").exists()
+    (tmp_path / "runs" / gallery.FILE).write_bytes(b"PK torn")
+    capsys.readouterr()
+    assert report.main([str(tmp_path / "runs"), "--out", str(tmp_path / "last")]) == 2
+    assert "the samples cannot be read" in capsys.readouterr().err
