@@ -29,7 +29,7 @@ CONF = ROOT / "bench" / "conf"
 TEXTS = {page: (ROOT / page).read_text() for page in PAGES}
 FENCE = re.compile(r"^```(\w*)(?: (\S+))?\n(.*?)^```$", re.DOTALL | re.MULTILINE)  # language, file to write, content
 INLINE = re.compile(r"(?<!`)`([^`]+)`(?!`)")
-STARTS = ("python ", "pip ", "torchrun ", "tests/")  # inline code that begins so is a command, unless it is a bare path
+STARTS = ("python ", "pip ", "torchrun ", "tests/", "fewstep ")  # inline code that begins so is a command, but for bare paths
 GROUPS = "data|backbone|method|interpolant|budget|train|teacher|evaluation|backend|sweep"
 CHOICE = re.compile(r"(?<![\w./-])(data|backbone|method|sweep|backend)=([a-z][\w/]*)")
 KEY = re.compile(rf"(?<![\w./-])(?:{GROUPS})(?:\.[a-z_]\w*)+")
@@ -194,8 +194,11 @@ def test_every_key_and_every_choice_exists(page: str) -> None:
 @pytest.mark.parametrize("command", HERE)
 def test_commands_do_what_they_are_there_for(command: str, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     words = [path for word in shlex.split(command) for path in (sorted(map(str, Path().glob(word))) if "*" in word else [word])]
+    words = ["python", "-m", "bench", *words[1:]] if words[0] == "fewstep" else words
     assert words[:2] == ["python", "-m"], "neither executed nor listed in NOT_HERE"
     module, arguments = words[2], words[3:]
+    if module == "bench" and (arguments[:1] == ["run"] or "=" in (*arguments, "")[0]):
+        module, arguments = "bench.run", [word for word in arguments if word != "run"]
     monkeypatch.setattr(sys, "argv", [module, *arguments])
     if module == "bench.run":
         planned = [] if "--help" in arguments or "plan=true" in arguments else ["plan=true"]
