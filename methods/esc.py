@@ -89,13 +89,14 @@ def plugged_in(
     that alone has weight, near data, the difference is 0 and not a quotient of small numbers.
     """
     alpha, beta = path.alpha(s).clamp(min=torch.finfo(s.dtype).eps), path.beta(s)
-    own = x_1.flatten(1).unflatten(0, (-1, group))
-    x_0 = ((x_s - align(beta, x_1) * x_1) / align(alpha, x_1)).flatten(1).unflatten(0, (-1, group))
+    own = x_1.reshape(-1, group, x_1[0].numel())
+    x_0 = ((x_s - align(beta, x_1) * x_1) / align(alpha, x_1)).reshape(own.shape)
     apart = own[:, None] - own[:, :, None]  # (groups, row, j, entries)
     ratio = (beta / alpha).reshape(-1, group, 1, 1)
     fits = -(x_0[:, :, None] - ratio * apart).square().sum(-1) / (2 * path.base_scale**2)
     if told is not None:
         same = told.reshape(len(own), group, -1)
         fits = fits.masked_fill((same[:, :, None] != same[:, None]).any(-1), float("-inf"))
-    moved = (torch.softmax(fits, -1)[..., None] * apart).sum(2).reshape(x_1.shape)
-    return speed + align(path.d_beta(s) - path.d_alpha(s) * beta / alpha, x_1) * moved
+    moved: Tensor = (torch.softmax(fits, -1)[..., None] * apart).sum(2).reshape(x_1.shape)
+    inferred: Tensor = speed + align(path.d_beta(s) - path.d_alpha(s) * beta / alpha, x_1) * moved
+    return inferred
