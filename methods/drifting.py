@@ -56,7 +56,8 @@ class Drifting(Method):
         x = jump(v, self.interpolant.base_scale * context.noise(x_1), zero, one)
         with torch.no_grad():
             condition = zero if batch.condition is None else batch.condition
-            drift, unit, size = drifts(*map(self._groups, (x, x_1, condition)), self.temperatures, self.floor)
+            samples, data, conditions = (self._groups(each) for each in (x, x_1, condition))
+            drift, unit, size = drifts(samples, data, conditions, self.temperatures, self.floor)
         moved = (x - x.detach()) / align(unit, x) - drift.reshape(x.shape)
         return {"net": Loss(mean_square(moved), {"force": size})}
 
@@ -93,5 +94,5 @@ def weights(d: Tensor, alike: Tensor, r: float, floor: float) -> Tensor:
 
 def force(x: Tensor, y: Tensor, weight: Tensor) -> Tensor:
     """F, (g, G, D)."""
-    b, a = weight.split([x.shape[1], y.shape[1]], 2)
+    b, a = weight[:, :, : x.shape[1]], weight[:, :, x.shape[1] :]
     return b.sum(2, keepdim=True) * (a @ y) - a.sum(2, keepdim=True) * (b @ x)

@@ -89,8 +89,8 @@ def plugged_in(
     that alone has weight, near data, the difference is 0 and not a quotient of small numbers.
     """
     alpha, beta = path.alpha(s).clamp(min=torch.finfo(s.dtype).eps), path.beta(s)
-    own = x_1.flatten(1).unflatten(0, (-1, group))
-    x_0 = ((x_s - align(beta, x_1) * x_1) / align(alpha, x_1)).flatten(1).unflatten(0, (-1, group))
+    own = x_1.reshape(-1, group, x_1[0].numel())
+    x_0 = ((x_s - align(beta, x_1) * x_1) / align(alpha, x_1)).reshape(own.shape)
     apart = own[:, None] - own[:, :, None]  # (groups, row, j, entries)
     ratio = (beta / alpha).reshape(-1, group, 1, 1)
     fits = -(x_0[:, :, None] - ratio * apart).square().sum(-1) / (2 * path.base_scale**2)

@@ -20,9 +20,10 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from results.pictures.panels import COLOUR, GREY
-from results.pictures.plots import COLOURS, MARKERS, PANELS, STYLES, TOGETHER, save_figure
+from results.pictures.lines import GREY
+from results.pictures.plots import PANELS, TOGETHER
 from results.pictures.scales import readable
+from results.pictures.style import COLOURS, MARKERS, STYLES, save_figure
 from results.records import Look, RunRecord, Runs, distinct_labels, metric_info
 from results.statistics import primary_metric
 from results.tables import count, steps_title
@@ -137,7 +138,7 @@ def _trainings(
         other = axes.twinx()
         _plain(other)
         other.grid(False)
-        for scale, key, colour, style in ((axes, "loss", COLOUR, "-"), (other, "gradient", SECOND, (0, (3, 1.5)))):
+        for scale, key, colour, style in ((axes, "loss", COLOURS[0], "-"), (other, "gradient", SECOND, (0, (3, 1.5)))):
             lines = [_line(looks[record.run_id], key) for record in mine]
             for x, y in lines:
                 scale.plot(x, y, color=colour, linestyle=style, linewidth=1.2, alpha=0.9 if len(mine) == 1 else 0.6)

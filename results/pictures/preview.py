@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from numpy.typing import NDArray
 
-from results.pictures.plots import save_figure
+from results.pictures.style import save_figure
 
 ACROSS = 12  # images in a line
 SCATTER = 3000  # points in a panel

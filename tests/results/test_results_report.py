@@ -147,7 +147,7 @@ def test_packaged_feature_distances_are_never_taken_for_fid(tmp_path, name, monk
     run = record()
     folder = write(tmp_path / "runs", run, [row(run, s, 9.0 / s, metric=name) for s in STEPS])
     labels = []
-    monkeypatch.setattr("matplotlib.axes.Axes.set_ylabel", lambda self, label: labels.append(label))
+    monkeypatch.setattr("matplotlib.axes.Axes.set_ylabel", lambda self, label, **more: labels.append(" ".join(label.split())))
     report.write(load_runs([folder]), tmp_path / "o", None, None)
     assert f"## {name}: {info.title} (lower is better)" in (tmp_path / "o/leaderboard.md").read_text()
     assert set(labels) - {""} == {info.title}

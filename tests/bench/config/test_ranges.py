@@ -40,7 +40,9 @@ RELATED = {
 
 
 def number(hint: Any) -> tuple[type, tuple[Any, ...]] | None:
-    """int or float and what is beside it, of a knob that may also be null; None for other knobs."""
+    """int or float and what is beside it, of a knob that may also be null; None for other knobs, lists among them."""
+    if get_origin(hint) is tuple:
+        return None
     if (inner := [each for each in get_args(hint) if each is not NoneType]) and get_origin(hint) is not Annotated:
         hint = inner[0]
     base, beside = (get_args(hint)[0], get_args(hint)[1:]) if get_origin(hint) is Annotated else (hint, ())

@@ -17,6 +17,7 @@ from bench import run
 from bench.config import request
 from bench.planning import jobs
 from bench.planning.tune import tuned
+from methods.imm import IMM
 
 IDS: dict[str, Any] = json.loads((TESTS / "golden" / "ids.json").read_text())
 THEN = "budget.images=160000"  # of the digits' sweeps; 120,000 since
@@ -40,7 +41,8 @@ def planned(command: str) -> list[str]:
 
 
 @pytest.mark.parametrize("command", IDS)
-def test_run_ids_are_those_of_before(command: str) -> None:
+def test_run_ids_are_those_of_before(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(IMM, "version", 1)  # its loss was mended since
     found: list[Any] = planned(f"{command} {THEN}" if command.partition(NAMED)[0] in SHORTENED else command)
     if isinstance(IDS[command][0], int):
         found = [len(found), hashlib.sha256("\n".join(found).encode()).hexdigest()[:16]]

@@ -155,6 +155,9 @@ def test_every_scale_of_guidance_is_an_evaluation_and_a_guided_step_has_two_rows
     assert scored("evaluation.guidance=[1,2,3]") == (pytest.approx(5 * plain.network), pytest.approx(3 * plain.features))
     half = scored("evaluation.guidance=[2]", "evaluation.guidance_interval=[0.25,0.75]")
     assert half == (pytest.approx(1.5 * plain.network), plain.features)
+    inside = [work.scoring(job("method=lsd", "method.scale=[1,3]", *told[1:], f"evaluation.guidance=[{w}]").config)
+              for w in (1, 2)]
+    assert inside[0] == inside[1], "a scale that the network is told takes no second row"
     older = {**job(*told).config, "evaluation": {"steps": [4], "seeds": [0, 1, 2], "count": 100}}
     assert work.scoring(older) == plain, "a record that says nothing of guidance has none"
 

@@ -39,7 +39,7 @@ def runs_of(values, label="lsd", **changes):
                                              (3, "")])
 def test_a_frontier_of_too_few_trainings_is_said_to_be_no_ranking(seeds, said, tmp_path, monkeypatch):
     figures = []
-    monkeypatch.setattr(pareto_module, "save_figure", lambda figure, path: figures.append(figure))
+    monkeypatch.setattr(pareto_module, "save_figure", lambda figure, *rest: figures.append(figure))
     report.write(runs_of({seed: [1.0 + seed] for seed in range(seeds)}), tmp_path)
     assert figures[0].get_suptitle() == f"fd_digits8: best at its price (lower is better){said}"
 
@@ -121,7 +121,7 @@ def test_the_front_steps_and_its_names_stay_inside(tmp_path):
     runs = [(run, [row(run, n, value / n) for n in (1, 4)]) for run, value in made]
     figures = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pareto_module, "save_figure", lambda figure, path: figures.append(figure))
+        patch.setattr(pareto_module, "save_figure", lambda figure, *rest: figures.append(figure))
         pareto_module.draw(pareto(leaderboard(runs)), tmp_path / "p.png")
     figures[0].canvas.draw()
     for axes in figures[0].axes:

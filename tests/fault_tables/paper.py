@@ -1,0 +1,67 @@
+"""Faults in: What a paper is given: chosen tables, pictures, published numbers of one's own, the card, the page's findings."""
+
+from fault_tables.base import of
+
+O, L, V, W, C, B = (f"tests/results/{name}.py::test_" for name in (
+    "test_report_options", "pictures/test_pictures", "tables/test_published", "tables/test_words", "webpage/test_card",
+    "webpage/test_page_browser"))  # fmt: skip
+PARTED = f"{L}two_names_at_one_height_part_evenly"
+CUT = f"{L}only_what_is_worse_and_far_is_cut"
+REFUSED = f"{V}a_file_with_a_fault_is_refused_in_one_line_with_its_place"
+MARKS = f"{W}the_best_of_each_step_count_and_its_ties_are_those_of_the_marks"
+STANDS = f"{C}it_says_where_the_method_stands_at_each_step_count_and_budget"
+
+FAULTS = [
+    *of(
+        "chosen", "results/records/chosen.py",
+        ("references go with the methods", 'run[0].kind == "reference" or {run[0].label', "{run[0].label",
+         f"{O}chosen_methods_stand_in_the_order_given_and_are_ranked_among_themselves"),
+        ("every step count stays", "or row.steps in wanted]", "or row.steps]",
+         f"{O}chosen_methods_stand_in_the_order_given_and_are_ranked_among_themselves"),
+    ),
+    *of(
+        "names", "results/pictures/labels.py",
+        ("names where they are wanted", "    gap = min(LINE", "    gap = 0 * min(LINE", f"{L}no_two_labels_overlap"),
+        ("pushed apart to one side", "((a * n + b * m) / (n + m), n + m)", "(a, n + m)", PARTED),
+        ci="pushed apart to one side",
+    ),
+    *of(
+        "lines", "results/pictures/style.py",
+        ("one marker for all", 'MARKERS = ("o", "s", "^", "D", "v", "X", "<", "p", ">", "P", "*", "h")', 'MARKERS = ("o",) * 12',
+         f"{L}lines_are_told_apart_by_marker_or_by_lightness_with_any_colour_vision"),
+        ("a file with its date", '{"CreationDate": None}', "None",
+         f"{L}equal_input_gives_an_equal_file_in_every_format[pdf]"),
+    ),
+    *of(
+        "window", "results/pictures/window.py",
+        ("what blows up sets the range", "high > FAR**2 * (", "high > 1e9 * (", CUT),
+        ("the best is cut too", 'if better == "lower" and', "if", CUT),
+    ),
+    *of(
+        "published of one's own", "results/tables/published.py",
+        ("lines counted as numbers are", "{path}:{reader.line_num}: {fault}", "{path}:{count + 1}: {fault}", REFUSED),
+        ("any text for a number", "if not math.isfinite(number) or (", "if (", REFUSED),
+        ("columns that may be missing", "            for column in COLUMNS:\n", "            for column in COLUMNS[:6]:\n", REFUSED),
+    ),
+    *of(
+        "card", "results/webpage/card.py",
+        ("the bill of all others for its own", 'mine, median = float(own[name].iloc[0]), float(others[name].median())',
+         'mine = median = float(others[name].max())', STANDS),
+        ("behind nobody", 'own["rank_low"] > 1', 'own["rank_low"] > 99', STANDS),
+        ("markup of a record", "lead=html.escape(_lead(method, own, found))", "lead=_lead(method, own, found)",
+         f"{C}it_loads_nothing_and_shows_what_records_say_as_text_only"),
+    ),
+    *of(
+        "findings", "results/tables/words.py",
+        ("the worst for the best", 'reverse=info.better == "higher"', 'reverse=info.better == "lower"', MARKS),
+        ("a solver's step as one evaluation", "* (found.evaluations != found.steps)", "* False", MARKS),
+        ("few seeds as a ranking", 'best["mark"] == "best",', "True,", f"{W}what_few_seeds_cannot_say_is_not_said"),
+    ),
+    *of(
+        "the page for eyes", "results/webpage/assets/page.css",
+        ("tools in print", "  #tools, #panel, #tip, #range, #legend", "  #panel, #tip, #legend",
+         f"{B}a_dark_page_prints_on_white_without_its_tools_and_with_its_marks"),
+        ("costs always", "#board:not(.billed) .cost", "#board:not(.billed) .costs",
+         f"{B}costs_stand_behind_a_switch_that_the_keyboard_reaches"),
+    ),
+]  # fmt: skip
