@@ -36,14 +36,14 @@ def killed(folder: Path, after: int, *names: str) -> None:
     assert done.returncode == -signal.SIGKILL
 
 
-def finished(folder: Path, after: int, *names: str) -> None:
-    """This process takes them up and ends well, at step 12."""
+def finished(folder: Path, after: int, *names: str, end: int = 12) -> None:
+    """This process takes them up and ends well."""
     made = Curves(folder, names, {"label": "lsd", "seed": 0})
     made.begin(after)
-    for step in range(after + 1, 13):
+    for step in range(after + 1, end + 1):
         made.look(step, 10 * step, {"seconds": step / 5, "loss": 1 / step})
     made.close()
-    assert [look["step"] for look in read_curves(folder)] == list(range(1, 13))
+    assert [look["step"] for look in read_curves(folder)] == list(range(1, end + 1))
 
 
 def in_tensorboard(folder: Path) -> list[tuple[int, float]]:
@@ -83,8 +83,8 @@ def test_two_starts_in_one_second_are_read_in_their_order(tmp_path: Path) -> Non
     (first,) = (tmp_path / "tensorboard").iterdir()
     stamp = first.name.split(".")[3]
     first.rename(first.with_name(first.name.replace(stamp, f"{int(time.time()) + 1}.~")))
-    finished(tmp_path, 9, "tensorboard")
-    assert [step for step, _ in in_tensorboard(tmp_path)] == list(range(1, 13))
+    finished(tmp_path, 9, "tensorboard", end=15)
+    assert [step for step, _ in in_tensorboard(tmp_path)] == list(range(1, 16))
 
 
 def test_what_was_not_asked_for_from_the_start_is_told_of_all_of_it(tmp_path: Path) -> None:
