@@ -97,5 +97,6 @@ def plugged_in(
     if told is not None:
         same = told.reshape(len(own), group, -1)
         fits = fits.masked_fill((same[:, :, None] != same[:, None]).any(-1), float("-inf"))
-    moved = (torch.softmax(fits, -1)[..., None] * apart).sum(2).reshape(x_1.shape)
-    return speed + align(path.d_beta(s) - path.d_alpha(s) * beta / alpha, x_1) * moved
+    moved: Tensor = (torch.softmax(fits, -1)[..., None] * apart).sum(2).reshape(x_1.shape)
+    inferred: Tensor = speed + align(path.d_beta(s) - path.d_alpha(s) * beta / alpha, x_1) * moved
+    return inferred

@@ -13,8 +13,7 @@ from results.records import At, Look, Runs, StoreError, StoreWarning, near, own_
 if TYPE_CHECKING:  # loaded where something is drawn: --help and a wrong folder need none of it
     import pandas as pd
 
-    from results.pictures import gallery
-    from results.pictures.style import Style
+    from results.pictures import Style, gallery
 
 TABLES = ("leaderboard.csv", "leaderboard.md", "leaderboard.tex", "leaderboard_compact.tex", "pareto.csv")
 PICTURES = ("pareto.png", "metric_vs_steps.png")
@@ -50,8 +49,7 @@ def write(
     `metric` leads the table and is drawn (default: the runs' primary one). `protocols` keeps rows of these ids.
     Raises ProtocolError if one metric mixes protocols, StoreError if `out` cannot be written.
     """
-    from results.pictures import curves, gallery, guidance, pareto, plots
-    from results.pictures.style import Style
+    from results.pictures import Style, curves, gallery, guidance, pareto, plots
     from results.statistics import paired
     from results.tables import against as comparison
     from results.tables import beside, table

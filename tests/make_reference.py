@@ -32,7 +32,7 @@ SWEEPS = {
     "checkerboard_self_distillation_cpu": "sweep=paper/checkerboard_self_distillation_cpu",
     "cifar_smoke": "sweep=cifar_smoke",
 }
-NOT_KEPT = {"attempts.jsonl", "index.html", "plan.json", "runs.json"}  # the page holds everything once more
+NOT_KEPT = {"attempts.jsonl", "index.html", "plan.json", "runs.json", "samples.npz"}  # the page holds everything once more
 
 
 def main(name: str, *more: str) -> None:

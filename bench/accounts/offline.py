@@ -21,8 +21,9 @@ def history(file: Path) -> Iterator[Any]:
     """Its records of what was logged, as the package has them, in order; a torn end is left out."""
     from wandb.proto import wandb_internal_pb2
 
+    messages: Any = wandb_internal_pb2  # made when it is imported
     for message in _messages(file.read_bytes()):
-        record = wandb_internal_pb2.Record()
+        record = messages.Record()
         record.ParseFromString(message)
         if record.WhichOneof("record_type") == "history":
             yield record

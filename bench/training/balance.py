@@ -35,8 +35,8 @@ class Aside:
         gradients, chosen = self.gradients[name], {id(p) for p in last}
         pairs = [(p.grad, g) for p, g in zip(parameters, gradients, strict=True) if id(p) in chosen and p.grad is not None]
         length, own = (torch.stack([g.norm() for g in side]).norm() for side in zip(*pairs, strict=True))
-        out: Tensor = (length / own.clamp(min=torch.finfo(own.dtype).tiny)).clamp(max=LARGEST)
-        return out
+        scale: Tensor = (length / own.clamp(min=torch.finfo(own.dtype).tiny)).clamp(max=LARGEST)
+        return scale
 
     @torch.no_grad()
     def join(self, name: str, parameters: Sequence[Tensor], scale: Tensor) -> None:

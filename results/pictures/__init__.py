@@ -11,3 +11,7 @@ if "matplotlib" not in sys.modules and (_named := os.environ.pop("MPLBACKEND", N
     os.environ["MPLBACKEND"] = _named
     with contextlib.suppress(ValueError):
         matplotlib.rcParams["backend"] = _named
+
+from results.pictures.style import Style
+
+__all__ = ["Style"]

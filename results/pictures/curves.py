@@ -72,15 +72,15 @@ def milestones(
     runs: Runs, looks: Looks, labels: Mapping[str, str], metric: str, protocols: Collection[str] | None
 ) -> Metrics:
     """The means over seeds at the fewest and the most steps; nothing where no run was scored more than once on its way."""
-    first: dict[int, str] = {}
+    first: dict[tuple[str, int], str] = {}  # each method's own sampler is the one that was scored first
     values: dict[tuple[int, str, int], list[tuple[float, float]]] = defaultdict(list)
     for record, rows in runs:
-        if record.run_id in labels:
+        if (label := labels.get(record.run_id)) is not None:
             for row in rows:
                 told = protocols is None or row.protocol in protocols
-                if row.metric == metric and told and first.setdefault(row.steps, row.sampler) == row.sampler:
+                if row.metric == metric and told and first.setdefault((label, row.steps), row.sampler) == row.sampler:
                     at = _seconds(record, looks.get(record.run_id, ()), row.images_seen)
-                    values[row.steps, labels[record.run_id], row.images_seen].append((at, row.value))
+                    values[row.steps, label, row.images_seen].append((at, row.value))
     found: Metrics = {steps: defaultdict(list) for steps in sorted({steps for steps, _, _ in values})}
     for (steps, label, images), each in sorted(values.items()):
         seconds, value = np.mean(each, axis=0).tolist()
@@ -103,7 +103,7 @@ def _rows(names: Sequence[str]) -> int:
 
 
 def _columns(names: Sequence[str]) -> int:
-    return min(COLUMNS, len(names), max(2, math.ceil(math.sqrt(1.5 * len(names)))))
+    return math.ceil(len(names) / math.ceil(len(names) / COLUMNS))
 
 
 def _grid(part: SubFigure, names: Sequence[str], **shared: bool) -> list[Axes]:

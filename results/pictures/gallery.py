@@ -8,6 +8,7 @@ import math
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -29,10 +30,11 @@ def keep(samples: Samples, path: Path) -> None:
     """Write the samples beside their picture, which can be drawn again from them: images as 256 levels, points as float32."""
     cells = [(label, steps) for label, own in samples.items() for steps in own]
     arrays = [samples[label][steps] for label, steps in cells]
-    small = [np.round(np.nan_to_num(array) * 255).clip(0, 255).astype(np.uint8) if array.ndim > 2 and np.isfinite(array).all()
+    small: list[Any] = [np.round(np.nan_to_num(array) * 255).clip(0, 255).astype(np.uint8) if array.ndim > 2 and np.isfinite(array).all()
              else array.astype(np.float32) for array in arrays]  # fmt: skip
     file = io.BytesIO()
-    np.savez_compressed(file, cells=np.array(json.dumps(cells)), **{str(k): array for k, array in enumerate(small)})
+    named: dict[str, Any] = {"cells": np.array(json.dumps(cells))} | {str(k): array for k, array in enumerate(small)}
+    np.savez_compressed(file, **named)
     write_bytes(path, file.getvalue())
 
 

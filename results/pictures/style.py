@@ -20,7 +20,7 @@ DPI = 150
 FORMATS = ("png", "pdf", "svg")
 SCREEN, PAPER = "screen", "paper"
 # A file of equal input is equal: no date, no random names; letters stay letters, as journals ask.
-SETTINGS = {"pdf.fonttype": 42, "svg.hashsalt": "fewstep", "svg.fonttype": "path"}
+SETTINGS: dict[Any, Any] = {"pdf.fonttype": 42, "svg.hashsalt": "fewstep", "svg.fonttype": "path"}
 UNDATED = {"png": None, "pdf": {"CreationDate": None}, "svg": {"Date": None}}
 
 

@@ -16,27 +16,23 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.image import imsave
 
-from results.pictures import lines
-from results.pictures.gallery import Samples, tiled
-from results.pictures.style import Style
-from results.pictures.window import window
+from results.pictures import Style, gallery, lines, window
 from results.records import At, ProtocolError, Runs, metric_info, near, own_compute, teacher_compute, write_text
-from results.tables import count, marks, number, steps_title, table, wide, words
-from results.tables.numbers import seconds
+from results.tables import count, marks, number, numbers, steps_title, table, wide, words
 
 ASSETS = Path(__file__).parent / "assets"
 COSTS = (
-    ("training images", "images_seen", count), ("training seconds", "train_seconds", seconds), ("parameters", "params", count),
-    ("compute, forward rows", "compute", count), ("teacher's compute", "teacher_compute", count),
+    ("training images", "images_seen", count), ("training seconds", "train_seconds", numbers.seconds),
+    ("parameters", "params", count), ("compute, forward rows", "compute", count), ("teacher's compute", "teacher_compute", count),
     ("GPU-hours", "gpu_hours", number), ("peak memory, bytes", "peak_memory", count),
 )  # fmt: skip
 BUDGETS = 6  # of the images at which a method was scored, at most so many are told
-Row = Mapping[str, Any]
+Row = Mapping[Any, Any]
 
 
 def write(
     path: Path, frame: pd.DataFrame, runs: Runs, method: str, protocols: Sequence[str] | None = None,
-    samples: Samples | None = None, pictures: Mapping[str, bytes] | None = None,
+    samples: gallery.Samples | None = None, pictures: Mapping[str, bytes] | None = None,
 ) -> Path:
     """Write the card of `method`, a label of the leaderboard `frame` of `runs`. `pictures`: more of it, as PNG by title.
 
@@ -83,7 +79,7 @@ def _lead(method: str, own: pd.DataFrame, found: Sequence[words.Finding]) -> str
     told = [f"{what} at {words.listed(steps)} step{'s' * (steps != [1])}" for steps, what in said if steps]
     if not any(each.ranked for each in found):
         told.append("is not ranked: that takes three training seeds")
-    return f"{method} {'; '.join(told)}." if told else f"{method}: {wide.status(own.to_dict('records'))}."
+    return f"{method} {'; '.join(told)}." if told else f"{method}: {wide.status(wide.grouped(own)[0][1])}."
 
 
 def _standing(own: pd.DataFrame, peers: pd.DataFrame, found: Sequence[words.Finding]) -> tuple[list[str], list[list[str]]]:
@@ -100,7 +96,7 @@ def _standing(own: pd.DataFrame, peers: pd.DataFrame, found: Sequence[words.Find
 def _value(row: Row) -> str:
     if math.isnan(row["value"]):
         return wide.absent(dict(row))
-    return number(row["value"]) + f" {marks.TIED}" * (row["mark"] == "tied")
+    return f"{number(row['value'])}" + f" {marks.TIED}" * (row["mark"] == "tied")
 
 
 def _interval(row: Row) -> str:
@@ -158,7 +154,7 @@ def _picture(own: pd.DataFrame, part: pd.DataFrame, metric: str) -> Figure:
     references = part[part["sampler"] == "reference"]
     figure = Figure(figsize=(style.width, 0.66 * style.width), layout="constrained")
     axes = figure.add_subplot()
-    shown = window(others["value"], references["value"], metric_info(metric).better)
+    shown = window.window(others["value"], references["value"], metric_info(metric).better)
     lines.scales(axes, others, shown)
     lines.grey(axes, others[others["method"] != own["method"].iloc[0]])
     column = lines.draw(axes, own, references, shown, style)
@@ -170,7 +166,7 @@ def _picture(own: pd.DataFrame, part: pd.DataFrame, metric: str) -> Figure:
     return figure
 
 
-def _more(method: str, samples: Samples | None, pictures: Mapping[str, bytes] | None) -> str:
+def _more(method: str, samples: gallery.Samples | None, pictures: Mapping[str, bytes] | None) -> str:
     """Its samples at each step count, and pictures of others' making."""
     found, cells = [], (samples or {}).get(method, {})
     images = {n: array for n, array in sorted(cells.items()) if array.ndim == 4 and len(array) and np.isfinite(array).all()}
@@ -215,7 +211,7 @@ def _png(figure: Figure) -> str:
 
 def _image(array: np.ndarray) -> str:
     file = io.BytesIO()
-    imsave(file, tiled(array), format="png")
+    imsave(file, gallery.tiled(array), format="png")
     return _source(file.getvalue())
 
 

@@ -57,6 +57,8 @@ FAULTS = [
         "curves' picture", "results/pictures/curves.py",
         ("seconds in proportion to images", "if timed and timed[-1][0] >= images:", "if False:", TOGETHER),
         ("without the teacher", "return own + (record.teacher_seconds if", "return own + (0.0 if", TOGETHER),
+        ("one sampler for all methods", "first.setdefault((label, row.steps), row.sampler)",
+         'first.setdefault(("", row.steps), row.sampler)', TOGETHER),
         ("by colour alone", "marker=MARKERS[index % len(MARKERS)],\n", 'marker="o",\n', TOGETHER),
         ("one score taken for a curve", "on_the_way = any(len(points) > 1", "on_the_way = any(len(points) > 0",
          PICTURE + "test_one_score_is_no_curve_and_nothing_told_is_no_picture"),

@@ -21,16 +21,17 @@ FAULTS = [
     ),
     *of(
         "names", "results/pictures/labels.py",
-        ("names where they are wanted", "    gap = min(LINE", "    gap = 0 * min(LINE", f"{L}no_two_labels_overlap"),
+        ("names where they are wanted", "    gap = min(LINE", "    gap = 0 * min(LINE",
+         f"{L}no_two_labels_overlap_and_all_lie_in_the_picture[12-paper]"),
         ("pushed apart to one side", "((a * n + b * m) / (n + m), n + m)", "(a, n + m)", PARTED),
         ci="pushed apart to one side",
     ),
     *of(
         "lines", "results/pictures/style.py",
-        ("one marker for all", 'MARKERS = ("o", "s", "^", "D", "v", "X", "<", "p", ">", "P", "*", "h")', 'MARKERS = ("o",) * 12',
-         f"{L}lines_are_told_apart_by_marker_or_by_lightness_with_any_colour_vision"),
-        ("a file with its date", '{"CreationDate": None}', "None",
-         f"{L}equal_input_gives_an_equal_file_in_every_format[pdf]"),
+        ("one marker for all", '"o", "s", "^", "D", "v", "X", "<", "p", ">", "P", "*", "h")', '*("o",) * 12,)',
+         f"{L}lines_are_told_apart_by_marker_or_by_lightness_with_any_colour_vision[6-screen]"),
+        ("names in a file by chance", '"svg.hashsalt": "fewstep", ', "",
+         f"{L}equal_input_gives_an_equal_file_in_every_format[svg]"),
     ),
     *of(
         "window", "results/pictures/window.py",
@@ -41,7 +42,8 @@ FAULTS = [
         "published of one's own", "results/tables/published.py",
         ("lines counted as numbers are", "{path}:{reader.line_num}: {fault}", "{path}:{count + 1}: {fault}", REFUSED),
         ("any text for a number", "if not math.isfinite(number) or (", "if (", REFUSED),
-        ("columns that may be missing", "            for column in COLUMNS:\n", "            for column in COLUMNS[:6]:\n", REFUSED),
+        ("columns that may be missing", "            for column in COLUMNS:", "            for column in COLUMNS[:6]:",
+         REFUSED),
     ),
     *of(
         "card", "results/webpage/card.py",

@@ -20,13 +20,16 @@ NUMBERS = {1: 1, 6: 3, 13: 5, 26: 5}
 
 
 def made(count: int, seeds: int = 2, scored: bool = True) -> tuple[list[Any], dict[str, list[Look]]]:
-    """Method i has loss i + 1/look and metric 100 / images * (i + 1) + seed, at 10 and 20 images; m01 has a teacher."""
+    """Method i has loss i + 1/look and metric 100 / images * (i + 1) + seed, at 10 and 20 images; m01 has a teacher. A second
+    sampler of each, which is the first one of others, scores 999."""
     runs, looks = [], {}
     for at in range(count):
         for seed in range(seeds):
             run = record(f"m{at:02d}", seed, images_seen=20, train_seconds=4.0, teacher_seconds=3.0 if at == 1 else 0.0)
-            rows = [row(run, steps, 100 / images * (at + 1) + seed, images_seen=images, extra={"primary": True})
-                    for images in (10, 20) for steps in (1, 2, 4)] if scored else []
+            own, other = ("a", "b") if at % 2 else ("b", "a")
+            rows = [row(run, steps, value, images_seen=images, sampler=sampler, extra={"primary": True})
+                    for images in (10, 20) for steps in (1, 2, 4) if scored
+                    for sampler, value in ((own, 100 / images * (at + 1) + seed), (other, 999.0))]
             runs.append((run, rows))
             looks[run.run_id] = [{"step": float(step), "images": 5.0 * step, "seconds": step**2 / 4, "loss": at + 1 / step,
                                   "gradient": 2.0} for step in (1, 2, 3, 4)]
