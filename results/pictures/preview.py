@@ -39,7 +39,7 @@ def preview(parts: Mapping[str, NDArray[np.floating]], path: Path, title: str) -
 
 
 def _points(axes: Axes, label: str, points: NDArray[np.floating]) -> None:
-    axes.scatter(*points[:SCATTER].T, s=1.2, color="#0072B2", alpha=0.5, linewidths=0)
+    axes.scatter(points[:SCATTER, 0], points[:SCATTER, 1], s=1.2, color="#0072B2", alpha=0.5, linewidths=0)
     axes.set_title(label, fontsize=10)
     axes.set_aspect("equal")
 

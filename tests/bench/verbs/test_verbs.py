@@ -37,7 +37,8 @@ def test_words_without_a_verb_are_those_of_run(words: list[str], capsys: pytest.
 
 
 def test_a_plan_is_that_of_the_same_words_and_starts_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["sweep=none", "method=psd_m", f"out={tmp_path}"]
+    few = ["budget.images=128", "evaluation.steps=[1]", "evaluation.seeds=[0]", "evaluation.count=64", "backend.workers=0"]
+    words = ["sweep=none", "method=psd_m", *few, f"out={tmp_path}"]
     assert main(["run", *words, "plan=true"]) == main(["plan", *words]) == 0
     said = capsys.readouterr().out
     assert said[: len(said) // 2] == said[len(said) // 2 :] and "psd_m" in said
