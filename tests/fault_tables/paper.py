@@ -10,6 +10,7 @@ CUT = f"{L}only_what_is_worse_and_far_is_cut"
 REFUSED = f"{V}a_file_with_a_fault_is_refused_in_one_line_with_its_place"
 MARKS = f"{W}the_best_of_each_step_count_and_its_ties_are_those_of_the_marks"
 STANDS = f"{C}it_says_where_the_method_stands_at_each_step_count_and_budget"
+R = "tests/results/test_remarks.py::test_a_remark_stands_under_every_table_and_goes_with_the_records"
 
 FAULTS = [
     *of(
@@ -65,5 +66,14 @@ FAULTS = [
          f"{B}a_dark_page_prints_on_white_without_its_tools_and_with_its_marks"),
         ("costs always", "#board:not(.billed) .cost", "#board:not(.billed) .costs",
          f"{B}costs_stand_behind_a_switch_that_the_keyboard_reaches"),
+    ),
+    *of(
+        "remarks", "results/tables/render.py",
+        ("said of what is not shown", " if name in shown]", "]", R),
+        ("above the table", "sections[1:1] =", "sections[0:0] =", R),
+    ),
+    *of(
+        "remarks", "bench/scoring/leaderboard.py",
+        ("not with the records", '("tuned", "remarks")', '("tuned",)', R),
     ),
 ]  # fmt: skip
