@@ -57,7 +57,7 @@ def draw(runs: Runs, looks: Looks, path: Path, order: Sequence[str] = (), protoc
     elif found and metric:
         blocks += [(_rows(names) * 1.3 + 0.9, partial(_apart, names, found, metric, axis)) for axis in AXES]
     figure = Figure(figsize=(WIDTH, sum(height for height, _ in blocks)), layout="constrained")
-    parts = np.atleast_1d(figure.subfigures(len(blocks), 1, height_ratios=[height for height, _ in blocks]))
+    parts = figure.subfigures(len(blocks), 1, squeeze=False, height_ratios=[height for height, _ in blocks]).ravel()
     for part, (_, paint) in zip(parts, blocks, strict=True):
         paint(part)
     save_figure(figure, path)
@@ -94,7 +94,8 @@ def _seconds(record: RunRecord, looks: Sequence[Look], images: int) -> float:
     timed = [(look["images"], look["seconds"]) for look in looks if "seconds" in look]
     own = record.train_seconds * images / max(record.images_seen, 1)
     if timed and timed[-1][0] >= images:
-        own = float(np.interp(images, *zip((0.0, 0.0), *timed, strict=True)))
+        seen, seconds = np.array([(0.0, 0.0), *timed]).T
+        own = float(np.interp(images, seen, seconds))
     return own + (record.teacher_seconds if math.isfinite(record.teacher_seconds) else 0.0)
 
 
@@ -106,9 +107,9 @@ def _columns(names: Sequence[str]) -> int:
     return math.ceil(len(names) / math.ceil(len(names) / COLUMNS))
 
 
-def _grid(part: SubFigure, names: Sequence[str], **shared: bool) -> list[Axes]:
+def _grid(part: SubFigure, names: Sequence[str], sharey: bool = False) -> list[Axes]:
     """A panel for each name, its title over it."""
-    grid: list[Axes] = list(np.ravel(part.subplots(_rows(names), _columns(names), squeeze=False, **shared)))
+    grid: list[Axes] = list(part.subplots(_rows(names), _columns(names), squeeze=False, sharex=True, sharey=sharey).ravel())
     for axes in grid[len(names):]:
         axes.set_axis_off()
     for axes, name in zip(grid, names, strict=False):
@@ -133,7 +134,7 @@ def _trainings(
 ) -> None:
     part.suptitle("Training: loss (solid, left scale) and gradient norm before clipping (dashed, right scale)", fontsize=11)
     part.supxlabel("training images; a line for each training seed", fontsize=9)
-    for axes, name in zip(_grid(part, names, sharex=True), names, strict=True):
+    for axes, name in zip(_grid(part, names), names, strict=True):
         mine = [record for record in told if labels[record.run_id] == name]
         other = axes.twinx()
         _plain(other)
@@ -191,7 +192,7 @@ def _apart(names: Sequence[str], found: Metrics, metric: str, axis: str, part: S
         (steps, {"color": COLOURS[2 * at], "linestyle": STYLES[at], "marker": MARKERS[at]}) for at, steps in enumerate(found)]
     words = [f"{steps_title(steps)} ({('solid, circles', 'dashed, squares')[at]})" for at, steps in enumerate(found)]
     part.supxlabel(f"{AXES[axis]}; {', '.join(words)}; grey: the others", fontsize=9)
-    for axes, name in zip(_grid(part, names, sharex=True, sharey=True), names, strict=True):
+    for axes, name in zip(_grid(part, names, sharey=True), names, strict=True):
         others = [np.array(points, float)[:, [column, 2]] for lines in found.values() for label, points in lines.items()
                   if label != name and label in names]  # fmt: skip
         axes.add_collection(LineCollection(others, colors=GREY, linewidths=0.6, zorder=1.5))
