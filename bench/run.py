@@ -21,6 +21,7 @@ from results import terminal
 from results.records import ProtocolError, RecordError, StoreError, write_json
 
 if TYPE_CHECKING:
+    from bench.config import Request
     from bench.planning import Campaign
     from sweeps.engine import Outcome
 
@@ -89,7 +90,7 @@ def _run(campaign: "Campaign", arguments: Sequence[str]) -> int:
     folder = out / "sweeps" / campaign.name
     # One experiment has a table of its own; several that narrow a sweep share that sweep's.
     shared = whole(arguments) if len(wanted.experiments) > 1 and not search else []
-    shown = _noted(folder, wanted.sweep.note, wanted.sweep.published, listing(plan, shared, out))
+    shown = _noted(folder, wanted, listing(plan, shared, out))
     print("\n".join(campaign.data), file=sys.stderr)
     if again := reopen(out, plan):
         print("\n".join(f"{count} finished {'runs are' if count > 1 else 'run is'} taken up again: {why}"
@@ -108,7 +109,7 @@ def _run(campaign: "Campaign", arguments: Sequence[str]) -> int:
         from results.tables import tuned
 
         ended = listing(Plan([*plan, *search.winners()]), [], out) | {"tuned": search.about()}
-        shown = _noted(folder, wanted.sweep.note, wanted.sweep.published, ended)
+        shown = _noted(folder, wanted, ended)
         tuned.write(folder, search.trials(), search.about())
     from bench.scoring import leaderboard
 
@@ -117,9 +118,11 @@ def _run(campaign: "Campaign", arguments: Sequence[str]) -> int:
     return _tell(outcome, arguments, nothing, out)
 
 
-def _noted(folder: Path, note: str, published: str | None, shown: dict[str, Any]) -> dict[str, Any]:
+def _noted(folder: Path, wanted: "Request", shown: dict[str, Any]) -> dict[str, Any]:
     """What the table shows, left beside it for `results.report`."""
-    write_json(folder / "runs.json", {**shown, "note": note, "published": published})
+    sweep = wanted.sweep
+    shown = {**shown, "remarks": sweep.remarks} if sweep.remarks else shown
+    write_json(folder / "runs.json", {**shown, "note": sweep.note, "published": sweep.published})
     return shown
 
 

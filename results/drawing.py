@@ -32,6 +32,7 @@ def write(
     compatible: bool = False,
     against: str | None = None,
     tuned: str = "",
+    remarks: Mapping[str, str] | None = None,
     looks: Mapping[str, Sequence[Look]] | None = None,
     columns: Sequence[str] | None = None,
     style: Style | None = None,
@@ -42,6 +43,7 @@ def write(
 
     `published` names a table of published numbers (`tables.beside.load`) that then stands beside the runs in published.md.
     `tuned` says how settings were chosen, where they were, or what was left out: it stands above the table.
+    `remarks` are lines below it, by method.
     `columns` are the facts beside the values of the tables (`tables.wide.FACTS`), `style` sizes and formats of the pictures.
     `at` draws all runs at one budget, `compatible` adds the columns of other papers' rules, `against` names a method with
     which every other is compared seed by seed in paired.md. Returns the tidy leaderboard; runs that are not done appear with
@@ -52,7 +54,7 @@ def write(
     from results.pictures import Style, curves, gallery, guidance, pareto, plots
     from results.statistics import paired
     from results.tables import against as comparison
-    from results.tables import beside, table
+    from results.tables import beside, remarked, table
     from results.webpage import page
 
     out, style = Path(out), style or Style()
@@ -62,7 +64,8 @@ def write(
     frame = table.leaderboard(runs, order, protocols, at=at, compatible=compatible)
     frame = leading(frame, metric)
     said = [f"Drawn at {at.words}; newest checkpoint within it." if at else "", tuned]
-    table.write(out, frame, f"Leaderboard: {out.name}", " ".join(text for text in said if text), columns)
+    table.write(out, frame, f"Leaderboard: {out.name}", " ".join(text for text in said if text), columns,
+                remarked(frame, remarks))
     points = pareto.pareto(frame)
     write_text(out / "pareto.csv", points.to_csv(index=False, na_rep="NaN", lineterminator="\n"))
     if against is not None:
@@ -82,7 +85,7 @@ def write(
     except OSError as error:
         raise StoreError(f"{out}: cannot be written ({error.strerror}); choose another folder with out=") from error
     note = f"Drawn at {at.words}." if at else page.note(out)
-    page.write(out, frame, runs, out.name, page.pictures(out), theirs, note)
+    page.write(out, frame, runs, out.name, page.pictures(out), theirs, note, remarked(frame, remarks))
     return frame
 
 

@@ -64,7 +64,7 @@ def _check(sweep: Any, where: Path) -> None:
     for key, value in sweep.items() if isinstance(sweep, dict) else [("it", sweep)]:
         if key in ("runs", "order", "protocols"):
             fits = isinstance(value, list) and all(isinstance(each, str) for each in value)
-        elif key == "labels":
+        elif key in ("labels", "remarks"):
             fits = isinstance(value, dict) and all(isinstance(each, str) for each in value.values())
         else:
             fits = key != "it" and (value is None or isinstance(value, str))
@@ -128,6 +128,7 @@ def _report(options: argparse.Namespace) -> int:
     protocols = options.protocol or known or None
     at = At.parse(options.at) if options.at else None
     said = [text for _, sweep in places if (text := sweep.get("tuned"))]
+    remarks = {name: line for _, sweep in places for name, line in (sweep.get("remarks") or {}).items()}
     samples = _samples(options.folders)
     if options.methods or options.steps:
         runs, order, words = _narrowed(runs, order, options)
@@ -139,8 +140,8 @@ def _report(options: argparse.Namespace) -> int:
         samples = {label: own for label, own in samples.items() if label in order}
     looks = {run.name: read_curves(run) for place in options.folders if place.is_dir() for run in find_runs(place)}
     frame = write(runs, out, order, samples, metric=options.metric, protocols=protocols, published=published, at=at,
-                  compatible=options.compat, against=options.against, tuned=" ".join(said), looks=looks, columns=columns,
-                  style=style)
+                  compatible=options.compat, against=options.against, tuned=" ".join(said), remarks=remarks, looks=looks,
+                  columns=columns, style=style)
     print(plain(frame))
     if at:
         print(f"Drawn at {at.words}; the newest checkpoint within it.")

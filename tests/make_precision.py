@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 TESTS = Path(__file__).parent
-sys.path.insert(0, str(TESTS / "support"))
+sys.path[:0] = [str(TESTS.parent), str(TESTS / "support")]  # not tests/bench, which bench would be here
 
 from contract import METHODS, made  # noqa: E402
 from precision import POINTS, Agreement, agreements  # noqa: E402

@@ -1,6 +1,7 @@
 """Where people watch a training: TensorBoard and Weights & Biases. Their packages are loaded where they were asked for."""
 
 import os
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -27,7 +28,10 @@ class TensorBoard:
         from torch.utils.tensorboard import SummaryWriter
 
         place = folder / "tensorboard"
-        self.told = step if any(place.glob("events.*")) else -1
+        begun = [int(file.name.split(".")[3]) for file in place.glob("events.out.tfevents.*")]
+        self.told = step if begun else -1
+        if begun:  # files are read in the order of the seconds in their names: this one has to be the last
+            time.sleep(min(max(max(begun) + 1 - time.time(), 0.0), 2.0))
         self._writer: Any = SummaryWriter(str(place), purge_step=step + 1)  # who reads them drops what is later
 
     def __call__(self, step: int, images: int, values: Mapping[str, float]) -> None:

@@ -13,7 +13,7 @@ from bench.config.errors import HELP, ConfigError
 
 PRESETS = "preset"
 """The folder of sweep files that are papers' whole settings."""
-OPEN = ("+sweep.search.space", "+sweep.search.prunable_from", "+sweep.knobs", "+sweep.axes", "+sweep.only")
+OPEN = ("+sweep.search.space", "+sweep.search.prunable_from", "+sweep.knobs", "+sweep.remarks", "+sweep.axes", "+sweep.only")
 """Mappings of a sweep file whose keys are the user's own: to these one may add."""
 
 

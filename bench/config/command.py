@@ -347,7 +347,7 @@ def _varied(sweep: Sweep, plugins: str | None) -> Iterator[str]:
 
 def _methods_of(sweep: Sweep, known: Sequence[str]) -> Iterator[str]:
     """Where a sweep speaks of a method that there is not."""
-    spoken: dict[str, Any] = {"sweep.knobs": sweep.knobs}
+    spoken: dict[str, Any] = {"sweep.knobs": sweep.knobs, "sweep.remarks": sweep.remarks}
     if sweep.search is not None:
         spoken |= {"sweep.search.spaces": sweep.search.spaces, "sweep.search.prunable_from": sweep.search.prunable_from}
     for where, methods in spoken.items():

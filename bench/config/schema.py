@@ -205,6 +205,7 @@ class Sweep(Section):
     one_at_a_time: dict[str, list[Any]] = {}
     knobs: dict[str, dict[str, Any]] = {}
     note: str = ""
+    remarks: dict[str, Text] = {}  # method -> a line under the table on what its number comes from
     preset: Text | None = None
     published: Text | None = None
     smaller: list[Text] = []  # sweeps that a plan names where this one would take too long here

@@ -13,7 +13,7 @@ UNSHOWN = {section: set(keys) for section, keys in HARMLESS.items()} | {"evaluat
 """What no table shows: which images, weights and scores there are does not depend on these."""
 SEARCHED = ("space", "spaces", "proxy", "rungs", "train_seed", "prunable_from")
 """What makes trials comparable. With another number of them, or another sampler, a search goes on with what it has."""
-SAID = ("note", "published", "smaller")  # of a sweep: what is said beside its table, or of its price
+SAID = ("note", "published", "remarks", "smaller")  # of a sweep: what is said beside its table, or of its price
 
 
 def name(sweep: str, changed: Mapping[str, Any]) -> str:

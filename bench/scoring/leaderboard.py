@@ -7,7 +7,7 @@ from typing import Any
 from bench.scoring.pictures import samples
 from results import report
 from results.records import archive, load_runs, read_curves, read_rows, relabelled
-from results.tables import numberless, plain
+from results.tables import numberless, plain, remarked
 
 FILES = (*report.FILES, "published.md", "tuned.md", "trials.csv", "samples.png", "guidance.png", "curves.png")
 
@@ -22,11 +22,13 @@ def draw(out: Path, name: str, listing: Mapping[str, Any], published: str | None
     records, protocols = relabelled(load_runs(folders), labels), _protocols(folders)
     about = {"sweep": name, "order": listing["order"], "labels": labels, "published": published,
              "protocols": sorted(protocols or ())}
-    about |= {"tuned": listing["tuned"]} if "tuned" in listing else {}
+    about |= {key: listing[key] for key in ("tuned", "remarks") if key in listing}
     archive.write(folder / archive.FILE, records, about)
     frame = report.write(records, folder, listing["order"], samples(folders, labels), protocols=protocols, published=published,
-                         tuned=listing.get("tuned", ""), looks={path.name: read_curves(path) for path in folders})
-    return "\n".join([plain(frame), *(str(folder / file) for file in FILES if (folder / file).exists())]), numberless(frame)
+                         tuned=listing.get("tuned", ""), remarks=listing.get("remarks"),
+                         looks={path.name: read_curves(path) for path in folders})
+    said = [plain(frame), *remarked(frame, listing.get("remarks"))]
+    return "\n".join([*said, *(str(folder / file) for file in FILES if (folder / file).exists())]), numberless(frame)
 
 
 def _protocols(folders: Sequence[Path]) -> set[str] | None:

@@ -1,7 +1,7 @@
 """Numbers as rows and cells for people: frames, Markdown, LaTeX. Nothing that computes a claim, no pictures."""
 
 from results.tables.numbers import count, steps_title
-from results.tables.render import number, plain
+from results.tables.render import number, plain, remarked
 from results.tables.wide import facts, league_title, numberless
 
-__all__ = ["count", "facts", "league_title", "number", "numberless", "plain", "steps_title"]
+__all__ = ["count", "facts", "league_title", "number", "numberless", "plain", "remarked", "steps_title"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -17,11 +17,20 @@ __all__ = ["count", "markdown", "number", "plain"]
 
 
 def markdown(
-    frame: pd.DataFrame, title: str = "Leaderboard", subtitle: str = "", tables: Sequence[Wide] | None = None
+    frame: pd.DataFrame, title: str = "Leaderboard", subtitle: str = "", tables: Sequence[Wide] | None = None,
+    remarks: Sequence[str] = (),
 ) -> str:
-    """The whole page: one section per metric and league, in the order of the frame. `tables`: its wide tables, if made."""
+    """The whole page: one section per metric and league, in the order of the frame. `tables`: its wide tables, if made;
+    `remarks`: lines below the first."""
     sections = [_section(table) for table in tables or wide.tables(frame)] or ["No run has been scored yet."]
+    sections[1:1] = ["\n".join(f"- {line}" for line in remarks)] if remarks else []
     return "\n\n".join([f"# {title}", *([subtitle] if subtitle else []), *sections]) + "\n"
+
+
+def remarked(frame: pd.DataFrame, remarks: Mapping[str, str] | None) -> list[str]:
+    """`remarks` on the methods that have a row, a line for each."""
+    shown = set(frame["method"])
+    return [f"{name}: {line}" for name, line in (remarks or {}).items() if name in shown]
 
 
 def plain(frame: pd.DataFrame, metric: str | None = None) -> str:

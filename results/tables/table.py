@@ -80,15 +80,17 @@ def leaderboard(
 
 
 def write(
-    folder: Path, frame: pd.DataFrame, title: str = "Leaderboard", subtitle: str = "", columns: Sequence[str] | None = None
+    folder: Path, frame: pd.DataFrame, title: str = "Leaderboard", subtitle: str = "", columns: Sequence[str] | None = None,
+    remarks: Sequence[str] = (),
 ) -> None:
     """Write leaderboard.csv (tidy), leaderboard.md and leaderboard.tex (wide), leaderboard_compact.tex into `folder`.
 
-    `columns`: the facts beside the values of the wide tables and the compact one; None: those of each.
+    `columns`: the facts beside the values of the wide tables and the compact one; None: those of each. `remarks` stand below
+    the first table of leaderboard.md.
     """
     wide = tables(frame, columns)
     write_text(folder / "leaderboard.csv", frame.to_csv(index=False, na_rep="NaN", lineterminator="\n"))
-    write_text(folder / "leaderboard.md", markdown(frame, title, subtitle, wide))
+    write_text(folder / "leaderboard.md", markdown(frame, title, subtitle, wide, remarks))
     write_text(folder / "leaderboard.tex", latex(frame, wide))
     write_text(folder / "leaderboard_compact.tex", compact(frame, columns))
 

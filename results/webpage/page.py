@@ -10,7 +10,7 @@ import base64
 import hashlib
 import html
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -34,15 +34,16 @@ def write(
     samples: Mapping[str, bytes] | None = None,
     published: pd.DataFrame | None = None,
     note: str = "",
+    remarks: Sequence[str] = (),
 ) -> Path:
     """Write index.html into `out` and return its path; equal input gives equal bytes.
 
     `frame` is the leaderboard of `runs`. `samples` are PNG files by name, "curves" those of the trainings; `note` says what the
-    sweep is.
+    sweep is; `remarks` are lines under the table.
     Raises StoreError if `out` cannot be written.
     """
     path = Path(out) / FILE
-    write_text(path, document(payload(frame, runs, title, note, published), samples or {}))
+    write_text(path, document(payload(frame, runs, title, note, published, remarks), samples or {}))
     return path
 
 

@@ -58,7 +58,8 @@ class Table:
 
 
 def payload(
-    frame: pd.DataFrame, runs: Runs, title: str, note: str = "", published: pd.DataFrame | None = None
+    frame: pd.DataFrame, runs: Runs, title: str, note: str = "", published: pd.DataFrame | None = None,
+    remarks: Sequence[str] = (),
 ) -> dict[str, Any]:
     """The data of the page: a pure function of the leaderboard and its runs, serialisable with json."""
     runs = list({record.run_id: (record, rows) for record, rows in runs}.values())
@@ -89,6 +90,7 @@ def payload(
     return {
         "title": title,
         "note": note,
+        "remarks": list(remarks),
         "facts": _facts(records),
         "methods": methods.values,
         "references": [int(line["sampler"] == REFERENCE) for line in lines],

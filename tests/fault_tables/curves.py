@@ -39,6 +39,8 @@ FAULTS = [
         "curves", "bench/accounts/sinks.py",
         ("TensorBoard keeps what was undone", ", purge_step=step + 1)", ")",
          "tests/bench/accounts/test_sinks.py::test_its_own_reader_finds_every_look_of_a_killed_run_once[tensorboard]"),
+        ("two starts in one second", "if begun:  # files", "if False:  # files",
+         "tests/bench/accounts/test_sinks.py::test_two_starts_in_one_second_are_read_in_their_order"),
         ("W&B is not asked what it has", "self.told = self._last = max(kept, self._run.step - 1)",
          "self.told = self._last = step",
          "tests/bench/accounts/test_sinks.py::test_its_own_reader_finds_every_look_of_a_killed_run_once[wandb]"),

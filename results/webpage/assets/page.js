@@ -132,6 +132,7 @@ function pixels(pictures) {
 function start() {
   at("facts").textContent = data.facts.join(" · ");
   at("note").textContent = data.note;
+  at("remarks").append(...data.remarks.map(line => el("li", {}, line)));
   at("metrics").append(...data.metrics.map((metric, index) => {
     const button = el("button", { class: "choice", title: metric.title }, metric.name);
     button.addEventListener("click", () => choose(index));

@@ -84,7 +84,7 @@ def test_values_that_begin_later_have_a_column_from_then_on_and_a_torn_line_is_l
     looks(made, 1, 2)
     looks(made, 3, **{"part/raw": 7.5})
     with open(tmp_path / CURVES_FILE, "a", encoding="utf-8") as file:
-        file.write("4,40,.8,2")
+        file.write("4,40,0.8,25,50,7")  # of 7.5
     found = read_curves(tmp_path)
     assert [look.get("part/raw") for look in found] == [None, None, 7.5]
     first = "step,images,seconds,loss,images_per_second,part/raw\n1,10,0.2,100,50,\n"

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -35,14 +36,14 @@ def killed(folder: Path, after: int, *names: str) -> None:
     assert done.returncode == -signal.SIGKILL
 
 
-def finished(folder: Path, after: int, *names: str) -> None:
-    """This process takes them up and ends well, at step 12."""
+def finished(folder: Path, after: int, *names: str, end: int = 12) -> None:
+    """This process takes them up and ends well."""
     made = Curves(folder, names, {"label": "lsd", "seed": 0})
     made.begin(after)
-    for step in range(after + 1, 13):
+    for step in range(after + 1, end + 1):
         made.look(step, 10 * step, {"seconds": step / 5, "loss": 1 / step})
     made.close()
-    assert [look["step"] for look in read_curves(folder)] == list(range(1, 13))
+    assert [look["step"] for look in read_curves(folder)] == list(range(1, end + 1))
 
 
 def in_tensorboard(folder: Path) -> list[tuple[int, float]]:
@@ -74,6 +75,16 @@ def test_its_own_reader_finds_every_look_of_a_killed_run_once(
     killed(folder, 0, name)
     finished(folder, 5, name)
     assert READERS[name](folder) == [(step, pytest.approx(1 / step)) for step in range(1, 13)]
+
+
+def test_two_starts_in_one_second_are_read_in_their_order(tmp_path: Path) -> None:
+    """The names of their files end with numbers of the process, of which the later start may have the smaller."""
+    finished(tmp_path, 0, "tensorboard")
+    (first,) = (tmp_path / "tensorboard").iterdir()
+    stamp = first.name.split(".")[3]
+    first.rename(first.with_name(first.name.replace(stamp, f"{int(time.time()) + 1}.~")))
+    finished(tmp_path, 9, "tensorboard", end=15)
+    assert [step for step, _ in in_tensorboard(tmp_path)] == list(range(1, 16))
 
 
 def test_what_was_not_asked_for_from_the_start_is_told_of_all_of_it(tmp_path: Path) -> None:
