@@ -86,7 +86,7 @@ def evaluated(config: Mapping[str, Any]) -> Evaluated:
     asked = config.get("evaluation") or {}
     low, high = asked.get("guidance_interval") or (0.0, 1.0)
     scale = (config.get("method") or {}).get("scale")
-    least, most = scale if isinstance(scale, list | tuple) and len(scale) == 2 else (1.0, 1.0)  # a knob of tcm has that name too
+    least, most = scale if isinstance(scale, list | tuple) and len(scale) == 2 else (1.0, 1.0)  # else a knob of its own
     guided = high - low if least == most else 0.0  # a network that is told the scale takes no second row
     return Evaluated(str((config.get("data") or {}).get("name")), str(asked.get("protocol") or ""), asked.get("steps") or [],
                      asked.get("seeds") or [], asked.get("count"), asked.get("guidance") or [1.0], guided)
