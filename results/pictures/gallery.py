@@ -30,12 +30,16 @@ def keep(samples: Samples, path: Path) -> None:
     """Write the samples beside their picture, which can be drawn again from them: images as 256 levels, points as float32."""
     cells = [(label, steps) for label, own in samples.items() for steps in own]
     arrays = [samples[label][steps] for label, steps in cells]
-    small: list[Any] = [np.round(np.nan_to_num(array) * 255).clip(0, 255).astype(np.uint8) if array.ndim > 2 and np.isfinite(array).all()
-             else array.astype(np.float32) for array in arrays]  # fmt: skip
+    small: list[Any] = [_levels(array) if array.ndim > 2 and np.isfinite(array).all() else array.astype(np.float32)
+                        for array in arrays]  # fmt: skip
     file = io.BytesIO()
     named: dict[str, Any] = {"cells": np.array(json.dumps(cells))} | {str(k): array for k, array in enumerate(small)}
     np.savez_compressed(file, **named)
     write_bytes(path, file.getvalue())
+
+
+def _levels(images: NDArray[np.floating]) -> NDArray[np.uint8]:
+    return np.round(images * 255).clip(0, 255).astype(np.uint8)
 
 
 def kept(path: Path) -> dict[str, dict[int, NDArray[np.floating]]]:

@@ -23,8 +23,9 @@ from results.tables import count, marks, number, numbers, steps_title, table, wi
 ASSETS = Path(__file__).parent / "assets"
 COSTS = (
     ("training images", "images_seen", count), ("training seconds", "train_seconds", numbers.seconds),
-    ("parameters", "params", count), ("compute, forward rows", "compute", count), ("teacher's compute", "teacher_compute", count),
-    ("GPU-hours", "gpu_hours", number), ("peak memory, bytes", "peak_memory", count),
+    ("parameters", "params", count), ("compute, forward rows", "compute", count),
+    ("teacher's compute", "teacher_compute", count), ("GPU-hours", "gpu_hours", number),
+    ("peak memory, bytes", "peak_memory", count),
 )  # fmt: skip
 BUDGETS = 6  # of the images at which a method was scored, at most so many are told
 Row = Mapping[Any, Any]
@@ -96,7 +97,8 @@ def _standing(own: pd.DataFrame, peers: pd.DataFrame, found: Sequence[words.Find
 def _value(row: Row) -> str:
     if math.isnan(row["value"]):
         return wide.absent(dict(row))
-    return f"{number(row['value'])}" + f" {marks.TIED}" * (row["mark"] == "tied")
+    text: str = number(row["value"]) + f" {marks.TIED}" * (row["mark"] == "tied")
+    return text
 
 
 def _interval(row: Row) -> str:
