@@ -52,13 +52,14 @@ class WandB:
     def __init__(self, folder: Path, step: int, about: Mapping[str, Any]) -> None:
         import wandb
 
-        kept = max((offline.last_step(file) for file in folder.glob("wandb/offline-run-*/*.wandb")), default=-1)
         self._run = wandb.init(
             project=os.environ.get("WANDB_PROJECT", "fewstep"), id=folder.name, name=folder.name, dir=str(folder),
             group=str(about.get("label", "")) or None, config=dict(about), resume="allow",
             settings=wandb.Settings(console="off", silent=True),
         )  # fmt: skip
         self._run.define_metric("*", step_metric="images")
+        # Asked last: the service of a process that was killed writes on for a moment.
+        kept = max((offline.last_step(file) for file in folder.glob("wandb/offline-run-*/*.wandb")), default=-1)
         self.told = self._last = max(kept, self._run.step - 1)
 
     def __call__(self, step: int, images: int, values: Mapping[str, float]) -> None:

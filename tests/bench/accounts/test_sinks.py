@@ -16,6 +16,7 @@ from results.records import read_curves
 
 events = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator", reason="needs tensorboard")
 pytest.importorskip("wandb", reason="needs wandb")
+pytestmark = pytest.mark.filterwarnings("error::bench.accounts.curves.CurveWarning")  # says why, where a sink gave up
 CHILD = """
 import os, sys
 from pathlib import Path
@@ -29,9 +30,12 @@ os.kill(os.getpid(), 9)
 
 
 def killed(folder: Path, after: int, *names: str) -> None:
-    """A process of its own that takes the curves up after that step, tells of those up to the eighth, and is killed."""
+    """A process of its own that takes the curves up after that step, tells of those up to the eighth, and is killed.
+
+    Returns when its pipes are closed: what it has started has then ended too.
+    """
     folder.mkdir(exist_ok=True)
-    done = subprocess.run([sys.executable, "-c", CHILD, folder, str(after), *names], cwd=ROOT, stderr=subprocess.DEVNULL,
+    done = subprocess.run([sys.executable, "-c", CHILD, folder, str(after), *names], cwd=ROOT, capture_output=True, timeout=240,
                           env={**os.environ, "WANDB_MODE": "offline", "PYTHONPATH": str(ROOT)})
     assert done.returncode == -signal.SIGKILL
 
@@ -71,6 +75,7 @@ def test_its_own_reader_finds_every_look_of_a_killed_run_once(
     tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_X_SERVICE_WAIT", "240")  # of a machine that is busy
     folder = tmp_path / "lsd-digits-s0-0123456789"
     killed(folder, 0, name)
     finished(folder, 5, name)
