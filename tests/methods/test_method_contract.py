@@ -55,7 +55,7 @@ def test_the_yaml_states_every_knob_at_the_default_of_the_class(name: str) -> No
 
 @EACH
 def test_data_are_read_by_all_but_those_that_say_so(name: str) -> None:
-    assert reads_data(made(name)) == (name not in WITHOUT_DATA)
+    assert reads_data(few(name)) == (name not in WITHOUT_DATA)
 
 
 def test_a_critic_reads_data() -> None:

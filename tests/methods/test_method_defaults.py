@@ -21,7 +21,7 @@ def stated(name: str) -> dict[str, Any]:
     rows = [(key, value) for each in [*PUBLISHED[name], *OURS.get(name, [])] for key, value in each.values.items()]
     keys = [key for key, _ in rows]
     assert len(keys) == len(set(keys)), f"{name}: a knob stands twice in the table"
-    return dict(rows)
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in rows}
 
 
 def of_class(method: Any, prefix: str = "") -> dict[str, Any]:
@@ -45,7 +45,7 @@ def of_yaml(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         if isinstance(value, Mapping):
             found |= {prefix + key: value["target"].split(":")[1], **of_yaml(value, f"{prefix}{key}.")}
         elif key not in ("name", "target"):
-            found[prefix + key] = tuple(value) if isinstance(value, list) else value
+            found[prefix + key] = value
     return found
 
 

@@ -35,12 +35,17 @@ def made(name: str, path: Interpolant | None = None) -> Method:
 def few(name: str, path: Interpolant | None = None) -> Method:
     """The same in groups of no more than 4, which slices of a small batch do not cut."""
     method = made(name, path)
-    return replace(method, particles=4) if method.needs.group > 4 else method  # type: ignore[call-arg]
+    return replace(method, **{_grouped(method): 4}) if method.needs.group > 4 else method
 
 
 def in_few(name: str) -> list[str]:
     """What says so on a command line."""
-    return ["method.particles=4"] if few(name) != made(name) else []
+    return [f"method.{_grouped(made(name))}=4"] if few(name) != made(name) else []
+
+
+def _grouped(method: Method) -> str:
+    """The knob that says how large a group is."""
+    return "particles" if hasattr(method, "particles") else "group"
 
 
 def built(method: Method, shape: tuple[int, ...] = (2,), dtype: torch.dtype = torch.float64) -> dict[str, nn.Module]:

@@ -49,7 +49,8 @@ def test_a_methods_yaml_lists_every_knob_at_its_papers_default(name: str) -> Non
     assert composed["name"] == made.name == name
     target = composed["target"]
     default = dataclasses.replace(type(method)(), **({"uniform": True} if name == "psd_u" else {}))
-    knobs = {k: v for k, v in plain(default).items() if k not in ("interpolant", "target")}
+    own = {field.name for field in dataclasses.fields(default) if field.init} - {"interpolant"}
+    knobs = {k: list(v) if isinstance(v, tuple) else v for k, v in plain(default).items() if k in own}
     stated = {k: at_home(v) for k, v in composed.items() if k not in ("name", "target")}
     assert stated == knobs, target
 
