@@ -83,7 +83,8 @@ def losses(
 
 def reads_data(method: Method) -> bool:
     """Whether some loss of some stage depends on the training samples, not only on how many there are and of which shape."""
-    models, none = built(method), torch.full((16, 2), torch.nan, dtype=torch.float64)
+    none = torch.full((max(16, method.needs.group), 2), torch.nan, dtype=torch.float64)
+    models = built(method)
     taken = [taken for stage in method.stages(2**20) for taken in stage.different.values()]
     found = [loss.per_sample for stage in taken for progress in (0.0, 0.5, 0.95)
              for loss in losses(method, models, none, stage=stage, progress=progress).values()]  # fmt: skip
