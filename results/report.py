@@ -109,8 +109,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         finally:
             if collecting:
                 gc.enable()
-    for warning in caught:
-        print(f"warning: {warning.message}", file=sys.stderr)
+    for text in dict.fromkeys(str(warning.message) for warning in caught):  # folders are looked through twice
+        print(f"warning: {text}", file=sys.stderr)
     return status
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 FAMILIES = {
-    "the velocity": "flow_matching edm contrastive",
+    "the velocity": "flow_matching edm contrastive curvature",
     "the map from its own diagonal": "lsd esd psd_m psd_u tvm shortcut",
-    "the map from the conditional velocity": "meanflow imf tim alphaflow soflow decoupled_meanflow fmm imm",
-    "the map from a teacher": "lmd emd ayf_emd ayf_lmd ctm pfmm split_meanflow",
+    "the map from the conditional velocity": "meanflow esc imf tim alphaflow soflow decoupled_meanflow fmm imm",
+    "the map from a teacher": "lmd emd ayf_emd ayf_lmd ctm ctm_gan pfmm split_meanflow",
     "the map to data": "ct ict ect gaf tcm sct cd scd facm cmt",
     "a grid from a teacher or from data": "progressive tract dsno consistency_fm multistep_cm",
     "from a teacher's pairs": "reflow re_meanflow",
-    "the law of the data in one step": "dmd2 sid sida",
+    "the law of the data in one step": "dmd2 sid sida drifting",
 }
 OTHERS = "other methods"
 OF = {method: family for family, methods in FAMILIES.items() for method in methods.split()}
