@@ -5,7 +5,7 @@
     critic         softplus(-logit(x_1)) + softplus(logit(x)),   x cut
 
 The paper scales the adversarial loss, as it does the denoising one, to the length of the trajectories' gradient at the last
-layer (`Stage.balanced`); neither scale sees the other's loss. Until the share `start` of the budget the critic trains alone,
+layer (`Stage.balanced`); neither scale sees the other's loss. Until the share `onset` of the budget the critic trains alone,
 and the network is CTM's to the bit. At the exact map the law of x is that of the data, and the best critic, 0 everywhere, has
 no gradient.
 
@@ -30,10 +30,10 @@ from methods.tools import conditioned, deceived, told_apart
 
 @dataclass(frozen=True)
 class CTMGAN(CTM):
-    """start: share of the budget from which on the critic counts. critic: weight of the loss against it where balance=false;
+    """onset: share of the budget from which on the critic counts. critic: weight of the loss against it where balance=false;
     the rest as in CTM."""
 
-    start: Rest = 0.5
+    onset: Rest = 0.5
     critic: Positive = 1.0
 
     def __post_init__(self) -> None:
@@ -61,7 +61,7 @@ class CTMGAN(CTM):
     def terms(self, models: Models, batch: Batch, context: Context, estimate: Tensor, target: Tensor) -> dict[str, Loss]:
         found = super().terms(models, batch, context, estimate, target)
         critic, one = conditioned(models["critic"], batch.condition), torch.ones_like(estimate.flatten(1)[:, 0])
-        adversarial = deceived(critic, estimate, one) * (context.progress >= self.start)
+        adversarial = deceived(critic, estimate, one) * (context.progress >= self.onset)
         if self.balance:
             found["adversarial"] = Loss(adversarial)
         else:

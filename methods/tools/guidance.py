@@ -85,7 +85,6 @@ class Guide:
         of_samples = (self.told, self.null, self.has, self.w)
         return type(self)(self.net, *(None if each is None else each[rows] for each in of_samples))
 
-    @torch.no_grad()
     def velocity(self, x: Tensor, s: Tensor, speed: Tensor, own: Tensor | None = None) -> Tensor:
         """The target velocity in place of `speed` = I' at x = I_s, shape of x, detached; without guidance `speed`.
 
@@ -93,10 +92,11 @@ class Guide:
         """
         if self.w is None or self.has is None:
             return speed
-        of_none, w = self.net(x, s, s, condition=self.null), align(self.w, x)
-        if own is None:
-            return led(speed, of_none, of_none, self.has, w, 0.0)
-        return led(speed, own, of_none, self.has, 1.0, 1 - 1 / w)
+        with torch.no_grad():
+            of_none, w = self.net(x, s, s, condition=self.null), align(self.w, x)
+            if own is None:
+                return led(speed, of_none, of_none, self.has, w, 0.0)
+            return led(speed, own, of_none, self.has, 1.0, 1 - 1 / w)
 
     def weighed(self, loss: Tensor) -> Tensor:
         """loss / w^2, (B,): with omega = w its noise is then alike at all scales."""

@@ -138,7 +138,8 @@ def test_the_tiny_cifar_sweep_on_a_users_arrays(tmp_path: Path) -> None:
         "sweep=cifar_all_methods", "data=arrays", f"data.path={tmp_path / 'mine.npy'}", "seed=0", "backbone.channels=8",
         "backbone.multipliers=[1,1]", "backbone.blocks=1", "backbone.attention=[8]", "backbone.embedding=16",
         "budget.images=64", "budget.batch=8", "evaluation.count=20", "evaluation.chunk=20", "evaluation.steps=[1,2,8]",
-        "method.start=32", "method.doublings=1", "method.trajectories=16", "backend.workers=0", f"out={tmp_path}",
+        "method.start=32", "method.doublings=1", "method.trajectories=16", "method.particles=4",
+        "backend.workers=0", f"out={tmp_path}",
     ]
     assert run.main(command) == 0
     table = pd.read_csv(table_file(tmp_path))

@@ -14,10 +14,10 @@ FAULTS = [
         "ctm_gan", GAN,
         ("critic's loss moves the network", "estimate.detach()", "estimate", PLAYED),
         ("shorter jump for the longer", "deceived(critic, estimate, one)", "deceived(critic, target, one)", PLAYED),
-        ("counts too late", "context.progress >= self.start", "context.progress > self.start", UNTIL + "[0.5-True]"),
-        ("counts at once", " * (context.progress >= self.start)", "", UNTIL + "[0.499-False]"),
+        ("counts too late", "context.progress >= self.onset", "context.progress > self.onset", UNTIL + "[0.5-True]"),
+        ("counts at once", " * (context.progress >= self.onset)", "", UNTIL + "[0.499-False]"),
         ("critic that waits too", "told_apart(critic, batch.x_1, estimate.detach(), one)",
-         "told_apart(critic, batch.x_1, estimate.detach(), one) * (context.progress >= self.start)", UNTIL + "[0.0-False]"),
+         "told_apart(critic, batch.x_1, estimate.detach(), one) * (context.progress >= self.onset)", UNTIL + "[0.0-False]"),
         ("fixed weight ignored", "self.critic * adversarial", "adversarial",
          G + "a_fixed_weight_takes_the_place_of_the_balance"),
         ("denoising no more balanced", "{**stage.balanced, **more}", "more", PLAYED),
@@ -31,7 +31,7 @@ FAULTS = [
     ),
     *of(
         "ctm_gan", "bench/conf/method/ctm_gan.yaml",
-        ("file with another start", "start: 0.5 ", "start: 0.0 ",
+        ("file with another onset", "onset: 0.5 ", "onset: 0.0 ",
          "tests/methods/test_method_defaults.py::test_the_yaml_file_has_the_published_defaults[ctm_gan]"),
     ),
 ]  # fmt: skip

@@ -21,7 +21,7 @@ from methods.tools import deceived, told_apart
 
 N, THETA, TRUTH = 512, 0.2, target("gaussian")
 ZERO, CLEAR = 5.0, 40.0  # of a gradient's mean square in standard errors, as in test_truth_expectation
-METHOD = CTMGAN(n=4, start=0.5)
+METHOD = CTMGAN(n=4, onset=0.5)
 
 
 class Critic(nn.Module):
@@ -124,7 +124,7 @@ def test_until_it_counts_the_network_is_ctms_to_the_bit_in_training_too() -> Non
 
 
 def test_the_loop_adds_the_adversarial_gradient_at_the_length_of_the_trajectories() -> None:
-    made = trainer(CTMGAN(n=4, initialise=False, start=0.0))
+    made = trainer(CTMGAN(n=4, initialise=False, onset=0.0))
     found = made.step.losses(StepDraws(0, 0, range(BATCH), BATCH, torch.device("cpu")), made.progress)
     named, kept = dict(made.models["net"].named_parameters()), {"retain_graph": True, "materialize_grads": True}
     gradients = {
@@ -141,7 +141,7 @@ def test_the_loop_adds_the_adversarial_gradient_at_the_length_of_the_trajectorie
 
 
 def test_a_stopped_run_continues_bitwise(tmp_path: Path) -> None:
-    made = planned("ctm_gan", "method.n=4", "budget.images=2560", "method.start=0.2")
+    made = planned("ctm_gan", "method.n=4", "budget.images=2560", "method.onset=0.2")
     run(tmp_path / "calm", made)
     assert run(tmp_path / "rough", made, stop_after=0) == "interrupted"
     assert run(tmp_path / "rough", made) == "done"

@@ -31,7 +31,7 @@ CPU, TRUTH, BATCH, STEPS = torch.device("cpu"), target("gaussian"), 20, 50
 METHODS: dict[str, Method] = {
     "flow_matching": FlowMatching(), "lsd": LSD(), "meanflow": MeanFlow(), "cd": CD(),
     "ctm": CTM(n=4),  # a gradient scaled to another's length, both of the whole batch
-    "ctm_gan": CTMGAN(n=4, start=0.2),  # two of them
+    "ctm_gan": CTMGAN(n=4, onset=0.2),  # two of them
     "dmd2": DMD2(critic=0.1, every=3),  # networks at paces of their own
     "esc": ESC(group=4),
     "imm": IMM(),  # 5 groups, so shares of 8 and 12

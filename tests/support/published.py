@@ -89,7 +89,7 @@ PUBLISHED: dict[str, list[Source]] = {
     })],
     "ctm": [CTM],
     "ctm_gan": [CTM, Source("Kim et al. 2023, code sony/ctm: README (10k to 50k steps without, then 30k or more)", {
-        "start": 0.5, "critic": 1.0,
+        "onset": 0.5, "critic": 1.0,
     })],
     "curvature": [
         Source("Lee et al. 2023, code sangyun884/fast-ode: README (CIFAR-10, MNIST, FFHQ)", {"beta": 20.0}),
