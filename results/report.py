@@ -115,12 +115,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _report(options: argparse.Namespace) -> int:
-    from results.pictures import Style
+    places = [gather(folder) for folder in options.folders]
+    from results.pictures import Style  # a wrong folder is told without what draws
     from results.tables import facts, numberless, plain
 
     style = Style.parse(options.style, chosen.names(options.format))
     columns = facts(chosen.names(options.columns)) if options.columns else None
-    places = [gather(folder) for folder in options.folders]
     runs: Runs = [run for found, _ in places for run in found]
     order = [label for _, sweep in places for label in sweep.get("order") or []]
     published = options.published or next(filter(None, map(_published, options.folders, (sweep for _, sweep in places))), None)

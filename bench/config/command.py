@@ -375,8 +375,7 @@ def _knobs_of(sweep: Sweep, plugins: str | None) -> Iterator[str]:
 
 def _published(name: str, faults: Faults) -> str:
     """The table's name, or the whole path of a file of the user's own, whose numbers are looked at before anything runs."""
-    from results.records import StoreError
-    from results.tables import published
+    from results.records import StoreError, published
 
     if not name.endswith(published.SUFFIX):
         if name not in (tables := published.names()):
@@ -384,7 +383,9 @@ def _published(name: str, faults: Faults) -> str:
         return name
     path = str(Path(name).absolute())
     try:
-        published.load(path)
+        from results.tables import published as tables_of
+
+        tables_of.load(path)
     except StoreError as error:
         faults.append(f"sweep.published: {error}")
     return path

@@ -16,17 +16,12 @@ from pathlib import Path
 import pandas as pd
 
 from results.records import StoreError, near
+from results.records import published as packaged
 
-FOLDER = Path(__file__).parents[1] / "published"
+FOLDER = packaged.FOLDER
 TEXTS = ("label", "name", "dataset", "metric", "league", "protocol", "checkpoint", "source", "status")
 COLUMNS = ("label", "name", "dataset", "metric", "steps", "value", "count", "budget", "params", "league", "protocol",
            "checkpoint", "source", "status")  # fmt: skip
-SUFFIX = ".csv"
-
-
-def names() -> list[str]:
-    """The tables that the package holds."""
-    return sorted(path.stem for path in FOLDER.glob(f"*{SUFFIX}"))
 
 
 def load(name: str) -> pd.DataFrame:
@@ -34,12 +29,12 @@ def load(name: str) -> pd.DataFrame:
 
     Raises StoreError naming the nearest table that exists, or the file with its line.
     """
-    own = name.endswith(SUFFIX)
-    if not own and name not in names():
-        close = near(name, names(), 1, 0) or ["none"]
+    own = name.endswith(packaged.SUFFIX)
+    if not own and name not in packaged.names():
+        close = near(name, packaged.names(), 1, 0) or ["none"]
         raise StoreError(f"sweep.published: there is no table {name!r} in results/published; nearest: {close[0]!r}, or a "
-                         f"file of your own by its path, which ends in {SUFFIX}")  # fmt: skip
-    path = Path(name) if own else FOLDER / f"{name}{SUFFIX}"
+                         f"file of your own by its path, which ends in {packaged.SUFFIX}")  # fmt: skip
+    path = Path(name) if own else FOLDER / f"{name}{packaged.SUFFIX}"
     if own:
         _check(path)
     return pd.read_csv(path, dtype=dict.fromkeys(TEXTS, str), usecols=list(COLUMNS), encoding="utf-8-sig",
