@@ -147,10 +147,12 @@ function leagueTable(metric, own, references) {
 /** What was found: the best of each step count, and what cannot be told from it, of every league by itself. */
 function headline() {
   const usual = [1, 2, 4, 8, 16];
-  at("found").replaceChildren(...shown().headline.flatMap(([league, lead, lines]) => [
-    ...(league ? [el("h3", {}, league)] : []), el("p", { class: "lead" }, lead),
-    el("dl", { class: "findings" }, ...lines.filter(([steps]) => lines.length <= usual.length || usual.includes(steps))
-      .flatMap(([steps, best, tied]) => [el("dt", {}, stepsTitle(steps)), el("dd", {}, el("b", {}, best), tied ? `; ${tied}` : "")]))]));
+  at("found").replaceChildren(...shown().headline.flatMap(([league, lead, lines]) => {
+    const told = [el("p", { class: "lead" }, lead), el("dl", { class: "findings" }, ...lines
+      .filter(([steps]) => lines.length <= usual.length || usual.includes(steps))
+      .flatMap(([steps, best, tied]) => [el("dt", {}, stepsTitle(steps)), el("dd", {}, el("b", {}, best), tied ? `; ${tied}` : "")]))];
+    return league ? [el("details", {}, el("summary", {}, league), ...told)] : told;
+  }));
 }
 
 function caption(metric) {
