@@ -120,8 +120,11 @@ def _run(campaign: "Campaign", arguments: Sequence[str]) -> int:
 
 def _noted(folder: Path, wanted: "Request", shown: dict[str, Any]) -> dict[str, Any]:
     """What the table shows, left beside it for `results.report`."""
+    from bench.planning import folder as names
+
     sweep = wanted.sweep
-    shown = {**shown, "remarks": sweep.remarks} if sweep.remarks else shown
+    if sweep.remarks and names.as_shipped(wanted.changed):
+        shown = {**shown, "remarks": sweep.remarks}
     write_json(folder / "runs.json", {**shown, "note": sweep.note, "published": sweep.published})
     return shown
 

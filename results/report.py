@@ -128,7 +128,9 @@ def _report(options: argparse.Namespace) -> int:
     protocols = options.protocol or known or None
     at = At.parse(options.at) if options.at else None
     said = [text for _, sweep in places if (text := sweep.get("tuned"))]
-    remarks = {name: line for _, sweep in places for name, line in (sweep.get("remarks") or {}).items()}
+    # Said of the sweep's own table: of its first metric, at the ends of its trainings.
+    remarked = [] if at or options.metric else [sweep.get("remarks") or {} for _, sweep in places]
+    remarks = {name: line for each in remarked for name, line in each.items()}
     samples = _samples(options.folders)
     if options.methods or options.steps:
         runs, order, words = _narrowed(runs, order, options)

@@ -41,6 +41,11 @@ def of_run(run: str, changed: Mapping[str, Any]) -> str:
     return name(run, {key: value for key, value in changed.items() if key.startswith("evaluation.")})
 
 
+def as_shipped(changed: Mapping[str, Any]) -> bool:
+    """Whether the sweep's table holds what its file says, by whatever name: what is said of its numbers is of these."""
+    return not any(_shown(key) for key in changed if key != "sweep.name")
+
+
 def _shown(key: str) -> bool:
     section, _, rest = key.partition(".")
     if section == "sweep":

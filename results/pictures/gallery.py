@@ -134,13 +134,14 @@ def _box(arrays: Sequence[NDArray[np.floating]]) -> tuple[float, float, float, f
     return float(left), float(right), float(bottom), float(top)
 
 
-def tiled(images: NDArray[np.floating]) -> NDArray[np.floating]:
-    """The first images (n, C, H, W) as one picture (H', W', 4) in [0, 1]; the gaps between them are clear."""
-    shown = np.clip(images[:TILES], 0, 1)
+def tiled(images: NDArray[np.floating], across: int | None = None) -> NDArray[np.floating]:
+    """Images (n, C, H, W) as one picture (H', W', 4) in [0, 1], so many in a line, or the first ones in a square; the gaps
+    between them are clear."""
+    shown = np.clip(images if across else images[:TILES], 0, 1)
     count, channels, height, width = shown.shape
     if channels not in (1, 3):
         shown = shown[:, :1]
-    across = math.ceil(math.sqrt(count))
+    across = across or math.ceil(math.sqrt(count))
     gap = max(1, width // 8)
     down = math.ceil(count / across)
     sheet = np.zeros((down * (height + gap) - gap, across * (width + gap) - gap, 4), dtype=float)

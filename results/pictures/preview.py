@@ -12,10 +12,10 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from numpy.typing import NDArray
 
+from results.pictures import gallery
 from results.pictures.style import save_figure
 
 ACROSS = 12  # images in a line
-SCATTER = 3000  # points in a panel
 
 
 def preview(parts: Mapping[str, NDArray[np.floating]], path: Path, title: str) -> Path:
@@ -39,21 +39,13 @@ def preview(parts: Mapping[str, NDArray[np.floating]], path: Path, title: str) -
 
 
 def _points(axes: Axes, label: str, points: NDArray[np.floating]) -> None:
-    axes.scatter(points[:SCATTER, 0], points[:SCATTER, 1], s=1.2, color="#0072B2", alpha=0.5, linewidths=0)
+    axes.scatter(points[: gallery.SCATTER, 0], points[: gallery.SCATTER, 1], s=1.2, color="#0072B2", alpha=0.5, linewidths=0)
     axes.set_title(label, fontsize=10)
     axes.set_aspect("equal")
 
 
 def _images(axes: Axes, label: str, images: NDArray[np.floating]) -> None:
-    """One beside the other, white between them."""
-    count, channels, height, width = images.shape
-    gap = max(1, width // 16)
-    down, across = height + gap, width + gap
-    sheet = np.ones((math.ceil(count / ACROSS) * down - gap, ACROSS * across - gap, channels))
-    for n, image in enumerate(images):
-        top, left = n // ACROSS * down, n % ACROSS * across
-        sheet[top : top + height, left : left + width] = image.transpose(1, 2, 0)
-    axes.imshow(sheet[..., 0] if channels == 1 else sheet, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    axes.imshow(gallery.tiled(images, ACROSS), interpolation="nearest")
     axes.set_ylabel(label, rotation=0, ha="right", va="center", fontsize=10, labelpad=8)
     axes.set(xticks=[], yticks=[])
     for spine in axes.spines.values():

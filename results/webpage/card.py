@@ -33,9 +33,9 @@ Row = Mapping[Any, Any]
 
 def write(
     path: Path, frame: pd.DataFrame, runs: Runs, method: str, protocols: Sequence[str] | None = None,
-    samples: gallery.Samples | None = None, pictures: Mapping[str, bytes] | None = None,
+    samples: gallery.Samples | None = None,
 ) -> Path:
-    """Write the card of `method`, a label of the leaderboard `frame` of `runs`. `pictures`: more of it, as PNG by title.
+    """Write the card of `method`, a label of the leaderboard `frame` of `runs`.
 
     Raises ValueError naming the nearest method if there is none of that name, StoreError if `path` cannot be written.
     """
@@ -53,7 +53,7 @@ def write(
         title=html.escape(method), style=(ASSETS / "card.css").read_text(encoding="utf-8"), metric=html.escape(metric),
         facts=html.escape(_facts(runs, peers, metric, league)), lead=html.escape(_lead(method, own, found)),
         standing=_table(*_standing(own, peers, found)), picture=_png(_picture(own, part, metric)),
-        costs=_table(*_costs(own, peers)), more=_more(method, samples, pictures),
+        costs=_table(*_costs(own, peers)), more=_samples(samples.get(method, {}) if samples else {}),
         budgets=_section("At its milestones, and at the compute that it took in all (rank)",
                          _table(*_budgets(runs, method, metric, protocols))),
         notes=html.escape(_notes(own, part, metric)),
@@ -168,19 +168,15 @@ def _picture(own: pd.DataFrame, part: pd.DataFrame, metric: str) -> Figure:
     return figure
 
 
-def _more(method: str, samples: gallery.Samples | None, pictures: Mapping[str, bytes] | None) -> str:
-    """Its samples at each step count, and pictures of others' making."""
-    found, cells = [], (samples or {}).get(method, {})
+def _samples(cells: Mapping[int, np.ndarray]) -> str:
+    """Its samples at each step count; empty without images."""
     images = {n: array for n, array in sorted(cells.items()) if array.ndim == 4 and len(array) and np.isfinite(array).all()}
-    if images:
-        head = "".join(f"<td>{html.escape(steps_title(steps))}</td>" for steps in images)
-        body = "".join(f'<td><img class="pixels" alt="samples of {html.escape(steps_title(steps))}" src="{_image(array)}"></td>'
-                       for steps, array in images.items())  # fmt: skip
-        grid = f'<table class="samples"><tr>{head}</tr><tr>{body}</tr></table>'
-        found.append(_section("Its samples, from the same noise", grid))
-    for title, png in (pictures or {}).items():
-        found.append(_section(title, f'<img alt="{html.escape(title)}" src="{_source(png)}">'))
-    return "\n".join(found)
+    if not images:
+        return ""
+    head = "".join(f"<td>{html.escape(steps_title(steps))}</td>" for steps in images)
+    body = "".join(f'<td><img class="pixels" alt="samples of {html.escape(steps_title(steps))}" src="{_image(array)}"></td>'
+                   for steps, array in images.items())  # fmt: skip
+    return _section("Its samples, from the same noise", f'<table class="samples"><tr>{head}</tr><tr>{body}</tr></table>')
 
 
 def _notes(own: pd.DataFrame, part: pd.DataFrame, metric: str) -> str:

@@ -11,6 +11,7 @@ REFUSED = f"{V}a_file_with_a_fault_is_refused_in_one_line_with_its_place"
 MARKS = f"{W}the_best_of_each_step_count_and_its_ties_are_those_of_the_marks"
 STANDS = f"{C}it_says_where_the_method_stands_at_each_step_count_and_budget"
 R = "tests/results/test_remarks.py::test_a_remark_stands_under_every_table_and_goes_with_the_records"
+OTHER = "tests/results/test_remarks.py::test_a_command_with_another_budget_is_told_nothing_of_the_sweeps_numbers"
 
 FAULTS = [
     *of(
@@ -71,6 +72,10 @@ FAULTS = [
         "remarks", "results/tables/render.py",
         ("said of what is not shown", " if name in shown]", "]", R),
         ("above the table", "sections[1:1] =", "sections[0:0] =", R),
+    ),
+    *of(
+        "remarks", "bench/planning/folder.py",
+        ("of any numbers", "return not any(_shown(key)", "return True or any(_shown(key)", OTHER),
     ),
     *of(
         "remarks", "bench/scoring/leaderboard.py",
