@@ -9,8 +9,9 @@
 softmax_j is over the 2 G samples and data that act on x_i, softmax_i over the G samples that one of them acts on, and <.> the
 mean over a sample's entries. Distances are divided by S, the mean of all d, and coordinates by S / sqrt(D). The weights of F_i
 sum to zero, so that no place is preferred; swap data and samples and it changes its sign. Where both have one law little is
-left of its mean; if x_i repelled itself it would be drawn inwards, by O(1/G) and forty times as far at G = 8. The flow map is one of many generators of that law. The value of the loss says nothing, as V is a sum of forces of unit size; the
-part `force` is the size of F before that.
+left of its mean; if x_i repelled itself it would be drawn inwards, by O(1/G), at G = 8 forty times as far. The flow map is one
+of many generators of that law. The value of the loss says nothing, as V is a sum of forces of unit size; the part `force` is
+the size of F before that.
 
 In a run with classes only samples and data of the same condition act on each other. The paper's further negatives, which
 guide away from the data of no class, are left out. Its distances are those of a strong encoder's features; here they are those

@@ -16,8 +16,8 @@ from places import ROOT
 from results.records.store import read_json
 
 TRAINED = 13
-SMALL = ["sweep=none", "backbone.width=64", "backbone.depth=1", "budget.images=19200", "budget.batch=64", "train.checkpoints=20",
-         "evaluation.seeds=[0]", "evaluation.steps=[1,2]", "evaluation.count=100"]
+SMALL = ["sweep=none", "backbone.width=64", "backbone.depth=1", "budget.images=19200", "budget.batch=64",
+         "train.checkpoints=20", "evaluation.seeds=[0]", "evaluation.steps=[1,2]", "evaluation.count=100"]
 SWEEP = [*SMALL, "method=lsd,meanflow,lmd,cd", "seed=0,1,2", "teacher.seed=0"]
 LOCAL = ["backend.workers=2"]
 SLURM = ["backend=slurm", "backend.partition=cpu", "backend.memory=900M", "backend.time=30", "backend.interval=1"]
