@@ -196,6 +196,5 @@ def test_a_short_training_brings_the_mean_and_the_width_to_the_datas() -> None:
     with torch.no_grad():
         x = jump(z, torch.zeros(len(z)), torch.ones(len(z)))
     mean, covariance = torch.tensor(truth.mean), torch.tensor(truth.covariance)
-    print(x.mean(0), mean, x.T.cov(), covariance)
     assert (x.mean(0) - mean).abs().max() < 0.15 < 0.5 < mean.abs().max()
     assert (x.T.cov().diag().sqrt() / covariance.diag().sqrt() - 1).abs().max() < 0.15
