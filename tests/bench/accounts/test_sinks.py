@@ -15,7 +15,7 @@ from bench.accounts import Curves, offline
 from results.records import read_curves
 
 events = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator", reason="needs tensorboard")
-pytest.importorskip("wandb", reason="needs wandb")
+wandb = pytest.importorskip("wandb", reason="needs wandb")
 pytestmark = pytest.mark.filterwarnings("error::bench.accounts.curves.CurveWarning")  # says why, where a sink gave up
 CHILD = """
 import os, sys
@@ -58,6 +58,7 @@ def in_tensorboard(folder: Path) -> list[tuple[int, float]]:
 
 
 def in_wandb(folder: Path) -> list[tuple[int, float]]:
+    wandb.teardown()  # its service writes what it was told on, after a run is finished, until it has ended itself
     found = []
     for file in sorted(folder.glob(f"wandb/offline-run-*/run-{folder.name}.wandb")):
         for record in offline.history(file):
