@@ -30,9 +30,10 @@ SWEEPS = {
     "digits_all_methods": "sweep=digits_all_methods",
     "mixture_all_methods": "sweep=mixture_all_methods",
     "checkerboard_self_distillation_cpu": "sweep=paper/checkerboard_self_distillation_cpu",
+    "digits_conditional": "sweep=digits_conditional",
     "cifar_smoke": "sweep=cifar_smoke",
 }
-NOT_KEPT = {"attempts.jsonl", "index.html", "plan.json", "runs.json", "samples.npz"}  # the page holds everything once more
+NOT_KEPT = {"attempts.jsonl", "index.html", "plan.json", "runs.json"}  # the page holds everything once more
 
 
 def main(name: str, *more: str) -> None:
