@@ -96,9 +96,9 @@ class _Run:
             trainer, outcome = trained
             if outcome.status == "done" and self.experiment.proxy is None:
                 begin = time.monotonic()
-                count = rows.append(self.experiment, self.compared, self.protocol, trainer, outcome.checkpoint, self.folder,
-                                    self.device, self.report, ranks)
-                self.log.write(evaluation_seconds=round(time.monotonic() - begin, 3), rows=count)
+                count, kept = rows.append(self.experiment, self.compared, self.protocol, trainer, outcome.checkpoint, self.folder,
+                                          self.device, self.report, ranks)
+                self.log.write(evaluation_seconds=round(time.monotonic() - begin, 3), rows=count, kept=kept)
                 if self.curves is not None:
                     scored = [row for row in read_rows(self.folder) if row.protocol == self.protocol.id]
                     self.curves.score(scored, self.experiment.budget.batch)
@@ -156,7 +156,7 @@ class _Run:
         """What a trial of a search does on its way: it scores itself on the proxy, and on nothing else."""
         if self.experiment.proxy is None:
             return {}
-        proxy = Proxy(self.experiment, self.data, self.device) if dist.leads() else None
+        proxy = Proxy.of_trial(self.experiment, self.data, self.device) if dist.leads() else None
 
         def score(images: int) -> None:
             assert proxy is not None, "rank 0 scores"

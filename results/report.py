@@ -127,7 +127,7 @@ def _report(options: argparse.Namespace) -> int:
     known = {name for _, sweep in places for name in sweep.get("protocols") or ()}
     protocols = options.protocol or known or None
     at = At.parse(options.at) if options.at else None
-    said = [text for _, sweep in places if (text := sweep.get("tuned"))]
+    said = [text for _, sweep in places if (text := sweep.get("tuned"))] + (_whole(runs) if at else [])
     # Said of the sweep's own table: of its first metric, at the ends of its trainings.
     remarked = [] if at or options.metric else [sweep.get("remarks") or {} for _, sweep in places]
     remarks = {name: line for each in remarked for name, line in each.items()}
@@ -146,12 +146,20 @@ def _report(options: argparse.Namespace) -> int:
                   columns=columns, style=style)
     print(plain(frame))
     if at:
-        print(f"Drawn at {at.words}; the newest checkpoint within it.")
+        print(f"Drawn at {at.words}; the newest checkpoint within it.", *_whole(runs))
     also = [*(["published.md"] if published else []), *(["paired.md"] if options.against else [])]
     print("\n".join(str(out / name) for name in (*files(style.formats), *also)))
     if nothing := numberless(frame):
         print(nothing, file=sys.stderr)
     return 1 if nothing else 0
+
+
+def _whole(runs: Runs) -> list[str]:
+    """What a table at a budget says of runs that keep the best of their checkpoints."""
+    if not any(row.extra.get("kept") for _, rows in runs for row in rows):
+        return []
+    return ["A checkpoint that was chosen (evaluation.checkpoint=best) took its whole training, whatever it had seen itself, and is "
+            "beyond every smaller budget."]
 
 
 def _card(

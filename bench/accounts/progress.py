@@ -60,7 +60,13 @@ class Progress:
 
     def due(self, times: int) -> bool:
         """Whether something that happens so many times a run, evenly, happens after this step."""
-        return times > 0 and self.step % max(1, self.steps // times) == 0
+        return self.step in due(self.steps, times)
+
+
+def due(steps: int, times: int) -> range:
+    """The steps after which something happens that happens so many times a run of `steps`, evenly."""
+    every = max(1, steps // times) if times > 0 else steps + 1
+    return range(every, steps + 1, every)
 
 
 def stage_ends(stages: Sequence[Stage], batch: int, steps: int) -> list[int]:

@@ -35,7 +35,7 @@ def faults(experiment: Experiment) -> list[str]:
     """Everything that cannot be."""
     if wrong := unmet(experiment.method):
         return [f"method={experiment.name}: {'; '.join(wrong)}"]  # what reads them would raise
-    rules = (_budget, _recipe, _curves, _networks, _classes, _known, _evaluation, _guidance, _counts, _teacher)
+    rules = (_budget, _recipe, _curves, _networks, _classes, _known, _evaluation, _best, _guidance, _counts, _teacher)
     return [fault for rule in rules for fault in rule(experiment)]
 
 
@@ -256,6 +256,32 @@ def _evaluation(e: Experiment) -> Iterator[str]:
     if e.evaluation.grid == "papers" and stop is not None and stop >= start:
         yield (f"evaluation.grid=papers: in two steps {e.label} stops at the noise level {stop}, and method.sigma_max={start} "
                "starts below it; raise that or leave evaluation.grid=untuned")
+
+
+def _best(e: Experiment) -> Iterator[str]:
+    """Where the best of a run's checkpoints cannot be found."""
+    asked, train, best = e.evaluation, e.train, "evaluation.checkpoint=best"
+    if asked.checkpoint != "best":
+        if asked.best_at is not None:
+            yield f"evaluation.best_at={asked.best_at} is for {best}, and the last is scored; set that too, or leave it null"
+        return
+    if train.milestones < 2:
+        yield (f"{best}: train.milestones={train.milestones} leaves nothing to choose from; set train.milestones=10, or leave "
+               "evaluation.checkpoint=last")
+    if not train.checkpoints:
+        yield f"{best}: train.checkpoints=0 does not keep the end of a run, which is compared too; set train.checkpoints=1"
+    if asked.milestones:
+        yield (f"{best} with evaluation.milestones=true: a curve has the reported metric of every milestone, which who chooses "
+               "one must not look at; leave one of the two out (either way finished runs are scored again and not trained)")
+    if asked.best_at is not None and not any(e.method.supports(n) for n in range(asked.best_at, max(TRIED, asked.best_at) + 1)):
+        yield f"evaluation.best_at={asked.best_at}: {e.label} samples in {counts(e.method)} only; choose one of these numbers"
+
+
+def unheld(e: Experiment, heldout: int) -> Iterator[str]:
+    """Why none of its checkpoints can be called the best with so many samples held out: known when data have been looked at."""
+    if e.evaluation.checkpoint == "best" and heldout < 2:
+        yield (f"evaluation.checkpoint=best: checkpoints are compared with held-out images, and data={e.data.name} holds "
+               f"{heldout} out; leave evaluation.checkpoint=last, or take data that hold some out")
 
 
 def _counts(e: Experiment) -> Iterator[str]:

@@ -92,6 +92,19 @@ def evaluated(config: Mapping[str, Any]) -> Evaluated:
                      asked.get("seeds") or [], asked.get("count"), asked.get("guidance") or [1.0], guided)
 
 
+class Compared(NamedTuple):
+    """How many checkpoints of a run are compared by a proxy, and at how many sampling steps; (0, 0) where the last is scored."""
+
+    checkpoints: int
+    steps: int
+
+
+def compared(config: Mapping[str, Any]) -> Compared:
+    """Of a job or a record."""
+    asked = config.get("evaluation") or {}
+    return Compared(int(asked.get("best_of") or 0), int(asked.get("best_at") or 0))
+
+
 def images(config: Mapping[str, Any]) -> int:
     """The budget of a training; 0 for reference rows."""
     return int((config.get("budget") or {}).get("images") or 0)

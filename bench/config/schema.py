@@ -31,7 +31,7 @@ Features = Literal["inception", "digits8", "cifar32"]
 Precision = Literal["float32", "tf32", "bf16"]  # the safest first
 Rounding = Literal["round", "edm", "floor", "floats", "levels"]
 FIRST_PROXY_SEED = 1000
-"""Evaluation seeds from here on belong to tuning; smaller ones to reported numbers."""
+"""Evaluation seeds from here on belong to tuning and to the choice of a checkpoint; smaller ones to reported numbers."""
 
 
 def _names_a_folder(value: str) -> bool:
@@ -137,6 +137,8 @@ class Evaluation(Section):
     statistics: Place | None = None
     weights: Place | None = None
     milestones: bool = False
+    checkpoint: Literal["last", "best"] = "last"
+    best_at: Annotated[int, Ge(1), Le(10**6)] | None = None
     grid: Literal["untuned", "papers"] = "untuned"
     chunk: Count
     batch: Count = 4096
@@ -152,6 +154,7 @@ class Scoring(Evaluation):
     count: Count | None = None
     features: str = "none"
     statistics_hash: str | None = None
+    best_of: Count | None = None
     ema: NotNegative
 
 

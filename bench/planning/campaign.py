@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.config import ConfigError, Experiment, Points, Request, counts, shown, unfit, unlabelled, unserved, untaught
+from bench.config import ConfigError, Experiment, Points, Request, counts, shown, unfit, unheld, unlabelled, unserved, untaught
 from bench.data import inspect
 from bench.planning import disk, folder, price
 from bench.planning.decision import Decision
@@ -93,7 +93,8 @@ def _inspected(experiments: Sequence[Experiment], preview: bool) -> tuple[str, .
     images = (e for e in {id(e.plain): e for e in experiments}.values() if not isinstance(e.data, Points))
     faults = [fault for e in images for fault in unfit(e, found[e.data].train, *found[e.data].shape[1:])]
     faults += [fault for e in {id(e.plain): e for e in experiments}.values()
-               for fault in unlabelled(e, found[e.data].classes, found[e.data].unlabelled) if fault not in faults]
+               for fault in (*unlabelled(e, found[e.data].classes, found[e.data].unlabelled),
+                             *unheld(e, found[e.data].heldout)) if fault not in faults]
     faults += [] if preview else [each.absent for each in found.values() if each.absent]
     if faults:
         raise ConfigError(*faults)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from bench.accounts import stage_ends
+from bench.accounts import due, stage_ends
 from bench.config import Experiment, recorded_experiment
 from bench.nets import Backbone
 from bench.planning.work import shape
@@ -92,18 +92,12 @@ def _checkpoints(experiment: Experiment, models: Mapping[str, nn.Module]) -> flo
     begun = [next(stage for stage, end in zip(stages, ends, strict=True) if step <= end) for step in saved]
     milestone = averages + sum(weights[role] for role in method.sampled(models) if role != "net")
     going_on = sum(sum(weights.values()) + averages + slow + moved(stage) for stage in begun)
-    return going_on + _times(steps, train.milestones) * milestone
+    return going_on + len(due(steps, train.milestones)) * milestone
 
 
 def _last(steps: int, times: int) -> list[int]:
     """The steps after which the checkpoints to go on from were saved that are still there at the end."""
-    every = max(1, steps // times) if times else 0
-    return sorted({*range(every, steps + 1, every), steps})[-KEPT:] if times else []
-
-
-def _times(steps: int, times: int) -> int:
-    """How often what is due so many times a run is saved."""
-    return steps // max(1, steps // times) if times else 0
+    return sorted({*due(steps, times), steps})[-KEPT:] if times else []
 
 
 def _stored(net: nn.Module) -> Iterable[Tensor]:

@@ -26,7 +26,7 @@ SINCE = {
     ("teacher", "preset"): None, ("teacher", "import"): None,
 }
 """What came later leaves older ids as they were where it changes nothing."""
-LATER = ("protocol", "also", "rounding", "reference_count", "statistics_hash", "one_class")
+LATER = ("protocol", "also", "rounding", "reference_count", "statistics_hash", "one_class", "checkpoint", "best_at", "best_of")
 """Open, they leave older ids as they were."""
 GUIDED = ("guidance", "guidance_interval")  # how models are sampled, which no reference row is
 VERSION = 1  # bump when the loop, the averages or the networks are mended: old weights are then never served for new ones
@@ -75,7 +75,7 @@ def reference_id(scored: Surroundings, fingerprint: str | None, conditional: boo
     data, evaluation = (scored.plain[key] for key in SCORED)
     data = {k: v for k, v in data.items() if k not in ("resident", "version") and (("data", k), v) not in SINCE.items()}
     evaluation = {k: v for k, v in evaluation.items() if k not in ("batch", "steps", "grid", "milestones", *GUIDED, *FILES)}
-    evaluation = {k: v for k, v in evaluation.items() if k not in LATER or v not in (None, [])}
+    evaluation = {k: v for k, v in evaluation.items() if k not in LATER or v not in (None, [], "last")}
     content = {"data": data, "evaluation": evaluation, "fingerprint": fingerprint, "base_scale": scored.interpolant.base_scale}
     content |= {"conditional": True} if conditional else {}
     return f"reference-{scored.data.name}-{hashlib.sha256(_text(content).encode()).hexdigest()[:10]}"

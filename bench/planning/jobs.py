@@ -102,6 +102,8 @@ def _teacher(experiment: Experiment, share: float = 1.0) -> Experiment:
     other = with_method(experiment, experiment.teacher.method)
     if share < 1:
         other = other.changed({"budget.images": round(share * other.budget.images), "label": f"{other.label} (weak)"})
+    if other.evaluation.checkpoint == "best" and other.train.milestones < 2:  # of a preset's recipe
+        other = other.changed({"evaluation.checkpoint": "last", "evaluation.best_at": None})
     return other
 
 

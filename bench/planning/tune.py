@@ -184,7 +184,7 @@ def _trial(method: Method, params: Params, tuning: Tuning) -> Experiment:
     first = method.experiments[0]
     proxy = {**_proxy(first, tuning), "rungs": list(method.contender.rungs)}
     unscored: Params = {"evaluation.reference_count": None, "evaluation.statistics": None, "evaluation.also": [],
-                "evaluation.milestones": False}
+                "evaluation.milestones": False, "evaluation.checkpoint": "last", "evaluation.best_at": None}
     about = {"validation": tuning.proxy.validation, "proxy": proxy, "label": f"{first.label} (trial)"}
     return _with(first, {**params, **unscored, **about}).with_seed(tuning.train_seed)
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from bench.config import BACKBONES, IMAGES, OFFICIAL, ConfigError, Data, Digits, Experiment, Points, records, section
 from bench.data import inspect
 from bench.nets import Backbone
+from bench.protocols import MOST
 
 INCEPTION, SMALL_FEATURES = 11.5, 0.01
 """GFLOP of one sample through the features' network."""
@@ -56,13 +57,16 @@ def per_image(config: Mapping[str, Any]) -> float:
 
 def scoring(config: Mapping[str, Any]) -> Scored:
     """Of an evaluation: samples through the network at each number of steps, and through the features' network, for every
-    scale of guidance. A guided step takes two rows for a sample."""
+    scale of guidance. A guided step takes two rows for a sample. Before it, of checkpoints that are compared, the samples of
+    each, and the held-out data that they are compared with."""
     data, protocol, steps, seeds, asked, scales, guided = records.evaluated(config)
     rows = sum(1 + (guided if scale != 1 else 0) for scale in scales)
     inception = protocol.startswith(("clean-fid", "legacy")) or (not protocol and data in ("cifar10", *OFFICIAL))
-    samples = float(asked or (50_000 if inception else 597 if data == "digits" else 10_000)) * len(seeds)
-    features = samples * len(steps) * len(scales) * (INCEPTION if inception else SMALL_FEATURES)
-    return Scored(samples * sum(steps) * rows * _forward(config), features)
+    each = float(asked or (50_000 if inception else 597 if data == "digits" else 10_000))
+    samples, looked, compared = each * len(seeds), min(each, MOST), records.compared(config)
+    seen = samples * len(steps) * len(scales) + looked * (compared.checkpoints + bool(compared.checkpoints))
+    drawn = samples * sum(steps) * rows + looked * compared.checkpoints * compared.steps
+    return Scored(drawn * _forward(config), seen * (INCEPTION if inception else SMALL_FEATURES))
 
 
 def _forward(config: Mapping[str, Any]) -> float:

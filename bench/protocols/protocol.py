@@ -15,6 +15,8 @@ from bench.config import ConfigError
 # Fields that came after the first records: one that says nothing leaves the id of those records as it was.
 _LATER = {"resize": "", "feature_chunk": 0, "neighbours": 0, "also": (), "grid": "", "reference_count": 0}
 
+LAST = "last"
+
 
 @dataclass(frozen=True)
 class Protocol:
@@ -25,7 +27,7 @@ class Protocol:
     with, after "file:HASH" where a statistics file stands in for them in the leading distance (other metrics still look at
     the data); reference_count: how many of them, a fixed random part (0: all). count: samples per evaluation seed; seeds:
     the evaluation seeds; chunk: rows per call of the model; neighbours: samples of either side that metrics of
-    neighbourhoods look at. ema: which average is evaluated; checkpoint: the rule (only "last"); grid: the rule of the times at
+    neighbourhoods look at. ema: which average is evaluated; checkpoint: the rule ("last", or a `bench.protocols.Best` in words); grid: the rule of the times at
     which samples stop ("untuned" or "papers", see `Method.sampling_times`). rounding: how samples become data values (a rule of
     bench.protocols.rounding; "levels": the data's own grid; "none").
     """
@@ -39,7 +41,7 @@ class Protocol:
     chunk: int
     ema: float
     rounding: str
-    checkpoint: str = "last"
+    checkpoint: str = LAST
     version: int = 1
     resize: str = ""
     feature_chunk: int = 0

@@ -6,8 +6,9 @@ from bench.config import ConfigError, Points, Scoring, Surroundings, unknown
 from bench.data import Dataset, existing, file_hash
 from bench.features import base as features
 from bench.metrics import fid_infinity, precision_recall
+from bench.protocols.best import best
 from bench.protocols.named import FEATURES, Named, metric_of, named
-from bench.protocols.protocol import Protocol
+from bench.protocols.protocol import LAST, Protocol
 from bench.protocols.statistics import KEY, moments
 
 S = TypeVar("S", bound=Surroundings)
@@ -21,7 +22,7 @@ def planned(scored: S) -> S:
     """With names and hashes filled in: what a run is scored by, known before any data is read. Raises ConfigError."""
     rule, asked = named(scored), scored.evaluation
     if rule is None:
-        return scored.filled(features="none", ema=scored.ema)
+        return scored.filled(features="none", ema=scored.ema, **_chosen(scored))
     if asked.weights is not None:
         existing("evaluation.weights", asked.weights)
     if asked.statistics is not None:
@@ -31,8 +32,14 @@ def planned(scored: S) -> S:
     return scored.filled(
         protocol=rule.name, features=_hashed(rule.features), also=[_hashed(name) for name in asked.also],
         rounding=asked.rounding or rule.rounding, ema=scored.ema,
-        statistics_hash=file_hash(KEY, asked.statistics) if asked.statistics else None,
+        statistics_hash=file_hash(KEY, asked.statistics) if asked.statistics else None, **_chosen(scored),
     )
+
+
+def _chosen(scored: Surroundings) -> dict[str, int]:
+    """Of how many milestones the best is scored, and by how many steps it is found: part of the protocol, whatever is trained."""
+    asked = scored.evaluation
+    return {} if asked.checkpoint == "last" else {"best_of": scored.train.milestones, "best_at": asked.best_at or min(asked.steps)}
 
 
 def protocol_of(scored: Surroundings, data: Dataset) -> Protocol:
@@ -58,6 +65,7 @@ def _of_images(rule: Named, scoring: Scoring, data: Dataset) -> Protocol:
         reference_count=0 if size is None or size == len(data.train) else size,
         count=count, seeds=scoring.seeds, chunk=scoring.chunk, neighbours=NEIGHBOURS,
         ema=scoring.ema, rounding=scoring.rounding or rule.rounding, grid=scoring.grid,
+        checkpoint=str(best(scoring, data, rule.primary, count) or LAST),
     )
 
 
@@ -78,13 +86,15 @@ def _metrics(rule: Named, count: int, reference: int | None, also: tuple[str, ..
 
 
 def _of_points(scored: Surroundings, data: Dataset) -> Protocol:
-    evaluation = scored.evaluation
+    evaluation = scored.scoring
     assert isinstance(scored.data, Points), "only points have no named protocol"
+    count = evaluation.count or min(len(data.heldout), FEW)
     return Protocol(
         name=f"{scored.data.name}-points",
         metrics=POINT_METRICS + (("kl_50",) if data.name == "checkerboard" else ()),
-        features="none", reference=f"train:{data.hash[:12]}", count=evaluation.count or min(len(data.heldout), FEW),
+        features="none", reference=f"train:{data.hash[:12]}", count=count,
         seeds=evaluation.seeds, chunk=evaluation.chunk, ema=scored.ema, rounding="none", grid=evaluation.grid,
+        checkpoint=str(best(evaluation, data, POINT_METRICS[0], count) or LAST),
     )
 
 

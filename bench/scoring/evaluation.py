@@ -6,9 +6,9 @@ backbone while sampling, in calls and in rows.
 """
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
 
@@ -36,6 +36,7 @@ class Evaluation:
     """The evaluation of one checkpoint under one protocol. score: as `scorer` made it; images: training images seen by it.
 
     ranks: those that `score` knows, which share the samples; rank 0 has the rows. labels: the classes of a conditional run.
+    kept: what every row says of a checkpoint that was chosen.
     """
 
     method: Method
@@ -50,6 +51,7 @@ class Evaluation:
     device: torch.device
     ranks: Ranks = ALONE
     labels: Labels | None = None
+    kept: Mapping[str, Any] = field(default_factory=dict)
 
     def rows(self, skip: set[Key]) -> Iterator[list[EvalRow]]:
         """One list of rows per (steps, evaluation seed) that is not in `skip`; NaN scores where samples are not finite."""
@@ -66,7 +68,7 @@ class Evaluation:
             if steps == 1 and self.data.truth is not None:
                 scores |= map_errors(method, self.models, self.data, seed, self.device)
             at = {} if guidance is None else {"guidance": guidance.scale}
-            yield [self._row(sampler, steps, seed, calls, rows, m, v, extra | at) for m, (v, extra) in scores.items()]
+            yield [self._row(sampler, steps, seed, calls, rows, m, v, {**extra, **at, **self.kept}) for m, (v, extra) in scores.items()]
 
     @property
     def variants(self) -> list[tuple[Method, Guidance | None]]:

@@ -1,6 +1,7 @@
 """A finished run folder as a model: `load(folder).sample(n, steps, seed)`, `load(folder).export(path)`."""
 
 import copy
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
@@ -81,11 +82,11 @@ class Model:
         torch.save(weights["net"] if roles == ["net"] else weights, path)
 
 
-def load(folder: Path | str, ema: float | None = None, device: str | torch.device = "cpu") -> Model:
+def load(folder: Path | str, ema: float | None = None, device: str | torch.device = "cpu", last: bool = False) -> Model:
     """The model of a run folder with the given average (default: the first of train.ema).
 
-    Of a finished run that is the checkpoint which its record names as final and no other one, else the newest whole one.
-    Raises ValueError naming the folder when it holds no usable checkpoint or no such average, or when the run is in a
+    Of a finished run that is the checkpoint which its record names as final and no other one, or as the one that was kept
+    (evaluation.checkpoint); else the newest whole one. last: the final one, whichever was kept. Raises ValueError naming the folder when it holds no usable checkpoint or no such average, or when the run is in a
     stage before which some of the networks that it samples from are not made.
     """
     folder = Path(folder)
@@ -102,6 +103,10 @@ def load(folder: Path | str, ema: float | None = None, device: str | torch.devic
                          "to go on")
     for role, module in models.items():
         module.load_state_dict(state["models"][role])
+    if (kept := record.kept.get("checkpoint", path.name)) != path.name and not last:
+        path, state = _milestone(folder, kept)
+        for role, weights in state["models"].items():
+            models[role].load_state_dict(weights)
     decay = repr(experiment.ema if ema is None else ema)
     if decay not in state["ema"]:
         raise ValueError(f"{path} has no average of decay {decay}; it has {', '.join(state['ema'])}")
@@ -126,6 +131,14 @@ def _state(folder: Path, record: RunRecord) -> tuple[Path, dict[str, Any]]:
     return found
 
 
+def _milestone(folder: Path, name: str) -> tuple[Path, dict[str, Any]]:
+    """The one that was kept, and what is in it: all that it has not, its run's end has."""
+    if (path := folder / "checkpoints" / name).exists():
+        return path, checkpoint.load(path)
+    raise ValueError(f"{folder} has lost {name}, the milestone that is its model; give its command again with "
+                     "evaluation.checkpoint=last for the end of its training")
+
+
 def complete(method: Method, models: Models, images: int, stage: int) -> bool:
     """Whether a checkpoint of that stage holds all that is sampled from.
 
@@ -135,10 +148,19 @@ def complete(method: Method, models: Models, images: int, stage: int) -> bool:
     return len(method.sampled(models)) == 1 or stage == len(method.stages(images)) - 1
 
 
+def earlier(models: Models, state: Mapping[str, Any], decay: float) -> dict[str, nn.Module]:
+    """Copies of a run's networks with the weights of one of its milestones, that average in "net"."""
+    found = copy.deepcopy(dict(models))
+    for role, weights in state["models"].items():
+        found[role].load_state_dict(weights)
+    found["net"].load_state_dict({**found["net"].state_dict(), **state["ema"][repr(decay)]})
+    return found
+
+
 def load_teacher(folder: Path, device: torch.device) -> Teacher:
     """The teacher that a finished run of a velocity model makes."""
     record = read_run(folder)
-    # What a student learns from is part of its training: the first average, however its teacher is evaluated.
-    model = load(folder, ema=recorded_experiment(record.config).train.ema[0], device=device)
+    # What a student learns from is part of its training: the first average at its end, however its teacher is evaluated.
+    model = load(folder, ema=recorded_experiment(record.config).train.ema[0], device=device, last=True)
     return Teacher(model.models["net"], record.run_id, record.images_seen, record.train_seconds,
                    record.forward_rows + record.teacher_forward_rows, record.backward_rows + record.teacher_backward_rows)

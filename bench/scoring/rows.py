@@ -1,9 +1,8 @@
-"""The evaluation of a finished training: the rows of its last checkpoint and of its milestones, appended to its folder."""
+"""The evaluation of a finished training: rows of its last checkpoint and its milestones, or of its best, into its folder."""
 
-import copy
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -11,10 +10,12 @@ from torch import nn
 from bench.config import Experiment
 from bench.data import Dataset
 from bench.processes import Ranks
-from bench.protocols import Protocol
+from bench.protocols import Protocol, best
 from bench.scoring.evaluation import Evaluation, Key
+from bench.scoring.kept import Choice
 from bench.scoring.labels import Labels
-from bench.scoring.model import complete
+from bench.scoring.model import complete, earlier
+from bench.scoring.proxy import Proxy
 from bench.scoring.sample import ALONE
 from bench.scoring.score import scorer
 from bench.scoring.score_images import Progress
@@ -24,31 +25,50 @@ from results.records import append_rows, read_rows, whole_rows, write_rows
 Report = Callable[[dict[str, Any]], bool]
 
 
+class Scored(NamedTuple):
+    """count: rows of this protocol that there are; kept: the checkpoint that was chosen, as records say it, {} for the last."""
+
+    count: int
+    kept: dict[str, Any]
+
+
+class Candidate(NamedTuple):
+    """A checkpoint that is scored: its file, its networks, and the images that its rows say they took."""
+
+    path: Path | None
+    models: dict[str, nn.Module]
+    images: int
+
+
 def append(experiment: Experiment, data: Dataset, protocol: Protocol, trainer: Trainer, last: Path | None, folder: Path,
-           device: torch.device, report: Report, ranks: Ranks) -> int:
-    """Append the rows that are not there yet, an evaluation at a time, and return how many of this protocol there are.
+           device: torch.device, report: Report, ranks: Ranks) -> Scored:
+    """Append the rows that are not there yet, an evaluation at a time.
 
     An evaluation that lost a row, to a kill or to a disk, is made again as a whole. The ranks of the training share images
     and their features; points are scored in a moment, by rank 0. Only rank 0 touches the folder's rows.
     """
     if data.kind == "points" and not ranks.leads:
-        return 0
+        return Scored(0, {})
     ranks = ranks if data.kind == "images" else ALONE
     have = ranks.word(_have(folder) if ranks.leads else None)
     score, done = scorer(data, protocol, device, experiment.evaluation, told(report), ranks), 0
     trained = {"images": experiment.budget.images, "budget": experiment.budget.images}  # whoever looks sees that it goes on
     report({**trained, "stage": "scoring"})
     labels = Labels.of(experiment, trainer.data.frequencies.tolist())
-    for step, path, models in _checkpoints(experiment, protocol, trainer, last, folder, ranks):
+    end = Candidate(last, {**trainer.models, "net": trainer.averaged(protocol.ema)},
+                    trainer.recipe.steps * experiment.budget.batch)
+    kept, found = _chosen(experiment, data, protocol, trainer, end, folder, device, report, ranks, labels)
+    beside = {"kept": kept["rule"], "kept_images": kept["images"]} if kept else {}
+    for path, models, images in found or _checkpoints(experiment, protocol, end, folder, ranks):
         evaluation = Evaluation(
-            experiment.method, models, data, protocol, score, experiment, folder.name, path.name if path else "",
-            step * experiment.budget.batch, device, ranks, labels,
+            experiment.method, models, data, protocol, score, experiment, folder.name, path.name if path else "", images, device,
+            ranks, labels, beside,
         )
         for rows in evaluation.rows(skip=have):
             append_rows(folder, rows)
             done += 1
             report({**trained, "stage": f"scoring, {done} done"})
-    return sum(row.protocol == protocol.id for row in read_rows(folder)) if ranks.leads else 0
+    return Scored(sum(row.protocol == protocol.id for row in read_rows(folder)) if ranks.leads else 0, kept)
 
 
 def _have(folder: Path) -> set[Key]:
@@ -59,25 +79,42 @@ def _have(folder: Path) -> set[Key]:
     return {(r.protocol, r.steps, r.evaluation_seed, r.sampler, r.images_seen) for r in found}
 
 
-def _checkpoints(experiment: Experiment, protocol: Protocol, trainer: Trainer, last: Path | None,
-                 folder: Path, ranks: Ranks) -> Iterator[tuple[int, Path | None, dict[str, nn.Module]]]:
-    """(step, file, networks) of the last checkpoint, and with evaluation.milestones of those before it.
+def _chosen(experiment: Experiment, data: Dataset, protocol: Protocol, trainer: Trainer, end: Candidate, folder: Path,
+            device: torch.device, report: Report, ranks: Ranks, labels: Labels | None) -> tuple[dict[str, Any], list[Candidate]]:
+    """Of evaluation.checkpoint=best the checkpoint that is kept, as records say it and to be scored: its rows say the images of
+    the whole training, which the choice took. Nothing where the last is scored."""
+    rule = best(experiment.scoring, data, protocol.metrics[0], protocol.count)
+    if rule is None:
+        return {}, []
+
+    def tell(done: int) -> None:
+        report({"images": end.images, "budget": end.images, "stage": f"comparing checkpoints, {done} done"})
+
+    kept: dict[str, Any] = {}
+    if ranks.leads:
+        assert end.path is not None, "train.checkpoints=0 is refused"
+        proxy = Proxy.of_checkpoints(experiment, data, rule, protocol, device, labels)
+        kept = Choice(experiment, rule, proxy, trainer.recipe.steps, end.path, end.models, folder).made(tell)
+    kept = ranks.word(kept)
+    if kept["images"] == end.images:
+        return kept, [end]
+    path = folder / "checkpoints" / kept["checkpoint"]
+    return kept, [Candidate(path, earlier(end.models, checkpoint.load(path), protocol.ema), end.images)]
+
+
+def _checkpoints(experiment: Experiment, protocol: Protocol, end: Candidate, folder: Path, ranks: Ranks) -> Iterator[Candidate]:
+    """The last checkpoint, and with evaluation.milestones those before it.
 
     A milestone from before a network that is sampled from was made is no model, and is passed over.
     """
-    decay, images = protocol.ema, experiment.budget.images
-    steps, models = images // experiment.budget.batch, {**trainer.models, "net": trainer.averaged(protocol.ema)}
-    yield steps, last, models
+    yield end
     if not experiment.evaluation.milestones:
         return
     found = ranks.word(checkpoint.milestones(folder / "checkpoints"))  # a shared disk may show other ranks its files later
     for step, path, state in checkpoint.whole(found):
-        if step < steps and complete(experiment.method, models, images, state["stage"]):
-            earlier = copy.deepcopy(models)
-            for role, weights in state["models"].items():
-                earlier[role].load_state_dict(weights)
-            earlier["net"].load_state_dict({**earlier["net"].state_dict(), **state["ema"][repr(decay)]})
-            yield step, path, earlier
+        images = step * experiment.budget.batch
+        if images < end.images and complete(experiment.method, end.models, experiment.budget.images, state["stage"]):
+            yield Candidate(path, earlier(end.models, state, protocol.ema), images)
 
 
 def told(report: Report) -> Progress:

@@ -28,10 +28,10 @@ class Checkpoints:
 
     def save_what_is_due(self, steps: int, milestones: int) -> None:
         """Save one of the so many that a run leaves to go on from (one more at its end), and of those to sample from."""
+        if self.progress.due(milestones):  # first: what goes on from a checkpoint of this step has its milestone
+            self.save("milestone")
         if steps and (self.progress.due(steps) or self.progress.over):
             self.newest = self.save("step") or self.newest
-        if self.progress.due(milestones):
-            self.save("milestone")
 
     def save(self, kind: str) -> Path | None:
         """Where it is, on the rank that writes it."""

@@ -103,6 +103,8 @@ class RunRecord(_Record):
     `parents` maps a role (teacher, trajectories) to the run it comes from.
     `final` names the checkpoint that the training ended with, the only one that is this run's model, and `rows` counts the rows
     of its last evaluation, all of which must be there; "" and None in records written before they were kept.
+    `kept`, where another checkpoint may be its model (evaluation.checkpoint=best): which one is (`checkpoint`, a file's name, and
+    the `images` it had seen), by what `rule`, `of` how many that were compared at how many `steps`, and its `value` there.
     `started` and `finished` are ISO 8601 strings, empty while unknown; `reason` says why a run is not done.
     """
 
@@ -150,6 +152,7 @@ class RunRecord(_Record):
     attempts: int = 1
     final: str = ""
     rows: int | None = None
+    kept: dict[str, Any] = field(default_factory=dict)
     schema: int = SCHEMA
 
 
@@ -158,7 +161,9 @@ class EvalRow(_Record):
     """One number: a metric of one checkpoint at one step count, with everything needed to know what it means.
 
     `seed` is the training seed, `nfe` counts network calls per batch of samples, `nfe_rows` network rows per sample.
-    `extra` may hold `floor`, `excess`, `primary` (this metric leads the table) and `grid` (name of the time grid).
+    `extra` may hold `floor`, `excess`, `primary` (this metric leads the table), `grid` (name of the time grid) and, of a
+    checkpoint that was chosen among others, `kept` (by what rule) and `kept_images` (what it had seen). Its `images_seen` are
+    those of the whole training, which the choice took.
     """
 
     run_id: str

@@ -2,7 +2,8 @@
 
 Nothing here looks at a metric's value to choose a row: the checkpoint is the last one (within a budget, where one is given),
 and where a step count was scored with several samplers or EMAs the one written first is the declared one; the others become
-lines of their own. The exceptions are two numbers that other papers quote, kept apart in `Compatible`.
+lines of their own. A run that keeps its best by a proxy was scored at that one alone, under a protocol of its own. The
+exceptions are two numbers that other papers quote, kept apart in `Compatible`.
 """
 
 from __future__ import annotations
@@ -32,8 +33,8 @@ class Score(NamedTuple):
     """One metric of one training seed at one step count.
 
     `value` is the mean of `values`, which stand in the order of the evaluation seeds `draws`. `part` is the share of the
-    run's own training that the scored checkpoint had behind it.
-    """
+own training that the scored checkpoint had behind it. `kept` is the rule by which it was chosen among others, empty for
+    the last, and `kept_images` what it had seen.    """
 
     label: str
     family: str  # the run's own label, before anything was appended to tell variants apart
@@ -58,6 +59,8 @@ class Score(NamedTuple):
     teacher: str  # what names the run's teachers, empty without one
     part: float
     compatible: Compatible | None  # where it was asked for
+    kept: str
+    kept_images: float
 
 
 def scores(
@@ -176,6 +179,7 @@ def _score(label: str, seed: int, record: RunRecord, every: Sequence[EvalRow], c
         part=min(1.0, row.images_seen / record.images_seen) if record.images_seen else 1.0,
         compatible=_compatible(every, rows) if compatible else None,
         floor=_mean_extra(rows, "floor"), excess=_mean_extra(rows, "excess"),
+        kept=str(row.extra.get("kept") or ""), kept_images=_mean_extra(rows, "kept_images"),
     )  # fmt: skip
 
 

@@ -59,8 +59,8 @@ def _against(row: Row, mine: Row | None) -> list[str]:
             found.append(f"{name} {count(theirs)}, ours {count(its or 0)}")
     if row["dataset"].endswith("-cond"):
         found.append("conditional on the class")
-    if row["checkpoint"]:
-        found.append(f"checkpoint {row['checkpoint']}, ours the last")
+    if row["checkpoint"] or mine.get("checkpoint"):
+        found.append(f"checkpoint {row['checkpoint'] or 'the last'}, ours {mine.get('checkpoint') or 'the last'}")
     if row["league"] != mine.get("league", "plain") and not str(mine.get("league")).startswith(PRESET):
         found.append(f"league {row['league']}")
     if row["status"] == "RECALLED":

@@ -69,6 +69,17 @@ def precision_words(part: pd.DataFrame) -> str:
     return f"Trained in {most}{', ' * bool(others)}{'; '.join(others)}."
 
 
+def kept_words(part: pd.DataFrame) -> str:
+    """Which checkpoint was scored where that was not the last, and where it was taken; else empty."""
+    if "checkpoint" not in part:
+        return ""
+    found = []
+    for rule, rows in part[part["checkpoint"] != ""].groupby("checkpoint", sort=False):
+        span = dict.fromkeys(count(images) for images in (rows["kept_images"].min(), rows["kept_images"].max()))
+        found.append(f"Checkpoint: {rule}, taken at {' to '.join(span)} images.")
+    return " ".join(found)
+
+
 def teacher_words(part: pd.DataFrame) -> str:
     """One sentence on all that bear ‡; empty where none does."""
     if not (part["interval"] == "teacher").any():

@@ -28,6 +28,7 @@ COLUMNS = (
     "detectable", *bill.COLUMNS, "mark",
 )  # fmt: skip
 COMPATIBLE = ("min_of_evaluation_seeds", "best_checkpoint")  # of other papers: labelled so, never ranked
+KEPT = ("checkpoint", "kept_images")  # where runs keep the best of their checkpoints: by what rule, and what it had seen
 STOPPED = ("diverged", "failed", "interrupted", "beyond the budget")
 UNSCORED = "unscored"  # metric name where nothing has been scored at all
 UNMEASURED = "not measured"  # status of a method that has other metrics, but not this one
@@ -42,7 +43,7 @@ def leaderboard(
 
     Every method has its line at every metric, without a value where it has none; a label in `order` without any run is shown
     as missing. `protocols` keeps rows of these protocol ids only. `at` scores each run at its newest checkpoint within a
-    budget. `compatible` appends the columns COMPATIBLE.
+    budget. `compatible` appends the columns COMPATIBLE, a checkpoint that was chosen KEPT.
     Raises ProtocolError if one metric mixes two protocols.
     """
     # The same run given twice (a copied folder) is not a second seed.
@@ -76,7 +77,8 @@ def leaderboard(
     metrics.append(UNSCORED)
     rows.sort(key=position)
     _rank(rows)
-    return pd.DataFrame(rows, columns=[*COLUMNS, *(COMPATIBLE if compatible else ())])
+    kept = KEPT if any(row["checkpoint"] for row in rows) else ()
+    return pd.DataFrame(rows, columns=[*COLUMNS, *(COMPATIBLE if compatible else ()), *kept])
 
 
 def write(
@@ -154,6 +156,7 @@ def _row(
         **context.bill(label, paying, done),
         "min_of_evaluation_seeds": mean([score.compatible.extreme for score in done if score.compatible]),
         "best_checkpoint": mean([score.compatible.checkpoint for score in done if score.compatible]),
+        "checkpoint": next((score.kept for score in shown), ""), "kept_images": mean([score.kept_images for score in shown]),
     }  # fmt: skip
 
 

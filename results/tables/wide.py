@@ -321,7 +321,7 @@ def notes(part: pd.DataFrame, references: pd.DataFrame, metric: Metric, interval
     """A sentence for each of the other marks that occur; without those of `intervals` where none is shown."""
     rows = [row for _, rows in grouped(part) for row in rows]
     found = [marks.sampling_words(part), marks.teacher_words(part)] if intervals else []
-    found.append(marks.precision_words(part))
+    found += [marks.kept_words(part), marks.precision_words(part)]
     return [words for words in (*found, marks.doubt_words(rows, marks.gaussian_fit(references), metric)) if words]
 
 

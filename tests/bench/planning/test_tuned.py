@@ -43,7 +43,7 @@ def scored(own: Any) -> tuple[Experiment, Dataset, Proxy]:
     """A trial's experiment, its data and its proxy."""
     found = recorded_experiment(own.config)
     data = dataset(found)
-    return found, data, Proxy(found, data, torch.device("cpu"))
+    return found, data, Proxy.of_trial(found, data, torch.device("cpu"))
 
 
 def test_a_tuned_sweep_from_end_to_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

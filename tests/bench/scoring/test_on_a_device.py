@@ -254,7 +254,7 @@ def test_the_score_of_trials_passes_noise_and_its_numbers(name: str | None, even
     raw = {"validation": 0.2, "count": 100, "seeds": [1000], "steps": [1, 4], "features": name}
     trial = dataclasses.replace(subject.experiment, proxy=section(ProxySettings, raw, "proxy"))
     nets = models(method, subject.of.shape)
-    proxy = Proxy(trial, data.hold_back(subject.of, 0.2), DEVICE)
+    proxy = Proxy.of_trial(trial, data.hold_back(subject.of, 0.2), DEVICE)
     proxy.score(nets)
     events.clear()
     proxy.score(nets)
