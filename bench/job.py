@@ -96,9 +96,9 @@ class _Run:
             trainer, outcome = trained
             if outcome.status == "done" and self.experiment.proxy is None:
                 begin = time.monotonic()
-                count, kept = rows.append(self.experiment, self.compared, self.protocol, trainer, outcome.checkpoint, self.folder,
-                                          self.device, self.report, ranks)
-                self.log.write(evaluation_seconds=round(time.monotonic() - begin, 3), rows=count, kept=kept)
+                found = rows.append(self.experiment, self.compared, self.protocol, trainer, outcome.checkpoint, self.folder,
+                                    self.device, self.report, ranks)
+                self.log.write(evaluation_seconds=round(time.monotonic() - begin, 3), rows=found.rows, kept=found.kept)
                 if self.curves is not None:
                     scored = [row for row in read_rows(self.folder) if row.protocol == self.protocol.id]
                     self.curves.score(scored, self.experiment.budget.batch)

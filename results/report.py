@@ -158,8 +158,8 @@ def _whole(runs: Runs) -> list[str]:
     """What a table at a budget says of runs that keep the best of their checkpoints."""
     if not any(row.extra.get("kept") for _, rows in runs for row in rows):
         return []
-    return ["A checkpoint that was chosen (evaluation.checkpoint=best) took its whole training, whatever it had seen itself, and is "
-            "beyond every smaller budget."]
+    return ["A checkpoint that was chosen (evaluation.checkpoint=best) took its whole training, whatever it had seen itself, "
+            "and is beyond every smaller budget."]
 
 
 def _card(

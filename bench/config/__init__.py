@@ -29,8 +29,9 @@ from bench.config.types import Section
 
 __all__ = [
     "BACKBONES", "CLASSES", "FEWEST", "FIRST_PROXY_SEED", "HELD_OUT", "IMAGES", "OFFICIAL", "POINTS", "TRUTH", "Arrays",
-    "Backend", "Budget", "Cifar10", "ConfigError", "Data", "Digits", "Evaluation", "Experiment", "Folder", "Local", "Network", "Points",
-    "Prepared", "Proxy", "References", "Request", "Scoring", "Section", "Slurm", "Surroundings", "Train", "Tuning",
-    "counts", "nearest", "options", "recorded", "recorded_experiment", "request", "section", "shown", "smaller", "unfit",
-    "unheld", "unknown", "unlabelled", "unmet", "unserved", "unshared", "untaught", "whole", "with_method",
+    "Backend", "Budget", "Cifar10", "ConfigError", "Data", "Digits", "Evaluation", "Experiment", "Folder", "Local",
+    "Network", "Points", "Prepared", "Proxy", "References", "Request", "Scoring", "Section", "Slurm", "Surroundings",
+    "Train", "Tuning", "counts", "nearest", "options", "recorded", "recorded_experiment", "request", "section", "shown",
+    "smaller", "unfit", "unheld", "unknown", "unlabelled", "unmet", "unserved", "unshared", "untaught", "whole",
+    "with_method",
 ]  # fmt: skip

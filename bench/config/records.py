@@ -93,7 +93,7 @@ def evaluated(config: Mapping[str, Any]) -> Evaluated:
 
 
 class Compared(NamedTuple):
-    """How many checkpoints of a run are compared by a proxy, and at how many sampling steps; (0, 0) where the last is scored."""
+    """Checkpoints of a run that a proxy compares, and at how many sampling steps; (0, 0) where the last is scored."""
 
     checkpoints: int
     steps: int
@@ -108,6 +108,11 @@ def compared(config: Mapping[str, Any]) -> Compared:
 def images(config: Mapping[str, Any]) -> int:
     """The budget of a training; 0 for reference rows."""
     return int((config.get("budget") or {}).get("images") or 0)
+
+
+def steps(config: Mapping[str, Any]) -> int:
+    """Of the optimizer, in a whole training."""
+    return images(config) // int(config["budget"]["batch"])
 
 
 def share(config: Mapping[str, Any], steps: int) -> float:

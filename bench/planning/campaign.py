@@ -10,7 +10,7 @@ from bench.config import ConfigError, Experiment, Points, Request, counts, shown
 from bench.data import inspect
 from bench.planning import disk, folder, price
 from bench.planning.decision import Decision
-from bench.planning.jobs import jobs
+from bench.planning.jobs import jobs, unchoosable
 from bench.planning.price import Prices
 from results.records import RUN_FILE
 from sweeps.plan import Plan, describe, read_states, todo
@@ -45,6 +45,8 @@ class Campaign:
             made.check_one_table()
             return made
         plan = Plan(jobs(request.experiments))
+        if faults := unchoosable(request.out, plan):
+            raise ConfigError(*faults)
         # A single experiment is named by its run, so that two of them can go on side by side.
         table = len(request.experiments) > 1 or request.sweep.preset is not None
         own = named if table else folder.of_run(plan.jobs[-1].id, request.changed)

@@ -6,14 +6,15 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.accounts import due
 from bench.config import TRUTH, Data, Experiment, records, with_method
 from bench.data import fingerprint
 from bench.planning.classes import with_classes
 from bench.planning.identity import reference_id, run_ids
 from bench.planning.work import gflops, shape
-from bench.protocols import SHIPPED, Protocol, planned
+from bench.protocols import SHIPPED, Protocol, lacking, planned
 from results.records import RecordError, RunRecord, StoreError, read_run, whole_rows, write_rows, write_run
-from sweeps.plan import FINAL, Job
+from sweeps.plan import FINAL, Job, count, read_status
 
 if TYPE_CHECKING:
     from bench.teaching import Imported
@@ -135,6 +136,21 @@ def saved(out: Path, plan: Iterable[Job], states: Mapping[str, str]) -> dict[str
 
     begun = [job for job in plan if job.id in states and states[job.id] not in FINAL]
     return {job.id: records.share(job.config, reached(out / "runs" / job.id / "checkpoints")) for job in begun}
+
+
+def unchoosable(out: Path, plan: Iterable[Job]) -> list[str]:
+    """Why runs that were begun cannot keep their best checkpoint: milestones of steps that are behind them are not there."""
+    found, files = list[str](), out / "runs"
+    for job in plan:
+        folder, of = files / job.id, records.compared(job.config).checkpoints
+        if job.kind != "method" or not of or not (folder / "checkpoints").exists() or read_status(folder) == "diverged":
+            continue
+        from bench.training import checkpoint  # here: as above
+
+        wanted = [n for n in due(records.steps(job.config), of) if n <= checkpoint.reached(folder / "checkpoints")]
+        if lost := len(set(wanted) - {n for n, _ in checkpoint.milestones(folder / "checkpoints")}):
+            found.append(lacking(job.id, lost, len(wanted)))
+    return [found[0], *([f"so it is with {count(len(found) - 1, 'run')} more"] if found[1:] else [])] if found else []
 
 
 def _lacking(folder: Path, record: RunRecord, job: Job, needed: bool) -> str:

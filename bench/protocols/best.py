@@ -55,7 +55,13 @@ def best(scoring: Scoring, data: Dataset, measure: str, samples: int) -> Best | 
     if scoring.best_of is None or scoring.best_at is None:
         return None
     if len(data.heldout) < 2:
-        raise ConfigError(f"evaluation.checkpoint=best: checkpoints are compared with held-out {data.kind}, and data={data.name} "
-                          f"holds {len(data.heldout)} out; leave evaluation.checkpoint=last")
+        raise ConfigError(f"evaluation.checkpoint=best: checkpoints are compared with held-out {data.kind}, and "
+                          f"data={data.name} holds {len(data.heldout)} out; leave evaluation.checkpoint=last")
     return Best(scoring.best_of, scoring.best_at, measure, min(MOST, samples, len(data.heldout)), data.kind,
                 own_seed(scoring.seeds))
+
+
+def lacking(run: str, lost: int, wanted: int) -> str:
+    """What is told of a run that has not all that it would choose from."""
+    return (f"evaluation.checkpoint=best: {run} has {wanted - lost} of the {wanted} milestones that it would choose from, and "
+            "they are not trained again; give out=FOLDER to train it elsewhere, or leave evaluation.checkpoint=last")

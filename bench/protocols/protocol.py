@@ -27,9 +27,9 @@ class Protocol:
     with, after "file:HASH" where a statistics file stands in for them in the leading distance (other metrics still look at
     the data); reference_count: how many of them, a fixed random part (0: all). count: samples per evaluation seed; seeds:
     the evaluation seeds; chunk: rows per call of the model; neighbours: samples of either side that metrics of
-    neighbourhoods look at. ema: which average is evaluated; checkpoint: the rule ("last", or a `bench.protocols.Best` in words); grid: the rule of the times at
-    which samples stop ("untuned" or "papers", see `Method.sampling_times`). rounding: how samples become data values (a rule of
-    bench.protocols.rounding; "levels": the data's own grid; "none").
+    neighbourhoods look at. ema: which average is evaluated; checkpoint: the rule ("last", or a `Best` in words); grid: the
+    rule of the times at which samples stop ("untuned" or "papers", see `Method.sampling_times`). rounding: how samples become
+    data values (a rule of bench.protocols.rounding; "levels": the data's own grid; "none").
     """
 
     name: str

@@ -37,9 +37,11 @@ def planned(scored: S) -> S:
 
 
 def _chosen(scored: Surroundings) -> dict[str, int]:
-    """Of how many milestones the best is scored, and by how many steps it is found: part of the protocol, whatever is trained."""
+    """Of how many milestones the best is scored, and at how many steps it is found; nothing where the last is."""
     asked = scored.evaluation
-    return {} if asked.checkpoint == "last" else {"best_of": scored.train.milestones, "best_at": asked.best_at or min(asked.steps)}
+    if asked.checkpoint == "last":
+        return {}
+    return {"best_of": scored.train.milestones, "best_at": asked.best_at or min(asked.steps)}
 
 
 def protocol_of(scored: Surroundings, data: Dataset) -> Protocol:

@@ -67,8 +67,8 @@ class Evaluation:
                 continue
             if steps == 1 and self.data.truth is not None:
                 scores |= map_errors(method, self.models, self.data, seed, self.device)
-            at = {} if guidance is None else {"guidance": guidance.scale}
-            yield [self._row(sampler, steps, seed, calls, rows, m, v, {**extra, **at, **self.kept}) for m, (v, extra) in scores.items()]
+            at = {**({} if guidance is None else {"guidance": guidance.scale}), **self.kept}
+            yield [self._row(sampler, steps, seed, calls, rows, m, v, extra | at) for m, (v, extra) in scores.items()]
 
     @property
     def variants(self) -> list[tuple[Method, Guidance | None]]:

@@ -85,8 +85,9 @@ class Model:
 def load(folder: Path | str, ema: float | None = None, device: str | torch.device = "cpu", last: bool = False) -> Model:
     """The model of a run folder with the given average (default: the first of train.ema).
 
-    Of a finished run that is the checkpoint which its record names as final and no other one, or as the one that was kept
-    (evaluation.checkpoint); else the newest whole one. last: the final one, whichever was kept. Raises ValueError naming the folder when it holds no usable checkpoint or no such average, or when the run is in a
+    Of a finished run that is the checkpoint which its record names as final and no other one, or the milestone that it kept as
+    its best (evaluation.checkpoint); else the newest whole one. last: the final one, whatever was kept.
+    Raises ValueError naming the folder when it holds no usable checkpoint or no such average, or when the run is in a
     stage before which some of the networks that it samples from are not made.
     """
     folder = Path(folder)

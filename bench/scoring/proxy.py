@@ -1,10 +1,10 @@
 """The score by which settings are tuned, and a run's best checkpoint is found: cheap, and never the one that is reported.
 
-It compares samples drawn with evaluation seeds of its own (from 1000 on) with data that were not trained on: for settings a part
-of the training data that trials hold back, for checkpoints the held-out data (bench/protocols/best.py). Images by the Fréchet
-distance of features (biased by the number of samples, which is the same for all that are compared), points by the sliced W2; the
-geometric mean over step counts and seeds, so that no step count decides alone because its distances are large. Runs whose
-numbers are reported train on all training data and are scored by the reported protocol alone; trials never meet it.
+It compares samples drawn with evaluation seeds of its own (from 1000 on) with data that were not trained on: for settings a
+part of the training data that trials hold back, for checkpoints the held-out data (bench/protocols/best.py). Images by the
+Fréchet distance of features (biased by the number of samples, which is the same for all that are compared), points by the
+sliced W2; the geometric mean over step counts and seeds, so that no step count decides alone because its distances are large.
+Runs whose numbers are reported train on all training data and are scored by the reported protocol alone; trials never meet it.
 """
 
 import copy
@@ -72,8 +72,8 @@ class Proxy:
         name, weights = feature_set(reported.features), files(experiment.evaluation)["weights"]
         protocol = Protocol(
             name=f"{experiment.data.name}-best", metrics=(f"{rule.measure}@{steps}",), features=reported.features,
-            resize=reported.resize, count=rule.count, seeds=(rule.seed,), reference=f"heldout:{data.hash}", chunk=reported.chunk,
-            ema=reported.ema, rounding="levels" if images else "none", grid=reported.grid,
+            resize=reported.resize, count=rule.count, seeds=(rule.seed,), reference=f"heldout:{data.hash}",
+            chunk=reported.chunk, ema=reported.ema, rounding="levels" if images else "none", grid=reported.grid,
         )
         net = features.load(name, reported.resize, device, weights) if images else None
         return cls(experiment.method, data, _some(data.heldout, rule.count), net, protocol, [steps], device, labels)
@@ -91,8 +91,8 @@ class Proxy:
         return math.exp(sum(math.log(max(distance, LEAST)) for distance in found) / len(found))
 
     def _distance(self, models: Mapping[str, nn.Module], steps: int, seed: int) -> float:
-        count, papers = self.protocol.count, self.protocol.papers
-        sampler = Sampler(self.method, dict(models), self.data.shape, seed, self.protocol.chunk, self.device, self.labels, papers)
+        count, chunk, papers = self.protocol.count, self.protocol.chunk, self.protocol.papers
+        sampler = Sampler(self.method, dict(models), self.data.shape, seed, chunk, self.device, self.labels, papers)
         samples = torch.cat(list(sampler.batches(count, steps, count)))
         if not torch.isfinite(samples).all():
             return float("nan")

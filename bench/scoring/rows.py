@@ -1,18 +1,17 @@
 """The evaluation of a finished training: rows of its last checkpoint and its milestones, or of its best, into its folder."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from torch import nn
 
 from bench.config import Experiment
 from bench.data import Dataset
 from bench.processes import Ranks
 from bench.protocols import Protocol, best
 from bench.scoring.evaluation import Evaluation, Key
-from bench.scoring.kept import Choice
+from bench.scoring.kept import Candidate, Choice
 from bench.scoring.labels import Labels
 from bench.scoring.model import complete, earlier
 from bench.scoring.proxy import Proxy
@@ -26,18 +25,10 @@ Report = Callable[[dict[str, Any]], bool]
 
 
 class Scored(NamedTuple):
-    """count: rows of this protocol that there are; kept: the checkpoint that was chosen, as records say it, {} for the last."""
+    """rows: how many of this protocol there are; kept: the checkpoint that was chosen, as records say it, {} for the last."""
 
-    count: int
+    rows: int
     kept: dict[str, Any]
-
-
-class Candidate(NamedTuple):
-    """A checkpoint that is scored: its file, its networks, and the images that its rows say they took."""
-
-    path: Path | None
-    models: dict[str, nn.Module]
-    images: int
 
 
 def append(experiment: Experiment, data: Dataset, protocol: Protocol, trainer: Trainer, last: Path | None, folder: Path,
@@ -57,12 +48,19 @@ def append(experiment: Experiment, data: Dataset, protocol: Protocol, trainer: T
     labels = Labels.of(experiment, trainer.data.frequencies.tolist())
     end = Candidate(last, {**trainer.models, "net": trainer.averaged(protocol.ema)},
                     trainer.recipe.steps * experiment.budget.batch)
-    kept, found = _chosen(experiment, data, protocol, trainer, end, folder, device, report, ranks, labels)
+    kept, found = dict[str, Any](), _checkpoints(experiment, protocol, end, folder, ranks)
+    if (rule := best(experiment.scoring, data, protocol.metrics[0], protocol.count)) is not None:
+        if ranks.leads:
+            proxy = Proxy.of_checkpoints(experiment, data, rule, protocol, device, labels)
+            kept = Choice(experiment, rule, proxy, end, folder).made(
+                lambda n: report({**trained, "stage": f"choosing a checkpoint, {n} compared"}))
+        kept = ranks.word(kept)
+        found = iter([_of(kept, end, folder, protocol.ema)])
     beside = {"kept": kept["rule"], "kept_images": kept["images"]} if kept else {}
-    for path, models, images in found or _checkpoints(experiment, protocol, end, folder, ranks):
+    for path, models, images in found:
         evaluation = Evaluation(
-            experiment.method, models, data, protocol, score, experiment, folder.name, path.name if path else "", images, device,
-            ranks, labels, beside,
+            experiment.method, models, data, protocol, score, experiment, folder.name, path.name if path else "", images,
+            device, ranks, labels, beside,
         )
         for rows in evaluation.rows(skip=have):
             append_rows(folder, rows)
@@ -79,27 +77,12 @@ def _have(folder: Path) -> set[Key]:
     return {(r.protocol, r.steps, r.evaluation_seed, r.sampler, r.images_seen) for r in found}
 
 
-def _chosen(experiment: Experiment, data: Dataset, protocol: Protocol, trainer: Trainer, end: Candidate, folder: Path,
-            device: torch.device, report: Report, ranks: Ranks, labels: Labels | None) -> tuple[dict[str, Any], list[Candidate]]:
-    """Of evaluation.checkpoint=best the checkpoint that is kept, as records say it and to be scored: its rows say the images of
-    the whole training, which the choice took. Nothing where the last is scored."""
-    rule = best(experiment.scoring, data, protocol.metrics[0], protocol.count)
-    if rule is None:
-        return {}, []
-
-    def tell(done: int) -> None:
-        report({"images": end.images, "budget": end.images, "stage": f"comparing checkpoints, {done} done"})
-
-    kept: dict[str, Any] = {}
-    if ranks.leads:
-        assert end.path is not None, "train.checkpoints=0 is refused"
-        proxy = Proxy.of_checkpoints(experiment, data, rule, protocol, device, labels)
-        kept = Choice(experiment, rule, proxy, trainer.recipe.steps, end.path, end.models, folder).made(tell)
-    kept = ranks.word(kept)
+def _of(kept: Mapping[str, Any], end: Candidate, folder: Path, decay: float) -> Candidate:
+    """The checkpoint that is kept. Its rows say the images of the whole training, which the choice took."""
     if kept["images"] == end.images:
-        return kept, [end]
+        return end
     path = folder / "checkpoints" / kept["checkpoint"]
-    return kept, [Candidate(path, earlier(end.models, checkpoint.load(path), protocol.ema), end.images)]
+    return Candidate(path, earlier(end.models, checkpoint.load(path), decay), end.images)
 
 
 def _checkpoints(experiment: Experiment, protocol: Protocol, end: Candidate, folder: Path, ranks: Ranks) -> Iterator[Candidate]:

@@ -103,8 +103,8 @@ class RunRecord(_Record):
     `parents` maps a role (teacher, trajectories) to the run it comes from.
     `final` names the checkpoint that the training ended with, the only one that is this run's model, and `rows` counts the rows
     of its last evaluation, all of which must be there; "" and None in records written before they were kept.
-    `kept`, where another checkpoint may be its model (evaluation.checkpoint=best): which one is (`checkpoint`, a file's name, and
-    the `images` it had seen), by what `rule`, `of` how many that were compared at how many `steps`, and its `value` there.
+    `kept`, where another checkpoint may be its model (evaluation.checkpoint=best): which one is (`checkpoint`, a file's name,
+    and the `images` it had seen), by what `rule`, `of` how many that were compared, at how many `steps`, and its `value` there.
     `started` and `finished` are ISO 8601 strings, empty while unknown; `reason` says why a run is not done.
     """
 
