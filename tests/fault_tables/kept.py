@@ -7,6 +7,13 @@ PREFERRED = KEPT + "what_the_proxy_prefers_is_scored_recorded_and_loaded"
 APART = KEPT + "no_seed_of_the_reported_numbers_is_drawn_and_what_is_compared_is_held_out"
 AGAIN = KEPT + "a_rule_is_a_protocol_of_its_own_and_a_change_of_it_scores_again_and_trains_nothing"
 
+MILESTONE = '''        if self.progress.due(milestones):  # first: what goes on from a checkpoint of this step has its milestone
+            self.save("milestone")
+'''
+CHECKPOINT = '''        if steps and (self.progress.due(steps) or self.progress.over):
+            self.newest = self.save("step") or self.newest
+'''
+
 FAULTS = [
     *of(
         "kept checkpoint", "bench/protocols/best.py",
@@ -47,11 +54,7 @@ FAULTS = [
     ),
     *of(
         "kept checkpoint", "bench/training/restart.py",
-        ("a checkpoint before its milestone", "        if self.progress.due(milestones):  # first: what goes on from a "
-         "checkpoint of this step has its milestone\n            self.save(\"milestone\")\n        if steps and (self.progress."
-         "due(steps) or self.progress.over):\n            self.newest = self.save(\"step\") or self.newest\n",
-         "        if steps and (self.progress.due(steps) or self.progress.over):\n            self.newest = self.save(\"step\") "
-         "or self.newest\n        if self.progress.due(milestones):\n            self.save(\"milestone\")\n",
+        ("a checkpoint before its milestone", MILESTONE + CHECKPOINT, CHECKPOINT + MILESTONE,
          KEPT + "a_milestone_is_saved_before_the_checkpoint_of_its_step"),
     ),
     *of(
@@ -61,7 +64,8 @@ FAULTS = [
     ),
     *of(
         "kept checkpoint", "bench/planning/work.py",
-        ("compared for nothing", "looked * compared.checkpoints * compared.steps", "0", KEPT + "a_plan_prices_what_is_compared"),
+        ("compared for nothing", "looked * compared.checkpoints * compared.steps", "0",
+         KEPT + "a_plan_prices_what_is_compared"),
     ),
     *of(
         "kept checkpoint", "results/tables/wide.py",

@@ -1,4 +1,4 @@
-"""A table of runs that keep the best of their checkpoints says so, bills the whole training, and is never one with the last's."""
+"""A table of runs that keep their best checkpoint says so, bills the whole training, and is never one with the last's."""
 
 from pathlib import Path
 
