@@ -55,7 +55,7 @@ FAULTS = [
         ("missing stop-gradient", "with torch.no_grad():", "with torch.enable_grad():", LSD),
         ("gradient cut at the derivative", "v, path.point(x_0, x_1, s), s, t)",
          "v, path.point(x_0, x_1, s), s, t, __import__('methods.tools').tools.Derivative.SPLIT)", LSD),
-        ("no diagonal term", "Loss(terminal + instant,", "Loss(terminal,", LSD),
+        ("no diagonal term", "guide.weighed(terminal + instant)", "guide.weighed(terminal)", LSD),
         ("sum over entries", "terminal = mean_square(speed - velocity)",
          "terminal = (speed - velocity).square().flatten(1).sum(1)", SLOW),
         ("wrong clock", "LogitNormal(0.4, 1.0)", "LogitNormal(-0.4, 1.0)", GAPS),
