@@ -1,4 +1,4 @@
-"""`fewstep new-method` writes a plug-in whose test notices a wrong sign, and leaves what is there; tests/test_users.py trains one."""
+"""`fewstep new-method` writes a plug-in whose test notices a wrong sign and leaves what is there (test_users.py trains it)."""
 
 import itertools
 import os
