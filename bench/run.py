@@ -88,15 +88,17 @@ def _run(campaign: "Campaign", arguments: Sequence[str]) -> int:
 
     wanted, plan, out, search = campaign.request, campaign.plan, campaign.request.out, campaign.search
     folder = out / "sweeps" / campaign.name
-    # One experiment has a table of its own; several that narrow a sweep share that sweep's.
-    shared = whole(arguments) if len(wanted.experiments) > 1 and not search else []
+    # One experiment has a table of its own; several that narrow a sweep, or one that names it, share that sweep's.
+    shared = whole(arguments) if (len(wanted.experiments) > 1 or "sweep.name" in wanted.changed) and not search else []
     shown = _noted(folder, wanted, listing(plan, shared, out))
-    print("\n".join(campaign.data), file=sys.stderr)
+    workers = backends.workers(wanted.backend)
+    warning = campaign.warning(workers) if wanted.backend.name != "slurm" else ""
+    print("\n".join([*campaign.data, *([warning] if warning else [])]), file=sys.stderr)
     if again := reopen(out, plan):
         print("\n".join(f"{count} finished {'runs are' if count > 1 else 'run is'} taken up again: {why}"
                         for why, count in Counter(again.values()).items()))
     states = read_states(out, plan.ids)
-    with Display(plan, states, backends.workers(wanted.backend), saved=saved(out, plan, states)) as display:
+    with Display(plan, states, workers, saved=saved(out, plan, states)) as display:
         outcome = backends.execute(plan, wanted.backend, out, campaign.name, display, wanted.command.detach,
                                    search.search if search else None)
     if outcome.detached:

@@ -14,6 +14,9 @@ from fixtures import postgres, slurm, slurm_without_accounting
 
 __all__ = ["own_cache", "postgres", "slurm", "slurm_without_accounting"]
 
+LONG = ["test_slurm_sweep", "test_readme", "test_compiled", "test_users", "test_truth_pointwise", "test_presets",
+        "test_on_a_device", "test_surroundings", "test_slurm_backend", "test_commands", "test_truth_training",
+        "test_resume", "test_rows_same"]
 ALLOWED = ("FEWSTEP_SLOW", "GPU", "this SciPy")
 
 
@@ -36,6 +39,11 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         del os.environ["FEWSTEP_CACHE"]
     else:
         os.environ["FEWSTEP_CACHE"] = before
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that take minutes go first: begun last, one of them would keep a worker while the other has nothing left."""
+    items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))
 
 
 @pytest.hookimpl(wrapper=True)

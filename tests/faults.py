@@ -35,10 +35,11 @@ def copy_tree(to: Path) -> Path:
     return to
 
 
-def run_tests(tree: Path, ids: Iterable[str]) -> tuple[int, str]:
+def run_tests(tree: Path, ids: Iterable[str], jobs: int = 0) -> tuple[int, str]:
     """pytest's exit code and output for some tests in `tree`."""
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(tree)}
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-n", "0", "-p", "no:cacheprovider", "--rootdir", str(tree), *ids]
+    quick = ["-x", "-q", "-n", str(jobs), "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", *quick, "--rootdir", str(tree), *ids]
     done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True)
     return done.returncode, done.stdout + done.stderr
 
@@ -61,7 +62,7 @@ def survives(fault: Fault) -> tuple[str | None, float]:
     return (first_failure(output) if code == FAILED else None), time.monotonic() - start
 
 
-def check_unchanged(faults: Sequence[Fault]) -> None:
+def check_unchanged(faults: Sequence[Fault], jobs: int) -> None:
     """Raise unless every old text fits and every named test passes as things are."""
     for fault in faults:
         with tempfile.TemporaryDirectory() as folder:
@@ -70,7 +71,7 @@ def check_unchanged(faults: Sequence[Fault]) -> None:
             fault.inject(Path(folder))
     with tempfile.TemporaryDirectory() as folder:
         ids = sorted({test for fault in faults for test in fault.ids})
-        code, output = run_tests(copy_tree(Path(folder)), ids)
+        code, output = run_tests(copy_tree(Path(folder)), ids, jobs if jobs > 1 else 0)
     if code != PASSED:
         raise RuntimeError(f"the named tests do not pass on the unchanged tree:\n{output[-3000:]}")
 
@@ -87,7 +88,7 @@ def main() -> int:
         print("\n".join(f"{f.subject}: {f.name}" for f in faults))
         return 0
     start = time.monotonic()
-    check_unchanged(faults)
+    check_unchanged(faults, given.jobs)
     print(f"unchanged: all named tests pass ({time.monotonic() - start:.0f} s)", flush=True)
     alive = Counter[str]()
     with ThreadPoolExecutor(given.jobs) as pool:

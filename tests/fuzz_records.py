@@ -1,4 +1,4 @@
-"""200 damaged output folders, one file each: `python -m pytest tests/fuzz_records.py`.
+"""80 damaged output folders (FEWSTEP_FUZZ=200: so many), one file each: `python -m pytest tests/fuzz_records.py`.
 
 The same command goes on: it ends without a traceback, and either with status 0 and every number of before, or with another
 status and words that name the file or its folder. The commands that only look end without a traceback too.
@@ -7,6 +7,7 @@ status and words that name the file or its folder. The commands that only look e
 import contextlib
 import io
 import json
+import os
 import random
 import re
 import shutil
@@ -29,6 +30,7 @@ COMMAND = [
     "evaluation.steps=[1,2]", "evaluation.count=64", "evaluation.chunk=64", "backbone.width=8", "backbone.depth=1",
     "train.checkpoints=2", "backend.workers=0",
 ]
+EXAMPLES = int(os.environ.get("FEWSTEP_FUZZ", "80"))  # a tenth of a second to two each
 # What a damaged record may say instead of what it said.
 VALUES: list[Any] = [None, "", "x", -1, 0, 1e400, [], {}, [None], {"a": 1}, True]
 
@@ -115,7 +117,7 @@ def answered(what: Callable[[], int]) -> tuple[int, str]:
     return code, said.getvalue()
 
 
-@settings(max_examples=200, derandomize=True, deadline=None, database=None, phases=[Phase.generate],
+@settings(max_examples=EXAMPLES, derandomize=True, deadline=None, database=None, phases=[Phase.generate],
           suppress_health_check=list(HealthCheck))
 @given(st.integers(0, 2**32 - 1))
 def test_a_damaged_folder_is_mended_or_told(finished: Path, tmp_path_factory: pytest.TempPathFactory, seed: int) -> None:

@@ -184,7 +184,7 @@ PLOTS, MODELS = {"pandas", "matplotlib", "scipy", "sklearn", "PIL", "optuna", "s
     *((f"{module} --help", PLOTS | MODELS) for module in (
         "bench.run", "bench.evaluate", "results.report", "results.diff", "sweeps.status", "sweeps.cancel", "sweeps.retry",
         "sweeps.clean")),
-    ("bench.run plan=true", PLOTS), ("bench.run sweep=cifar_all_methods plan=true", PLOTS),
+    ("bench.run plan=true", PLOTS), ("bench.run sweep=cifar_all_methods method=lsd plan=true", PLOTS),
     ("bench.run method=lds", PLOTS | MODELS), ("results.report nowhere", PLOTS | MODELS), ("sweeps.status few", PLOTS | MODELS),
 ])  # fmt: skip
 def test_a_command_loads_no_large_package_before_it_needs_it(command: str, spared: set[str]) -> None:

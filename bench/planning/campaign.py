@@ -13,10 +13,12 @@ from bench.planning.decision import Decision
 from bench.planning.jobs import jobs, unchoosable
 from bench.planning.price import Prices
 from results.records import RUN_FILE
-from sweeps.plan import Plan, describe, read_states, todo
+from sweeps.plan import Plan, count, describe, duration, makespan, read_states, todo
 
 if TYPE_CHECKING:
     from bench.planning.tune import Tuned
+
+HOUR = 3600.0
 
 
 @dataclass(frozen=True)
@@ -47,8 +49,8 @@ class Campaign:
         plan = Plan(jobs(request.experiments))
         if faults := unchoosable(request.out, plan):
             raise ConfigError(*faults)
-        # A single experiment is named by its run, so that two of them can go on side by side.
-        table = len(request.experiments) > 1 or request.sweep.preset is not None
+        # A single experiment is named by its run, so that two of them can go on side by side, unless the command names it.
+        table = len(request.experiments) > 1 or request.sweep.preset is not None or "sweep.name" in request.changed
         own = named if table else folder.of_run(plan.jobs[-1].id, request.changed)
         made = cls(request, plan, own, data)
         made.check_one_table()
@@ -59,7 +61,7 @@ class Campaign:
         states = read_states(self.request.out, self.plan.ids)
         decision = Decision(left := todo(self.plan, states), self._prices(), max(1, workers), self.request.sweep.smaller)
         prices, elsewhere = decision.prices, decision.elsewhere
-        timed = Plan(dataclasses.replace(job, cost=prices.seconds(job)) for job in self.plan)
+        timed = self._timed(prices)
         at_a_time, who = (1, "GPU") if elsewhere else (workers, "worker")
         return "\n".join([
             *self.data,
@@ -68,6 +70,20 @@ class Campaign:
             f"Its table: {self.request.out / 'sweeps' / self.name}",
             disk.words(left), *decision.lines(),
         ])
+
+    def warning(self, workers: int) -> str:
+        """A line before what will keep this machine for more than an hour by its plan, else nothing."""
+        prices, states = self._prices(), read_states(self.request.out, self.plan.ids)
+        timed = self._timed(prices)
+        seconds = makespan(left := todo(timed, states), timed.tail, max(1, workers))
+        if seconds <= HOUR:
+            return ""
+        return (f"this will take about {duration(seconds)} with {count(max(1, workers), 'worker')}, {prices.source(left)}; "
+                "plan=true shows it run by run, and budget.images=N sets how long each one trains")
+
+    def _timed(self, prices: Prices) -> Plan:
+        """The plan with seconds for costs."""
+        return Plan(dataclasses.replace(job, cost=prices.seconds(job)) for job in self.plan)
 
     def gpu_hours(self) -> float:
         """Of all that is left to do, the trials of a search included, if none is pruned."""

@@ -6,6 +6,7 @@ BROKEN = "tests/bench/training/test_contract.py::test_what_breaks_it_is_told"
 DRAWN = "tests/bench/training/test_on_a_device.py::test_samples_are_drawn_where_the_networks_are"
 TOGETHER = "tests/methods/test_method_contract.py::test_all_samples_jump_together_as_each_does"
 STEADY = "tests/bench/training/test_on_a_device.py::test_a_steady_step_of_every_stage_leaves_the_host_alone"
+THROUGH = "tests/bench/training/test_on_a_device.py::test_so_does_one_that_goes_through_convolutions_and_computes_them_twice"
 CRITIC = ("tests/bench/config/test_plugins_critic.py::"
           "test_what_it_says_of_itself_wrongly_is_told_before_anything_starts")
 AFFINE = "tests/bench/nets/test_affine.py"
@@ -53,14 +54,14 @@ FAULTS = [
     *of(
         "host and device", "methods/tools/constants.py",
         ("copied in every step", "return _kept(make, arguments, like.device, dtype or like.dtype)",
-         "return make(*arguments).to(like.device, dtype or like.dtype)", f"{STEADY}[ict-unet]"),
+         "return make(*arguments).to(like.device, dtype or like.dtype)", f"{STEADY}[ict]"),
         ("of whatever came first", "@lru_cache(maxsize=256)\ndef _kept(make: Callable[..., Tensor], arguments:",
-         "@lru_cache(maxsize=1)\ndef _kept(make: Callable[..., Tensor], arguments:", f"{STEADY}[dsno-unet]"),
+         "@lru_cache(maxsize=1)\ndef _kept(make: Callable[..., Tensor], arguments:", f"{THROUGH}[dsno]"),
     ),
     *of(
         "host and device", "bench/training/rng.py",
         ("positions on the host", "return inside.to(device), ", "return inside, ",
-         f"{STEADY}[lsd-unet]"),
+         f"{STEADY}[lsd]"),
     ),
     *of(
         "host and device", "methods/edm.py",

@@ -287,7 +287,7 @@ RIGHT: list[Right] = [
     ("sweep=digits_all_methods seed=0 evaluation.steps=[1,2]", {"runs": 47}),  # multistep_cm has none of these
     ("sweep=none method=dmd2,meanflow evaluation.steps=[4]", {"label": "meanflow", "runs": 1}),
     ("sweep=mixture_all_methods method=lmd seed=0", {"label": "lmd", "runs": 2}),
-    ("sweep=cifar_all_methods method=lsd,dsno", {"budget.images": 51200000, "train.ema": [0.9999, 0.999], "runs": 6}),
+    ("sweep=cifar_all_methods method=lsd,psd_m", {"budget.images": 51200000, "train.ema": [0.9999, 0.999], "runs": 6}),
     ("sweep=cifar_smoke", {"evaluation.protocol": "clean-fid", "evaluation.reference_count": 500, "runs": 6}),
     ("sweep=cifar_tuned method=lsd", {"train.schedule": "sqrt"}),
     ("sweep=digits_tuned", {"label": "flow_matching"}),

@@ -72,7 +72,8 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.mark.parametrize("name", PRESETS)
 def test_twenty_steps_of_a_preset_and_of_its_teacher_have_finite_losses(name: str, images: str, tmp_path: Path) -> None:
     """As the command line runs it, the network and the budget made small; those of PFMM's stages need a step each."""
-    for record, rows, losses in ended(tmp_path, f"preset={name}", *SMALL, images, "budget.images=160"):
+    again = ["method=lsd"] if name in ("self_distillation/celeba64", "self_distillation/afhq64") else []  # cifar10's rest
+    for record, rows, losses in ended(tmp_path, f"preset={name}", *again, *SMALL, images, "budget.images=160"):
         assert record.status == "done" and record.optimizer_steps == 20 and record.league.startswith("preset ")
         assert len(losses) >= 10 and np.isfinite(losses).all()
         assert all(np.isfinite(row.value) for row in rows if row.metric == "fd_cifar32")

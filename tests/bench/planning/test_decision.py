@@ -13,10 +13,11 @@ from bench import run
 from bench.config import Request, request
 from bench.config.compose import CONF
 from bench.fitting import GB, Fit
-from bench.planning import Campaign, decision, jobs, memory, methods
+from bench.planning import Campaign, backends, decision, jobs, memory, methods
 from bench.planning.decision import LIFETIME, PATIENCE, Decision
 from bench.planning.memory import Need
 from bench.planning.price import GUESS, Prices
+from sweeps.engine import SweepError
 from sweeps.plan import Job, Plan
 
 SWEEPS = sorted(str(path.relative_to(CONF / "sweep").with_suffix("")) for path in (CONF / "sweep").rglob("*.yaml"))
@@ -81,6 +82,20 @@ def test_what_a_cpu_can_do_is_priced_for_it(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(decision, "PATIENCE", few.seconds * 0.75)
     assert Decision(found, few.here, 1).elsewhere and not Decision(found, few.here, 2).elsewhere, "its workers count"
     assert PATIENCE < LIFETIME
+
+
+def test_what_keeps_this_machine_for_more_than_an_hour_is_told_before_it_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(backends, "execute", lambda *arguments: (_ for _ in ()).throw(SweepError("it begins")))
+    words, hour = [f"out={tmp_path}", "sweep=none", "method=psd_m", "seed=0,1", "backend.workers=1"], 3600.0
+    for seconds, said in ((0.4 * hour, ""), (0.6 * hour, f"this will take about 1 h 12 min with 1 worker, 2 runs {GUESS}")):
+        monkeypatch.setattr(Prices, "seconds", lambda self, job, seconds=seconds: seconds if job.cost else 0.0)
+        assert run.main(words) == 2
+        told = capsys.readouterr().err
+        assert told.endswith("error: it begins\n")
+        (line,) = [line for line in told.splitlines() if line.startswith("this will take")] or [""]
+        assert line.startswith(said) and ("plan=true shows it" in line) == bool(said)
 
 
 def test_teachers_are_in_the_price_once_and_told_apart(uncounted: None) -> None:

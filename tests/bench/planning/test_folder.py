@@ -38,6 +38,7 @@ def test_what_narrows_a_sweep_or_shows_in_no_table_keeps_its_folder(command: str
         ("sweep=none method=lsd,esd data=mixture seed=0,1", "none-data=mixture-method=lsd+esd"),
         ("sweep=none method=lsd method.eta=0.25,0.5", "none-method=lsd-method.eta=0.25+0.5"),
         ("sweep=none method=lsd method.eta=0.25,0.75 sweep.name=eta", "eta"),
+        ("sweep=none method=lsd sweep.name=mine evaluation.count=300", "mine"),
         ("sweep=digits_tuned sweep.search.trials=9 sweep.search.finals=false", "digits_tuned"),
         ("sweep=digits_tuned sweep.search.rungs=[0.5]", "digits_tuned-sweep.search.rungs=0.5"),
     ],
