@@ -10,7 +10,7 @@ FAULTS = [
     *of(
         "guided price", "bench/planning/work.py",
         ("guided rows for nothing", "(guided if scale != 1 else 0)", "0", PRICE),
-        ("features of one scale", "len(steps) * len(scales) *", "len(steps) *", PRICE),
+        ("features of one scale", "len(steps) * len(scales) +", "len(steps) +", PRICE),
     ),
     *of(
         "decision", "bench/planning/decision.py",
