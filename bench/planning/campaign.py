@@ -1,6 +1,7 @@
 """A whole command as a plan: what would run under which name, what it would cost, and what its table shows."""
 
 import dataclasses
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,7 +74,9 @@ class Campaign:
 
     def warning(self, workers: int) -> str:
         """A line before what will keep this machine for more than an hour by its plan, else nothing."""
-        prices, states = self._prices(), read_states(self.request.out, self.plan.ids)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what is damaged is told where it is used
+            prices, states = self._prices(), read_states(self.request.out, self.plan.ids)
         timed = self._timed(prices)
         seconds = makespan(left := todo(timed, states), timed.tail, max(1, workers))
         if seconds <= HOUR:

@@ -19,7 +19,7 @@ from bench.config import Experiment, Slurm, records
 from bench.planning import rates, work
 from bench.planning.rates import assumed, sustained
 from bench.processes import device as devices
-from results.records import RecordError, StoreError, read_run
+from results.records import RecordError, RunRecord, StoreError, read_run
 from sweeps.plan import Job, count
 
 MEASURED, ALIKE, RATE, DEVICE, GUESS = (
@@ -139,17 +139,22 @@ class Prices:
 def _runs(out: Path, device: str) -> Iterator[Seen]:
     for folder in sorted((out / "runs").glob("*-*")):
         try:
-            record = read_run(folder)
-        except (StoreError, RecordError):
-            continue
-        on = "cpu" if "cpu x " in record.device else "cuda"
-        if record.status != "done" or record.kind != "method" or record.images_seen < 1 or on != device:
-            continue
-        config, took = record.config, record.train_seconds + record.trajectory_seconds
-        yield Seen(
-            records.kind(config), records.network(config), record.precision, _rate(took, START, work.training(config)),
-            _rate(record.evaluation_seconds, SCORING_START, sum(work.scoring(config))), max(1, record.gpus),
-        )
+            seen = _of_run(read_run(folder), device)
+        except (StoreError, RecordError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+            continue  # damaged, or changed by hand: nothing is learnt from it
+        if seen is not None:
+            yield seen
+
+
+def _of_run(record: RunRecord, device: str) -> Seen | None:
+    on = "cpu" if "cpu x " in record.device else "cuda"
+    if record.status != "done" or record.kind != "method" or record.images_seen < 1 or on != device:
+        return None
+    config, took = record.config, record.train_seconds + record.trajectory_seconds
+    return Seen(
+        records.kind(config), records.network(config), record.precision, _rate(took, START, work.training(config)),
+        _rate(record.evaluation_seconds, SCORING_START, sum(work.scoring(config))), max(1, record.gpus),
+    )
 
 
 def _measured(out: Path, device: str) -> Iterator[Seen]:
@@ -181,7 +186,7 @@ def _learnt(seen: Iterable[Seen], alike: str, network: str, of: Callable[[Seen],
 
 def _rate(seconds: float, start: float, work: float) -> tuple[float, float] | None:
     """The logarithm of the seconds per GFLOP beyond start-up, and how much start-up blurs it; None without a measurement."""
-    if seconds <= 0 or work <= 0:
+    if not (0 < seconds < math.inf and 0 < work < math.inf):
         return None
     return math.log(seconds**2 / (seconds + start) / work), start / seconds
 

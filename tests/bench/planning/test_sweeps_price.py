@@ -1,5 +1,6 @@
 """Claims about the price of a sweep and the micro-batch of a run that had no memory."""
 
+import json
 import re
 
 import pytest
@@ -69,6 +70,18 @@ def earlier(out, job, seconds, **fields):
               "seed": config["seed"], "config": config, "status": "done", "images_seen": config["budget"]["images"],
               "train_seconds": seconds, "evaluation_seconds": 5.0, "device": "cpu x 1"}
     write_run(out / "runs" / job.id, RunRecord(**(record | fields)))
+
+
+@pytest.mark.parametrize("changed", [{"config": {}}, {"config": {"budget": None}}, {"config": None}, {"train_seconds": "x"},
+                                     {"train_seconds": 1e400}])  # fmt: skip
+def test_from_a_record_that_was_changed_by_hand_nothing_is_learnt(tmp_path, changed):
+    asked = job("method=lsd")
+    earlier(tmp_path, asked, 100.0)
+    file = tmp_path / "runs" / asked.id / "run.json"
+    whole = {key: value for key, value in json.loads(file.read_text()).items() if key != "sum"}
+    file.write_text(json.dumps(whole | changed))
+    nothing = Prices(tmp_path / "none", "cpu").price(asked)
+    assert Prices(tmp_path, "cpu").price(asked).seconds == pytest.approx(nothing.seconds, rel=0.01)
 
 
 def test_a_run_is_priced_as_earlier_ones_of_its_method_backbone_and_data_in_proportion_to_its_images(tmp_path):
