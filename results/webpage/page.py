@@ -23,7 +23,7 @@ from results.webpage.page_data import payload
 FILE = "index.html"
 CURVES = "curves"
 ASSETS = Path(__file__).parent / "assets"
-SCRIPTS = ("data.js", "text.js", "panel.js", "tables.js", "chart.js", "page.js")
+SCRIPTS = ("data.js", "text.js", "panel.js", "tables.js", "chart.js", "families.js", "page.js")
 
 
 def write(

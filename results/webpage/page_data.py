@@ -13,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 
+from results.pictures import families, plots
 from results.records import RunRecord, Runs, metric_info
 from results.statistics import Source, Trace, trace
 from results.tables import marks, wide, words
@@ -94,6 +95,7 @@ def payload(
         "facts": _facts(records),
         "methods": methods.values,
         "references": [int(line["sampler"] == REFERENCE) for line in lines],
+        "families": _families([line["method"] for line in lines if line["sampler"] != REFERENCE]),
         "leagues": ["" if line.get("league", "plain") == "plain" else line["league"] for line in lines],
         "league_titles": {name: wide.league_title(name) for name in leagues},
         "league_notes": {name: wide.league_note(name) for name in leagues},
@@ -156,6 +158,12 @@ def _runs_of(methods: Sequence[str], records: Sequence[RunRecord], found: Trace)
         if label := found.labels.get(record.run_id):
             own[label].append(index)
     return [own.get(name) or own.get(found.base(name), []) for name in methods]
+
+
+def _families(labels: Sequence[str]) -> list[tuple[str, str, list[str]]]:
+    """[(family, what else it is called, its methods)] where there are so many methods that the pictures part them too."""
+    found = families.together(labels) if len(labels) > plots.TOGETHER else []
+    return [(family, families.KNOWN.get(family, ""), own) for family, own in found] if len(found) > 1 else []
 
 
 def _sums(columns: Sequence[tuple[str, str, tuple[str, ...]]], lines: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

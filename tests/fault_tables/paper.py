@@ -2,9 +2,10 @@
 
 from fault_tables.base import of
 
-O, L, V, W, C, B = (f"tests/results/{name}.py::test_" for name in (
+O, L, V, W, C, B, P = (f"tests/results/{name}.py::test_" for name in (
     "test_report_options", "pictures/test_pictures", "tables/test_published", "tables/test_words", "webpage/test_card",
-    "webpage/test_page_browser"))  # fmt: skip
+    "webpage/test_page_browser", "webpage/test_page"))  # fmt: skip
+FAMILY = f"{B}a_family_narrows_tables_and_charts_and_what_is_lit_are_its_best"
 PARTED = f"{L}two_names_at_one_height_part_evenly"
 CUT = f"{L}only_what_is_worse_and_far_is_cut"
 REFUSED = f"{V}a_file_with_a_fault_is_refused_in_one_line_with_its_place"
@@ -63,10 +64,27 @@ FAULTS = [
     ),
     *of(
         "the page for eyes", "results/webpage/assets/page.css",
-        ("tools in print", "  #tools, #panel, #tip, #range, #legend", "  #panel, #tip, #legend",
+        ("tools in print", "  #tools, #families, #panel, #tip, #range, #legend", "  #panel, #tip, #legend",
          f"{B}a_dark_page_prints_on_white_without_its_tools_and_with_its_marks"),
         ("costs always", "#board:not(.billed) .cost", "#board:not(.billed) .costs",
          f"{B}costs_stand_behind_a_switch_that_the_keyboard_reaches"),
+    ),
+    *of(
+        "families of the page", "results/webpage/page_data.py",
+        ("in a small table too", "len(labels) > plots.TOGETHER", "len(labels) >= plots.TOGETHER",
+         f"{P}more_methods_than_one_picture_tells_apart_are_told_by_family"),
+    ),
+    *of(
+        "families of the page", "results/webpage/assets/families.js",
+        ("the whole sweep's best stay lit", "      colour(leaders());\n", "", FAMILY),
+        ("the charts stay", "      filtered();\n", "      board();\n", FAMILY),
+    ),
+    *of(
+        "the page by keyboard", "results/webpage/assets/tables.js",
+        ("a stop that is hidden", ".find(open => !open.closest(\"tr\").hidden)", ".find(() => true)",
+         f"{B}a_number_tells_its_runs_by_click_and_by_keyboard"),
+        ("the worst first", 'lower: "ascending", higher: "descending"', 'lower: "descending", higher: "ascending"',
+         f"{B}the_best_stands_first_and_a_header_sorts_down_back_and_up"),
     ),
     *of(
         "remarks", "results/tables/render.py",

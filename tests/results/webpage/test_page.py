@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from places import ROOT
 
 from results import report
+from results.pictures import families
 from results.records import archive
 from results.records.compare import flat
 from results.records.store import StoreError, load_runs
@@ -162,6 +163,17 @@ def test_what_did_not_finish_is_told_with_its_runs(tmp_path):
     assert told == {"cd": (None, "diverged 1 of 1 (loss is NaN at step 40)"), "psd": (None, "running"), "lsd": (None, "done")}
     reasons = [_field(data, "reason", run) for run in data["runs_of"][data["methods"].index("cd")]]
     assert reasons == ["loss is NaN at step 40"]
+
+
+@pytest.mark.parametrize("count", [12, 13])
+def test_more_methods_than_one_picture_tells_apart_are_told_by_family(count):
+    labels = [*list(families.OF)[: count - 1], "mine"]
+    runs = [(run := record(label, method="lsd"), [row(run)]) for label in labels]
+    data = payload(table.leaderboard(runs), runs, "t")
+    assert (data["families"] == []) == (count == 12)
+    told = {name for _, _, own in data["families"] for name in own}
+    assert told == (set(labels) if count == 13 else set())
+    assert all(family in families.KNOWN or family == families.OTHERS for family, _, _ in data["families"])
 
 
 def test_nothing_scored_still_gives_a_page(tmp_path):

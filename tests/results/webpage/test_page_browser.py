@@ -81,19 +81,21 @@ def column(tab, index):
     return [text.split("\n")[0] for text in cells if text]
 
 
-def test_a_header_sorts_up_down_and_back(visit, small):
+def test_the_best_stands_first_and_a_header_sorts_down_back_and_up(visit, small):
     tab = visit(small)
-    head, given = tab.locator("#board-table thead th").nth(1), column(tab, 0)
-    head.locator("button").click()
+    head = tab.locator("#board-table thead th").nth(1)
     up = column(tab, 1)
     assert head.get_attribute("aria-sort") == "ascending"
     assert up[-1] == "diverged" and [float(x.strip("§ ≈")) for x in up[:-1]] == sorted(float(x.strip("§ ≈")) for x in up[:-1])
-    head.locator("button").press("Enter")
+    head.locator("button").click()
     down = column(tab, 1)
     assert head.get_attribute("aria-sort") == "descending"
     assert down[-1] == "diverged" and down[:-1] == up[-2::-1]
     head.locator("button").press("Enter")
-    assert head.get_attribute("aria-sort") == "none" and column(tab, 0) == given
+    given = column(tab, 0)
+    assert head.get_attribute("aria-sort") == "none" and given == sorted(given), "as the sweep has them"
+    head.locator("button").press("Space")
+    assert head.get_attribute("aria-sort") == "ascending" and column(tab, 1) == up
     tab.locator("#board-table thead th button").first.click()
     assert [name for name in column(tab, 0) if name != EVIL] == sorted(name for name in given if name != EVIL)
     references = tab.locator("#board-table tbody").nth(1).locator("th").all_inner_texts()
@@ -106,6 +108,7 @@ def test_another_metric_brings_its_own_numbers(visit, many):
     before = title.inner_text(), cells.inner_text(), curves.inner_html()
     tab.locator("#metrics button", has_text="nn_train").click()
     after = title.inner_text(), cells.inner_text(), curves.inner_html()
+    assert tab.locator("#board-table th[aria-sort=none]").count() == tab.locator("#board-table thead th").count()
     assert "nearest-neighbour" in after[0] and all(a != b for a, b in zip(before, after, strict=True))
     assert not tab.locator("#pareto").is_visible(), "no front where no direction is better"
 
@@ -113,6 +116,7 @@ def test_another_metric_brings_its_own_numbers(visit, many):
 def test_a_number_tells_its_runs_by_click_and_by_keyboard(visit, many):
     tab = visit(many)
     panel, cell = tab.locator("#panel"), tab.locator("#board-table [data-open]").first
+    tab.locator("#board-table thead button", has_text="1 step").click(click_count=2)  # down, then as the sweep has them
     cell.click()
     text = panel.inner_text()
     runs, about = archive.read(MANY / archive.FILE)
@@ -130,7 +134,10 @@ def test_a_number_tells_its_runs_by_click_and_by_keyboard(visit, many):
     assert "edm · 2 steps" in panel.inner_text()
     tab.keyboard.press("Escape")
     assert "edm, 2 steps" in tab.evaluate("document.activeElement.getAttribute('aria-label')")
-    assert tab.locator("#board-table [data-open][tabindex='0']").count() == 1, "one tab stop, however many numbers"
+    stop = tab.locator("#board-table [data-open][tabindex='0']")
+    assert stop.count() == 1 and "edm, 2" in stop.get_attribute("aria-label"), "one tab stop, however many numbers"
+    tab.locator("#filter").fill("lmd")
+    assert stop.count() == 1 and stop.is_visible() and "lmd, 1" in stop.get_attribute("aria-label"), "and never a hidden one"
 
 
 def test_a_point_of_a_curve_tells_where_it_comes_from(visit, many):
@@ -153,6 +160,40 @@ def test_the_filter_leaves_matching_rows_and_lines(visit, many):
     assert tab.locator("#board-table tr[data-row]:visible").count() == 0
     tab.locator("#filter").fill("")
     assert tab.locator("#curve-chart .series").count() == 48
+
+
+def test_a_family_narrows_tables_and_charts_and_what_is_lit_are_its_best(visit, many):
+    tab = visit(many)
+    rows, lines = tab.locator("#board-table tr[data-row]:visible:not(.reference)"), tab.locator("#curve-chart .series")
+    families = tab.locator("#families button")
+    assert rows.count() + tab.locator("#leagues tr[data-row]:visible:not(.reference)").count() == lines.count() == 48
+    counts = [int(text.split()[-1]) for text in families.all_inner_texts()]
+    assert sum(counts) == 48 and not tab.locator("#narrowed").inner_text()
+    consistency = families.filter(has_text="consistency models")
+    consistency.press("Enter")
+    shown = rows.locator("th").all_inner_texts()
+    assert sorted(shown) == sorted("ct ict ect gaf tcm sct cd scd facm cmt".split()) and shown[0] == "gaf", "its best first"
+    assert lines.count() == 10 and tab.locator("#curve-chart .series[class*=' c']").count() == 7
+    assert tab.locator("#pareto-nfe .series").count() == 10 and tab.locator("#legend .name").count() == 10
+    assert tab.locator("#board-table tr.reference:visible").count() == 3 and not tab.locator("#leagues h3").first.is_visible()
+    assert tab.locator("#narrowed").inner_text() == "10 of 48 methods shown; bold and ≈ compare all of them."
+    tab.locator("#filter").fill("ct")
+    assert rows.locator("th").all_inner_texts() == ["sct", "ict", "ect", "ct"], "both narrow"
+    tab.locator("#filter").fill("")
+    distribution = families.filter(has_text="distribution matching")
+    distribution.press("Space")
+    tab.locator("#metrics button", has_text="recall").click()
+    assert lines.count() == 14 and tab.locator("#leagues h3").all_inner_texts()[0] == "extra networks", "another metric, the same"
+    for each in (consistency, distribution):
+        assert each.get_attribute("aria-pressed") == "true"
+        each.click()
+        assert each.get_attribute("aria-pressed") == "false"
+    assert lines.count() == 48 and not tab.locator("#narrowed").inner_text()
+
+
+def test_few_methods_have_no_families(visit, small):
+    tab = visit(small)
+    assert not tab.locator("#families").is_visible() and tab.locator("#families button").count() == 0
 
 
 def test_the_legend_gives_and_takes_colour(visit, many):
@@ -224,7 +265,7 @@ def leagues(tmp_path_factory):
 
 def test_a_league_of_its_own_has_a_table_a_rank_and_a_front_of_its_own(visit, leagues):
     tab = visit(leagues)
-    assert column(tab, 0) == ["cd", "lsd"], "not in the main table"
+    assert column(tab, 0) == ["lsd", "cd"], "not in the main table"
     own = tab.locator("#leagues [data-league=perceptual]")
     assert own.locator("tbody").first.locator("th").all_inner_texts() == ["ctm\nperceptual"]
     assert own.locator(".best").count() == 2 and tab.locator("#board-table .best").count() == 2, "each has its first"
@@ -237,7 +278,7 @@ def test_a_league_of_its_own_has_a_table_a_rank_and_a_front_of_its_own(visit, le
     assert "Dashed" in tab.locator("#front-caption").inner_text()
     assert tab.locator("#legend .name[aria-pressed=true]").all_inner_texts() == ["cd", "lsd"], "nor among the leaders"
     tab.locator("#filter").fill("lsd")
-    assert not own.locator("tr", has_text="ctm").is_visible()
+    assert not own.locator("h3").is_visible(), "nothing of it is left"
     tab.locator("#filter").fill("")
     own.locator("[data-open]").first.click()
     assert "ctm · 1 step" in tab.locator("#panel").inner_text()
