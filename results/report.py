@@ -223,7 +223,8 @@ def _parser() -> argparse.ArgumentParser:
                         "themselves; may be repeated")
     parser.add_argument("--steps", action="append", metavar="1,2,4", help="only these step counts")
     parser.add_argument("--columns", action="append", metavar="images,params",
-                        help="facts beside the values in the tables, or none; a name that is no column is told all of them")
+                        help="facts beside the values in the tables and behind the page's switch, or none; a name that is no "
+                             "column is told all of them")
     parser.add_argument("--format", action="append", default=[], metavar="png,pdf,svg",
                         help="what the pictures are (default: png)")
     parser.add_argument("--style", default="screen", metavar="paper",

@@ -71,6 +71,8 @@ FAULTS = [
     ),
     *of(
         "families of the page", "results/webpage/page_data.py",
+        ("all costs whatever was chosen", "_sums(_chosen(columns), lines)", "_sums(BILL, lines)",
+         f"{O}columns_are_those_asked_for_in_their_order_and_none_leaves_the_values"),
         ("in a small table too", "len(labels) > plots.TOGETHER", "len(labels) >= plots.TOGETHER",
          f"{P}more_methods_than_one_picture_tells_apart_are_told_by_family"),
     ),
