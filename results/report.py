@@ -34,7 +34,7 @@ from results.records import (
     relabelled,
 )
 
-__all__ = ["FILES", "find_runs", "gather", "main", "write"]
+__all__ = ["FILES", "default_out", "find_runs", "gather", "main", "name", "write"]
 
 SWEEP_FILE = "runs.json"
 
@@ -135,7 +135,7 @@ def _report(options: argparse.Namespace) -> int:
     if options.methods or options.steps:
         runs, order, words = _narrowed(runs, order, options)
         said.append(words)
-    out = options.out or _default_out(options.folders[0]) / _apart(options)
+    out = options.out or default_out(options.folders[0]) / _apart(options)
     if options.card:
         return _card(options, runs, order, protocols, at, out, samples)
     if options.methods:
@@ -244,7 +244,12 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _default_out(folder: Path) -> Path:
+def name(place: Path) -> str:
+    """What a table of `place` is called: its folder."""
+    return (place.parent if place.is_file() else place).resolve().name
+
+
+def default_out(folder: Path) -> Path:
     """The sweep folder itself; else `report` beside the folder of runs, never inside a run folder (one writer)."""
     if (folder / SWEEP_FILE).exists():
         return folder
