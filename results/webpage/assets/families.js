@@ -4,7 +4,7 @@
 function familyButtons() {
   at("families").hidden = !data.families.length;
   at("families").append(...data.families.map(([family, known, methods]) => {
-    const button = el("button", { class: "choice", "aria-pressed": false }, family, " ", el("small", {}, [known, methods.length].filter(Boolean).join(" · ")));
+    const button = el("button", { class: "choice", "aria-pressed": "false" }, family, " ", el("small", {}, [known, methods.length].filter(Boolean).join(" · ")));
     button.addEventListener("click", () => {
       if (!state.families.delete(family)) state.families.add(family);
       button.setAttribute("aria-pressed", state.families.has(family));

@@ -66,7 +66,7 @@ function legend() {
     return button;
   });
   const chips = methods.map(method => {
-    const chip = el("button", { class: `name ${colourClass(method)}`, "data-m": method, "aria-pressed": state.colours.has(method) },
+    const chip = el("button", { class: `name ${colourClass(method)}`, "data-m": method, "aria-pressed": String(state.colours.has(method)) },
       el("i", { class: "swatch" }), el("span", {}, data.methods[method]));
     chip.addEventListener("click", () => toggle(method));
     chip.addEventListener("pointerenter", () => heat(method));
@@ -147,6 +147,7 @@ function start() {
   at("cost").append(...data.costs.map((cost, index) => el("option", { value: index }, cost.title)));
   at("bill").hidden = !data.bill.length;
   at("bill").addEventListener("click", () => at("bill").setAttribute("aria-pressed", at("board").classList.toggle("billed")));
+  at("every").addEventListener("click", () => at("every").setAttribute("aria-pressed", at("board-table").classList.toggle("every")));
   at("cost").addEventListener("change", charts);
   at("cost-steps").addEventListener("change", charts);
   at("filter").addEventListener("input", event => { state.filter = event.target.value; filtered(); });

@@ -27,16 +27,18 @@ function sortable(columns, rows, fixed, line, first = null) {
 }
 
 /** One number of a table is a tab stop, however many there are: the first on show, then the one that had the focus last. */
-function stop(table, cell = [...table.querySelectorAll("[data-open]")].find(open => !open.closest("tr").hidden)) {
+function stop(table, cell = table.querySelector("tr:not([hidden]) [data-open]")) {
   for (const other of table.querySelectorAll("[data-open][tabindex='0']")) other.tabIndex = -1;
   if (cell) cell.tabIndex = 0;
 }
+
+const alphabet = new Intl.Collator("en", { numeric: true });
 
 /** What has no value stands last in either direction. */
 function compared(a, b, direction) {
   const [aEmpty, bEmpty] = [a, b].map(key => key === "" || Number.isNaN(key));
   if (aEmpty || bEmpty) return aEmpty - bEmpty;
-  const order = typeof a === "string" || typeof b === "string" ? String(a).localeCompare(String(b), "en", { numeric: true }) : a - b;
+  const order = typeof a === "string" || typeof b === "string" ? alphabet.compare(a, b) : a - b;
   return direction === "ascending" ? order : -order;
 }
 
@@ -46,7 +48,7 @@ function walk(event) {
   const step = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[event.key];
   if (!here || !step) return;
   event.preventDefault();
-  const lines = [...event.currentTarget.querySelectorAll("tbody tr")].filter(row => !row.hidden && row.querySelector("[data-open]"));
+  const lines = [...event.currentTarget.querySelectorAll("tbody tr")].filter(row => row.checkVisibility() && row.querySelector("[data-open]"));
   const line = lines.indexOf(here.closest("tr")), cells = [...lines[line].querySelectorAll("[data-open]")];
   const row = lines[line + step[0]] ?? lines[line], place = cells.indexOf(here);
   const target = step[0] ? [...row.querySelectorAll("[data-open]")] : cells;
@@ -83,7 +85,7 @@ const marked = cell => Number.isNaN(cell.value) ? "" :
 function methodHead(method) {
   const name = data.methods[method], league = data.leagues[method];
   if (data.references[method]) return el("th", { scope: "row", class: "left reference" }, name);
-  const button = el("button", { class: `name ${colourClass(method)}`, "data-m": method, "aria-pressed": state.colours.has(method) },
+  const button = el("button", { class: `name ${colourClass(method)}`, "data-m": method, "aria-pressed": String(state.colours.has(method)) },
     el("i", { class: "swatch" }), el("span", {}, name), league ? el("em", {}, league) : null);
   button.addEventListener("click", () => toggle(method));
   return el("th", { scope: "row", class: "left" }, button);
@@ -98,6 +100,8 @@ function board() {
   const apart = [...leagues].filter(([league]) => league);
   at("board-table").replaceChildren(leagueTable(metric, leagues.get("") ?? [], references));
   at("board-table").classList.toggle("tall", all.length > 40);
+  at("every").hidden = all.length - references.length <= 100;  // as page.css lays out no more before it is asked to
+  at("every").textContent = `all ${plural(all.length - references.length, "method")}`;
   at("board-title").textContent = metric.title;
   at("board-caption").replaceChildren(...caption(metric));
   at("leagues").replaceChildren(...apart.map(([league, own]) => el("div", { "data-league": league },

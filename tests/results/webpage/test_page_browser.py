@@ -197,6 +197,68 @@ def test_few_methods_have_no_families(visit, small):
     assert not tab.locator("#families").is_visible() and tab.locator("#families button").count() == 0
 
 
+def sweep_of(folder, labels):
+    """A page of these methods, one training each, their values in the order of a fixed shuffle."""
+    values = np.random.default_rng(0).permutation(len(labels)) + 1.0
+    runs = [(run := record(label), [row(run, n, value / n) for n in (1, 4)])
+            for label, value in zip(labels, values, strict=True)]  # fmt: skip
+    return page.write(folder, table.leaderboard(runs), runs, "made up")
+
+
+def test_of_a_long_table_a_hundred_rows_are_laid_out_and_sorting_moves_them_all(visit, tmp_path):
+    tab = visit(sweep_of(tmp_path, [f"m{k:03d}" for k in range(150)]))
+    rows, every = tab.locator("#board-table tbody").first.locator("tr:visible"), tab.locator("#every")
+
+    tab.evaluate("window.kept = new Set(document.querySelectorAll('#board-table tr'))")
+    assert rows.count() == 100 and rows.first.locator("td").first.inner_text() == "1.00"
+    head = tab.locator("#board-table thead button", has_text="1 step")
+    head.click()
+    assert rows.count() == 100 and rows.first.locator("td").first.inner_text() == "150", "the hundred that now stand first"
+    assert rows.last.locator("td").first.inner_text() == "51.0"
+    assert tab.evaluate("[...document.querySelectorAll('#board-table tr')].every(row => kept.has(row))"), "moved, not made"
+    tab.locator("#filter").fill("m14")
+    assert rows.count() == 10, "the filter finds those that were not laid out"
+    tab.locator("#filter").fill("")
+    every.press("Enter")
+    assert rows.count() == 150 and every.inner_text() == "all 150 methods" and every.get_attribute("aria-pressed") == "true"
+    every.click()
+    tab.emulate_media(media="print")
+    assert rows.count() == 150, "paper has them all"
+
+
+CONTROLS = "button, select, input, summary, figure, [tabindex='0']"
+
+
+def test_every_control_is_reached_by_tab_and_answers_to_keys(visit, tmp_path):
+    tab = visit(sweep_of(tmp_path, [*FAMILIES["the map to data"].split(), "lmd", "emd", "lsd", "flow_matching"]))
+    count = tab.evaluate(f"""[...document.querySelectorAll("{CONTROLS}")]
+      .filter(node => node.checkVisibility() && node.tabIndex >= 0)
+      .map((node, place) => {{ node.dataset.place = place; }}).length""")
+    reached = set()
+    for _ in range(count):
+        tab.keyboard.press("Tab")
+        reached.add(tab.evaluate("document.activeElement.dataset.place"))
+    assert count > 40 and reached == {str(place) for place in range(count)}
+    for name in ("#bill", "#families button", "#board-table button.name", "#legend .name"):
+        button = tab.locator(name).first
+        for key in ("Enter", "Space"):
+            before = button.get_attribute("aria-pressed")
+            button.press(key)
+            assert {before, button.get_attribute("aria-pressed")} == {"true", "false"}, (name, key)
+    for key in ("Enter", "Space"):
+        tab.locator("#board-table [data-open][tabindex='0']").press(key)
+        assert tab.locator("#panel").is_visible()
+        tab.locator("#panel .close").press(key)
+        assert not tab.locator("#panel").is_visible()
+
+
+def test_sample_grids_are_shown_whole(visit, many):
+    for width in (390, 1280):
+        tab = visit(many, width)
+        figure, image = (tab.locator(f"#samples {name}").bounding_box() for name in ("figure", "img"))
+        assert image["height"] <= figure["height"] and image["width"] <= figure["width"], "nothing to scroll to"
+
+
 def test_the_legend_gives_and_takes_colour(visit, many):
     tab = visit(many)
     chip = tab.locator("#legend .name", has_text="tcm")
