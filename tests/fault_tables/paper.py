@@ -69,7 +69,8 @@ FAULTS = [
          f"{B}a_dark_page_prints_on_white_without_its_tools_and_with_its_marks"),
         ("costs always", "#board:not(.billed) .cost", "#board:not(.billed) .costs",
          f"{B}costs_stand_behind_a_switch_that_the_keyboard_reaches"),
-        ("a hundred rows on paper too", "@media screen { #board-table:not(.every)", "@media all { #board-table:not(.every)", LONG),
+        ("a hundred rows on paper too", "@media screen { #board-table:not(.every)", "@media all { #board-table:not(.every)",
+         LONG),
         ("a hundred rows whatever the filter", "n + 101 of :not([hidden])", "n + 101", LONG),
         ("grids in a window", "figure { margin: 14px 0; overflow-x: auto; }", "figure { max-height: 85vh; overflow: auto; }",
          f"{B}sample_grids_are_shown_whole"),
@@ -102,9 +103,9 @@ FAULTS = [
         ("rounding told", "<= ROUNDING * abs", "< 0 * abs", f"{S}a_difference_of_rounding_is_not_told_as_one"),
     ),
     *of(
-        "two sweeps", "results/records/compare.py",
-        ("each run's own seed as a setting", '"parents", "seed", "cost"', '"parents", "cost"',
-         f"{S}each_value_stands_beside_the_others_with_the_difference_seed_by_seed"),
+        "two sweeps", "results/webpage/sides.py",
+        ("markup of a record", "{html.escape(name)}</th>'\n    lines", "{name}</th>'\n    lines",
+         f"{S}the_page_loads_nothing_and_shows_what_records_say_as_text_only"),
     ),
     *of(
         "remarks", "results/tables/render.py",
