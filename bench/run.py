@@ -125,7 +125,8 @@ def _noted(folder: Path, wanted: "Request", shown: dict[str, Any]) -> dict[str, 
     sweep = wanted.sweep
     if sweep.remarks and names.as_shipped(wanted.changed):
         shown = {**shown, "remarks": sweep.remarks}
-    write_json(folder / "runs.json", {**shown, "note": sweep.note, "published": sweep.published})
+    shown = {**shown, "note": sweep.note}
+    write_json(folder / "runs.json", {**shown, "published": sweep.published})
     return shown
 
 

@@ -357,6 +357,9 @@ class Method(ABC):
 
 
 def start_from_teacher(models: Models, previous: Models, roles: Sequence[str] = ("net",)) -> None:
-    """A `Stage.prepare`: the student, or all of some roles, take the weights of the teacher, or of the stage before."""
+    """A `Stage.prepare`: the student, or all of some roles, take the weights of the teacher, or of the stage before.
+
+    What those have not stays as it was built, such as the scale as an input, of which nothing is felt at first.
+    """
     for role in roles:
-        models[role].load_state_dict(previous["net"].state_dict())
+        models[role].load_state_dict(models[role].state_dict() | previous["net"].state_dict())

@@ -13,7 +13,7 @@ from torch import nn
 
 from methods.base import Batch, Context, Method, Needs
 from methods.knobs import Positive
-from methods.tools import Guide, with_scale
+from methods.tools import Guide
 
 
 @dataclass(frozen=True)
@@ -46,5 +46,4 @@ class GuidedMethod(Method):
         low, high = self.scale
         if low == high:
             return Guide(net, of_class, of_none, has, batch.x_1.new_full((len(has),), low))
-        w = low * (high / low) ** context.draws.uniform("scale")
-        return Guide(net, with_scale(of_class, w), with_scale(of_none, w), has, w)
+        return Guide(net, of_class, of_none, has, low * (high / low) ** context.draws.uniform("scale"), tells=True)

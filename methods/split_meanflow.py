@@ -3,23 +3,24 @@
     | v_{t,t}(I_t) - b_t(I_t) |^2                                                        on a share eta of the batch
     | v_{s,t}(I_s) - sg[ (1-g) v_{s,u}(I_s) + g v_{u,t}(X_{s,u}(I_s)) ] |^2,  u = g s + (1-g) t      on the rest, g uniform
 
-b is a frozen teacher's velocity. Off the diagonal this is PSD-U (self_distillation.py) to the last digit: interval splitting
-consistency is its semigroup term with the paper's lambda for 1 - g. It has no learned weight, and its student starts from the
-teacher's weights. The teacher is not guided here; s and t are uniform.
+b is a frozen teacher's velocity; with `scale` it is guided (methods/guided.py), and the teacher itself is asked for no class.
+Off the diagonal this is PSD-U (self_distillation.py) to the last digit: interval splitting consistency is its semigroup term
+with the paper's lambda for 1 - g. It has no learned weight, its student starts from the teacher's weights, and s and t are
+uniform.
 
 Reference: Guo et al., "SplitMeanFlow: Interval Splitting Consistency in Few-Step Generative Modeling" (arXiv 2507.16884).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from torch import Tensor
 
 from methods.base import Context, Needs, Stage, start_from_teacher
-from methods.knobs import Positive, Share
+from methods.knobs import Share
 from methods.self_distillation import PSD
-from methods.tools import Guide, Velocity, squared
+from methods.tools import Guide, Velocity, align, squared
 
 
 @dataclass(frozen=True)
@@ -30,13 +31,12 @@ class SplitMeanFlow(PSD):
     learned_weight: bool = False
     uniform: bool = True
     initialise: bool = True
-    scale: tuple[Positive, Positive] = field(default=(1.0, 1.0), init=False)  # its diagonal is the teacher's
     relative_cost: ClassVar[float] = 1.6
     paper: ClassVar[str] = "Guo et al. 2025, arXiv 2507.16884"
 
     @property
     def needs(self) -> Needs:
-        return Needs(teacher=True, cost=self.relative_cost, truth="A")
+        return self.asking(Needs(teacher=True, cost=self.relative_cost, truth="A"), self.eta)
 
     def stages(self, images: int) -> Sequence[Stage]:
         (stage,) = super().stages(images)
@@ -46,4 +46,8 @@ class SplitMeanFlow(PSD):
         self, v: Velocity, x_0: Tensor, x_1: Tensor, t: Tensor, guide: Guide, context: Context
     ) -> Tensor:
         x = self.interpolant.point(x_0, x_1, t)
-        return squared(v(x, t, t) - context.teach(x, t, guide.told))
+        b = context.teach(x, t, guide.of_class)
+        if guide.w is not None:
+            of_none = context.teach(x, t, guide.of_none)
+            b = of_none + align(guide.w, x) * (b - of_none)
+        return squared(v(x, t, t) - b)

@@ -8,7 +8,19 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from results.records import At, Look, Runs, StoreError, StoreWarning, near, own_compute, teacher_compute, write_text
+from results.records import (
+    KEPT_CURVES,
+    At,
+    Look,
+    Runs,
+    StoreError,
+    StoreWarning,
+    keep_curves,
+    near,
+    own_compute,
+    teacher_compute,
+    write_text,
+)
 
 if TYPE_CHECKING:  # loaded where something is drawn: --help and a wrong folder need none of it
     import pandas as pd
@@ -32,6 +44,7 @@ def write(
     compatible: bool = False,
     against: str | None = None,
     tuned: str = "",
+    note: str = "",
     remarks: Mapping[str, str] | None = None,
     looks: Mapping[str, Sequence[Look]] | None = None,
     columns: Sequence[str] | None = None,
@@ -43,7 +56,7 @@ def write(
 
     `published` names a table of published numbers (`tables.beside.load`) that then stands beside the runs in published.md.
     `tuned` says how settings were chosen, where they were, or what was left out: it stands above the table.
-    `remarks` are lines below it, by method.
+    `note` is what the sweep says of itself. `remarks` are lines below it, by method.
     `columns` are the facts beside the values of the tables and of the page (`tables.wide.FACTS`), `style` sizes and formats
     of the pictures.
     `at` draws all runs at one budget, `compatible` adds the columns of other papers' rules, `against` names a method with
@@ -79,14 +92,17 @@ def write(
         plots.metric_vs_steps(frame, out / "metric_vs_steps.png", subtitle=_subtitle(runs), style=style)
         pareto.draw(points, out / "pareto.png", _remark(runs), style)
         guidance.draw(runs, out / guidance.FILE, protocols, at, style)
-        curves.draw(runs, looks or {}, out / curves.FILE, order or (), protocols)
+        if told := {record.run_id: own for record, _ in runs if (own := (looks or {}).get(record.run_id))}:
+            keep_curves(told, out / KEPT_CURVES)
+            curves.draw(runs, told, out / curves.FILE, order or (), protocols)
         if samples:
             gallery.keep(samples, out / gallery.FILE)
-            gallery.samples_grid(samples, out / "samples.png", order, f"Samples: {out.name}")
+            again = gallery.kept(out / gallery.FILE)  # the same picture whenever it is drawn
+            gallery.samples_grid(again, out / "samples.png", order, f"Samples: {out.name}")
     except OSError as error:
         raise StoreError(f"{out}: cannot be written ({error.strerror}); choose another folder with out=") from error
-    note = f"Drawn at {at.words}." if at else page.note(out)
-    page.write(out, frame, runs, out.name, page.pictures(out), theirs, note, remarked(frame, remarks), columns)
+    page.write(out, frame, runs, out.name, page.pictures(out), theirs, f"Drawn at {at.words}." if at else note,
+               remarked(frame, remarks), columns)
     return frame
 
 

@@ -19,8 +19,10 @@ from results import terminal
 from results.drawing import FILES, files, write
 from results.records import (
     EVALS_FILE,
+    KEPT_CURVES,
     RUN_FILE,
     At,
+    Look,
     ProtocolError,
     RecordError,
     Runs,
@@ -28,6 +30,7 @@ from results.records import (
     StoreWarning,
     archive,
     chosen,
+    kept_curves,
     load_runs,
     read_curves,
     read_json,
@@ -128,22 +131,22 @@ def _report(options: argparse.Namespace) -> int:
     protocols = options.protocol or known or None
     at = At.parse(options.at) if options.at else None
     said = [text for _, sweep in places if (text := sweep.get("tuned"))]
+    note = " ".join(dict.fromkeys(text for _, sweep in places if (text := sweep.get("note"))))
     # Said of the sweep's own table: of its first metric, at the ends of its trainings.
     remarked = [] if at or options.metric else [sweep.get("remarks") or {} for _, sweep in places]
     remarks = {name: line for each in remarked for name, line in each.items()}
-    samples = _samples(options.folders)
+    samples, looks = _left(options.folders)
     if options.methods or options.steps:
         runs, order, words = _narrowed(runs, order, options)
         said.append(words)
     out = options.out or default_out(options.folders[0]) / _apart(options)
     if options.card:
-        return _card(options, runs, order, protocols, at, out, samples)
+        return _card(options, runs, order, protocols, at, out, samples, looks)
     if options.methods:
         samples = {label: own for label, own in samples.items() if label in order}
-    looks = {run.name: read_curves(run) for place in options.folders if place.is_dir() for run in find_runs(place)}
     frame = write(runs, out, order, samples, metric=options.metric, protocols=protocols, published=published, at=at,
-                  compatible=options.compat, against=options.against, tuned=" ".join(said), remarks=remarks, looks=looks,
-                  columns=columns, style=style)
+                  compatible=options.compat, against=options.against, tuned=" ".join(said),
+                  note=note, remarks=remarks, looks=looks, columns=columns, style=style)
     print(plain(frame))
     if at:
         print(f"Drawn at {at.words}; the newest checkpoint within it.")
@@ -156,7 +159,7 @@ def _report(options: argparse.Namespace) -> int:
 
 def _card(
     options: argparse.Namespace, runs: Runs, order: list[str], protocols: Collection[str] | None, at: At | None, out: Path,
-    samples: dict[str, Any],
+    samples: dict[str, Any], looks: dict[str, list[Look]],
 ) -> int:
     """--card: one method against all, on one page."""
     from results.drawing import leading
@@ -165,18 +168,22 @@ def _card(
 
     frame = leading(table.leaderboard(runs, order, protocols, at=at), options.metric)
     path = out / f"card-{re.sub(r'[^0-9A-Za-z.=_-]+', '_', options.card)}.html"
-    print(card.write(path, frame, runs, options.card, list(protocols or ()) or None, samples))
+    print(card.write(path, frame, runs, options.card, list(protocols or ()) or None, samples, looks))
     return 0
 
 
-def _samples(places: Sequence[Path]) -> dict[str, Any]:
-    """The samples that the sweeps' commands left beside their tables."""
+def _left(places: Sequence[Path]) -> tuple[dict[str, Any], dict[str, list[Look]]]:
+    """The samples and curves that the sweeps' commands left beside their tables; curves of runs that are there are theirs."""
     from results.pictures import gallery
 
-    found: dict[str, Any] = {}
+    samples: dict[str, Any] = {}
+    looks: dict[str, list[Look]] = {}
     for place in places:
-        found |= gallery.kept((place.parent if place.is_file() else place) / gallery.FILE)
-    return found
+        home = place.parent if place.is_file() else place
+        samples |= gallery.kept(home / gallery.FILE)
+        looks |= kept_curves(home / KEPT_CURVES)
+        looks |= {run.name: read_curves(run) for run in (find_runs(place) if place.is_dir() else ())}
+    return samples, looks
 
 
 def _published(place: Path, sweep: dict[str, Any]) -> str | None:

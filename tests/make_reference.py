@@ -5,6 +5,9 @@ pages' tables are filled, and for the quickstart the picture of its page is take
 stand in the row. `--go-on` as the first of them keeps the runs that the last call left, such as when the sweep gained methods:
 what it adds stands behind a + in the row. The tree must hold no change that is not committed but to what this writes, or the
 revision would name other code. What the run leaves stays in outputs/reference/NAME.
+
+`python tests/make_reference.py --redraw`: nothing is run; every table and picture of results/reference and of the READMEs that
+comes from a run is made again by the present code from what the runs left there.
 """
 
 import os
@@ -33,10 +36,15 @@ SWEEPS = {
     "digits_conditional": "sweep=digits_conditional",
     "cifar_smoke": "sweep=cifar_smoke",
 }
+RECORDS = "records.jsonl.gz"
 NOT_KEPT = {"attempts.jsonl", "index.html", "plan.json", "runs.json"}  # the page holds everything once more
 
 
 def main(name: str, *more: str) -> None:
+    if name == "--redraw":
+        for each in SWEEPS:
+            python("-m", "results.report", str(REFERENCE / each / RECORDS))
+        return finish()
     if name not in SWEEPS:
         sys.exit(f"no reference named {name}: one of {', '.join(SWEEPS)}")
     if git("status", "--porcelain", "--", ".", ":!results/reference", ":!*.md"):
@@ -50,17 +58,30 @@ def main(name: str, *more: str) -> None:
         shutil.rmtree(out, ignore_errors=True)
     words = [*SWEEPS[name].split(), *more]
     started = time.monotonic()
-    subprocess.run([sys.executable, "-m", "bench.run", *words, f"out={out}", f"sweep.name={name}"], check=True, cwd=ROOT)
+    python("-m", "bench.run", *words, f"out={out}", f"sweep.name={name}")
     wall, used = time.monotonic() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
     left, kept = out / "sweeps" / name, REFERENCE / name
     shutil.rmtree(kept, ignore_errors=True)
-    shutil.copytree(left, kept, ignore=lambda _, names: NOT_KEPT.intersection(names))
+    shutil.copytree(left, kept)
     spent = f"{minutes(wall)} of wall clock, {minutes(used.ru_utime + used.ru_stime)} of core time"
     command = " ".join(["python -m bench.run", *words])
     write_row([name, f"`{command}`", date.today().isoformat(), revision, machine(), spent], on)
-    if name == QUICKSTART:
-        photograph(left / "index.html", REFERENCE / "page.png")
-    subprocess.run([sys.executable, "-m", "results.tables.readme"], check=True, cwd=ROOT)
+    finish()
+
+
+def finish() -> None:
+    """The picture of the quickstart's page, the tables in the READMEs; what is not kept goes."""
+    if (page := REFERENCE / QUICKSTART / "index.html").exists():
+        photograph(page, REFERENCE / "page.png")
+    for each in SWEEPS:
+        for file in NOT_KEPT:
+            (REFERENCE / each / file).unlink(missing_ok=True)
+    python("-m", "results.tables.readme")
+    python("tests/support/methods_table.py")
+
+
+def python(*words: str) -> None:
+    subprocess.run([sys.executable, *words], check=True, cwd=ROOT)
 
 
 def git(*words: str) -> str:

@@ -22,11 +22,11 @@ def draw(out: Path, name: str, listing: Mapping[str, Any], published: str | None
     records, protocols = relabelled(load_runs(folders), labels), _protocols(folders)
     about = {"sweep": name, "order": listing["order"], "labels": labels, "published": published,
              "protocols": sorted(protocols or ())}
-    about |= {key: listing[key] for key in ("tuned", "remarks") if key in listing}
+    about |= {key: listing[key] for key in ("tuned", "remarks", "note") if key in listing}
     archive.write(folder / archive.FILE, records, about)
     frame = report.write(records, folder, listing["order"], samples(folders, labels), protocols=protocols, published=published,
                          tuned=listing.get("tuned", ""), remarks=listing.get("remarks"),
-                         looks={path.name: read_curves(path) for path in folders})
+                         note=listing.get("note", ""), looks={path.name: read_curves(path) for path in folders})
     said = [plain(frame), *remarked(frame, listing.get("remarks"))]
     return "\n".join([*said, *(str(folder / file) for file in FILES if (folder / file).exists())]), numberless(frame)
 

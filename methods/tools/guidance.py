@@ -68,22 +68,35 @@ def with_scale(condition: Tensor, w: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Guide:
-    """What leads the targets of some samples. told: the condition of a network, its scale included where that is an input.
+    """What leads the targets of some samples.
 
-    net, null: the network, and its condition, whose velocity of no class is led away from; has (B,): which samples have a
-    class; w (B,): their scales, None without guidance.
+    net: the network, whose velocity of no class is led away from; of_class, of_none: the conditions of a class and of none;
+    has (B,): which samples have a class; w (B,): their scales, None without guidance; tells: whether w is an input of `net`.
     """
 
     net: nn.Module
-    told: Tensor | None
-    null: Tensor | None = None
+    of_class: Tensor | None
+    of_none: Tensor | None = None
     has: Tensor | None = None
     w: Tensor | None = None
+    tells: bool = False
+
+    @property
+    def told(self) -> Tensor | None:
+        """What `net` is told of the samples, the scale included where that is an input; `null` of no class."""
+        return self._with_scale(self.of_class)
+
+    @property
+    def null(self) -> Tensor | None:
+        return self._with_scale(self.of_none)
+
+    def _with_scale(self, condition: Tensor | None) -> Tensor | None:
+        return with_scale(condition, self.w) if self.tells and condition is not None and self.w is not None else condition
 
     def at(self, rows: Tensor) -> Self:
         """Of some of the samples."""
-        of_samples = (self.told, self.null, self.has, self.w)
-        return type(self)(self.net, *(None if each is None else each[rows] for each in of_samples))
+        of_samples = (self.of_class, self.of_none, self.has, self.w)
+        return type(self)(self.net, *(None if each is None else each[rows] for each in of_samples), tells=self.tells)
 
     def velocity(self, x: Tensor, s: Tensor, speed: Tensor, own: Tensor | None = None) -> Tensor:
         """The target velocity in place of `speed` = I' at x = I_s, shape of x, detached; without guidance `speed`.

@@ -42,12 +42,24 @@ Block = tuple[float, Callable[[SubFigure], None]]  # its height in inches, and w
 
 def draw(runs: Runs, looks: Looks, path: Path, order: Sequence[str] = (), protocols: Collection[str] | None = None) -> bool:
     """Write the picture (PNG) if some run has told anything; whether it was. The first sixty methods are drawn."""
+    if (figure := picture(runs, looks, order, protocols)) is None:
+        return False
+    save_figure(figure, path)
+    return True
+
+
+def picture(
+    runs: Runs, looks: Looks, order: Sequence[str] = (), protocols: Collection[str] | None = None, only: str | None = None,
+    width: float = WIDTH,
+) -> Figure | None:
+    """The figure, so many inches wide, None if no run has told anything; `only`: of the method of this label."""
     labels = distinct_labels([record for record, _ in runs if record.kind != "reference"])
     place = {label: at for at, label in enumerate(order)}
-    told = [record for record, _ in runs if record.run_id in labels and _told(looks.get(record.run_id, ()))]
+    told = [record for record, _ in runs if _told(looks.get(record.run_id, ()))
+            and record.run_id in labels and only in (None, labels[record.run_id])]  # fmt: skip
     told.sort(key=lambda record: place.get(record.label, len(place)))
     if not told:
-        return False
+        return None
     names = list(dict.fromkeys(labels[record.run_id] for record in told))[:PANELS]
     metric = primary_metric(runs)
     found = milestones(runs, looks, labels, metric, protocols) if metric else {}
@@ -56,12 +68,11 @@ def draw(runs: Runs, looks: Looks, path: Path, order: Sequence[str] = (), protoc
         blocks.append((3.0 * len(found) + 0.8 + 0.25 * math.ceil(len(names) / 4), partial(_together, names, found, metric)))
     elif found and metric:
         blocks += [(_rows(names) * 1.3 + 0.9, partial(_apart, names, found, metric, axis)) for axis in AXES]
-    figure = Figure(figsize=(WIDTH, sum(height for height, _ in blocks)), layout="constrained")
+    figure = Figure(figsize=(width, sum(height for height, _ in blocks)), layout="constrained")
     parts = figure.subfigures(len(blocks), 1, squeeze=False, height_ratios=[height for height, _ in blocks]).ravel()
     for part, (_, paint) in zip(parts, blocks, strict=True):
         paint(part)
-    save_figure(figure, path)
-    return True
+    return figure
 
 
 def _told(looks: Sequence[Look]) -> bool:

@@ -38,7 +38,7 @@ def draw(runs: Runs, path: Path, protocols: Collection[str] | None = None, at: A
     figure = Figure(figsize=(9.6, 7.2), layout="constrained")
     for axes, metric in zip(figure.subplots(2, 2).ravel(), metrics, strict=False):
         of = [score for score in found if score.metric == metric]
-        _panel(axes, metric, lines(of, scales), {score.label: score.value for score in of if score.reference})
+        _panel(axes, metric, lines(of, scales), references(of))
     handles, labels = figure.axes[0].get_legend_handles_labels()
     figure.suptitle("What the scale of guidance does", fontsize=12, fontweight="bold")
     columns = min(len(handles), 4 if max(map(len, labels), default=0) < 26 else 2)
@@ -59,7 +59,16 @@ def lines(of: list[Score], scales: dict[str, float]) -> dict[Line, dict[float, f
     return {line: at for line, at in means.items() if len(at) > 1}
 
 
-def _panel(axes: Axes, metric: str, drawn: dict[Line, dict[float, float]], references: dict[str, float]) -> None:
+def references(of: list[Score]) -> dict[str, float]:
+    """Means over evaluation seeds, by name, as the table has them."""
+    values: dict[str, list[float]] = defaultdict(list)
+    for score in of:
+        if score.reference:
+            values[score.label].append(score.value)
+    return {label: mean(own) for label, own in values.items()}
+
+
+def _panel(axes: Axes, metric: str, drawn: dict[Line, dict[float, float]], beside: dict[str, float]) -> None:
     names, steps = list(dict.fromkeys(name for name, _ in drawn)), sorted({n for _, n in drawn})
     for (name, n), at in drawn.items():
         shown = {scale: value for scale, value in at.items() if math.isfinite(value)}
@@ -70,11 +79,11 @@ def _panel(axes: Axes, metric: str, drawn: dict[Line, dict[float, float]], refer
     every = [value for at in drawn.values() for value in at.values() if math.isfinite(value)] or [1.0]
     if info.better == "lower" and min(every) > 0:
         axes.set_yscale("log")
-    for label, value in references.items():
+    for label, value in beside.items():
         if 0 < value <= 1.5 * max(every):  # what is far off would flatten the rest, and says nothing here
             axes.axhline(value, color="#777777", linestyle=(0, (5, 4)), linewidth=0.9, zorder=1)
-            axes.annotate(f"{label} {number(value)}", (1, value), (-3, 3), xycoords=("axes fraction", "data"),
-                          textcoords="offset points", ha="right", fontsize=7.5, color="#444444")  # fmt: skip
+            axes.annotate(f"{label}\n{number(value)}", (1, value), (4, 0), xycoords=("axes fraction", "data"),
+                          textcoords="offset points", va="center", fontsize=7.5, color="#444444")  # fmt: skip
     arrow = {"lower": "lower is better", "higher": "higher is better"}.get(info.better, "")
     axes.set_title(f"{info.name} ({arrow})", fontsize=10)
     axes.set_xlabel("scale of guidance (1: none)", fontsize=9)

@@ -20,6 +20,7 @@ from results.pictures.style import COLOURS, MARKERS, STYLES, Style
 from results.pictures.window import Window
 from results.tables import number
 
+AT = "nfe_rows"  # where a point stands: what is guided takes two rows a call, and has not half the price
 GREY, DASHED, DARK = "#d4d4d4", (0, (5, 4)), "#555555"
 
 
@@ -27,7 +28,7 @@ def draw(axes: Axes, lines: pd.DataFrame, references: pd.DataFrame, window: Wind
     """The lines of `lines` in their order, and dashed references; their names (without the references' if not `named`)."""
     column = Column(axes, style.font - 1)
     for index, (label, rows) in enumerate(lines.groupby("method", sort=False)):
-        _line(axes, str(label), rows.sort_values("nfe"), index, window, style, column)
+        _line(axes, str(label), rows.sort_values(AT), index, window, style, column)
     for row in references[np.isfinite(references["value"].to_numpy(float))].to_dict("records"):
         inside = window.inside(row["value"])
         if inside:
@@ -41,14 +42,14 @@ def draw(axes: Axes, lines: pd.DataFrame, references: pd.DataFrame, window: Wind
 
 def grey(axes: Axes, lines: pd.DataFrame) -> None:
     """Many methods at once, without names."""
-    ordered = lines[np.isfinite(lines["value"].to_numpy(float))].sort_values("nfe")
-    paths = [rows[["nfe", "value"]].to_numpy(float) for _, rows in ordered.groupby("method", sort=False)]
+    ordered = lines[np.isfinite(lines["value"].to_numpy(float))].sort_values(AT)
+    paths = [rows[[AT, "value"]].to_numpy(float) for _, rows in ordered.groupby("method", sort=False)]
     axes.add_collection(LineCollection(paths, colors=GREY, linewidths=0.6, zorder=1.5))
 
 
 def scales(axes: Axes, lines: pd.DataFrame, window: Window) -> None:
     """Log-log with ticks at the NFE that occur; a symmetric log axis if a value is not positive."""
-    calls = [float(nfe) for nfe in lines["nfe"] if nfe > 0] or [1.0]
+    calls = [float(nfe) for nfe in lines[AT] if nfe > 0] or [1.0]
     axes.set_xscale("log", base=2)
     axes.set_xlim(min(calls) / 1.15, max(calls) * 1.15)
     at_values(axes.xaxis, calls)
@@ -78,7 +79,7 @@ def _line(
     finite = rows[np.isfinite(rows["value"].to_numpy(float))]
     colour = COLOURS[index % len(COLOURS)]
     ink: dict[str, Any] = {"color": colour, "zorder": 3}
-    at, value = finite["nfe"], finite["value"]
+    at, value = finite[AT], finite["value"]
     inside = value.between(window.low, window.high)
     axes.plot(at, value, linestyle=STYLES[index // len(COLOURS) % len(STYLES)], linewidth=style.line, **ink)
     axes.plot(at[inside], value[inside], linestyle="none", marker=MARKERS[index % len(MARKERS)], markersize=style.marker,
@@ -87,10 +88,10 @@ def _line(
         _beyond(axes, row, window, style, colour, column)
     known = finite[finite["low"].notna()]
     if len(known) > 1:
-        axes.fill_between(known["nfe"], known["low"], known["high"], alpha=0.12, linewidth=0, color=colour)
+        axes.fill_between(known[AT], known["low"], known["high"], alpha=0.12, linewidth=0, color=colour)
     elif len(known) == 1 and inside.any():
         ends = [known["value"] - known["low"], known["high"] - known["value"]]
-        axes.errorbar(known["nfe"], known["value"], yerr=ends, capsize=3, fmt="none", **ink)
+        axes.errorbar(known[AT], known["value"], yerr=ends, capsize=3, fmt="none", **ink)
     name = label if len(finite) == len(rows) else f"{label} ({_shortfall(rows)})"
     if len(finite):
         last = (float(at.iloc[-1]), window.clipped(float(value.iloc[-1])))
@@ -104,7 +105,7 @@ def _beyond(
     axes: Axes, row: dict[Any, Any], window: Window, style: Style, colour: str, column: Column
 ) -> None:
     """A hollow arrow at the edge and its number above, one over the other where several stand at one place."""
-    up, at = row["value"] > window.high, float(row["nfe"])
+    up, at = row["value"] > window.high, float(row[AT])
     axes.plot(at, window.clipped(row["value"]), "^" if up else "v", color=colour, markerfacecolor="white",
               markersize=style.marker, zorder=4, clip_on=False)  # fmt: skip
     font = style.font - 1.5

@@ -2,7 +2,16 @@
 
 from results.records.budget import At, own_compute, sharers, teacher_compute, teacher_key
 from results.records.compare import ABSENT, Difference, Setting, differences, flat, settings
-from results.records.curves import CURVES_FILE, SCORE, CurvesFile, Look, read_curves
+from results.records.curves import (
+    CURVES_FILE,
+    KEPT_CURVES,
+    SCORE,
+    CurvesFile,
+    Look,
+    keep_curves,
+    kept_curves,
+    read_curves,
+)
 from results.records.labels import distinct_labels, relabelled
 from results.records.metric import Metric, metric_info
 from results.records.names import near
@@ -31,10 +40,10 @@ from results.records.store import (
 )
 
 __all__ = [
-    "ABSENT", "CURVES_FILE", "EVALS_FILE", "LEAGUES", "PRESET", "PROXY_FILE", "RUN_FILE", "SCORE", "At", "CurvesFile",
-    "Difference", "EvalRow", "Look", "Metric", "ProtocolError", "RecordError", "RunRecord", "Runs", "SchemaError", "Setting",
-    "StoreError", "StoreWarning", "append_jsonl", "append_rows", "differences", "distinct_labels", "flat", "load_run",
-    "load_runs", "metric_info", "near", "own_compute", "proxy_scores", "read_curves", "read_json", "read_jsonl", "read_rows",
-    "read_run", "relabelled", "settings", "sharers", "short", "teacher_compute", "teacher_key", "whole_rows", "write_bytes",
-    "write_json", "write_rows", "write_run", "write_text",
+    "ABSENT", "CURVES_FILE", "EVALS_FILE", "KEPT_CURVES", "LEAGUES", "PRESET", "PROXY_FILE", "RUN_FILE", "SCORE", "At",
+    "CurvesFile", "Difference", "EvalRow", "Look", "Metric", "ProtocolError", "RecordError", "RunRecord", "Runs",
+    "SchemaError", "Setting", "StoreError", "StoreWarning", "append_jsonl", "append_rows", "differences", "distinct_labels",
+    "flat", "keep_curves", "kept_curves", "load_run", "load_runs", "metric_info", "near", "own_compute", "proxy_scores",
+    "read_curves", "read_json", "read_jsonl", "read_rows", "read_run", "relabelled", "settings", "sharers", "short",
+    "teacher_compute", "teacher_key", "whole_rows", "write_bytes", "write_json", "write_rows", "write_run", "write_text",
 ]  # fmt: skip

@@ -1,22 +1,27 @@
 """curves.csv: what a training tells of itself while it goes on, a row for each look, in the run's folder.
 
 A column stands where a value was first told, and a cell is empty where a look had none: stages have losses of their own.
-Nothing that is reported is read from it, so that a damaged row is passed over in silence.
+Nothing that is reported is read from it, so that a damaged row is passed over in silence. Those of a sweep stand together in
+curves.jsonl.gz, so that its picture can be drawn again where the runs are not.
 """
 
 from __future__ import annotations
 
 import bisect
 import csv
+import gzip
 import io
+import json
 import math
+import zlib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from results.records.store import StoreError, write_text
+from results.records.store import StoreError, write_bytes, write_text
 
 CURVES_FILE = "curves.csv"
+KEPT_CURVES = "curves.jsonl.gz"
 SCORE = "score/"
 """Begins the name of a metric at a milestone: score/PROTOCOL/METRIC@STEPS."""
 Look = dict[str, float]
@@ -26,9 +31,30 @@ Look = dict[str, float]
 def read_curves(folder: Path) -> list[Look]:
     """The looks of a run by step; none without a file, or where it cannot be read."""
     try:
-        lines = (Path(folder) / CURVES_FILE).read_text(encoding="utf-8", errors="replace").split("\n")
+        return _looks((Path(folder) / CURVES_FILE).read_text(encoding="utf-8", errors="replace"))
     except OSError:
         return []
+
+
+def keep_curves(looks: Mapping[str, Sequence[Look]], path: Path) -> None:
+    """Write the looks of runs, by run id, into one file; equal looks give equal bytes. Raises StoreError."""
+    lines = (json.dumps({"run": run, "curves": _table(own)[1]}) + "\n" for run, own in looks.items() if own)
+    write_bytes(path, gzip.compress("".join(lines).encode(), mtime=0))
+
+
+def kept_curves(path: Path) -> dict[str, list[Look]]:
+    """What `keep_curves` wrote; none without such a file. Raises StoreError if it is damaged."""
+    if not path.exists():
+        return {}
+    try:
+        lines = [json.loads(line) for line in gzip.decompress(path.read_bytes()).decode().splitlines()]
+        return {str(line["run"]): _looks(line["curves"]) for line in lines}
+    except (OSError, EOFError, AttributeError, ValueError, KeyError, TypeError, csv.Error, zlib.error) as error:
+        raise StoreError(f"{path}: the curves cannot be read ({error}); remove the file to go on without them") from error
+
+
+def _looks(text: str) -> list[Look]:
+    lines = text.split("\n")
     names, *rows = list(csv.reader(lines[:-1])) or [[]]  # what no newline ends was torn
     found = {look["step"]: look for row in rows if (look := _look(names, row))}
     return [found[step] for step in sorted(found)]
@@ -86,10 +112,16 @@ class CurvesFile:
 
     def _write(self) -> None:
         """The whole file, readers see the old or the new."""
-        names = list(dict.fromkeys(["step", "images", *(name for look in self.looks for name in look)]))
         self._names = []
-        write_text(self.path, _text([names, *(_row(names, look) for look in self.looks)]))
+        names, text = _table(self.looks)
+        write_text(self.path, text)
         self._names = names
+
+
+def _table(looks: Sequence[Look]) -> tuple[list[str], str]:
+    """The columns, and the whole file's text."""
+    names = list(dict.fromkeys(["step", "images", *(name for look in looks for name in look)]))
+    return names, _text([names, *(_row(names, look) for look in looks)])
 
 
 def _row(names: Sequence[str], look: Look) -> list[str]:

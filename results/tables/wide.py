@@ -271,12 +271,11 @@ def _teacher(row: Row) -> str:
 
 
 def _nfe(rows: Sequence[Row]) -> str:
-    calls = [row["nfe"] for row in rows]
-    same = calls == [row["steps"] for row in rows] and calls == [row["nfe_rows"] for row in rows]
-    return "= steps" if same else ", ".join(_calls(row) for row in rows)
+    same = all(row["nfe"] == row["steps"] == row["nfe_rows"] for row in rows)
+    return "= steps" if same else ", ".join(calls(row) for row in rows)
 
 
-def _calls(row: Row) -> str:
+def calls(row: Row) -> str:
     """Network calls, with rows per sample in brackets where one call takes more than one row."""
     return f"{row['nfe']:g}" + (f" ({row['nfe_rows']:g} rows)" if row["nfe_rows"] != row["nfe"] else "")
 

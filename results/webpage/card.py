@@ -16,7 +16,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.image import imsave
 
-from results.pictures import Style, gallery, lines, window
+from results.pictures import Style, curves, gallery, lines, window
 from results.records import At, ProtocolError, Runs, metric_info, near, own_compute, teacher_compute, write_text
 from results.tables import count, marks, number, numbers, steps_title, table, wide, words
 
@@ -33,7 +33,7 @@ Row = Mapping[Any, Any]
 
 def write(
     path: Path, frame: pd.DataFrame, runs: Runs, method: str, protocols: Sequence[str] | None = None,
-    samples: gallery.Samples | None = None,
+    samples: gallery.Samples | None = None, looks: curves.Looks | None = None,
 ) -> Path:
     """Write the card of `method`, a label of the leaderboard `frame` of `runs`.
 
@@ -53,7 +53,8 @@ def write(
         title=html.escape(method), style=(ASSETS / "card.css").read_text(encoding="utf-8"), metric=html.escape(metric),
         facts=html.escape(_facts(runs, peers, metric, league)), lead=html.escape(_lead(method, own, found)),
         standing=_table(*_standing(own, peers, found)), picture=_png(_picture(own, part, metric)),
-        costs=_table(*_costs(own, peers)), more=_samples(samples.get(method, {}) if samples else {}),
+        costs=_table(*_costs(own, peers)), training=_training(runs, looks or {}, method, protocols),
+        more=_samples(samples.get(method, {}) if samples else {}),
         budgets=_section("At its milestones, and at the compute that it took in all (rank)",
                          _table(*_budgets(runs, method, metric, protocols))),
         notes=html.escape(_notes(own, part, metric)),
@@ -90,7 +91,7 @@ def _standing(own: pd.DataFrame, peers: pd.DataFrame, found: Sequence[words.Find
         of = int((peers.loc[peers["steps"] == row["steps"], "value"].map(math.isfinite)).sum())
         body.append([steps_title(row["steps"]), _value(row), _interval(row), f"{_ranks(row)} of {of}" if _ranks(row) else "–",
                      words.of_one(best[row["steps"]])[0] if row["steps"] in best else "–",
-                     f"{row['nfe']:g}"])  # fmt: skip
+                     wide.calls(row)])  # fmt: skip
     return ["sampled with", "mean", "95 % interval", "rank", "best", "NFE"], body
 
 
@@ -166,6 +167,13 @@ def _picture(own: pd.DataFrame, part: pd.DataFrame, metric: str) -> Figure:
     figure.draw_without_rendering()
     column.settle()
     return figure
+
+
+def _training(runs: Runs, looks: curves.Looks, method: str, protocols: Sequence[str] | None) -> str:
+    """What its trainings told; empty where they told nothing."""
+    figure = curves.picture(runs, looks, (), protocols, only=method, width=7.5)
+    alt = f"loss and gradient norm of the trainings of {html.escape(method)}"
+    return "" if figure is None else _section("Its training", f'<img alt="{alt}" src="{_png(figure)}">')
 
 
 def _samples(cells: Mapping[int, np.ndarray]) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 
 import pandas as pd
 
-from results.records import Runs, read_json, write_text
+from results.records import Runs, write_text
 from results.webpage.page_data import payload
 
 FILE = "index.html"
@@ -64,12 +64,6 @@ def pictures(folder: Path) -> dict[str, bytes]:
     """The sample grid and the trainings' curves that stand in `folder`, for `samples` of `write`; those that there are."""
     paths = [Path(folder) / f"{name}.png" for name in ("samples", CURVES)]
     return {path.stem: path.read_bytes() for path in paths if path.exists()}
-
-
-def note(folder: Path) -> str:
-    """What the sweep in `folder` says about itself; empty if it is not the folder of a sweep."""
-    path = Path(folder) / "runs.json"
-    return str(read_json(path).get("note") or "") if path.exists() else ""
 
 
 def _inline(data: Mapping[str, Any]) -> str:

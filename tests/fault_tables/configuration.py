@@ -25,7 +25,7 @@ FAULTS = [
         ("the seed of an axis unchecked", 'seeded = self.faults.section(Seeded, {"seed": seed}, "")',
          "seeded = Seeded.model_construct(seed=seed)",
          f"{COMMANDS}[sweep=none seed=0,0.5,0.9]"),
-        ("only what Hydra knows is checked", "found = combinations.faults(made)", "found = []",
+        ("only what Hydra knows is checked", "found, served = combinations.faults(made), ", "found, served = [], ",
          f"{COMMANDS}[sweep=none method=dsno backbone=mlp_plain]"),
         ("a method without its sweep's knobs", "put(config, f\"method.{knob}\", copy.deepcopy(value))", "pass",
          f"{SAME}run_ids_are_those_of_before[sweep=digits_quickstart]"),

@@ -5,6 +5,7 @@ from fault_tables.base import of
 CURVES, PICTURE = "tests/bench/accounts/test_curves.py::", "tests/results/test_curves_picture.py::"
 KILLED = CURVES + "test_a_killed_run_writes_no_step_twice_and_leaves_no_hole"
 TOGETHER = PICTURE + "test_up_to_twelve_methods_share_axes_and_no_two_look_alike_without_colour"
+AGAIN = PICTURE + "test_what_a_report_leaves_draws_them_again_where_the_runs_are_not"
 
 FAULTS = [
     *of(
@@ -56,12 +57,22 @@ FAULTS = [
          CURVES + "test_where_curves_go_does_not_change_a_runs_identity"),
     ),
     *of(
+        "curves' picture", "results/drawing.py",
+        ("curves of other runs are kept", "keep_curves(told, ", "keep_curves(looks or {}, ", AGAIN),
+    ),
+    *of(
+        "curves' picture", "results/report.py",
+        ("curves that a sweep left are not looked for", "looks |= kept_curves(home / KEPT_CURVES)", "pass", AGAIN),
+    ),
+    *of(
         "curves' picture", "results/pictures/curves.py",
         ("seconds in proportion to images", "if timed and timed[-1][0] >= images:", "if False:", TOGETHER),
         ("without the teacher", "return own + (record.teacher_seconds if", "return own + (0.0 if", TOGETHER),
         ("one sampler for all methods", "first.setdefault((label, row.steps), row.sampler)",
          'first.setdefault(("", row.steps), row.sampler)', TOGETHER),
         ("by colour alone", "marker=MARKERS[index % len(MARKERS)],\n", 'marker="o",\n', TOGETHER),
+        ("the card shows every training", "and only in (None, labels[record.run_id])]", "]",
+         PICTURE + "test_a_card_shows_the_curves_of_its_method_alone"),
         ("one score taken for a curve", "on_the_way = any(len(points) > 1", "on_the_way = any(len(points) > 0",
          PICTURE + "test_one_score_is_no_curve_and_nothing_told_is_no_picture"),
     ),

@@ -77,7 +77,7 @@ FAULTS = [
         ("renoising without the base scale", 'path.base_scale * self.noise(index, f"renoise {k}")',
          'self.noise(index, f"renoise {k}")',
          "sampling::test_exact_maps_sample_the_target_from_another_base_scale[renoise]"),
-        ("hops that all end at data", "x, at[k], at[k + 1], c)", "x, at[k], at[-1], c)",
+        ("hops that all end at data", "x, at[k], at[k + 1], told)", "x, at[k], at[-1], told)",
          "sampling::test_exact_maps_sample_the_target_in_any_number_of_steps[LSD-2]"),
         ci="noise put back for the wrong time",
     ),

@@ -71,7 +71,8 @@ FAULTS = [
     ),
     *of(
         "classes of data", "bench/data/arrays.py",
-        ("a class without an image", "if len(empty := np.flatnonzero(counts == 0)):", "if len(empty := counts[:0]):",
+        ("a class without an image", "if len(empty := np.flatnonzero(classes != np.arange(len(classes)))):",
+         "if len(empty := classes[:0]):",
          DATA + "labels_that_are_no_classes_are_refused_by_a_conditional_run_alone[gap]"),
     ),
     *of(

@@ -130,12 +130,12 @@ FAULTS = [
         for fault in of(
             name, SELF,
             ("no dropout on the diagonal", 'context.draws.dropout("student", on)', "None", masks(name)),
-            ("dropout off the diagonal", "None if labels is None else labels[off])",
-             'None if labels is None else labels[off], context.draws.dropout("student", off))', masks(name)),
+            ("dropout off the diagonal", "guide.at(off).told)",
+             'guide.at(off).told, context.draws.dropout("student", off))', masks(name)),
             ("masks of the first samples", 'context.draws.dropout("student", on)',
              'context.draws.dropout("student", torch.arange(len(on)))', masks(name)),
-            ("labels of the first samples", "else labels[off])", "else labels[: len(off)])", labels(name)),
-            ("diagonal without labels", "None if labels is None else labels[on]", "None", labels(name)),
+            ("labels of the first samples", "guide.at(off).told)", "guide.at(torch.arange(len(off))).told)", labels(name)),
+            ("diagonal without labels", "own.told, context.draws", "None, context.draws", labels(name)),
         )
     ],
     *of(

@@ -9,12 +9,13 @@ from oracle import context, features
 from torch import Tensor, nn
 
 from bench.layers import parted
-from methods.base import Batch
+from methods.base import Batch, Context
 from methods.guided import GuidedMethod
 from methods.improved_meanflow import ImprovedMeanFlow, Tangent
 from methods.self_distillation import ESD, LSD, PSD
+from methods.split_meanflow import SplitMeanFlow
 from methods.terminal_velocity import TerminalVelocity
-from methods.tools import Guide, Linear, with_scale
+from methods.tools import Guide, Linear
 
 VARIANCES, NULL = torch.tensor([0.1, 2.0, 0.6], dtype=torch.float64), 2  # of two classes and of none: normal laws about 0
 ROWS, GROUPS = 1000, 20
@@ -22,7 +23,7 @@ PLAIN: dict[str, Any] = {"learned_weight": False}
 METHODS: dict[str, GuidedMethod] = {
     "lsd": LSD(**PLAIN), "esd": ESD(**PLAIN), "psd_m": PSD(**PLAIN), "psd_u": PSD(uniform=True, **PLAIN),
     "tvm": TerminalVelocity(), "imf": ImprovedMeanFlow(power=0.0),
-    "imf_conditional": ImprovedMeanFlow(power=0.0, velocity=0.0, tangent=Tangent.CONDITIONAL),
+    "imf_conditional": ImprovedMeanFlow(power=0.0, velocity=0.0, tangent=Tangent.CONDITIONAL), "split": SplitMeanFlow(eta=0.75),
 }  # fmt: skip
 EACH = pytest.mark.parametrize("name", METHODS)
 
@@ -52,6 +53,22 @@ class GuidedMap(nn.Module):
         return x * mean[:, None] + features(x, s, t) @ self.theta[:8] + x * self.theta[8]
 
 
+class LabelledTeacher:
+    """b(class), which is told no scale; `labels` of its calls."""
+
+    def __init__(self) -> None:
+        self.labels: list[Tensor] = []
+
+    def __call__(self, x: Tensor, t: Tensor, condition: Tensor | None = None) -> Tensor:
+        assert condition is not None and condition.ndim == 1
+        self.labels.append(condition)
+        return x * _deviation(condition, t, t)[1][:, None]
+
+
+def at_step(method: GuidedMethod, n: int, net: nn.Module, step: int = 0, teacher: LabelledTeacher | None = None) -> Context:
+    return context(method, n, step=step, target={"net": net}, teacher=teacher or LabelledTeacher())
+
+
 def _deviation(label: Tensor, s: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
     """log sigma(t) / sigma(s), and (log sigma)'(s)."""
     v = VARIANCES[label]
@@ -74,7 +91,7 @@ def gradients(method: GuidedMethod, net: GuidedMap) -> Tensor:
     """(GROUPS, 18): of the mean loss of each group of samples."""
     found = []
     for k in range(GROUPS):
-        at = context(method, ROWS, step=k, target={"net": net})
+        at = at_step(method, ROWS, net, k)
         loss = method.losses({"net": net}, batch_of(ROWS, k), at)["net"]
         (grad,) = torch.autograd.grad(loss.per_sample.mean(), [net.theta])
         found.append(grad.flatten())
@@ -93,17 +110,17 @@ def test_the_guided_map_and_no_other_is_stationary(name: str) -> None:
     assert errors(gradients(method, GuidedMap(off=2.0))) > 10
 
 
-@pytest.mark.parametrize("name", ["lsd", "tvm", "imf"])
+@pytest.mark.parametrize("name", ["lsd", "tvm", "imf", "split"])
 def test_at_one_scale_alone_that_map_is_stationary_and_the_network_is_not_told(name: str) -> None:
     method = replace(METHODS[name], scale=(2.5, 2.5))
     assert errors(gradients(method, GuidedMap(2.5))) < 4
     assert errors(gradients(method, GuidedMap(1.0))) > 10
 
 
-@pytest.mark.parametrize("name", ["lsd", "esd", "psd_m", "psd_u", "tvm"])
+@pytest.mark.parametrize("name", ["lsd", "esd", "psd_m", "psd_u", "tvm", "split"])
 def test_off_the_diagonal_the_guided_map_keeps_its_identity_sample_by_sample(name: str) -> None:
     method, net = replace(METHODS[name], scale=(1.0, 4.0)), GuidedMap()
-    at = context(method, ROWS, target={"net": net})
+    at = at_step(method, ROWS, net)
     parts = method.losses({"net": net}, batch_of(ROWS), at)["net"].parts
     assert float(parts["terminal" if name == "tvm" else "distillation"].max()) < 1e-12
 
@@ -111,7 +128,8 @@ def test_off_the_diagonal_the_guided_map_keeps_its_identity_sample_by_sample(nam
 @EACH
 def test_every_call_is_told_the_scale_of_its_sample_and_that_of_no_class_is_a_target(name: str) -> None:
     method, net, labels = replace(METHODS[name], scale=(1.0, 4.0)), GuidedMap(), torch.arange(16) % 2
-    at, batch = context(method, 16, target={"net": net}), replace(batch_of(16), condition=labels)
+    teacher, batch = LabelledTeacher(), replace(batch_of(16), condition=labels)
+    at = at_step(method, 16, net, teacher=teacher)
     method.losses({"net": net}, batch, at)
     u = at.draws.uniform("scale")
     law = torch.exp(u * torch.tensor(4.0).double().log())  # of the density 1/w on [1, 4]
@@ -124,7 +142,8 @@ def test_every_call_is_told_the_scale_of_its_sample_and_that_of_no_class_is_a_ta
             assert not grad
         else:
             assert torch.equal(label, labels[rows])
-    assert [len(w) for label, w, _ in net.calls if (label == NULL).all()] == [len(on)]
+    asked = [*(label for label, *_ in net.calls), *teacher.labels]
+    assert [len(label) for label in asked if (label == NULL).all()] == [len(on)]
 
 
 @EACH
@@ -136,9 +155,9 @@ def test_without_guidance_it_calls_nothing_more_and_asks_for_no_classes(name: st
     assert told.needs.cost == fixed.needs.cost > plain.needs.cost
     calls = []
     for method in (plain, told, fixed):
-        net = GuidedMap()
-        method.losses({"net": net}, batch_of(16), context(method, 16, target={"net": net}))
-        calls.append(len(net.calls))
+        net, teacher = GuidedMap(), LabelledTeacher()
+        method.losses({"net": net}, batch_of(16), at_step(method, 16, net, teacher=teacher))
+        calls.append(len(net.calls) + len(teacher.labels))
     more = 2 if name == "imf_conditional" else 1  # its target takes the velocity of the class, which it does not learn
     assert calls == [calls[0], calls[0] + more, calls[0] + more]
     with pytest.raises(ValueError, match="need class labels"):
@@ -152,7 +171,7 @@ def test_a_target_of_scale_one_or_of_no_class_is_the_sample_s_own_velocity_to_th
     g = torch.Generator().manual_seed(1)
     x_0, s = torch.randn(ROWS, 2, generator=g, dtype=torch.float64), torch.rand(ROWS, generator=g, dtype=torch.float64)
     w = torch.where(torch.arange(ROWS) % 2 == 0, 1.0, 3.0).double()
-    guide = Guide(net, with_scale(of_class, w), with_scale(of_none, w), has, w)
+    guide = Guide(net, of_class, of_none, has, w, tells=True)
     x, speed = path.point(x_0, batch.x_1, s), path.velocity(x_0, batch.x_1, s)
     own = None if alone else net(x, s, s, condition=guide.told)
     target = guide.velocity(x, s, speed, own)

@@ -12,7 +12,7 @@ from matplotlib.image import imread
 
 from results import report
 from results.pictures import curves
-from results.records import CURVES_FILE, Look, distinct_labels
+from results.records import CURVES_FILE, KEPT_CURVES, Look, archive, distinct_labels, kept_curves
 from results.webpage import page
 
 NUMBERS = {1: 1, 6: 3, 13: 5, 26: 5}
@@ -121,3 +121,34 @@ def test_the_report_of_a_folder_of_runs_draws_them_and_the_page_shows_them(tmp_p
     text = (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
     assert text.count('<section id="training">') == 1 and text.index('id="training"') < text.index('id="samples"')
     assert set(page.pictures(tmp_path / "report")) == {"curves"}
+
+
+def test_what_a_report_leaves_draws_them_again_where_the_runs_are_not(
+    tmp_path: Path, figures: list[Figure], capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs, looks = made(2)
+    place = tmp_path / "archive"
+    report.write(runs, place, looks={**looks, "another": [{"step": 1.0, "images": 1.0, "loss": 1.0}]})
+    archive.write(place / archive.FILE, runs, {})
+    assert {run: len(own) for run, own in kept_curves(place / KEPT_CURVES).items()} == dict.fromkeys(looks, 4)
+    first = (place / KEPT_CURVES).read_bytes()
+    assert report.main([str(place / archive.FILE), "--card", "m01"]) == 0
+    card = (place / "card-m01.html").read_text(encoding="utf-8")
+    assert card.count("<h2>Its training</h2>") == 1
+    assert report.main([str(place / archive.FILE)]) == 0 and (place / KEPT_CURVES).read_bytes() == first
+    drawn, again = ([list(line.get_ydata()) for axes in blocks(figure)[0].axes for line in axes.lines] for figure in figures)
+    assert drawn == again
+    (place / KEPT_CURVES).write_bytes(first[:-9])
+    capsys.readouterr()
+    assert report.main([str(place / archive.FILE)]) == 2
+    assert f"{place / KEPT_CURVES}: the curves cannot be read" in capsys.readouterr().err
+
+
+def test_a_card_shows_the_curves_of_its_method_alone() -> None:
+    runs, looks = made(3)
+    figure = curves.picture(runs, looks, only="m01", width=7.5)
+    assert figure is not None and figure.get_figwidth() == 7.5
+    titles = [axes.get_title() for part in blocks(figure) for axes in part.axes if axes.get_title()]
+    assert titles == ["m01", "1 step", "1 step", "4 steps", "4 steps"]
+    assert all(len(axes.lines) == 1 for axes in blocks(figure)[1].axes)
+    assert curves.picture(runs, looks, only="gone") is None

@@ -47,6 +47,13 @@ def test_a_line_is_the_mean_over_seeds_at_each_scale_of_one_method_and_step_coun
     assert found["a", 4] == pytest.approx({scale: unit * scale + at for scale in SCALES})
 
 
+def test_a_reference_is_the_mean_over_its_draws_as_in_the_table() -> None:
+    made, rows = references()
+    rows += [row(made, value=1.1, evaluation_seed=1, sampler="reference", steps=0, label="held-out data")]
+    of = [score for score in scores([*RUNS[:-1], (made, rows)]) if score.metric == "fd_digits8"]
+    assert guidance.references(of) == {"held-out data": pytest.approx(1.0)}
+
+
 def test_the_picture_is_drawn_where_there_are_several_scales_alone(tmp_path: Path) -> None:
     assert guidance.draw(RUNS, tmp_path / "all.png") and (tmp_path / "all.png").stat().st_size > 10_000
     assert not guidance.draw([run("c", 0, (1.0,))], tmp_path / "one.png") and not (tmp_path / "one.png").exists()

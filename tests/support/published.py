@@ -290,7 +290,7 @@ OURS: dict[str, list[Source]] = {
     })],
     "split_meanflow": [Source("the plain form of self-distillation, whose knobs these are", {
         "anneal": 0.0, "stop_gradient": "convex",
-    })],
+    }), UNGUIDED],
     "tcm": [SCRATCH, DATA_ONLY, Source("the paper trains both stages for so many steps that the ratio reaches its limit", {
         "first_share": 0.5, "pairs.doublings": 10,
     })],

@@ -290,10 +290,10 @@ def test_the_published_table_travels_with_its_columns(tmp_path, runs):
     assert data["published"] == {"columns": list(published.columns), "rows": [["lsd", "fd_digits8", 4, None, EVIL]]}
 
 
-def test_a_report_shows_the_note_and_the_samples_of_its_folder(tmp_path, runs):
-    (tmp_path / "runs.json").write_text(json.dumps({"runs": [], "note": "one recipe for all"}))
+def test_a_report_shows_the_note_of_the_archive_and_the_samples_of_its_folder(tmp_path, runs):
+    archive.write(tmp_path / archive.FILE, runs, {"note": "one recipe for all"})
     (tmp_path / "samples.png").write_bytes(b"\x89PNG made by an earlier report")
-    report.write(runs, tmp_path)
+    assert report.main([str(tmp_path / archive.FILE)]) == 0
     text = (tmp_path / page.FILE).read_text()
     assert "one recipe for all" in text and text.count('src="data:image/png;base64,') == 1
 
