@@ -13,7 +13,7 @@ _IDENTITY = ("kind", "method", "data", "data_hash", "backbone", "params", "teach
 _EVALUATED = ("ema", "sampler", "steps", "count", "evaluation_seed")
 ABSENT = "absent"
 _ASKED = ("what was run", "config")
-_FOLLOWS = ("teacher", "parents", "cost", "teacher.run")  # what a setting brings with it, or each run has of its own
+_FOLLOWS = ("teacher", "parents", "seed", "cost", "teacher.run")  # what a setting brings with it, or each run has of its own
 
 
 class Difference(NamedTuple):
