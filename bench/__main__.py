@@ -35,7 +35,7 @@ VERBS = {
     "status": Does("sweeps.status:main", "Say where a sweep stands."),
     "report": Does("results.report:main", "Write tables, curves and page again from records."),
     "evaluate": Does("bench.evaluate:main", "Score samples that others made.", "choices"),
-    "diff": Does("results.diff:main", "Say why two runs differ."),
+    "diff": Does("results.diff:main", "Say why two runs or two sweeps differ; a page of two sweeps."),
     "perf": Does("bench.perf:main", "Measure how fast methods train here.", "choices"),
     "check": Does("bench.check:main", "Check that a method keeps the loop's contract.", "choices"),
     "prepare": Does("bench.prepare:main", "Make a data set once from its official files."),

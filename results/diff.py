@@ -1,18 +1,22 @@
-"""Why do two runs differ? `python -m results.diff RUN_A RUN_B` compares their records, not their scores.
+"""Why do two runs differ, or two sweeps? `python -m results.diff A B`, two runs by their folders or two sweeps.
 
-A run is its folder. Compared are what was asked (config), the data's hash, versions and device, the budget, what was spent
-and the protocols of the evaluation rows. Exit status: 0 nothing differs, 1 something does, 2 a record cannot be read.
+Of two runs the records are compared, not the scores: what was asked (config), the data's hash, versions and device, the
+budget, what was spent and the protocols of the evaluation rows. Of two sweeps (a sweep's folder, a folder of runs, or
+records.jsonl.gz) one page is written, diff-B.html beside the tables of A: what was run, the settings that differ, and for
+each method, metric and step count both values with the difference; never one of different protocols. Exit status: 0 nothing
+differs, 1 something does, 2 a record cannot be read.
 """
 
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from results import terminal
-from results.records import Difference, RecordError, StoreError, differences, load_run
+from results import report, terminal
+from results.records import RUN_FILE, Difference, ProtocolError, RecordError, StoreError, differences, load_run
 
 
 def text(found: Sequence[Difference], first: str, second: str) -> str:
@@ -29,17 +33,47 @@ def text(found: Sequence[Difference], first: str, second: str) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status."""
     terminal.ready()
-    parser = argparse.ArgumentParser(prog="python -m results.diff", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("runs", nargs=2, type=Path, metavar="RUN", help="a run folder")
+    parser = argparse.ArgumentParser(prog="python -m results.diff", description=(__doc__ or "").splitlines()[0],
+                                     epilog=" ".join((__doc__ or "").split("\n\n")[1].split()))
+    parser.add_argument("places", nargs=2, type=Path, metavar="RUN|SWEEP", help="two run folders, or two sweeps")
+    parser.add_argument("--out", type=Path, help="where to write the page of two sweeps (default: the folder of the first)")
+    parser.add_argument("--protocol", action="append", help="of two sweeps keep only rows of this protocol; may be repeated")
     options = parser.parse_args(arguments)
+    sweeps = [place.exists() and not (place / RUN_FILE).exists() for place in options.places]
     try:
-        a, b = (load_run(folder) for folder in options.runs)
-    except (RecordError, StoreError) as error:
+        if any(sweeps) and any(place.exists() for place, sweep in zip(options.places, sweeps, strict=True) if not sweep):
+            raise ValueError(f"{options.places[sweeps.index(False)]} is a run and {options.places[sweeps.index(True)]} is not; "
+                             "give two runs or two sweeps")
+        if any(sweeps):
+            return _sweeps(*options.places, options.out, options.protocol)
+        a, b = (load_run(folder) for folder in options.places)
+    except (ProtocolError, RecordError, StoreError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     found = differences(a, b)
     print(text(found, *(record.run_id for record, _ in (a, b))))
     return 1 if found else 0
+
+
+def _sweeps(first: Path, second: Path, out: Path | None, protocols: Sequence[str] | None) -> int:
+    """One page on two sweeps; 1 if anything differs."""
+    from results.tables import sides
+    from results.webpage import sides as page
+
+    names = [report.name(place) for place in (first, second)]
+    if names[0] == names[1]:
+        names = [str(first), str(second)]
+    both = sides.Both(*(sides.Side(name, runs, sweep.get("order") or (), protocols or sweep.get("protocols") or None)
+                        for name, (runs, sweep) in zip(names, map(report.gather, (first, second)), strict=True)))  # fmt: skip
+    path = (out or report.default_out(first)) / f"diff-{re.sub(r'[^0-9A-Za-z.=_-]+', '_', names[1])}.html"
+    page.write(path, both)
+    print(f"A: {names[0]}\nB: {names[1]}\n")
+    for fact in both.facts:
+        print(f"{fact.name}: " + (f"A {fact.first}; B {fact.second}" if fact.differs else f"{fact.first}, the same"))
+    for section in both.sections:
+        print(f"{section.metric.name}: {sides.found(section)}")
+    print(path)
+    return int(both.differ)
 
 
 if __name__ == "__main__":

@@ -57,7 +57,8 @@ def write(
     `published` names a table of published numbers (`tables.beside.load`) that then stands beside the runs in published.md.
     `tuned` says how settings were chosen, where they were, or what was left out: it stands above the table.
     `note` is what the sweep says of itself. `remarks` are lines below it, by method.
-    `columns` are the facts beside the values of the tables (`tables.wide.FACTS`), `style` sizes and formats of the pictures.
+    `columns` are the facts beside the values of the tables and of the page (`tables.wide.FACTS`), `style` sizes and formats
+    of the pictures.
     `at` draws all runs at one budget, `compatible` adds the columns of other papers' rules, `against` names a method with
     which every other is compared seed by seed in paired.md. Returns the tidy leaderboard; runs that are not done appear with
     their status.
@@ -101,7 +102,7 @@ def write(
     except OSError as error:
         raise StoreError(f"{out}: cannot be written ({error.strerror}); choose another folder with out=") from error
     page.write(out, frame, runs, out.name, page.pictures(out), theirs, f"Drawn at {at.words}." if at else note,
-               remarked(frame, remarks))
+               remarked(frame, remarks), columns)
     return frame
 
 

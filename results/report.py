@@ -37,7 +37,7 @@ from results.records import (
     relabelled,
 )
 
-__all__ = ["FILES", "find_runs", "gather", "main", "write"]
+__all__ = ["FILES", "default_out", "find_runs", "gather", "main", "name", "write"]
 
 SWEEP_FILE = "runs.json"
 
@@ -139,7 +139,7 @@ def _report(options: argparse.Namespace) -> int:
     if options.methods or options.steps:
         runs, order, words = _narrowed(runs, order, options)
         said.append(words)
-    out = options.out or _default_out(options.folders[0]) / _apart(options)
+    out = options.out or default_out(options.folders[0]) / _apart(options)
     if options.card:
         return _card(options, runs, order, protocols, at, out, samples, looks)
     if options.methods:
@@ -238,7 +238,8 @@ def _parser() -> argparse.ArgumentParser:
                         "themselves; may be repeated")
     parser.add_argument("--steps", action="append", metavar="1,2,4", help="only these step counts")
     parser.add_argument("--columns", action="append", metavar="images,params",
-                        help="facts beside the values in the tables, or none; a name that is no column is told all of them")
+                        help="facts beside the values in the tables and behind the page's switch, or none; a name that is no "
+                             "column is told all of them")
     parser.add_argument("--format", action="append", default=[], metavar="png,pdf,svg",
                         help="what the pictures are (default: png)")
     parser.add_argument("--style", default="screen", metavar="paper",
@@ -258,7 +259,12 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _default_out(folder: Path) -> Path:
+def name(place: Path) -> str:
+    """What a table of `place` is called: its folder."""
+    return (place.parent if place.is_file() else place).resolve().name
+
+
+def default_out(folder: Path) -> Path:
     """The sweep folder itself; else `report` beside the folder of runs, never inside a run folder (one writer)."""
     if (folder / SWEEP_FILE).exists():
         return folder

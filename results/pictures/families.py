@@ -15,20 +15,31 @@ FAMILIES = {
     "the law of the data in one step": "dmd2 sid sida drifting",
 }
 OTHERS = "other methods"
+KNOWN = {
+    "the velocity": "flow matching, diffusion", "the map from its own diagonal": "self-distilled flow maps",
+    "the map from the conditional velocity": "MeanFlow and its kin", "the map from a teacher": "distilled flow maps",
+    "the map to data": "consistency models", "a grid from a teacher or from data": "progressive, in segments",
+    "from a teacher's pairs": "reflow", "the law of the data in one step": "distribution matching",
+}  # fmt: skip
+"""What a family is called elsewhere."""
 OF = {method: family for family, methods in FAMILIES.items() for method in methods.split()}
 
 
-def grouped(labels: Sequence[str], most: int) -> list[tuple[str, list[str]]]:
-    """[(family, its labels in the order given)]; a family of more than `most` is told in several parts.
+def together(labels: Sequence[str]) -> list[tuple[str, list[str]]]:
+    """[(family, its labels in the order given)], families in the order of FAMILIES, strangers last.
 
     A label's method is its first word, so that `ect q=4` and `lsd (solver:heun)` find theirs.
     """
     found: dict[str, list[str]] = {}
     for label in labels:
         found.setdefault(OF.get(label.split(" ")[0], OTHERS), []).append(label)
+    return [(family, found[family]) for family in (*FAMILIES, OTHERS) if family in found]
+
+
+def grouped(labels: Sequence[str], most: int) -> list[tuple[str, list[str]]]:
+    """[(family, its labels in the order given)]; a family of more than `most` is told in several parts."""
     parts: list[tuple[str, list[str]]] = []
-    for family in (name for name in (*FAMILIES, OTHERS) if name in found):
-        own = found[family]
+    for family, own in together(labels):
         cuts = [own[i : i + most] for i in range(0, len(own), most)]
         parts += [(family if len(cuts) == 1 else f"{family} ({k} of {len(cuts)})", cut) for k, cut in enumerate(cuts, 1)]
     return parts

@@ -1,7 +1,7 @@
 """What a run leaves and how it is read back: records, rows, files. Nothing that averages or judges."""
 
 from results.records.budget import At, own_compute, sharers, teacher_compute, teacher_key
-from results.records.compare import Difference, differences, flat
+from results.records.compare import ABSENT, Difference, Setting, differences, flat, settings
 from results.records.curves import (
     CURVES_FILE,
     KEPT_CURVES,
@@ -40,10 +40,10 @@ from results.records.store import (
 )
 
 __all__ = [
-    "CURVES_FILE", "EVALS_FILE", "KEPT_CURVES", "LEAGUES", "PRESET", "PROXY_FILE", "RUN_FILE", "SCORE", "At", "CurvesFile",
-    "Difference", "EvalRow", "Look", "Metric", "ProtocolError", "RecordError", "RunRecord", "Runs", "SchemaError",
-    "StoreError", "StoreWarning", "append_jsonl", "append_rows", "differences", "distinct_labels", "flat", "keep_curves",
-    "kept_curves", "load_run", "load_runs", "metric_info", "near", "own_compute", "proxy_scores", "read_curves", "read_json",
-    "read_jsonl", "read_rows", "read_run", "relabelled", "sharers", "short", "teacher_compute", "teacher_key", "whole_rows",
-    "write_bytes", "write_json", "write_rows", "write_run", "write_text",
+    "ABSENT", "CURVES_FILE", "EVALS_FILE", "KEPT_CURVES", "LEAGUES", "PRESET", "PROXY_FILE", "RUN_FILE", "SCORE", "At",
+    "CurvesFile", "Difference", "EvalRow", "Look", "Metric", "ProtocolError", "RecordError", "RunRecord", "Runs",
+    "SchemaError", "Setting", "StoreError", "StoreWarning", "append_jsonl", "append_rows", "differences", "distinct_labels",
+    "flat", "keep_curves", "kept_curves", "load_run", "load_runs", "metric_info", "near", "own_compute", "proxy_scores",
+    "read_curves", "read_json", "read_jsonl", "read_rows", "read_run", "relabelled", "settings", "sharers", "short",
+    "teacher_compute", "teacher_key", "whole_rows", "write_bytes", "write_json", "write_rows", "write_run", "write_text",
 ]  # fmt: skip

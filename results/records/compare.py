@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from results.records.record import EvalRow, RunRecord
+from results.records.record import EvalRow, RunRecord, Runs
 
 _OWN = ("run_id", "label", "started", "finished", "config", "versions", "attempts", "parents", "schema")
 _COSTS = ("train_seconds", "evaluation_seconds", "teacher_seconds", "trajectory_seconds", "peak_memory")
 _IDENTITY = ("kind", "method", "data", "data_hash", "backbone", "params", "teacher", "league")
 _EVALUATED = ("ema", "sampler", "steps", "count", "evaluation_seed")
 ABSENT = "absent"
+_ASKED = ("what was run", "config")
+_FOLLOWS = ("teacher", "parents", "seed", "cost", "teacher.run")  # what a setting brings with it, or each run has of its own
 
 
 class Difference(NamedTuple):
@@ -32,6 +34,30 @@ def differences(a: tuple[RunRecord, list[EvalRow]], b: tuple[RunRecord, list[Eva
             if mine != other:
                 found.append(Difference(section, name, mine, other))
     return found
+
+
+class Setting(NamedTuple):
+    """What was asked of runs otherwise: its name, its values on both sides, and in how many of the pairs of runs."""
+
+    name: str
+    first: list[str]
+    second: list[str]
+    pairs: int
+
+
+def settings(a: Runs, b: Runs) -> tuple[list[Setting], int]:
+    """In which settings the runs of two sweeps differ, and how many pairs of runs there are: of one label and training seed."""
+    others = {(run[0].label, run[0].seed): run for run in b if run[0].kind != "reference"}
+    pairs = [(run, others[run[0].label, run[0].seed]) for run in a if (run[0].label, run[0].seed) in others]
+    pairs = [pair for pair in pairs if pair[0][0].kind != "reference"]
+    found: dict[str, list[Difference]] = {}
+    for pair in pairs:
+        for each in differences(*pair):
+            if each.section in _ASKED and each.name not in _FOLLOWS and not each.name.startswith("protocol."):
+                found.setdefault(each.name, []).append(each)
+    said = [Setting(name, [*dict.fromkeys(one.first for one in own)], [*dict.fromkeys(one.second for one in own)], len(own))
+            for name, own in found.items()]  # fmt: skip
+    return said, len(pairs)
 
 
 def _sections(record: RunRecord, rows: Sequence[EvalRow]) -> list[tuple[str, dict[str, Any]]]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import pandas as pd
 from scipy.special import stdtr
@@ -48,7 +48,13 @@ def paired(runs: Runs, against: str, protocols: Collection[str] | None = None, a
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def _differences(own: dict[int, Score], other: dict[int, Score]) -> list[list[float]]:
+def difference(own: Mapping[int, Score], other: Mapping[int, Score]) -> Interval | None:
+    """`own` minus `other`, scores of one metric and step count by training seed, as in `paired`; None without a common seed."""
+    pairs = _differences(own, other)
+    return estimate(pairs, _independent(own, other)) if pairs else None
+
+
+def _differences(own: Mapping[int, Score], other: Mapping[int, Score]) -> list[list[float]]:
     """For each common training seed, the differences at the common evaluation seeds."""
     found = []
     for seed in sorted(own.keys() & other.keys()):
@@ -59,7 +65,7 @@ def _differences(own: dict[int, Score], other: dict[int, Score]) -> list[list[fl
     return found
 
 
-def _independent(own: dict[int, Score], other: dict[int, Score]) -> int:
+def _independent(own: Mapping[int, Score], other: Mapping[int, Score]) -> int:
     common = own.keys() & other.keys()
     return min(independent([side[seed] for seed in common]) for side in (own, other))
 

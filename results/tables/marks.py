@@ -23,7 +23,12 @@ TEST = (
 
 def of_interval(row: Row) -> str:
     """† or ‡ behind an interval that is not one of independent trainings."""
-    return {"sampling": SAMPLING, "teacher": TEACHER}.get(row["interval"], "")
+    return of_kind(row["interval"])
+
+
+def of_kind(kind: str) -> str:
+    """The same, of an interval's kind."""
+    return {"sampling": SAMPLING, "teacher": TEACHER}.get(kind, "")
 
 
 def of_value(row: Row, gaussian: float, metric: Metric) -> str:

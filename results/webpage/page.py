@@ -23,7 +23,7 @@ from results.webpage.page_data import payload
 FILE = "index.html"
 CURVES = "curves"
 ASSETS = Path(__file__).parent / "assets"
-SCRIPTS = ("data.js", "text.js", "panel.js", "tables.js", "chart.js", "page.js")
+SCRIPTS = ("data.js", "text.js", "panel.js", "tables.js", "chart.js", "families.js", "page.js")
 
 
 def write(
@@ -35,15 +35,16 @@ def write(
     published: pd.DataFrame | None = None,
     note: str = "",
     remarks: Sequence[str] = (),
+    columns: Sequence[str] | None = None,
 ) -> Path:
     """Write index.html into `out` and return its path; equal input gives equal bytes.
 
     `frame` is the leaderboard of `runs`. `samples` are PNG files by name, "curves" those of the trainings; `note` says what the
-    sweep is; `remarks` are lines under the table.
+    sweep is; `remarks` are lines under the table; `columns` are the costs behind the switch, of `tables.wide.FACTS`.
     Raises StoreError if `out` cannot be written.
     """
     path = Path(out) / FILE
-    write_text(path, document(payload(frame, runs, title, note, published, remarks), samples or {}))
+    write_text(path, document(payload(frame, runs, title, note, published, remarks, columns), samples or {}))
     return path
 
 

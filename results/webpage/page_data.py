@@ -13,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 
+from results.pictures import families, plots
 from results.records import RunRecord, Runs, metric_info
 from results.statistics import Source, Trace, trace
 from results.tables import marks, wide, words
@@ -21,7 +22,8 @@ from results.webpage.page_configs import Configs
 REFERENCE = "reference"
 MARKS = ("", "tied", "best")  # of a cell, by index
 # What a method's training cost: title, unit, and the columns of the leaderboard that add up to it.
-BILL = (
+Column = tuple[str, str, tuple[str, ...]]
+BILL: tuple[Column, ...] = (
     ("images", "count", ("images_seen",)),
     ("teacher images", "count", ("teacher_images",)),
     ("compute", "count", ("compute",)),
@@ -33,6 +35,8 @@ BILL = (
     ("params", "count", ("params",)),
     ("peak memory", "bytes", ("peak_memory",)),
 )
+AS_FACT = {"time": "seconds", "teacher time": "teacher seconds", "teacher compute": "teacher compute (share)",
+           "shared teacher compute": "teacher compute (share)", "peak memory": "memory"}  # of wide.FACTS, where named otherwise
 COSTS = (
     ("compute with the teacher's, in forward rows", "count", ("total_compute",)),
     ("training time with the teacher's", "seconds", ("train_seconds", "teacher_seconds")),
@@ -59,9 +63,12 @@ class Table:
 
 def payload(
     frame: pd.DataFrame, runs: Runs, title: str, note: str = "", published: pd.DataFrame | None = None,
-    remarks: Sequence[str] = (),
+    remarks: Sequence[str] = (), columns: Sequence[str] | None = None,
 ) -> dict[str, Any]:
-    """The data of the page: a pure function of the leaderboard and its runs, serialisable with json."""
+    """The data of the page: a pure function of the leaderboard and its runs, serialisable with json.
+
+    `columns`: the costs to choose from, of `wide.FACTS` in this order (None: all that were counted).
+    """
     runs = list({record.run_id: (record, rows) for record, rows in runs}.values())
     records = [record for record, _ in runs]
     cells = _records(frame)
@@ -94,6 +101,7 @@ def payload(
         "facts": _facts(records),
         "methods": methods.values,
         "references": [int(line["sampler"] == REFERENCE) for line in lines],
+        "families": _families([line["method"] for line in lines if line["sampler"] != REFERENCE]),
         "leagues": ["" if line.get("league", "plain") == "plain" else line["league"] for line in lines],
         "league_titles": {name: wide.league_title(name) for name in leagues},
         "league_notes": {name: wide.league_note(name) for name in leagues},
@@ -106,7 +114,7 @@ def payload(
         "hows": hows.values,
         "sources": sources.values,
         "groups": groups.values,
-        "bill": _sums(BILL, lines),
+        "bill": _sums(_chosen(columns), lines),
         "costs": _sums(COSTS, lines),
         "runs": _columns([_described(*each) for each in zip(records, configs.hashes, strict=True)]),
         "configs": configs.parts(),
@@ -158,7 +166,20 @@ def _runs_of(methods: Sequence[str], records: Sequence[RunRecord], found: Trace)
     return [own.get(name) or own.get(found.base(name), []) for name in methods]
 
 
-def _sums(columns: Sequence[tuple[str, str, tuple[str, ...]]], lines: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _families(labels: Sequence[str]) -> list[tuple[str, str, list[str]]]:
+    """[(family, what else it is called, its methods)] where there are so many methods that the pictures part them too."""
+    found = families.together(labels) if len(labels) > plots.TOGETHER else []
+    return [(family, families.KNOWN.get(family, ""), own) for family, own in found] if len(found) > 1 else []
+
+
+def _chosen(columns: Sequence[str] | None) -> list[Column]:
+    """The columns of the bill that these facts name, in their order; all without any."""
+    if columns is None:
+        return list(BILL)
+    return [each for fact in columns for each in BILL if AS_FACT.get(each[0], each[0]) == fact]
+
+
+def _sums(columns: Sequence[Column], lines: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """For each method the sum of its columns; what the leaderboard lacks or nobody paid is left out."""
     shown = []
     for title, unit, names in columns:

@@ -2,9 +2,11 @@
 
 from fault_tables.base import of
 
-O, L, V, W, C, B = (f"tests/results/{name}.py::test_" for name in (
+O, L, V, W, C, B, P, S = (f"tests/results/{name}.py::test_" for name in (
     "test_report_options", "pictures/test_pictures", "tables/test_published", "tables/test_words", "webpage/test_card",
-    "webpage/test_page_browser"))  # fmt: skip
+    "webpage/test_page_browser", "webpage/test_page", "webpage/test_sides"))  # fmt: skip
+LONG = f"{B}of_a_long_table_a_hundred_rows_are_laid_out_and_sorting_moves_them_all"
+FAMILY = f"{B}a_family_narrows_tables_and_charts_and_what_is_lit_are_its_best"
 PARTED = f"{L}two_names_at_one_height_part_evenly"
 CUT = f"{L}only_what_is_worse_and_far_is_cut"
 REFUSED = f"{V}a_file_with_a_fault_is_refused_in_one_line_with_its_place"
@@ -63,10 +65,47 @@ FAULTS = [
     ),
     *of(
         "the page for eyes", "results/webpage/assets/page.css",
-        ("tools in print", "  #tools, #panel, #tip, #range, #legend", "  #panel, #tip, #legend",
+        ("tools in print", "  #tools, #families, #panel, #tip, #range, #legend", "  #panel, #tip, #legend",
          f"{B}a_dark_page_prints_on_white_without_its_tools_and_with_its_marks"),
         ("costs always", "#board:not(.billed) .cost", "#board:not(.billed) .costs",
          f"{B}costs_stand_behind_a_switch_that_the_keyboard_reaches"),
+        ("a hundred rows on paper too", "@media screen { #board-table:not(.every)", "@media all { #board-table:not(.every)",
+         LONG),
+        ("a hundred rows whatever the filter", "n + 101 of :not([hidden])", "n + 101", LONG),
+        ("grids in a window", "figure { margin: 14px 0; overflow-x: auto; }", "figure { max-height: 85vh; overflow: auto; }",
+         f"{B}sample_grids_are_shown_whole"),
+    ),
+    *of(
+        "families of the page", "results/webpage/page_data.py",
+        ("all costs whatever was chosen", "_sums(_chosen(columns), lines)", "_sums(BILL, lines)",
+         f"{O}columns_are_those_asked_for_in_their_order_and_none_leaves_the_values"),
+        ("in a small table too", "len(labels) > plots.TOGETHER", "len(labels) >= plots.TOGETHER",
+         f"{P}more_methods_than_one_picture_tells_apart_are_told_by_family"),
+    ),
+    *of(
+        "families of the page", "results/webpage/assets/families.js",
+        ("the whole sweep's best stay lit", "      colour(leaders());\n", "", FAMILY),
+        ("the charts stay", "      filtered();\n", "      board();\n", FAMILY),
+    ),
+    *of(
+        "the page by keyboard", "results/webpage/assets/tables.js",
+        ("a stop that is hidden", 'querySelector("tr:not([hidden]) [data-open]")', 'querySelector("[data-open]")',
+         f"{B}a_number_tells_its_runs_by_click_and_by_keyboard"),
+        ("the worst first", 'lower: "ascending", higher: "descending"', 'lower: "descending", higher: "ascending"',
+         f"{B}the_best_stands_first_and_a_header_sorts_down_back_and_up"),
+    ),
+    *of(
+        "two sweeps", "results/tables/sides.py",
+        ("two protocols subtracted", " if protocols[0] == protocols[1] else None", "",
+         f"{S}values_of_two_protocols_are_never_subtracted_those_of_one_are"),
+        ("the first minus the second", "difference(other, own)", "difference(own, other)",
+         f"{S}each_value_stands_beside_the_others_with_the_difference_seed_by_seed"),
+        ("rounding told", "<= ROUNDING * abs", "< 0 * abs", f"{S}a_difference_of_rounding_is_not_told_as_one"),
+    ),
+    *of(
+        "two sweeps", "results/webpage/sides.py",
+        ("markup of a record", "{html.escape(name)}</th>'\n    lines", "{name}</th>'\n    lines",
+         f"{S}the_page_loads_nothing_and_shows_what_records_say_as_text_only"),
     ),
     *of(
         "remarks", "results/tables/render.py",

@@ -1,5 +1,6 @@
 """What a report for a paper can be asked for: methods, steps, columns, formats and sizes; LaTeX that compiles."""
 
+import re
 import shutil
 import subprocess
 
@@ -44,7 +45,11 @@ def test_columns_are_those_asked_for_in_their_order_and_none_leaves_the_values(p
     head = (tmp_path / "leaderboard.md").read_text().split("\n| ")[1]
     assert head.split(" | ")[-3:] == ["params", "images", "teacher images |"]
     assert "params & images & teacher images" in (tmp_path / "leaderboard_compact.tex").read_text()
+    page = (tmp_path / "index.html").read_text()
+    head = page.partition('"bill":[')[2].partition("]}]")[0]
+    assert re.findall(r'"title":"([^"]+)"', head) == ["params", "images", "teacher images"]
     drawn(place, tmp_path, "--columns", "none")
+    assert '"bill":[],' in (tmp_path / "index.html").read_text()
     assert "images" not in (tmp_path / "leaderboard.md").read_text().split("\n| ")[1]
 
 

@@ -128,7 +128,7 @@ function front(points, league, x, y, better, width, height) {
     const end = x(point.x) > width * 0.75, name = data.methods[point.cell.method];
     const low = y(point.y) > height - EDGE.bottom - 24;
     return [svg("circle", { cx: x(point.x), cy: y(point.y), r: 5.5 }),
-      svg("text", { x: x(point.x) + (end ? -9 : 8), y: y(point.y) + (low ? 4 : 16), "text-anchor": end ? "end" : "start" }, near(point, kept[index - 1]) ? "" : name)];
+      svg("text", { x: x(point.x) + (end ? -9 : 8), y: y(point.y) + (low ? 4 : 16), "text-anchor": end ? "end" : "start" }, point.cell.method === kept[index - 1]?.cell.method || near(point, kept[index - 1]) ? "" : name)];
   });
   return svg("g", { class: league ? "front apart" : "front" }, svg("path", { d: corners.length ? pathOf(corners) : "" }), ...names);
 }

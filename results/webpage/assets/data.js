@@ -1,7 +1,7 @@
 // The page's data, decoded where it is looked at; and the small tools every part uses.
 
 const data = JSON.parse(document.getElementById("data").textContent);
-const state = { metric: 0, filter: "", colours: new Map(), hot: null, open: null, whole: false };
+const state = { metric: 0, filter: "", families: new Set(), colours: new Map(), hot: null, open: null, whole: false };
 const COLOURS = 7;
 
 const at = id => document.getElementById(id);
@@ -55,8 +55,11 @@ function configOf(run) {
   return Object.fromEntries(parts.flat());
 }
 
-/** Whether a method passes the filter: every word occurs in its name. */
-const wanted = method => state.filter.toLowerCase().split(/\s+/).every(word => data.methods[method].toLowerCase().includes(word));
+const familyOf = new Map(data.families.flatMap(([family, , methods]) => methods.map(name => [name, family])));
+
+/** Whether a method is of a chosen family, if any is, and every word of the filter occurs in its name. References have no family. */
+const wanted = method => (!state.families.size || data.references[method] || state.families.has(familyOf.get(data.methods[method])))
+  && state.filter.toLowerCase().split(/\s+/).every(word => data.methods[method].toLowerCase().includes(word));
 
 /** The class that carries a method's colour, empty while it is drawn in grey. */
 const colourClass = method => state.colours.has(method)

@@ -4,9 +4,10 @@
  *  Leagues of their own wait, unless there is no other. */
 function leaders() {
   const { cells: every, steps, better } = shown(), places = new Map(), sign = better === "higher" ? -1 : 1;
-  const plain = every.filter(cell => !data.references[cell.method] && !data.leagues[cell.method]), cells = plain.length ? plain : every;
+  const own = every.filter(cell => !data.references[cell.method] && wanted(cell.method));
+  const plain = own.filter(cell => !data.leagues[cell.method]), cells = plain.length ? plain : own;
   for (const count of steps) {
-    const column = cells.filter(cell => cell.steps === count && !data.references[cell.method] && Number.isFinite(cell.value));
+    const column = cells.filter(cell => cell.steps === count && Number.isFinite(cell.value));
     column.sort((a, b) => sign * (a.value - b.value));
     column.forEach((cell, place) => places.set(cell.method, [...(places.get(cell.method) ?? []), place]));
   }
@@ -65,7 +66,7 @@ function legend() {
     return button;
   });
   const chips = methods.map(method => {
-    const chip = el("button", { class: `name ${colourClass(method)}`, "data-m": method, "aria-pressed": state.colours.has(method) },
+    const chip = el("button", { class: `name ${colourClass(method)}`, "data-m": method, "aria-pressed": String(state.colours.has(method)) },
       el("i", { class: "swatch" }), el("span", {}, data.methods[method]));
     chip.addEventListener("click", () => toggle(method));
     chip.addEventListener("pointerenter", () => heat(method));
@@ -106,6 +107,9 @@ function rangeButton() {
 
 function filtered() {
   for (const row of at("board").querySelectorAll("[data-row]")) row.hidden = !wanted(Number(row.dataset.row));
+  for (const league of at("leagues").children) league.hidden = !league.querySelector("tr[data-row]:not([hidden], .reference)");
+  at("board").querySelectorAll("table").forEach(table => stop(table));
+  narrowed();
   legend();
   charts();
 }
@@ -138,10 +142,12 @@ function start() {
     button.addEventListener("click", () => choose(index));
     return button;
   }));
+  familyButtons();
   if (data.leagues.some(league => league)) at("front-caption").append(" Dashed: a league of its own.");
   at("cost").append(...data.costs.map((cost, index) => el("option", { value: index }, cost.title)));
   at("bill").hidden = !data.bill.length;
   at("bill").addEventListener("click", () => at("bill").setAttribute("aria-pressed", at("board").classList.toggle("billed")));
+  at("every").addEventListener("click", () => at("every").setAttribute("aria-pressed", at("board-table").classList.toggle("every")));
   at("cost").addEventListener("change", charts);
   at("cost-steps").addEventListener("change", charts);
   at("filter").addEventListener("input", event => { state.filter = event.target.value; filtered(); });

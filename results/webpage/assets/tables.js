@@ -1,50 +1,58 @@
 // The leaderboard, and one kind of table for all: sortable by any header, walked with the arrow keys.
 
-/** A table from columns {title, cell(row), key(row), left}; `fixed` rows stay below the others when they are sorted. */
-function sortable(columns, rows, fixed, line) {
+/** A table from columns {title, cell(row), key(row), left}; `fixed` rows stay below the others when they are sorted.
+ *  `first`: [the column by which it opens, the direction]. */
+function sortable(columns, rows, fixed, line, first = null) {
   const bodies = [rows, fixed].map(part => ({ rows: part, node: el("tbody") }));
   const heads = columns.map((column, index) => {
     const button = el("button", {}, column.title);
-    button.addEventListener("click", () => sort(index));
+    const following = { none: "ascending", ascending: "descending", descending: "none" };
+    button.addEventListener("click", () => sort(index, following[heads[index].getAttribute("aria-sort")]));
     return el("th", { scope: "col", "aria-sort": "none", class: column.left ? "left" : column.cost ? "cost" : null }, button);
   });
   const lines = new Map([...rows, ...fixed].map(row => [row, line(row)]));
   bodies.forEach(body => body.node.append(...body.rows.map(row => lines.get(row))));
   const table = el("table", {}, el("thead", {}, el("tr", {}, ...heads)), ...bodies.map(body => body.node));
   table.addEventListener("keydown", walk);
-  const first = table.querySelector("[data-open]");
-  if (first) first.tabIndex = 0;
+  table.addEventListener("focusin", event => { if (event.target.matches("[data-open]")) stop(table, event.target); });
+  first ? sort(...first) : stop(table);
 
-  function sort(index) {
-    const next = { none: "ascending", ascending: "descending", descending: "none" }[heads[index].getAttribute("aria-sort")];
+  function sort(index, next) {
     heads.forEach((head, place) => head.setAttribute("aria-sort", place === index ? next : "none"));
     const sorted = next === "none" ? rows : [...rows].sort((a, b) => compared(columns[index].key(a), columns[index].key(b), next));
     bodies[0].node.append(...sorted.map(row => lines.get(row)));
+    stop(table);
   }
   return table;
 }
+
+/** One number of a table is a tab stop, however many there are: the first on show, then the one that had the focus last. */
+function stop(table, cell = table.querySelector("tr:not([hidden]) [data-open]")) {
+  for (const other of table.querySelectorAll("[data-open][tabindex='0']")) other.tabIndex = -1;
+  if (cell) cell.tabIndex = 0;
+}
+
+const alphabet = new Intl.Collator("en", { numeric: true });
 
 /** What has no value stands last in either direction. */
 function compared(a, b, direction) {
   const [aEmpty, bEmpty] = [a, b].map(key => key === "" || Number.isNaN(key));
   if (aEmpty || bEmpty) return aEmpty - bEmpty;
-  const order = typeof a === "string" || typeof b === "string" ? String(a).localeCompare(String(b), "en", { numeric: true }) : a - b;
+  const order = typeof a === "string" || typeof b === "string" ? alphabet.compare(a, b) : a - b;
   return direction === "ascending" ? order : -order;
 }
 
-/** Arrow keys move between the cells that can be opened; only one of them is a tab stop. */
+/** Arrow keys move between the cells that can be opened. */
 function walk(event) {
   const here = event.target.closest("[data-open]");
   const step = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[event.key];
   if (!here || !step) return;
   event.preventDefault();
-  const lines = [...event.currentTarget.querySelectorAll("tbody tr")].filter(row => !row.hidden && row.querySelector("[data-open]"));
+  const lines = [...event.currentTarget.querySelectorAll("tbody tr")].filter(row => row.checkVisibility() && row.querySelector("[data-open]"));
   const line = lines.indexOf(here.closest("tr")), cells = [...lines[line].querySelectorAll("[data-open]")];
   const row = lines[line + step[0]] ?? lines[line], place = cells.indexOf(here);
   const target = step[0] ? [...row.querySelectorAll("[data-open]")] : cells;
   const next = target[Math.min(Math.max(place + step[1], 0), target.length - 1)];
-  here.tabIndex = -1;
-  next.tabIndex = 0;
   next.focus();
 }
 
@@ -77,7 +85,7 @@ const marked = cell => Number.isNaN(cell.value) ? "" :
 function methodHead(method) {
   const name = data.methods[method], league = data.leagues[method];
   if (data.references[method]) return el("th", { scope: "row", class: "left reference" }, name);
-  const button = el("button", { class: `name ${colourClass(method)}`, "data-m": method, "aria-pressed": state.colours.has(method) },
+  const button = el("button", { class: `name ${colourClass(method)}`, "data-m": method, "aria-pressed": String(state.colours.has(method)) },
     el("i", { class: "swatch" }), el("span", {}, name), league ? el("em", {}, league) : null);
   button.addEventListener("click", () => toggle(method));
   return el("th", { scope: "row", class: "left" }, button);
@@ -92,11 +100,14 @@ function board() {
   const apart = [...leagues].filter(([league]) => league);
   at("board-table").replaceChildren(leagueTable(metric, leagues.get("") ?? [], references));
   at("board-table").classList.toggle("tall", all.length > 40);
+  at("every").hidden = all.length - references.length <= 100;  // as page.css lays out no more before it is asked to
+  at("every").textContent = `all ${plural(all.length - references.length, "method")}`;
   at("board-title").textContent = metric.title;
   at("board-caption").replaceChildren(...caption(metric));
-  at("leagues").replaceChildren(...apart.flatMap(([league, own]) => [el("h3", {}, data.league_titles[league] ?? league),
+  at("leagues").replaceChildren(...apart.map(([league, own]) => el("div", { "data-league": league },
+    el("h3", {}, data.league_titles[league] ?? league),
     el("p", { class: "caption" }, `Ranked by itself, in ${data.league_notes[league] ?? "a league of its own"}.`),
-    el("div", { class: "box", "data-league": league }, leagueTable(metric, own, references))]));
+    el("div", { class: "box" }, leagueTable(metric, own, references)))));
   rulesTables(metric, all.filter(row => !data.references[row.method]));
 }
 
@@ -137,7 +148,8 @@ function leagueTable(metric, own, references) {
     methodHead(row.method), valueCell(row.cells[0], metric.steps.length), ...columns.slice(1 + metric.steps.length).map(column => el("td", { class: column.cost ? "cost" : null })))
     : el("tr", { "data-row": row.method }, methodHead(row.method), ...columns.slice(1).map(column => column.text
       ? el("td", { class: column.left ? "left fact" : column.cost ? "fact cost" : "fact" }, column.text(row)) : valueCell(row.at.get(column.steps))));
-  const table = sortable(columns, own, references, line);
+  const best = { lower: "ascending", higher: "descending" }[metric.better];
+  const table = sortable(columns, own, references, line, best && metric.steps.length ? [1, best] : null);
   table.addEventListener("pointerover", event => heat(event.target.closest("[data-row]")?.dataset.row ?? null));
   table.addEventListener("pointerleave", () => heat(null));
   table.addEventListener("focusin", event => heat(event.target.closest("[data-row]")?.dataset.row ?? null));

@@ -1,44 +1,17 @@
 """The report card of one method: where it stands at each step count and budget, its bill, its samples; one file, text only."""
 
 import re
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 from fake_results import record, row, sweep, write
+from html_text import Text
 
 from results import report
 from results.pictures import gallery
 from results.records.store import load_runs
 
 EVIL = '</td><script>alert("1")</script>&'
-
-
-class Text(HTMLParser):
-    """Each table as rows of cells, the tags, and the whole text."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.tables, self.tags, self.words, self.inside = [], [], "", False
-        self.feed(text)
-
-    def handle_starttag(self, tag, attributes):
-        self.tags.append((tag, dict(attributes)))
-        self.inside = tag in ("td", "th")
-        if tag == "table":
-            self.tables.append([])
-        elif tag == "tr":
-            self.tables[-1].append([])
-        elif tag in ("td", "th"):
-            self.tables[-1][-1].append("")
-
-    def handle_endtag(self, tag):
-        self.inside = False
-
-    def handle_data(self, text):
-        self.words += text
-        if self.inside:
-            self.tables[-1][-1][-1] += text
 
 
 @pytest.fixture(scope="module")

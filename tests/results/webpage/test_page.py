@@ -15,12 +15,13 @@ from hypothesis import strategies as st
 from places import ROOT
 
 from results import report
+from results.pictures import families
 from results.records import archive
 from results.records.compare import flat
 from results.records.store import StoreError, load_runs
-from results.tables import table
+from results.tables import facts, table, wide
 from results.webpage import page
-from results.webpage.page_data import number, payload
+from results.webpage.page_data import AS_FACT, BILL, number, payload
 
 REFERENCE = ROOT / "results" / "reference"
 ARCHIVES = sorted(REFERENCE.glob("*/records.jsonl.gz"))
@@ -164,6 +165,17 @@ def test_what_did_not_finish_is_told_with_its_runs(tmp_path):
     assert reasons == ["loss is NaN at step 40"]
 
 
+@pytest.mark.parametrize("count", [12, 13])
+def test_more_methods_than_one_picture_tells_apart_are_told_by_family(count):
+    labels = [*list(families.OF)[: count - 1], "mine"]
+    runs = [(run := record(label, method="lsd"), [row(run)]) for label in labels]
+    data = payload(table.leaderboard(runs), runs, "t")
+    assert (data["families"] == []) == (count == 12)
+    told = {name for _, _, own in data["families"] for name in own}
+    assert told == (set(labels) if count == 13 else set())
+    assert all(family in families.KNOWN or family == families.OTHERS for family, _, _ in data["families"])
+
+
 def test_nothing_scored_still_gives_a_page(tmp_path):
     _, data, _ = made(tmp_path, [])
     assert data["metrics"] == [] and data["runs"]["count"] == 0
@@ -183,6 +195,18 @@ def test_costs_count_the_teacher_and_skip_runs_that_did_not_finish():
     data = payload(frame, runs, "t")
     assert {column["title"]: column["values"] for column in data["costs"]}["training time with the teacher's"] == [15]
     assert "peak memory" not in {column["title"] for column in data["bill"]}, "what nobody measured has no column"
+
+
+def test_chosen_facts_stand_alone_in_their_order_behind_the_switch_and_without_any_there_is_none(runs):
+    frame = table.leaderboard(runs)
+
+    def told(*names):
+        return [column["title"] for column in payload(frame, runs, "t", columns=facts(names))["bill"]]
+
+    assert told("params", "seconds", "teacher_seconds") == ["params", "time", "teacher time"]
+    assert told("none") == [] and told("NFE", "status") == [], "those stand in the table in any case"
+    assert {AS_FACT.get(title, title) for title, *_ in BILL} == set(wide.FACTS) - {"NFE", "status"}, "no cost is out of reach"
+    assert payload(frame, runs, "t", columns=[])["costs"] == payload(frame, runs, "t")["costs"], "pictures of cost stay"
 
 
 def test_a_column_of_a_later_table_does_not_disturb(runs):

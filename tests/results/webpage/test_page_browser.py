@@ -11,6 +11,7 @@ from matplotlib.image import imread
 from places import ROOT
 
 from results.pictures import gallery
+from results.pictures.families import FAMILIES
 from results.records import archive
 from results.records.store import load_runs
 from results.tables import table
@@ -81,19 +82,21 @@ def column(tab, index):
     return [text.split("\n")[0] for text in cells if text]
 
 
-def test_a_header_sorts_up_down_and_back(visit, small):
+def test_the_best_stands_first_and_a_header_sorts_down_back_and_up(visit, small):
     tab = visit(small)
-    head, given = tab.locator("#board-table thead th").nth(1), column(tab, 0)
-    head.locator("button").click()
+    head = tab.locator("#board-table thead th").nth(1)
     up = column(tab, 1)
     assert head.get_attribute("aria-sort") == "ascending"
     assert up[-1] == "diverged" and [float(x.strip("§ ≈")) for x in up[:-1]] == sorted(float(x.strip("§ ≈")) for x in up[:-1])
-    head.locator("button").press("Enter")
+    head.locator("button").click()
     down = column(tab, 1)
     assert head.get_attribute("aria-sort") == "descending"
     assert down[-1] == "diverged" and down[:-1] == up[-2::-1]
     head.locator("button").press("Enter")
-    assert head.get_attribute("aria-sort") == "none" and column(tab, 0) == given
+    given = column(tab, 0)
+    assert head.get_attribute("aria-sort") == "none" and given == sorted(given), "as the sweep has them"
+    head.locator("button").press("Space")
+    assert head.get_attribute("aria-sort") == "ascending" and column(tab, 1) == up
     tab.locator("#board-table thead th button").first.click()
     assert [name for name in column(tab, 0) if name != EVIL] == sorted(name for name in given if name != EVIL)
     references = tab.locator("#board-table tbody").nth(1).locator("th").all_inner_texts()
@@ -106,6 +109,7 @@ def test_another_metric_brings_its_own_numbers(visit, many):
     before = title.inner_text(), cells.inner_text(), curves.inner_html()
     tab.locator("#metrics button", has_text="nn_train").click()
     after = title.inner_text(), cells.inner_text(), curves.inner_html()
+    assert tab.locator("#board-table th[aria-sort=none]").count() == tab.locator("#board-table thead th").count()
     assert "nearest-neighbour" in after[0] and all(a != b for a, b in zip(before, after, strict=True))
     assert not tab.locator("#pareto").is_visible(), "no front where no direction is better"
 
@@ -113,6 +117,7 @@ def test_another_metric_brings_its_own_numbers(visit, many):
 def test_a_number_tells_its_runs_by_click_and_by_keyboard(visit, many):
     tab = visit(many)
     panel, cell = tab.locator("#panel"), tab.locator("#board-table [data-open]").first
+    tab.locator("#board-table thead button", has_text="1 step").click(click_count=2)  # down, then as the sweep has them
     cell.click()
     text = panel.inner_text()
     runs, about = archive.read(MANY / archive.FILE)
@@ -130,7 +135,10 @@ def test_a_number_tells_its_runs_by_click_and_by_keyboard(visit, many):
     assert "edm · 2 steps" in panel.inner_text()
     tab.keyboard.press("Escape")
     assert "edm, 2 steps" in tab.evaluate("document.activeElement.getAttribute('aria-label')")
-    assert tab.locator("#board-table [data-open][tabindex='0']").count() == 1, "one tab stop, however many numbers"
+    stop = tab.locator("#board-table [data-open][tabindex='0']")
+    assert stop.count() == 1 and "edm, 2" in stop.get_attribute("aria-label"), "one tab stop, however many numbers"
+    tab.locator("#filter").fill("lmd")
+    assert stop.count() == 1 and stop.is_visible() and "lmd, 1" in stop.get_attribute("aria-label"), "and never a hidden one"
 
 
 def test_a_point_of_a_curve_tells_where_it_comes_from(visit, many):
@@ -153,6 +161,102 @@ def test_the_filter_leaves_matching_rows_and_lines(visit, many):
     assert tab.locator("#board-table tr[data-row]:visible").count() == 0
     tab.locator("#filter").fill("")
     assert tab.locator("#curve-chart .series").count() == 48
+
+
+def test_a_family_narrows_tables_and_charts_and_what_is_lit_are_its_best(visit, many):
+    tab = visit(many)
+    rows, lines = tab.locator("#board-table tr[data-row]:visible:not(.reference)"), tab.locator("#curve-chart .series")
+    families = tab.locator("#families button")
+    assert rows.count() + tab.locator("#leagues tr[data-row]:visible:not(.reference)").count() == lines.count() == 48
+    counts = [int(text.split()[-1]) for text in families.all_inner_texts()]
+    assert sum(counts) == 48 and not tab.locator("#narrowed").inner_text()
+    consistency = families.filter(has_text="consistency models")
+    consistency.press("Enter")
+    shown = rows.locator("th").all_inner_texts()
+    assert sorted(shown) == sorted(FAMILIES["the map to data"].split()) and shown[0] == "gaf", "its best first"
+    assert lines.count() == 10 and tab.locator("#curve-chart .series[class*=' c']").count() == 7
+    assert tab.locator("#pareto-nfe .series").count() == 10 and tab.locator("#legend .name").count() == 10
+    assert tab.locator("#board-table tr.reference:visible").count() == 3 and not tab.locator("#leagues h3").first.is_visible()
+    assert tab.locator("#narrowed").inner_text() == "10 of 48 methods shown; bold and ≈ compare all of them."
+    tab.locator("#filter").fill("ct")
+    assert rows.locator("th").all_inner_texts() == ["sct", "ict", "ect", "ct"], "both narrow"
+    tab.locator("#filter").fill("")
+    distribution = families.filter(has_text="distribution matching")
+    distribution.press("Space")
+    tab.locator("#metrics button", has_text="recall").click()
+    assert lines.count() == 14 and tab.locator("#leagues h3").first.inner_text() == "extra networks", "another metric, the same"
+    for each in (consistency, distribution):
+        assert each.get_attribute("aria-pressed") == "true"
+        each.click()
+        assert each.get_attribute("aria-pressed") == "false"
+    assert lines.count() == 48 and not tab.locator("#narrowed").inner_text()
+
+
+def test_few_methods_have_no_families(visit, small):
+    tab = visit(small)
+    assert not tab.locator("#families").is_visible() and tab.locator("#families button").count() == 0
+
+
+def sweep_of(folder, labels):
+    """A page of these methods, one training each, their values in the order of a fixed shuffle."""
+    values = np.random.default_rng(0).permutation(len(labels)) + 1.0
+    runs = [(run := record(label), [row(run, n, value / n) for n in (1, 4)])
+            for label, value in zip(labels, values, strict=True)]  # fmt: skip
+    return page.write(folder, table.leaderboard(runs), runs, "made up")
+
+
+def test_of_a_long_table_a_hundred_rows_are_laid_out_and_sorting_moves_them_all(visit, tmp_path):
+    tab = visit(sweep_of(tmp_path, [f"m{k:03d}" for k in range(150)]))
+    rows, every = tab.locator("#board-table tbody").first.locator("tr:visible"), tab.locator("#every")
+
+    tab.evaluate("window.kept = new Set(document.querySelectorAll('#board-table tr'))")
+    assert rows.count() == 100 and rows.first.locator("td").first.inner_text() == "1.00"
+    head = tab.locator("#board-table thead button", has_text="1 step")
+    head.click()
+    assert rows.count() == 100 and rows.first.locator("td").first.inner_text() == "150", "the hundred that now stand first"
+    assert rows.last.locator("td").first.inner_text() == "51.0"
+    assert tab.evaluate("[...document.querySelectorAll('#board-table tr')].every(row => kept.has(row))"), "moved, not made"
+    tab.locator("#filter").fill("m14")
+    assert rows.count() == 10, "the filter finds those that were not laid out"
+    tab.locator("#filter").fill("")
+    every.press("Enter")
+    assert rows.count() == 150 and every.inner_text() == "all 150 methods" and every.get_attribute("aria-pressed") == "true"
+    every.click()
+    tab.emulate_media(media="print")
+    assert rows.count() == 150, "paper has them all"
+
+
+CONTROLS = "button, select, input, summary, figure, [tabindex='0']"
+
+
+def test_every_control_is_reached_by_tab_and_answers_to_keys(visit, tmp_path):
+    tab = visit(sweep_of(tmp_path, [*FAMILIES["the map to data"].split(), "lmd", "emd", "lsd", "flow_matching"]))
+    count = tab.evaluate(f"""[...document.querySelectorAll("{CONTROLS}")]
+      .filter(node => node.checkVisibility() && node.tabIndex >= 0)
+      .map((node, place) => {{ node.dataset.place = place; }}).length""")
+    reached = set()
+    for _ in range(count):
+        tab.keyboard.press("Tab")
+        reached.add(tab.evaluate("document.activeElement.dataset.place"))
+    assert count > 40 and reached == {str(place) for place in range(count)}
+    for name in ("#bill", "#families button", "#board-table button.name", "#legend .name"):
+        button = tab.locator(name).first
+        for key in ("Enter", "Space"):
+            before = button.get_attribute("aria-pressed")
+            button.press(key)
+            assert {before, button.get_attribute("aria-pressed")} == {"true", "false"}, (name, key)
+    for key in ("Enter", "Space"):
+        tab.locator("#board-table [data-open][tabindex='0']").press(key)
+        assert tab.locator("#panel").is_visible()
+        tab.locator("#panel .close").press(key)
+        assert not tab.locator("#panel").is_visible()
+
+
+def test_sample_grids_are_shown_whole(visit, many):
+    for width in (390, 1280):
+        tab = visit(many, width)
+        figure, image = (tab.locator(f"#samples {name}").bounding_box() for name in ("figure", "img"))
+        assert image["height"] <= figure["height"] and image["width"] <= figure["width"], "nothing to scroll to"
 
 
 def test_the_legend_gives_and_takes_colour(visit, many):
@@ -224,7 +328,7 @@ def leagues(tmp_path_factory):
 
 def test_a_league_of_its_own_has_a_table_a_rank_and_a_front_of_its_own(visit, leagues):
     tab = visit(leagues)
-    assert column(tab, 0) == ["cd", "lsd"], "not in the main table"
+    assert column(tab, 0) == ["lsd", "cd"], "not in the main table"
     own = tab.locator("#leagues [data-league=perceptual]")
     assert own.locator("tbody").first.locator("th").all_inner_texts() == ["ctm\nperceptual"]
     assert own.locator(".best").count() == 2 and tab.locator("#board-table .best").count() == 2, "each has its first"
@@ -237,7 +341,7 @@ def test_a_league_of_its_own_has_a_table_a_rank_and_a_front_of_its_own(visit, le
     assert "Dashed" in tab.locator("#front-caption").inner_text()
     assert tab.locator("#legend .name[aria-pressed=true]").all_inner_texts() == ["cd", "lsd"], "nor among the leaders"
     tab.locator("#filter").fill("lsd")
-    assert not own.locator("tr", has_text="ctm").is_visible()
+    assert not own.locator("h3").is_visible(), "nothing of it is left"
     tab.locator("#filter").fill("")
     own.locator("[data-open]").first.click()
     assert "ctm · 1 step" in tab.locator("#panel").inner_text()
