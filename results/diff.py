@@ -45,7 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise ValueError(f"{options.places[sweeps.index(False)]} is a run and {options.places[sweeps.index(True)]} is not; "
                              "give two runs or two sweeps")
         if any(sweeps):
-            return _sweeps(*options.places, options.out, options.protocol)
+            first, second = options.places
+            return _sweeps(first, second, options.out, options.protocol)
         a, b = (load_run(folder) for folder in options.places)
     except (ProtocolError, RecordError, StoreError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
