@@ -15,7 +15,7 @@ Kynkäänniemi et al. (arXiv 2404.07724); in a target Geng et al. (arXiv 2505.13
 Geng et al. (arXiv 2512.02012), Zhou et al. (arXiv 2511.19797), Boffi et al. (arXiv 2505.18825).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import torch
@@ -95,8 +95,8 @@ class Guide:
 
     def at(self, rows: Tensor) -> Self:
         """Of some of the samples."""
-        of_samples = (self.of_class, self.of_none, self.has, self.w)
-        return type(self)(self.net, *(None if each is None else each[rows] for each in of_samples), tells=self.tells)
+        own = {name: getattr(self, name) for name in ("of_class", "of_none", "has", "w")}
+        return replace(self, **{name: None if each is None else each[rows] for name, each in own.items()})
 
     def velocity(self, x: Tensor, s: Tensor, speed: Tensor, own: Tensor | None = None) -> Tensor:
         """The target velocity in place of `speed` = I' at x = I_s, shape of x, detached; without guidance `speed`.
