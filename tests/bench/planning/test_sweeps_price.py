@@ -72,14 +72,17 @@ def earlier(out, job, seconds, **fields):
     write_run(out / "runs" / job.id, RunRecord(**(record | fields)))
 
 
-@pytest.mark.parametrize("changed", [{"config": {}}, {"config": {"budget": None}}, {"config": None}, {"train_seconds": "x"},
-                                     {"train_seconds": 1e400}])  # fmt: skip
+@pytest.mark.parametrize("changed", [
+    {"config": {}}, {"config": {"evaluation": "x"}}, {"config": {"evaluation": {"steps": "x"}}}, {"train_seconds": "x"},
+    {"train_seconds": 1e400},
+])  # fmt: skip
 def test_from_a_record_that_was_changed_by_hand_nothing_is_learnt(tmp_path, changed):
     asked = job("method=lsd")
     earlier(tmp_path, asked, 100.0)
     file = tmp_path / "runs" / asked.id / "run.json"
     whole = {key: value for key, value in json.loads(file.read_text()).items() if key != "sum"}
-    file.write_text(json.dumps(whole | changed))
+    config = changed.get("config") and {**whole["config"], **changed["config"]}
+    file.write_text(json.dumps(whole | changed | ({} if config is None else {"config": config})))
     nothing = Prices(tmp_path / "none", "cpu").price(asked)
     assert Prices(tmp_path, "cpu").price(asked).seconds == pytest.approx(nothing.seconds, rel=0.01)
 
