@@ -95,8 +95,11 @@ class Guide:
 
     def at(self, rows: Tensor) -> Self:
         """Of some of the samples."""
-        own = {name: getattr(self, name) for name in ("of_class", "of_none", "has", "w")}
-        return replace(self, **{name: None if each is None else each[rows] for name, each in own.items()})
+        def some(each: Tensor | None) -> Tensor | None:
+            return None if each is None else each[rows]
+
+        of_class, of_none = some(self.of_class), some(self.of_none)
+        return replace(self, of_class=of_class, of_none=of_none, has=some(self.has), w=some(self.w))
 
     def velocity(self, x: Tensor, s: Tensor, speed: Tensor, own: Tensor | None = None) -> Tensor:
         """The target velocity in place of `speed` = I' at x = I_s, shape of x, detached; without guidance `speed`.

@@ -275,7 +275,7 @@ def _nfe(rows: Sequence[Row]) -> str:
     return "= steps" if same else ", ".join(calls(row) for row in rows)
 
 
-def calls(row: Row) -> str:
+def calls(row: Mapping[Any, Any]) -> str:
     """Network calls, with rows per sample in brackets where one call takes more than one row."""
     return f"{row['nfe']:g}" + (f" ({row['nfe_rows']:g} rows)" if row["nfe_rows"] != row["nfe"] else "")
 

@@ -91,7 +91,7 @@ def _standing(own: pd.DataFrame, peers: pd.DataFrame, found: Sequence[words.Find
         of = int((peers.loc[peers["steps"] == row["steps"], "value"].map(math.isfinite)).sum())
         body.append([steps_title(row["steps"]), _value(row), _interval(row), f"{_ranks(row)} of {of}" if _ranks(row) else "–",
                      words.of_one(best[row["steps"]])[0] if row["steps"] in best else "–",
-                     wide.calls(dict(row))])  # fmt: skip
+                     wide.calls(row)])  # fmt: skip
     return ["sampled with", "mean", "95 % interval", "rank", "best", "NFE"], body
 
 

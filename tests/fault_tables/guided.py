@@ -21,7 +21,7 @@ FAULTS = [
          "        if True:\n            of_none, w", OWN + "[own]"),
         ("away from the class itself", "condition=self.null), align(self.w, x)", "condition=self.told), align(self.w, x)",
          (STATIONARY + "[lsd]", STATIONARY + "[tvm]")),
-        ("all of the slice for some rows", "else each[rows] for", "else each[: len(rows)] for", TOLD + "[lsd]"),
+        ("all of the slice for some rows", "else each[rows]", "else each[: len(rows)]", TOLD + "[lsd]"),
         ("no class told its scale", "return self._with_scale(self.of_none)", "return self.of_none", TOLD + "[imf]"),
         ("weighed by the scale", "loss / self.w.square()", "loss / self.w",
          GUIDED + "terminal_velocity_weighs_both_terms_by_the_square_of_the_scale"),
