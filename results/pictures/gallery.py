@@ -27,10 +27,10 @@ INK = "#767b81"  # read on white paper and on a dark page alike: the picture has
 
 
 def keep(samples: Samples, path: Path) -> None:
-    """Write the samples beside their picture, which can be drawn again from them: images as 256 levels, points as float32."""
+    """Write the samples beside their picture, which can be drawn again from them: images as 256 levels, points as float16."""
     cells = [(label, steps) for label, own in samples.items() for steps in own]
     arrays = [samples[label][steps] for label, steps in cells]
-    small: list[Any] = [_levels(array) if array.ndim > 2 and np.isfinite(array).all() else array.astype(np.float32)
+    small: list[Any] = [_levels(array) if array.ndim > 2 and np.isfinite(array).all() else array.astype(np.float16)
                         for array in arrays]  # fmt: skip
     file = io.BytesIO()
     named: dict[str, Any] = {"cells": np.array(json.dumps(cells))} | {str(k): array for k, array in enumerate(small)}
