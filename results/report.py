@@ -45,8 +45,14 @@ SWEEP_FILE = "runs.json"
 def gather(place: Path) -> tuple[Runs, dict[str, Any]]:
     """The runs that `place` stands for, and its sweep's description ({} where there is none).
 
-    Broken run folders cost a StoreWarning each. Raises StoreError if there is no run at all, or the archive is damaged.
+    Of a sweep whose runs are gone the archive beside its table stands for them, with a StoreWarning. Broken run folders
+    cost one each. Raises StoreError if there is no run at all, or the archive is damaged.
     """
+    kept = place / archive.FILE
+    if (place / SWEEP_FILE).exists() and kept.exists() and not find_runs(place):
+        warnings.warn(f"the runs of {place} are not there any more: shown is what {kept.name} holds of them", StoreWarning,
+                      stacklevel=2)
+        place = kept
     if place.is_file():
         runs, sweep = archive.read(place)
         _check(sweep, place)

@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -49,6 +50,20 @@ def test_the_command_rebuilds_a_sweep_from_records_alone(tmp_path):
     assert done.returncode == 0, done.stderr
     assert {path.name for path in place.iterdir()} == NAMES | {"runs.json"}
     assert done.stdout.splitlines()[1].startswith("lsd") and done.stderr == ""
+
+
+def test_a_sweep_whose_runs_are_gone_is_rebuilt_from_its_archive_and_says_so(tmp_path, capsys):
+    folders = sweep(tmp_path, ("lsd", "cd"), seeds=1)
+    place = tmp_path / "sweeps" / "quick"
+    place.mkdir(parents=True)
+    (place / "runs.json").write_text(json.dumps({"runs": [path.name for path in folders], "order": ["lsd", "cd"]}))
+    archive.write(place / archive.FILE, load_runs(folders), {"order": ["lsd", "cd"]})
+    assert report.main([str(place)]) == 0
+    table = (place / "leaderboard.csv").read_bytes()
+    assert capsys.readouterr().err == ""
+    shutil.rmtree(tmp_path / "runs")
+    assert report.main([str(place)]) == 0 and (place / "leaderboard.csv").read_bytes() == table
+    assert "the runs of" in (said := capsys.readouterr().err) and archive.FILE in said
 
 
 @pytest.mark.parametrize(("which", "count"), [("runs", 7), ("runs/lsd-s0", 1)])
