@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from results import report, terminal
-from results.records import RUN_FILE, Difference, ProtocolError, RecordError, StoreError, differences, load_run
+from results.records import RUN_FILE, Difference, ProtocolError, RecordError, StoreError, differences, load_run, near
 
 
 def text(found: Sequence[Difference], first: str, second: str) -> str:
@@ -64,8 +64,14 @@ def _sweeps(first: Path, second: Path, out: Path | None, protocols: Sequence[str
     names = [report.name(place) for place in (first, second)]
     if names[0] == names[1]:
         names = [str(first), str(second)]
-    both = sides.Both(*(sides.Side(name, runs, sweep.get("order") or (), protocols or sweep.get("protocols") or None)
-                        for name, (runs, sweep) in zip(names, map(report.gather, (first, second)), strict=True)))  # fmt: skip
+    gathered = [report.gather(place) for place in (first, second)]
+    there = [{row.protocol for _, rows in runs for row in rows} for runs, _ in gathered]
+    if missing := [id_ for id_ in protocols or () if id_ not in there[0] | there[1]]:
+        known = sorted(there[0] | there[1])
+        raise ValueError(f"--protocol: neither has {missing[0]!r}; nearest: {(near(missing[0], known, 1, 0) or ['none'])[0]!r}")
+    asked = [[id_ for id_ in protocols or () if id_ in own] for own in there]  # a side keeps what it has of them
+    both = sides.Both(*(sides.Side(name, runs, sweep.get("order") or (), own or sweep.get("protocols") or None)
+                        for name, (runs, sweep), own in zip(names, gathered, asked, strict=True)))  # fmt: skip
     path = (out or report.default_out(first)) / f"diff-{re.sub(r'[^0-9A-Za-z.=_-]+', '_', names[1])}.html"
     page.write(path, both)
     print(f"A: {names[0]}\nB: {names[1]}\n")

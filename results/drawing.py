@@ -52,7 +52,7 @@ def write(
 ) -> pd.DataFrame:
     """Write the leaderboard (csv, md, tex), the Pareto view (csv), both pictures and index.html into `out`, and where
     samples were guided at several scales a picture of guidance; curves.png where `looks` say what the trainings told, by run
-    id.
+    id. Samples and looks are kept beside them, so that all can be drawn again.
 
     `published` names a table of published numbers (`tables.beside.load`) that then stands beside the runs in published.md.
     `tuned` says how settings were chosen, where they were, or what was left out: it stands above the table.

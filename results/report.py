@@ -48,10 +48,11 @@ def gather(place: Path) -> tuple[Runs, dict[str, Any]]:
     Of a sweep whose runs are gone the archive beside its table stands for them, with a StoreWarning. Broken run folders
     cost one each. Raises StoreError if there is no run at all, or the archive is damaged.
     """
-    kept = place / archive.FILE
-    if (place / SWEEP_FILE).exists() and kept.exists() and not find_runs(place):
-        warnings.warn(f"the runs of {place} are not there any more: shown is what {kept.name} holds of them", StoreWarning,
-                      stacklevel=2)
+    kept, listed = place / archive.FILE, (place / SWEEP_FILE).exists()
+    if kept.exists() and not (find_runs(place) if listed else any(place.glob(f"*/{RUN_FILE}"))):
+        if listed:
+            warnings.warn(f"the runs of {place} are not there any more: shown is what {kept.name} holds of them", StoreWarning,
+                          stacklevel=2)
         place = kept
     if place.is_file():
         runs, sweep = archive.read(place)
@@ -59,6 +60,8 @@ def gather(place: Path) -> tuple[Runs, dict[str, Any]]:
     else:
         sweep = _listing(place) if (place / SWEEP_FILE).exists() else {}
         runs = load_runs(find_runs(place))
+        if sweep and (own := {row.protocol for record, rows in runs if record.kind == "reference" for row in rows}):
+            sweep["protocols"] = sorted(own)  # a run may hold rows of others, of commands that scored it otherwise
     return relabelled(runs, sweep.get("labels") or {}), sweep
 
 
@@ -272,7 +275,7 @@ def name(place: Path) -> str:
 
 def default_out(folder: Path) -> Path:
     """The sweep folder itself; else `report` beside the folder of runs, never inside a run folder (one writer)."""
-    if (folder / SWEEP_FILE).exists():
+    if (folder / SWEEP_FILE).exists() or (folder / archive.FILE).exists():
         return folder
     if folder.is_file():
         return folder.parent

@@ -7,7 +7,7 @@ what it adds stands behind a + in the row. The tree must hold no change that is 
 revision would name other code. What the run leaves stays in outputs/reference/NAME.
 
 `python tests/make_reference.py --redraw`: nothing is run; every table and picture of results/reference and of the READMEs that
-comes from a run is made again by the present code from what the runs left there.
+comes from a run is made again by the present code from what the runs left there (samples where samples.npz is).
 """
 
 import os

@@ -62,7 +62,7 @@ class Campaign:
         states = read_states(self.request.out, self.plan.ids)
         decision = Decision(left := todo(self.plan, states), self._prices(), max(1, workers), self.request.sweep.smaller)
         prices, elsewhere = decision.prices, decision.elsewhere
-        timed = self._timed(prices)
+        timed = self._timed(prices, self.plan)
         at_a_time, who = (1, "GPU") if elsewhere else (workers, "worker")
         return "\n".join([
             *self.data,
@@ -73,20 +73,22 @@ class Campaign:
         ])
 
     def warning(self, workers: int) -> str:
-        """A line before what will keep this machine for more than an hour by its plan, else nothing."""
+        """A line before what will keep this machine for more than an hour by its plan, else nothing. Of a search: its least."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what is damaged is told where it is used
-            prices, states = self._prices(), read_states(self.request.out, self.plan.ids)
-        timed = self._timed(prices)
+            prices = self._prices()
+            timed = self._timed(prices, Plan(self.search.preview()) if self.search else self.plan)
+            states = read_states(self.request.out, timed.ids)
         seconds = makespan(left := todo(timed, states), timed.tail, max(1, workers))
         if seconds <= HOUR:
             return ""
-        return (f"this will take about {duration(seconds)} with {count(max(1, workers), 'worker')}, {prices.source(left)}; "
+        least = "at least" if self.search else "about"
+        return (f"this will take {least} {duration(seconds)} with {count(max(1, workers), 'worker')}, {prices.source(left)}; "
                 "plan=true shows it run by run, and budget.images=N sets how long each one trains")
 
-    def _timed(self, prices: Prices) -> Plan:
+    def _timed(self, prices: Prices, plan: Plan) -> Plan:
         """The plan with seconds for costs."""
-        return Plan(dataclasses.replace(job, cost=prices.seconds(job)) for job in self.plan)
+        return Plan(dataclasses.replace(job, cost=prices.seconds(job)) for job in plan)
 
     def gpu_hours(self) -> float:
         """Of all that is left to do, the trials of a search included, if none is pruned."""

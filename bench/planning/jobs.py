@@ -14,7 +14,7 @@ from bench.planning.identity import reference_id, run_ids
 from bench.planning.work import gflops, shape
 from bench.protocols import SHIPPED, Protocol, lacking, planned
 from results.records import RecordError, RunRecord, StoreError, read_run, whole_rows, write_rows, write_run
-from sweeps.plan import FINAL, Job, count, read_status
+from sweeps.plan import FINAL, Job, count
 
 if TYPE_CHECKING:
     from bench.teaching import Imported
@@ -143,9 +143,9 @@ def unchoosable(out: Path, plan: Iterable[Job]) -> list[str]:
     found, files = list[str](), out / "runs"
     for job in plan:
         folder, of = files / job.id, records.compared(job.config).checkpoints
-        if job.kind != "method" or not of or not (folder / "checkpoints").exists() or read_status(folder) == "diverged":
+        if job.kind != "method" or not of or not (folder / "checkpoints").exists() or _chosen(folder, job):
             continue
-        from bench.training import checkpoint  # here: as above
+        from bench.training import checkpoint  # here: who only plans needs nothing of it
 
         wanted = [n for n in due(records.steps(job.config), of) if n <= checkpoint.reached(folder / "checkpoints")]
         if lost := len(set(wanted) - {n for n, _ in checkpoint.milestones(folder / "checkpoints")}):
@@ -153,11 +153,20 @@ def unchoosable(out: Path, plan: Iterable[Job]) -> list[str]:
     return [found[0], *([f"so it is with {count(len(found) - 1, 'run')} more"] if found[1:] else [])] if found else []
 
 
+def _chosen(folder: Path, job: Job) -> bool:
+    """Whether nothing is chosen any more: the run diverged, or is done and scored as asked."""
+    try:
+        record = read_run(folder)
+    except (StoreError, RecordError):  # told where the states are read
+        return False
+    return record.status == "diverged" or (record.status == "done" and _scored_alike(record.config, job.config))
+
+
 def _lacking(folder: Path, record: RunRecord, job: Job, needed: bool) -> str:
     """What a finished run has not; empty where it has all."""
     if not _scored_alike(record.config, job.config):
         return "scored under another protocol"
-    from bench.training import final_checkpoint  # here: who only plans needs nothing of it
+    from bench.training import final_checkpoint  # here: as above
 
     if needed and not final_checkpoint(folder / "checkpoints", record.final, record.optimizer_steps):
         return "the checkpoint that it ended with is gone"

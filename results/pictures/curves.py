@@ -50,9 +50,10 @@ def draw(runs: Runs, looks: Looks, path: Path, order: Sequence[str] = (), protoc
 
 def picture(
     runs: Runs, looks: Looks, order: Sequence[str] = (), protocols: Collection[str] | None = None, only: str | None = None,
-    width: float = WIDTH,
+    width: float = WIDTH, metric: str | None = None,
 ) -> Figure | None:
-    """The figure, so many inches wide, None if no run has told anything; `only`: of the method of this label."""
+    """The figure, so many inches wide, None if no run has told anything. only: of the method of this label; metric: in place
+    of the runs' primary one."""
     labels = distinct_labels([record for record, _ in runs if record.kind != "reference"])
     place = {label: at for at, label in enumerate(order)}
     told = [record for record, _ in runs if _told(looks.get(record.run_id, ()))
@@ -61,8 +62,9 @@ def picture(
     if not told:
         return None
     names = list(dict.fromkeys(labels[record.run_id] for record in told))[:PANELS]
-    metric = primary_metric(runs)
-    found = milestones(runs, looks, labels, metric, protocols) if metric else {}
+    metric = metric or primary_metric(runs)
+    drawn = {run: label for run, label in labels.items() if label in names}
+    found = milestones(runs, looks, drawn, metric, protocols) if metric else {}
     blocks: list[Block] = [(_rows(names) * 1.55 + 0.9, partial(_trainings, names, labels, told, looks))]
     if found and metric and len(names) <= TOGETHER:
         blocks.append((3.0 * len(found) + 0.8 + 0.25 * math.ceil(len(names) / 4), partial(_together, names, found, metric)))

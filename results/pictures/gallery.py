@@ -27,10 +27,13 @@ INK = "#767b81"  # read on white paper and on a dark page alike: the picture has
 
 
 def keep(samples: Samples, path: Path) -> None:
-    """Write the samples beside their picture, which can be drawn again from them: images as 256 levels, points as float16."""
+    """Write the samples beside their picture, which can be drawn again from them.
+
+    Images are kept as 256 levels, points in half precision where they fit.
+    """
     cells = [(label, steps) for label, own in samples.items() for steps in own]
     arrays = [samples[label][steps] for label, steps in cells]
-    small: list[Any] = [_levels(array) if array.ndim > 2 and np.isfinite(array).all() else array.astype(np.float16)
+    small: list[Any] = [_levels(array) if array.ndim > 2 and np.isfinite(array).all() else _half(array)
                         for array in arrays]  # fmt: skip
     file = io.BytesIO()
     named: dict[str, Any] = {"cells": np.array(json.dumps(cells))} | {str(k): array for k, array in enumerate(small)}
@@ -40,6 +43,11 @@ def keep(samples: Samples, path: Path) -> None:
 
 def _levels(images: NDArray[np.floating]) -> NDArray[np.uint8]:
     return np.round(images * 255).clip(0, 255).astype(np.uint8)
+
+
+def _half(points: NDArray[np.floating]) -> NDArray[np.floating]:
+    far = np.abs(points).max(initial=0.0, where=np.isfinite(points)) > np.finfo(np.float16).max
+    return points.astype(np.float32 if far else np.float16)
 
 
 def kept(path: Path) -> dict[str, dict[int, NDArray[np.floating]]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from results.records.labels import distinct_labels
 from results.records.record import EvalRow, RunRecord, Runs
 
 _OWN = ("run_id", "label", "started", "finished", "config", "versions", "attempts", "parents", "schema")
@@ -47,9 +48,8 @@ class Setting(NamedTuple):
 
 def settings(a: Runs, b: Runs) -> tuple[list[Setting], int]:
     """In which settings the runs of two sweeps differ, and how many pairs of runs there are: of one label and training seed."""
-    others = {(run[0].label, run[0].seed): run for run in b if run[0].kind != "reference"}
-    pairs = [(run, others[run[0].label, run[0].seed]) for run in a if (run[0].label, run[0].seed) in others]
-    pairs = [pair for pair in pairs if pair[0][0].kind != "reference"]
+    others, own = _named(b), _named(a)
+    pairs = [(run, others[name]) for name, run in own.items() if name in others]
     found: dict[str, list[Difference]] = {}
     for pair in pairs:
         for each in differences(*pair):
@@ -58,6 +58,12 @@ def settings(a: Runs, b: Runs) -> tuple[list[Setting], int]:
     said = [Setting(name, [*dict.fromkeys(one.first for one in own)], [*dict.fromkeys(one.second for one in own)], len(own))
             for name, own in found.items()]  # fmt: skip
     return said, len(pairs)
+
+
+def _named(runs: Runs) -> dict[tuple[str, int], tuple[RunRecord, list[EvalRow]]]:
+    """Those of methods by label and training seed; labels told apart as a table of them does."""
+    labels = distinct_labels([record for record, _ in runs if record.kind != "reference"])
+    return {(labels[record.run_id], record.seed): (record, list(rows)) for record, rows in runs if record.run_id in labels}
 
 
 def _sections(record: RunRecord, rows: Sequence[EvalRow]) -> list[tuple[str, dict[str, Any]]]:

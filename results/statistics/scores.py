@@ -32,9 +32,10 @@ class Compatible(NamedTuple):
 class Score(NamedTuple):
     """One metric of one training seed at one step count.
 
-    `value` is the mean of `values`, which stand in the order of the evaluation seeds `draws`. `part` is the share of the
-own training that the scored checkpoint had behind it. `kept` is the rule by which it was chosen among others, empty for
-    the last, and `kept_images` what it had seen.    """
+    `value` is the mean of `values`, which stand in the order of the evaluation seeds `draws`. `part` is the share of the run's
+    own training that the scored checkpoint had behind it. `kept` is the rule by which it was chosen among others, empty for
+    the last, and `kept_images` what it had seen.
+    """
 
     label: str
     family: str  # the run's own label, before anything was appended to tell variants apart

@@ -33,7 +33,7 @@ def _section(metric: str, part: pd.DataFrame) -> str:
         f"{metric_info(metric).better or 'neither'} is better; bold: zero lies outside (one comparison, 5 %). None below three "
         f"pairs."
     )
-    caption = " ".join([caption, *filter(None, [marks.sampling_words(part), marks.teacher_words(part)])])
+    caption = " ".join([caption, *marks.kind_words(set(part["interval"]))])
     caption += f" Smallest difference detectable (80 % power): {number(float(seen.median()))} (median)." if len(seen) else ""
     return "\n".join([f"## {metric} against {against}", "", caption, "", *lines])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -85,16 +85,12 @@ def kept_words(part: pd.DataFrame) -> str:
     return " ".join(found)
 
 
-def teacher_words(part: pd.DataFrame) -> str:
-    """One sentence on all that bear ‡; empty where none does."""
-    if not (part["interval"] == "teacher").any():
-        return ""
-    return (f"{TEACHER} students of one teacher: the interval says nothing of another teacher, and in comparisons they count "
-            "as one training.")
-
-
-def sampling_words(part: pd.DataFrame) -> str:
-    """One sentence on all that bear †; empty where none does."""
-    if not (part["interval"] == "sampling").any():
-        return ""
-    return f"{SAMPLING} one training seed: the interval holds sampling noise only and says nothing about another training."
+def kind_words(kinds: Collection[str]) -> list[str]:
+    """A sentence on all that bear † and one on all that bear ‡, for the kinds of interval that there are."""
+    said = {
+        "sampling": f"{SAMPLING} one training seed: the interval holds sampling noise only and says nothing about another "
+                    "training.",
+        "teacher": f"{TEACHER} students of one teacher: the interval says nothing of another teacher, and in comparisons they "
+                   "count as one training.",
+    }  # fmt: skip
+    return [text for kind, text in said.items() if kind in kinds]

@@ -80,10 +80,11 @@ class Pair(NamedTuple):
 
     @property
     def told(self) -> bool:
-        """Zero lies outside the interval, and the difference is more than rounding."""
-        if self.first is None or self.difference is None or abs(self.difference.value) <= ROUNDING * abs(self.first["value"]):
+        """Zero lies outside an interval over independent trainings, and the difference is more than rounding."""
+        less = self.difference
+        if self.first is None or less is None or abs(less.value) <= ROUNDING * abs(self.first["value"]):
             return False
-        return self.difference.low > 0 or self.difference.high < 0
+        return less.kind == "training" and (less.low > 0 or less.high < 0)
 
 
 class Section(NamedTuple):
@@ -177,7 +178,7 @@ def found(section: Section) -> str:
         return "No difference is shown: no method has a training seed in common at the same step count."
     known = [pair for pair in pairs if pair.difference and pair.difference.kind == "training"]
     if not known:
-        return "No difference has an interval: that takes three training seeds in common."
+        return "No difference has an interval over independent trainings: that takes three training seeds in common."
     below = sum(pair.told and pair.difference.value < 0 for pair in known if pair.difference)
     above = sum(pair.told for pair in known) - below
     good, bad = (above, below) if section.metric.better == "higher" else (below, above)

@@ -319,7 +319,7 @@ def _marked(part: pd.DataFrame) -> str:
 def notes(part: pd.DataFrame, references: pd.DataFrame, metric: Metric, intervals: bool = True) -> list[str]:
     """A sentence for each of the other marks that occur; without those of `intervals` where none is shown."""
     rows = [row for _, rows in grouped(part) for row in rows]
-    found = [marks.sampling_words(part), marks.teacher_words(part)] if intervals else []
+    found = marks.kind_words(set(part["interval"])) if intervals else []
     found += [marks.kept_words(part), marks.precision_words(part)]
     return [words for words in (*found, marks.doubt_words(rows, marks.gaussian_fit(references), metric)) if words]
 

@@ -1,4 +1,4 @@
-"""One method against all others on one page that loads nothing: where it stands, what it costs, its line, its samples."""
+"""One method against all others on one page that loads nothing: where it stands, what it costs, its trainings, its samples."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from matplotlib.image import imsave
 
 from results.pictures import Style, curves, gallery, lines, window
 from results.records import At, ProtocolError, Runs, metric_info, near, own_compute, teacher_compute, write_text
+from results.statistics import trace
 from results.tables import count, marks, number, numbers, steps_title, table, wide, words
 
 ASSETS = Path(__file__).parent / "assets"
@@ -46,6 +47,7 @@ def write(
         known = list(dict.fromkeys(part.loc[part["sampler"] != "reference", "method"]))
         close = (near(method, known, 1, 0) or ["none"])[0]
         raise ValueError(f"--card: there is no method {method!r}; nearest: {close!r}, all: {', '.join(known) or 'none'}")
+    trained = trace(runs, set(own["protocol"])).base(method)  # of what is one training's in another way of sampling
     league = str(own["league"].iloc[0])
     peers = part[(part["sampler"] != "reference") & (part["league"] == league)]
     found = words.findings(part, metric, league)
@@ -53,10 +55,10 @@ def write(
         title=html.escape(method), style=(ASSETS / "card.css").read_text(encoding="utf-8"), metric=html.escape(metric),
         facts=html.escape(_facts(runs, peers, metric, league)), lead=html.escape(_lead(method, own, found)),
         standing=_table(*_standing(own, peers, found)), picture=_png(_picture(own, part, metric)),
-        costs=_table(*_costs(own, peers)), training=_training(runs, looks or {}, method, protocols),
+        costs=_table(*_costs(own, peers)), training=_training(runs, looks or {}, trained, metric, protocols),
         more=_samples(samples.get(method, {}) if samples else {}),
         budgets=_section("At its milestones, and at the compute that it took in all (rank)",
-                         _table(*_budgets(runs, method, metric, protocols))),
+                         _table(*_budgets(runs, method, trained, metric, protocols))),
         notes=html.escape(_notes(own, part, metric)),
     )  # fmt: skip
     write_text(path, text)
@@ -122,9 +124,11 @@ def _costs(own: pd.DataFrame, peers: pd.DataFrame) -> tuple[list[str], list[list
     return ["", "its own", "median of all"], body
 
 
-def _budgets(runs: Runs, method: str, metric: str, protocols: Sequence[str] | None) -> tuple[list[str], list[list[str]]]:
+def _budgets(
+    runs: Runs, method: str, trained: str, metric: str, protocols: Sequence[str] | None
+) -> tuple[list[str], list[list[str]]]:
     """Ranks among what every method had reached by then: at its own milestones, and at the compute that it took in all."""
-    own = [(record, rows) for record, rows in runs if record.kind != "reference" and method in (record.label, record.method)]
+    own = [(record, rows) for record, rows in runs if record.kind != "reference" and trained in (record.label, record.method)]
     seen = sorted({row.images_seen for _, rows in own for row in rows if row.metric == metric})[:-1]
     ats = [At("images", amount) for amount in seen[:: max(1, math.ceil(len(seen) / BUDGETS))]]
     bills = [own_compute(record) + teacher_compute(record) for record, _ in own]
@@ -169,9 +173,9 @@ def _picture(own: pd.DataFrame, part: pd.DataFrame, metric: str) -> Figure:
     return figure
 
 
-def _training(runs: Runs, looks: curves.Looks, method: str, protocols: Sequence[str] | None) -> str:
+def _training(runs: Runs, looks: curves.Looks, method: str, metric: str, protocols: Sequence[str] | None) -> str:
     """What its trainings told; empty where they told nothing."""
-    figure = curves.picture(runs, looks, (), protocols, only=method, width=7.5)
+    figure = curves.picture(runs, looks, (), protocols, only=method, width=7.5, metric=metric)
     alt = f"loss and gradient norm of the trainings of {html.escape(method)}"
     return "" if figure is None else _section("Its training", f'<img alt="{alt}" src="{_png(figure)}">')
 

@@ -72,8 +72,11 @@ def _three(head: Sequence[str], lines: Sequence[tuple[str, str, str, str]]) -> s
 def _metric(section: sides.Section) -> str:
     """The metric's table: for each method a line of A, one of B, and one of the difference."""
     metric = section.metric
+    pairs = [pair for _, own in section.lines for pair in own]
+    shown = [each["interval"] for pair in pairs for each in (pair.first, pair.second) if each is not None]
+    shown += [pair.difference.kind for pair in pairs if pair.difference]
     caption = " ".join(filter(None, [f"{wide.ARROW[metric.better].capitalize()}.", metric.note, sides.found(section),
-                                     NOTE * any(pair.difference for _, own in section.lines for pair in own)]))  # fmt: skip
+                                     NOTE * any(pair.difference for pair in pairs), *marks.kind_words(shown)]))  # fmt: skip
     heads = "".join(f'<th scope="col"{side}>{title}</th>' for title, side in
                     [("method", ' class="left"'), ("", ""), *((steps_title(n), "") for n in section.steps)])  # fmt: skip
     body = "".join(_method(name, own, metric.better) for name, own in section.lines)

@@ -122,7 +122,10 @@ FAULTS = [
     ),
     *of(
         "report", "results/report.py",
-        ("runs that are gone are missing", "and not find_runs(place):", "and False:",
+        ("rows of another command's protocol", 'sweep["protocols"] = sorted(own)', "pass",
+         "tests/results/test_results_report.py::"
+         "test_a_sweep_shows_the_protocol_of_its_references_whatever_other_rows_its_runs_hold"),
+        ("runs that are gone are missing", "        place = kept\n", "        pass\n",
          "tests/results/test_results_report.py::test_a_sweep_whose_runs_are_gone_is_rebuilt_from_its_archive_and_says_so"),
     ),
 ]  # fmt: skip

@@ -1,5 +1,6 @@
 """Everything shown is rebuilt from run folders alone; pictures are really drawn."""
 
+import dataclasses
 import json
 import math
 import shutil
@@ -17,7 +18,7 @@ from results import report
 from results.pictures import panels
 from results.pictures.gallery import samples_grid
 from results.pictures.plots import metric_vs_steps
-from results.records import archive
+from results.records import append_rows, archive, load_run
 from results.records.metric import metric_info
 from results.records.store import StoreError, StoreWarning, load_runs
 
@@ -64,6 +65,21 @@ def test_a_sweep_whose_runs_are_gone_is_rebuilt_from_its_archive_and_says_so(tmp
     shutil.rmtree(tmp_path / "runs")
     assert report.main([str(place)]) == 0 and (place / "leaderboard.csv").read_bytes() == table
     assert "the runs of" in (said := capsys.readouterr().err) and archive.FILE in said
+
+
+def test_a_sweep_shows_the_protocol_of_its_references_whatever_other_rows_its_runs_hold(tmp_path, capsys):
+    folders = sweep(tmp_path, ("lsd", "cd"), seeds=1)
+    place = tmp_path / "sweeps" / "quick"
+    place.mkdir(parents=True)
+    (place / "runs.json").write_text(json.dumps({"runs": [path.name for path in folders], "order": ["lsd", "cd"]}))
+    assert report.main([str(place)]) == 0
+    table = (place / "leaderboard.csv").read_bytes()
+    for folder in folders:
+        run, rows = load_run(folder)
+        if run.kind != "reference":  # another command scored it under another protocol
+            append_rows(folder, [dataclasses.replace(row, protocol="another") for row in rows])
+    assert report.main([str(place)]) == 0, capsys.readouterr().err
+    assert (place / "leaderboard.csv").read_bytes() == table
 
 
 @pytest.mark.parametrize(("which", "count"), [("runs", 7), ("runs/lsd-s0", 1)])

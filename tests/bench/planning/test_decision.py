@@ -96,6 +96,8 @@ def test_what_keeps_this_machine_for_more_than_an_hour_is_told_before_it_starts(
         assert told.endswith("error: it begins\n")
         (line,) = [line for line in told.splitlines() if line.startswith("this will take")] or [""]
         assert line.startswith(said) and ("plan=true shows it" in line) == bool(said)
+    assert run.main([f"out={tmp_path}", "sweep=digits_tuned", "method=psd_m", "seed=0", "backend.workers=1"]) == 2
+    assert "\nthis will take at least 1 h 12 min with 1 worker, 2 runs" in capsys.readouterr().err, "a trial and its run"
 
 
 def test_teachers_are_in_the_price_once_and_told_apart(uncounted: None) -> None:

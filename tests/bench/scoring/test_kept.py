@@ -198,6 +198,7 @@ def test_a_damaged_milestone_is_passed_over_and_one_that_is_lost_is_told(kept: P
     found = read_run(kept).kept
     assert found["of"] == 2 and found["images"] == min((640, WHOLE), key=lambda images: compared(kept)[images])
     files[10].unlink()
+    assert unchoosable(kept.parent.parent, [job(BEST)]) == [], "it has chosen"
     told = "has 2 of the 3 milestones that it would choose from, and they are not trained again; give out=FOLDER"
     with pytest.raises(ConfigError, match=told):
         execute(job(BEST).config, str(kept), lambda m: False)

@@ -100,3 +100,23 @@ def test_what_cannot_be_compared_is_one_clear_line(tmp_path, capsys, places, sai
     assert diff.main([str(tmp_path / place) for place in places]) == 2
     error = capsys.readouterr().err
     assert said in error and error.count("\n") == 1
+
+
+def test_one_training_seed_in_common_tells_nothing_of_the_methods(tmp_path, capsys):
+    def scored(folder, value):
+        run = record("lsd", 0)
+        rows = [row(run, 1, value + 0.01 * draw, evaluation_seed=draw, extra={"primary": True}) for draw in range(3)]
+        write(folder / "runs", run, rows)
+        return folder / "runs"
+
+    _, text = compared(scored(tmp_path / "a", 2.0), scored(tmp_path / "b", 4.0), tmp_path / "out")
+    assert texts(text.tables[-1])[-1][-1] == "+2.000 +2.000 – +2.000†" and "† one training seed" in text.words
+    assert "No difference has an interval over independent trainings" in text.words
+
+
+def test_each_side_keeps_what_it_has_of_the_protocols_that_are_named(tmp_path, capsys):
+    first, second = made(tmp_path / "a", {"lsd": 2.0}), made(tmp_path / "b", {"lsd": 2.0}, protocol="two")
+    _, text = compared(first, second, tmp_path / "out", "--protocol", "one", "--protocol", "two")
+    assert "cannot be subtracted: A one; B two" in text.words
+    assert diff.main([str(first), str(second), "--out", str(tmp_path / "no"), "--protocol", "tow"]) == 2
+    assert "--protocol: neither has 'tow'; nearest: 'two'" in capsys.readouterr().err
