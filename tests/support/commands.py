@@ -1047,7 +1047,7 @@ WRONG_ONE: list[Wrong] = [
      ("evaluation.guidance", "5", "from 1.0 to 4.0", "method.scale")),
     ("method=lsd method.scale=[2,4] conditional=true", ("evaluation.guidance", "from 2.0 to 4.0", "method.scale")),
     ("method=lsd method.scale=[2,2] conditional=true evaluation.guidance=[2]", ("evaluation.guidance", "lsd", "velocity")),
-    ("method=split_meanflow method.scale=[1,4] conditional=true", ("method.scale", "split_meanflow")),
+    ("method=lmd method.scale=[1,4] conditional=true", ("method.scale", "lmd")),
     ("detach=true", ("detach", "local", "slurm|cluster")),
     ("detach=true backend=debug", ("detach", "debug")),
     ("budget.batch=4 budget.images=4000 backend.processes=8", ("budget.batch", "backend.processes", "8")),

@@ -121,8 +121,9 @@ def test_the_runs_behind_a_number_give_that_number(path):
         for source in data["groups"][cell[11]]:
             run, seed, checkpoint, images, count, seeds = data["sources"][source]
             record, rows = runs[run]
-            place = expected["metric"], expected["steps"], seed, expected["method"], expected["protocol"]
-            behind = [r for r in rows if (r.metric, r.steps, r.seed, r.label, r.protocol) == place]
+            place = expected["metric"], expected["steps"], seed, expected["sampler"], expected["protocol"]
+            behind = [r for r in rows if (r.metric, r.steps, r.seed, r.sampler, r.protocol) == place
+                      and expected["method"] in (r.label, f"{r.label} ({r.sampler})")]
             assert {r.checkpoint for r in behind} == {checkpoint} and {r.evaluation_seed for r in behind} == set(seeds)
             assert {r.images_seen for r in behind} == {images} and {r.count for r in behind} == {count}
             assert record.run_id == _field(data, "run_id", run)
