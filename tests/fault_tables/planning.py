@@ -27,7 +27,7 @@ FAULTS = [
         ("told of what is short", "if seconds <= HOUR:", "if False:",
          f"{DECISION}what_keeps_this_machine_for_more_than_an_hour_is_told_before_it_starts"),
         ("the longest run for all of them", "makespan(left := todo(timed, states), timed.tail, max(1, workers))",
-         "max(job.cost for job in (left := todo(timed, states)))",
+         "max([job.cost for job in todo(timed, states)]); left = todo(timed, states)",
          f"{DECISION}what_keeps_this_machine_for_more_than_an_hour_is_told_before_it_starts"),
         ("one run has no name of its own", ' or "sweep.name" in request.changed', "",
          "tests/bench/planning/test_folder.py::test_what_differs_names_the_folder"),
