@@ -357,9 +357,12 @@ class Method(ABC):
 
 
 def start_from_teacher(models: Models, previous: Models, roles: Sequence[str] = ("net",)) -> None:
-    """A `Stage.prepare`: the student, or all of some roles, take the weights of the teacher, or of the stage before.
-
-    What those have not stays as it was built, such as the scale as an input, of which nothing is felt at first.
-    """
+    """A `Stage.prepare`: the student, or all of some roles, take the weights of the teacher, or of the stage before."""
     for role in roles:
-        models[role].load_state_dict(models[role].state_dict() | previous["net"].state_dict())
+        models[role].load_state_dict(previous["net"].state_dict())
+
+
+def share_teacher(models: Models, previous: Models) -> None:
+    """A `Stage.prepare`: the part that a larger network shares with its teacher takes the teacher's weights."""
+    net = models["net"]
+    net.load_state_dict(net.state_dict() | previous["net"].state_dict())

@@ -24,7 +24,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from methods.base import Backbone, Batch, Context, Loss, Method, Models, Needs, Stage, Trajectories
+from methods.base import Backbone, Batch, Context, Loss, Method, Models, Needs, Stage, Trajectories, share_teacher
 from methods.knobs import Cap, Count
 from methods.tools import Mask, Solver, align, conditioned, constant
 
@@ -143,12 +143,6 @@ class DSNO(Method):
         power = 2 if self.spacing is Spacing.QUADRATIC else 1
         whole, slots = self.teacher_steps, self.slots
         return tuple(whole - whole * (slots - k) ** power // slots**power for k in range(1, slots + 1))
-
-
-def share_teacher(models: Models, previous: Models) -> None:
-    """A `Stage.prepare`: the part that the operator shares with its teacher takes the teacher's weights."""
-    net = models["net"]
-    net.load_state_dict(net.state_dict() | previous["net"].state_dict())
 
 
 def _whole(s: Tensor, t: Tensor) -> Tensor:

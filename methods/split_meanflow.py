@@ -17,10 +17,10 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from methods.base import Context, Needs, Stage, start_from_teacher
+from methods.base import Context, Needs, Stage, share_teacher, start_from_teacher
 from methods.knobs import Share
 from methods.self_distillation import PSD
-from methods.tools import Guide, Velocity, align, squared
+from methods.tools import Guide, Velocity, align, led, squared
 
 
 @dataclass(frozen=True)
@@ -40,14 +40,14 @@ class SplitMeanFlow(PSD):
 
     def stages(self, images: int) -> Sequence[Stage]:
         (stage,) = super().stages(images)
-        return [replace(stage, prepare=start_from_teacher if self.initialise else None)]
+        start = share_teacher if self.needs.scale else start_from_teacher  # the scale is an input that its teacher has not
+        return [replace(stage, prepare=start if self.initialise else None)]
 
     def diagonal(
         self, v: Velocity, x_0: Tensor, x_1: Tensor, t: Tensor, guide: Guide, context: Context
     ) -> Tensor:
         x = self.interpolant.point(x_0, x_1, t)
         b = context.teach(x, t, guide.of_class)
-        if guide.w is not None:
-            of_none = context.teach(x, t, guide.of_none)
-            b = of_none + align(guide.w, x) * (b - of_none)
+        if guide.w is not None and guide.has is not None:
+            b = led(b, b, context.teach(x, t, guide.of_none), guide.has, align(guide.w, x), 0.0)
         return squared(v(x, t, t) - b)

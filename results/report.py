@@ -12,6 +12,7 @@ import re
 import sys
 import warnings
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +35,11 @@ from results.records import (
     load_runs,
     read_curves,
     read_json,
+    read_rows,
     relabelled,
 )
 
-__all__ = ["FILES", "default_out", "find_runs", "gather", "main", "name", "write"]
+__all__ = ["FILES", "default_out", "find_runs", "gather", "main", "name", "present", "write"]
 
 SWEEP_FILE = "runs.json"
 
@@ -59,10 +61,19 @@ def gather(place: Path) -> tuple[Runs, dict[str, Any]]:
         _check(sweep, place)
     else:
         sweep = _listing(place) if (place / SWEEP_FILE).exists() else {}
-        runs = load_runs(find_runs(place))
-        if sweep and (own := {row.protocol for record, rows in runs if record.kind == "reference" for row in rows}):
-            sweep["protocols"] = sorted(own)  # a run may hold rows of others, of commands that scored it otherwise
+        runs = load_runs(folders := find_runs(place))
+        if listed and (own := present(folders)):
+            sweep["protocols"] = sorted(own)
     return relabelled(runs, sweep.get("labels") or {}), sweep
+
+
+def present(folders: Sequence[Path]) -> set[str]:
+    """The protocols of a sweep's reference rows: those of its table, where a run holds rows of other commands' too."""
+    found = set[str]()
+    for folder in folders:
+        with suppress(RecordError):  # told where the runs are read
+            found |= {row.protocol for row in read_rows(folder)} if folder.name.startswith("reference-") else set()
+    return found
 
 
 def _listing(folder: Path) -> dict[str, Any]:

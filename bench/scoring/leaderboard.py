@@ -1,12 +1,12 @@
 """The leaderboard of a sweep: its runs' records as tables, pictures and the page."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from bench.scoring.pictures import samples
 from results import report
-from results.records import archive, load_runs, read_curves, read_rows, relabelled
+from results.records import archive, load_runs, read_curves, relabelled
 from results.tables import numberless, plain, remarked
 
 FILES = (*report.FILES, "published.md", "tuned.md", "trials.csv", "samples.png", "guidance.png", "curves.png")
@@ -19,7 +19,7 @@ def draw(out: Path, name: str, listing: Mapping[str, Any], published: str | None
     """
     folder, labels = out / "sweeps" / name, listing["labels"]
     folders = [path for run in listing["runs"] if (path := out / "runs" / run).exists()]
-    records, protocols = relabelled(load_runs(folders), labels), _protocols(folders)
+    records, protocols = relabelled(load_runs(folders), labels), report.present(folders) or None
     about = {"sweep": name, "order": listing["order"], "labels": labels, "published": published,
              "protocols": sorted(protocols or ())}
     about |= {key: listing[key] for key in ("tuned", "remarks", "note") if key in listing}
@@ -29,9 +29,3 @@ def draw(out: Path, name: str, listing: Mapping[str, Any], published: str | None
                          note=listing.get("note", ""), looks={path.name: read_curves(path) for path in folders})
     said = [plain(frame), *remarked(frame, listing.get("remarks"))]
     return "\n".join([*said, *(str(folder / file) for file in FILES if (folder / file).exists())]), numberless(frame)
-
-
-def _protocols(folders: Sequence[Path]) -> set[str] | None:
-    """The protocols of the reference rows: those of the present evaluation, where a run may hold older ones too."""
-    found = {row.protocol for f in folders if f.name.startswith("reference-") and f.exists() for row in read_rows(f)}
-    return found or None

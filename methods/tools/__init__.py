@@ -5,7 +5,7 @@ from methods.tools.constants import constant, for_real
 from methods.tools.critic import deceived, told_apart
 from methods.tools.flow_map import Derivative, Velocity, derivative, eulerian, jump, lagrangian, mean_velocity
 from methods.tools.forward import jvp, softmax
-from methods.tools.guidance import Guide, Guided, guided_velocity, with_scale
+from methods.tools.guidance import Guide, Guided, guided_velocity, led, with_scale
 from methods.tools.interpolant import Interpolant, Linear, Trigonometric, convert_point, convert_velocity
 from methods.tools.network import Mask, conditioned
 from methods.tools.preconditioning import Preconditioned, coefficients
@@ -42,6 +42,7 @@ __all__ = [
     "jump",
     "jvp",
     "lagrangian",
+    "led",
     "mean_square",
     "mean_velocity",
     "normalised",

@@ -61,6 +61,11 @@ FAULTS = [
         ("curves of other runs are kept", "keep_curves(told, ", "keep_curves(looks or {}, ", AGAIN),
     ),
     *of(
+        "curves' picture", "results/webpage/card.py",
+        ("a way of sampling has no training", "looks or {}, trained, metric", "looks or {}, method, metric",
+         PICTURE + "test_a_card_of_another_way_of_sampling_shows_the_training_behind_it"),
+    ),
+    *of(
         "curves' picture", "results/report.py",
         ("curves that a sweep left are not looked for", "looks |= kept_curves(home / KEPT_CURVES)", "pass", AGAIN),
     ),

@@ -8,7 +8,7 @@ MATCHING = "methods/flow_map_matching.py"
 FAULTS = [
     *of(
         "cd, lmd, emd", "methods/base.py",
-        ("student not started as its teacher", ' | previous["net"].state_dict())', ")",
+        ("student not started as its teacher", 'models[role].load_state_dict(previous["net"].state_dict())', "pass",
          "training::test_a_student_that_says_so_starts_as_its_teacher"),
     ),
     *of(

@@ -44,15 +44,14 @@ FAULTS = [
     ),
     *of(
         "guided targets", "methods/split_meanflow.py",
-        ("the teacher unguided", "if guide.w is not None:", "if False:", STATIONARY + "[split]"),
-        ("towards no class", "b = of_none + align(guide.w, x) * (b - of_none)", "b = b + align(guide.w, x) * (of_none - b)",
+        ("the teacher unguided", "if guide.w is not None and guide.has is not None:", "if False:", STATIONARY + "[split]"),
+        ("towards no class", "align(guide.w, x), 0.0)", "1 - align(guide.w, x), 0.0)",
          STATIONARY + "[split]"),
     ),
     *of(
         "guided targets", "methods/base.py",
-        ("a student of its own where it has more than its teacher",
-         "models[role].load_state_dict(models[role].state_dict() | previous", "models[role].load_state_dict(previous",
-         NETS + "a_student_that_is_told_the_scale_starts_as_its_teacher_that_is_not"),
+        ("a student of its own where it has more than its teacher", 'net.state_dict() | previous["net"].state_dict()',
+         "net.state_dict()", NETS + "a_student_that_is_told_the_scale_starts_as_its_teacher_that_is_not"),
     ),
     *of(
         "guided targets", "methods/terminal_velocity.py",

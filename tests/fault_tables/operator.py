@@ -32,7 +32,7 @@ FAULTS = [
         ("one mask for all slots", "draw(name, (shape[0] // slots, slots, *shape[1:])).flatten(0, 1)",
          "draw(name, (shape[0] // slots, *shape[1:])).repeat_interleave(slots, 0)",
          f"{TRUTH}every_row_has_a_dropout_mask_of_its_own_whatever_the_slice"),
-        ("student not started as its teacher", 'net.state_dict() | previous["net"].state_dict()', "net.state_dict()",
+        ("student not started as its teacher", "share_teacher if self.initialise else None", "None",
          f"{TRUTH}it_starts_from_the_weights_of_its_teacher_where_it_says_so"),
         ci="states of the wrong slot",
     ),

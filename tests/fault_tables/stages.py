@@ -76,7 +76,7 @@ FAULTS = [
          STAGES + "every_kept_student_of_progressive_distillation_is_that_of_its_own_round"),
     ),
     *of(
-        "dsno", "methods/operator.py",
+        "dsno", "methods/base.py",
         ("started without its teacher's weights",
          'net.load_state_dict(net.state_dict() | previous["net"].state_dict())', "pass", f"{STAGES}{STARTS}[dsno]"),
     ),

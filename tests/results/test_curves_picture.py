@@ -145,6 +145,15 @@ def test_what_a_report_leaves_draws_them_again_where_the_runs_are_not(
     assert f"{place / KEPT_CURVES}: the curves cannot be read" in capsys.readouterr().err
 
 
+def test_a_card_of_another_way_of_sampling_shows_the_training_behind_it(tmp_path: Path) -> None:
+    runs, looks = made(1)
+    report.write(runs, tmp_path, looks=looks)
+    archive.write(tmp_path / archive.FILE, runs, {})
+    assert report.main([str(tmp_path / archive.FILE), "--card", "m00 (a)"]) == 0  # "b" was scored first, and is its own
+    (card,) = tmp_path.glob("card-*.html")
+    assert card.read_text(encoding="utf-8").count("<h2>Its training</h2>") == 1
+
+
 def test_a_card_shows_the_curves_of_its_method_alone() -> None:
     runs, looks = made(3)
     figure = curves.picture(runs, looks, only="m01", width=7.5)

@@ -50,7 +50,7 @@ def sweep(root: Path, labels: tuple[str, ...] = tuple(CURVES), seeds: int = 3, e
             run = record(label, seed, **({"teacher": f"fm-s{seed}", "teacher_images": 200_000, "teacher_seconds": 33.0}
                                          if label in ("lmd", "cd", "progressive") else {}))  # fmt: skip
             folders.append(write(root / "runs", run, _method_rows(run, evaluation_seeds)))
-    reference = record("references", 0, run_id="references", kind="reference", params=0, train_seconds=0.0, images_seen=0)
+    reference = record("references", 0, run_id="reference-digits", kind="reference", params=0, train_seconds=0.0, images_seen=0)
     return [*folders, write(root / "runs", reference, _reference_rows(reference))]
 
 

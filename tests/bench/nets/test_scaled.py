@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from bench.config import ConfigError
 from bench.layers import parted
 from bench.nets import Backbone
-from methods.base import start_from_teacher
+from methods.base import share_teacher
 from methods.tools import conditioned, derivative, with_scale
 
 LABELS = torch.tensor([0, 1, 2, 3])  # of three classes; the last is of none
@@ -36,7 +36,7 @@ def test_before_training_it_is_its_source_at_every_scale(name: str, shape: tuple
 @EACH
 def test_a_student_that_is_told_the_scale_starts_as_its_teacher_that_is_not(name: str, shape: tuple[int, ...]) -> None:
     teacher, student = stirred(made(name, shape, classes=3).double()), told(name, shape)
-    start_from_teacher({"net": student}, {"net": teacher})
+    share_teacher({"net": student}, {"net": teacher})
     x, s, t = inputs(shape)
     assert torch.equal(student(x, s, t, condition=with_scale(LABELS, SCALES)), teacher(x, s, t, condition=LABELS))
 
