@@ -135,7 +135,7 @@ FAULTS = [
         ("cosine over places", "b, dim=1)", "b, dim=-1)",
          FACM + "on_images_the_cosine_is_over_channels_and_a_mean_over_places"),
         ("wrong clock", "return 1 - 2 / torch.pi", "return 2 / torch.pi", FACM + "its_times_are_an_angle_of_the_noise_level"),
-        ("start of its own", "prepare=start if self.initialise else None", "prepare=None",
+        ("start of its own", "start_from_teacher if self.initialise else None", "None",
          "training::test_a_student_that_says_so_starts_as_its_teacher[FlowAnchored]"),
         ci="flipped sign",
     ),
