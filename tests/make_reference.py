@@ -1,13 +1,16 @@
-"""`python tests/make_reference.py NAME [arguments]`: run a sweep afresh and keep its results in results/reference/NAME.
+"""`python tests/make_reference.py NAME [arguments]`: make results/reference/NAME afresh, a sweep or what a command prints.
 
-Tables, pictures and records are copied, the row of results/reference/README.md is written (date, revision, machine, time), the
-pages' tables are filled, and for the quickstart the picture of its page is taken. Arguments are added to the command, and
-stand in the row. `--go-on` as the first of them keeps the runs that the last call left, such as when the sweep gained methods:
-what it adds stands behind a + in the row. The tree must hold no change that is not committed but to what this writes, or the
-revision would name other code. What the run leaves stays in outputs/reference/NAME.
+Of a sweep tables, pictures and records are copied, the row of results/reference/README.md is written (date, revision, machine,
+time), the pages' tables are filled, and for the quickstart the picture of its page is taken. Arguments are added to the
+command, and stand in the row. `--go-on` as the first of them keeps the runs that the last call left, such as when the sweep
+gained methods: what it adds stands behind a + in the row. The tree must hold no change that is not committed but to what this
+writes, or the revision would name other code. What the run leaves stays in outputs/reference/NAME.
+
+The other names: `benchmarks` and `steps_cpu`, printed by their commands; `slurm_status`, the picture that a test draws (it
+needs tests/install.sh); `precision`, by tests/make_precision.py.
 
 `python tests/make_reference.py --redraw`: nothing is run; every table and picture of results/reference and of the READMEs that
-comes from a run is made again by the present code from what the runs left there (samples where samples.npz is).
+comes from a sweep is made again by the present code from what the sweeps left there.
 """
 
 import os
@@ -36,6 +39,12 @@ SWEEPS = {
     "digits_conditional": "sweep=digits_conditional",
     "cifar_smoke": "sweep=cifar_smoke",
 }
+MEASURED = "sweep=none method=flow_matching,ect,meanflow,lsd,psd_m,lmd,cd data=cifar10 backbone=unet_small budget.batch=16"
+PRINTED = {
+    "benchmarks": ["-m pytest tests/benchmarks -o addopts= --benchmark-only"],
+    "steps_cpu": [f"-m bench.perf {MEASURED} --against {what} --minutes 20" for what in ("channels_last", "compiled")],
+}
+DRAWN = "slurm_status"
 RECORDS = "records.jsonl.gz"
 NOT_KEPT = {"attempts.jsonl", "index.html", "plan.json", "runs.json"}  # the page holds everything once more
 
@@ -45,10 +54,16 @@ def main(name: str, *more: str) -> None:
         for each in SWEEPS:
             python("-m", "results.report", str(REFERENCE / each / RECORDS))
         return finish()
-    if name not in SWEEPS:
-        sys.exit(f"no reference named {name}: one of {', '.join(SWEEPS)}")
+    if name not in (names := [*SWEEPS, *PRINTED, DRAWN, "precision"]):
+        sys.exit(f"no reference named {name}: one of {', '.join(names)}")
     if git("status", "--porcelain", "--", ".", ":!results/reference", ":!*.md"):
         sys.exit("there are changes that no revision holds: commit them first")
+    if name in PRINTED:
+        return write_printed(name)
+    if name == DRAWN:
+        return draw_status()
+    if name == "precision":
+        return python("tests/make_precision.py")
     if not row_of(name).search(PAGE.read_text(encoding="utf-8")):
         sys.exit(f"{PAGE} has no row for {name}: add one that begins with it")
     revision, out = git("rev-parse", "--short", "HEAD"), ROOT / "outputs" / "reference" / name
@@ -67,6 +82,27 @@ def main(name: str, *more: str) -> None:
     command = " ".join(["python -m bench.run", *words])
     write_row([name, f"`{command}`", date.today().isoformat(), revision, machine(), spent], on)
     finish()
+
+
+def write_printed(name: str) -> None:
+    """What the commands print, below them, the date, revision and machine; of pytest the list at its end."""
+    pages = [f"# {date.today().isoformat()}, revision {git('rev-parse', '--short', 'HEAD')}, {machine()}"]
+    for words in PRINTED[name]:
+        told = subprocess.run([sys.executable, *words.split()], check=True, cwd=ROOT, stdout=subprocess.PIPE, text=True).stdout
+        listed = re.search(r"^=+ measured =+\n(.*?)^[=-]", told, re.MULTILINE | re.DOTALL)
+        pages.append(f"$ python {words}\n{(listed[1] if listed else told).strip()}")
+    (REFERENCE / f"{name}.txt").write_text("\n\n".join(pages) + "\n", encoding="utf-8")
+
+
+def draw_status() -> None:
+    """Of the sweep that tests/sweeps/backends/test_slurm_sweep.py disturbs."""
+    place = ROOT / "outputs" / "reference" / DRAWN
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir(parents=True)
+    test = "tests/sweeps/backends/test_slurm_sweep.py::test_with_everything_going_wrong_the_numbers_are_the_same"
+    python("-m", "pytest", test, "-n0", f"--basetemp={place}")
+    (picture,) = place.glob("test_with_everything*0/status.svg")
+    shutil.copy(picture, REFERENCE / f"{DRAWN}.svg")
 
 
 def finish() -> None:

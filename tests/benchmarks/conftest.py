@@ -22,8 +22,23 @@ def interleaved(first: Callable[[], object], second: Callable[[], object], round
     return times
 
 
+MEASURED = pytest.StashKey[list[str]]()
+
+
 @pytest.fixture
-def ratio(benchmark, capsys):  # type: ignore[no-untyped-def]
+def told(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """told(line): for the list at the end, which results/reference/benchmarks.txt keeps."""
+    return request.config.stash.setdefault(MEASURED, []).append
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if lines := config.stash.get(MEASURED, []):
+        terminalreporter.section("measured")
+        terminalreporter.write("\n".join(lines) + "\n")
+
+
+@pytest.fixture
+def ratio(benchmark, told):  # type: ignore[no-untyped-def]
     """ratio(name, subject, baseline, rounds): median of paired ratios, printed and kept in the benchmark's extra_info."""
 
     def measure(name: str, subject: Callable[[], object], baseline: Callable[[], object], rounds: int = 15) -> float:
@@ -33,9 +48,8 @@ def ratio(benchmark, capsys):  # type: ignore[no-untyped-def]
         low, _, high = statistics.quantiles(paired, n=4) if rounds > 2 else (value, value, value)
         benchmark.extra_info.update(ratio=value, quartiles=(low, high), seconds=statistics.median(mine))
         benchmark.pedantic(lambda: None, rounds=1)
-        with capsys.disabled():
-            print(f"\n{name}: {value:.3f} of the baseline (quartiles {low:.3f} to {high:.3f}; "
-                  f"{statistics.median(mine) * 1e3:.1f} ms against {statistics.median(other) * 1e3:.1f} ms)")
+        told(f"{name}: {value:.3f} of the baseline (quartiles {low:.3f} to {high:.3f}; "
+             f"{statistics.median(mine) * 1e3:.1f} ms against {statistics.median(other) * 1e3:.1f} ms)")
         return value
 
     return measure

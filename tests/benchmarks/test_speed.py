@@ -3,6 +3,7 @@
 import inspect
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -104,14 +105,13 @@ def peak(method: str) -> int:
     return int(out.stdout.split()[-1])
 
 
-def test_peak_memory_over_flow_matchings(benchmark: Any, capsys: Any) -> None:
+def test_peak_memory_over_flow_matchings(benchmark: Any, told: Callable[[str], None]) -> None:
     """Goal: methods with a detached JVP (MeanFlow) at most 1.6 of flow matching."""
     base = peak("flow_matching")
     ratios = {m: peak(m) / base for m in METHODS}
     benchmark.extra_info.update(ratios)
     benchmark.pedantic(lambda: None, rounds=1)
-    with capsys.disabled():
-        print("\npeak memory of a step / flow matching's:", {m: round(r, 2) for m, r in ratios.items()})
+    told(f"peak memory of a step / flow matching's: {', '.join(f'{m} {r:.2f}' for m, r in ratios.items())}")
 
 
 def test_the_frechet_distance_over_clean_fids(ratio: Any) -> None:

@@ -8,6 +8,7 @@ import resource
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ def big_sweep(place: Path) -> None:
             (folder / "evals.jsonl").write_text("".join(json.dumps(r.to_dict()) + "\n" for r in rows))
 
 
-def test_a_report_on_a_hundred_thousand_rows(tmp_path: Path, benchmark: Any, capsys: Any) -> None:
+def test_a_report_on_a_hundred_thousand_rows(tmp_path: Path, benchmark: Any, told: Callable[[str], None]) -> None:
     big_sweep(tmp_path)
     command = [sys.executable, "-m", "results.report", str(tmp_path / "runs"), "--out", str(tmp_path / "out")]
     begin = time.monotonic()
@@ -50,6 +51,5 @@ def test_a_report_on_a_hundred_thousand_rows(tmp_path: Path, benchmark: Any, cap
     benchmark.extra_info.update(seconds=seconds, processor_seconds=processor, gigabytes=peak)
     benchmark.pedantic(lambda: None, rounds=1)
     files = sorted(path.name for path in (tmp_path / "out").iterdir())
-    with capsys.disabled():
-        print(f"\nreport on 100,000 rows of 2,000 runs: {seconds:.1f} s ({processor:.1f} s of processor), "
-              f"{peak:.2f} GB at the most, wrote {', '.join(files)}")
+    told(f"report on 100,000 rows of 2,000 runs: {seconds:.1f} s ({processor:.1f} s of processor), "
+         f"{peak:.2f} GB at the most, wrote {', '.join(files)}")

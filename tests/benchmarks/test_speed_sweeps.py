@@ -20,12 +20,7 @@ from sweeps.plan.jobs import Job, Plan
 RUNS = 10_000
 
 
-def told(capsys, text):
-    with capsys.disabled():
-        print(f"\n{text}")
-
-
-def test_planning_ten_thousand_runs(benchmark, capsys):
+def test_planning_ten_thousand_runs(benchmark, told):
     def memory():
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
@@ -42,20 +37,20 @@ def test_planning_ten_thousand_runs(benchmark, capsys):
     seconds = time.perf_counter() - begin
     benchmark.pedantic(lambda: None, rounds=1)
     benchmark.extra_info.update(runs=len(plan), seconds=seconds, hydra=hydra, megabytes=memory() - before)
-    told(capsys, f"planning {len(plan):,} runs: {seconds:.2f} s, of which the {hydra:.2f} s of a plan of one seed are Hydra's; "
+    told(f"planning {len(plan):,} runs: {seconds:.2f} s, of which the {hydra:.2f} s of a plan of one seed are Hydra's; "
          f"{memory() - before:.0f} MB more")
 
 
 @pytest.mark.parametrize(("command", "goal"), [
     (["plan=true"], 2.5), (["sweep=cifar_all_methods", "plan=true"], 3.0), (["--help"], 1.0),
 ])  # fmt: skip
-def test_seconds_until_a_person_reads(command, goal, benchmark, capsys, tmp_path: Path):
+def test_seconds_until_a_person_reads(command, goal, benchmark, told, tmp_path: Path):
     """In a process of its own, imports included. Goal: on an idle core."""
     own = [*command, f"out={tmp_path}"] if "plan=true" in command else command
     call = [sys.executable, "-m", "bench.run", *own]
     benchmark.pedantic(lambda: subprocess.run(call, check=True, capture_output=True), rounds=5)
-    told(capsys, f"{' '.join(command)}: {benchmark.stats.stats.median:.2f} s, at best {benchmark.stats.stats.min:.2f} s "
-                 f"(goal {goal:g} s)")
+    told(f"{' '.join(command)}: {benchmark.stats.stats.median:.2f} s, at best {benchmark.stats.stats.min:.2f} s "
+         f"(goal {goal:g} s)")
 
 
 class Busy(Detached):
@@ -75,7 +70,7 @@ class Busy(Detached):
 
 
 @pytest.mark.parametrize("stage", ["all are to do and wait for one", "all are submitted"])
-def test_one_pass_over_ten_thousand_runs(stage, benchmark, capsys, tmp_path: Path):
+def test_one_pass_over_ten_thousand_runs(stage, benchmark, told, tmp_path: Path):
     plan = Plan([Job("root", "r", {}), *(Job(f"j{i}", "x", {"seed": i}, ("root",) if "wait" in stage else ())
                                          for i in range(RUNS))])
     control = Controller(plan, Busy(), Disk(tmp_path, "s"), tmp_path, "b", time.time, Rules(), lambda event: None)
@@ -85,4 +80,4 @@ def test_one_pass_over_ten_thousand_runs(stage, benchmark, capsys, tmp_path: Pat
     control.step()
     first = time.perf_counter() - begin
     benchmark.pedantic(control.step, rounds=5)
-    told(capsys, f"{stage}: start {start:.2f} s, first pass {first:.2f} s, each later one {benchmark.stats.stats.median:.3f} s")
+    told(f"{stage}: start {start:.2f} s, first pass {first:.2f} s, each later one {benchmark.stats.stats.median:.3f} s")

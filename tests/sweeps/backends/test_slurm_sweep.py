@@ -21,7 +21,7 @@ SMALL = ["sweep=none", "backbone.width=64", "backbone.depth=1", "budget.images=1
 SWEEP = [*SMALL, "method=lsd,meanflow,lmd,cd", "seed=0,1,2", "teacher.seed=0"]
 LOCAL = ["backend.workers=2"]
 SLURM = ["backend=slurm", "backend.partition=cpu", "backend.memory=900M", "backend.time=30", "backend.interval=1"]
-PATIENCE = 300
+PATIENCE, PICTURE = 300, "status.svg"
 
 
 def command(out, *backend):
@@ -50,6 +50,14 @@ def attempts(out):
         record = json.loads(file.read_text())
         found.append((file.parent.parent.name, file.stem, record["node"], record["outcome"], record["reason"]))
     return found
+
+
+def status(out):
+    """The picture of the sweep as it is now, which `python tests/make_reference.py slurm_status` takes from here."""
+    (folder,) = (out / "sweeps").glob("none-*")
+    words = [str(folder), "--picture", str(out / PICTURE)]
+    subprocess.run([sys.executable, "-m", "sweeps.status", *words], cwd=ROOT, check=True, capture_output=True)
+    return (out / PICTURE).read_text()
 
 
 @pytest.fixture(scope="session")
@@ -98,12 +106,14 @@ def test_with_everything_going_wrong_the_numbers_are_the_same(slurm, undisturbed
             process = controller(tmp_path, slurm, log)
             trouble.cancel_by_hand()
             trouble.kill_a_node()
+            picture = status(tmp_path)
             assert process.wait(PATIENCE) == 0, (tmp_path / "log").read_text()
         finally:
             if process.poll() is None:
                 end([process.pid])
                 process.wait()
     check(tmp_path, undisturbed)
+    assert all(victim in picture for victim in trouble.victims) and "preemption or time limit" in picture
     started = attempts(tmp_path)
     told = "\n".join(f"{run:34} {number:7} {node:4} {outcome:12} {reason}" for run, number, node, outcome, reason in started)
     with capsys.disabled():
