@@ -143,7 +143,7 @@ def cells(shown: Sequence[Row]) -> list[tuple[str, ...]]:
 
 def totals(found: Sequence[Row]) -> list[str]:
     """Two lines: how many runs are in which state, and what they have taken."""
-    numbers = Counter(r.state.split(" ")[0] for r in found)
+    numbers = Counter(r.state.replace(",", " ").split()[0] for r in found)
     states = ", ".join(f"{n:,} {state}" for state, n in numbers.most_common())
     tries, seconds = sum(row.attempts for row in found), sum(row.cost for row in found)
     return [f"{count(len(found), 'run')}: {states}", f"tries: {tries:,}, cost so far: {duration(seconds)} of one worker"]

@@ -98,3 +98,8 @@ def test_a_line_of_the_journal_that_a_disk_changed_is_passed_over(tmp_path, even
     assert [row.run for row in status.rows(folder, now=10.0)] == ["b"]
     assert "why" in status.told(folder) or event == "intent"
     assert list(Book.read(lines).jobs) == ["b"]
+
+
+def test_runs_in_one_state_are_counted_together_whatever_else_is_said_of_them():
+    found = [status.Row(name, name, state) for name, state in zip("abc", ("scoring, 2 done", "scoring", "train"), strict=True)]
+    assert status.totals(found)[0] == "3 runs: 2 scoring, 1 train"
