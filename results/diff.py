@@ -47,6 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if any(sweeps):
             first, second = options.places
             return _sweeps(first, second, options.out, options.protocol)
+        if options.out or options.protocol:
+            raise ValueError("--out and --protocol are of the page of two sweeps; two runs are compared here, in the terminal")
         a, b = (load_run(folder) for folder in options.places)
     except (ProtocolError, RecordError, StoreError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)

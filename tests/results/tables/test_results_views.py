@@ -207,6 +207,8 @@ def test_equal_runs_and_unreadable_ones_have_their_own_exit_status(tmp_path, cap
     assert "do not differ" in capsys.readouterr().out
     assert diff.main([str(folder), str(tmp_path / "gone")]) == 2
     assert "no such file" in capsys.readouterr().err
+    assert diff.main([str(folder), str(folder), "--out", str(tmp_path)]) == 2
+    assert "two runs are compared here" in capsys.readouterr().err
 
 
 # Bad records
