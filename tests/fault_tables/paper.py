@@ -5,6 +5,8 @@ from fault_tables.base import of
 O, L, V, W, C, B, P, S = (f"tests/results/{name}.py::test_" for name in (
     "test_report_options", "pictures/test_pictures", "tables/test_published", "tables/test_words", "webpage/test_card",
     "webpage/test_page_browser", "webpage/test_page", "webpage/test_sides"))  # fmt: skip
+NAMES = f"{B}names_on_the_fronts_touch_neither_one_another_nor_the_charts_edge"
+BARS = f"{B}intervals_are_bands_of_a_few_lines_and_bars_side_by_side_of_more"
 LONG = f"{B}of_a_long_table_a_hundred_rows_are_laid_out_and_sorting_moves_them_all"
 FAMILY = f"{B}a_family_narrows_tables_and_charts_and_what_is_lit_are_its_best"
 PARTED = f"{L}two_names_at_one_height_part_evenly"
@@ -74,6 +76,13 @@ FAULTS = [
         ("a hundred rows whatever the filter", "n + 101 of :not([hidden])", "n + 101", LONG),
         ("grids in a window", "figure { margin: 14px 0; overflow-x: auto; }", "figure { max-height: 85vh; overflow: auto; }",
          f"{B}sample_grids_are_shown_whole"),
+    ),
+    *of(
+        "the page's charts", "results/webpage/assets/chart.js",
+        ("names over one another", "    taken.push(box);\n", "", NAMES),
+        ("names beyond the edge", "box[2] <= width && box[1]", "box[1]", NAMES),
+        ("bands however many", "lit.length > BANDS", "false", BARS),
+        ("bars on one another", "Math.min(4, 28 / lit.length)", "0", BARS),
     ),
     *of(
         "families of the page", "results/webpage/page_data.py",

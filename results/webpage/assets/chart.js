@@ -1,6 +1,7 @@
-// Charts drawn into SVG at the width they have: lines with bands against NFE, and Pareto fronts.
+// Charts drawn into SVG at the width they have: lines with intervals against NFE, and Pareto fronts.
 
 const EDGE = { top: 14, right: 16, bottom: 40, left: 52 };
+const BANDS = 3;  // more of them hide one another: their intervals are bars then, side by side
 
 /** A scale from values to pixels, logarithmic where the values span enough to need it. */
 function scale(values, from, to, margin) {
@@ -55,9 +56,13 @@ function chart(box, { series, references = [], lines, xTitle, xText, xTicks, hei
     "aria-label": `${shown().title} against ${xTitle}; the table above holds the same numbers` });
   root.append(axes(x, y, width, height, xTicks ? spaced(points.map(point => point.x), x, 28) : ticks(x, width / 80), xText, xTitle));
   if (lines) root.append(...referenceLines(visible, y, width));
-  for (const each of series) root.append(lines ? lineOf(each, x, y, top) : dotsOf(each, x, y, top));
-  if (!lines) for (const [league, own] of Map.groupBy(points, point => data.leagues[point.cell.method]))
-    root.append(front(own, league, x, y, better, width, height));
+  const lit = series.filter(each => colourClass(each.method)), bars = lit.length > BANDS;
+  for (const each of series) {
+    each.shift = lines && bars && lit.includes(each) ? Math.min(4, 28 / lit.length) * (lit.indexOf(each) - (lit.length - 1) / 2) : 0;
+    const moved = value => x(value) + each.shift;
+    root.append(lines ? lineOf(each, moved, y, top, bars) : dotsOf(each, x, y, top));
+  }
+  if (!lines) root.append(...fronts(points, x, y, better, width, height));
   for (const [word, y, far] of lines ? [["above", 11, cell => cell.value > top], ["below", height - EDGE.bottom - 4, cell => cell.value < near]] : []) {
     const names = named.filter(cell => !visible.includes(cell) && far(cell)).map(cell => `${data.methods[cell.method]} ${number(cell.value)}`);
     if (names.length) root.append(svg("text", { class: "beyond", x: width - EDGE.right, y, "text-anchor": "end" }, `${word}: ${names.join(", ")}`));
@@ -96,11 +101,13 @@ function referenceLines(cells, y, width) {
 
 const pathOf = places => places.map(([x, y], index) => `${index ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}`).join("");
 
-function lineOf({ method, points }, x, y, top) {
+/** A series with its interval: a band, or a bar at every point. */
+function lineOf({ method, points }, x, y, top, bars) {
   const banded = points.filter(point => !Number.isNaN(point.low));
+  const drawn = bars ? banded.map(point => svg("line", { class: "bar", x1: x(point.x), x2: x(point.x), y1: y(point.low), y2: y(point.high) })) : [];
   const outline = [...banded.map(point => [x(point.x), y(point.high)]), ...banded.toReversed().map(point => [x(point.x), y(point.low)])];
   return svg("g", { class: `series ${colourClass(method)}`, "data-m": method },
-    banded.length > 1 ? svg("path", { class: "band", d: `${pathOf(outline)}Z` }) : null,
+    banded.length > 1 && !bars ? svg("path", { class: "band", d: `${pathOf(outline)}Z` }) : null, ...drawn,
     svg("path", { class: "line", d: pathOf(points.map(point => [x(point.x), y(point.y)])) }),
     ...points.map(point => dot(point, x, y, top)));
 }
@@ -115,27 +122,42 @@ function dot(point, x, y, top) {
     : svg("circle", { cx: x(point.x).toFixed(1), cy: y(point.y).toFixed(1), r: 3 });
 }
 
-/** Points of one league that none of it equals or beats on both axes, joined by steps and named. */
-function front(points, league, x, y, better, width, height) {
+/** Of every league the points that none of it equals or beats on both axes, joined by steps; named where a name has room. */
+function fronts(points, x, y, better, width, height) {
   const sign = better === "higher" ? -1 : 1;
-  const kept = [];
-  for (const point of [...points].sort((a, b) => a.x - b.x || sign * (a.y - b.y)))
-    if (!kept.length || sign * point.y < sign * kept.at(-1).y) kept.push(point);
-  const corners = kept.flatMap((point, index) =>
-    [...(index ? [[x(point.x), y(kept[index - 1].y)]] : []), [x(point.x), y(point.y)]]);
-  const near = (a, b) => b && Math.abs(x(a.x) - x(b.x)) < 44 && Math.abs(y(a.y) - y(b.y)) < 14;
-  const names = kept.flatMap((point, index) => {
-    const end = x(point.x) > width * 0.75, name = data.methods[point.cell.method];
-    const low = y(point.y) > height - EDGE.bottom - 24;
-    return [svg("circle", { cx: x(point.x), cy: y(point.y), r: 5.5 }),
-      svg("text", { x: x(point.x) + (end ? -9 : 8), y: y(point.y) + (low ? 4 : 16), "text-anchor": end ? "end" : "start" }, point.cell.method === kept[index - 1]?.cell.method || near(point, kept[index - 1]) ? "" : name)];
+  const found = [...Map.groupBy(points, point => data.leagues[point.cell.method])].map(([league, own]) => {
+    const kept = [];
+    for (const point of own.toSorted((a, b) => a.x - b.x || sign * (a.y - b.y)))
+      if (!kept.length || sign * point.y < sign * kept.at(-1).y) kept.push(point);
+    return [league, kept];
   });
-  return svg("g", { class: league ? "front apart" : "front" }, svg("path", { d: corners.length ? pathOf(corners) : "" }), ...names);
+  const taken = found.flatMap(([, kept]) => kept.map(point => [x(point.x) - 6, y(point.y) - 6, x(point.x) + 6, y(point.y) + 6]));
+  return found.map(([league, kept]) => {
+    const corners = kept.flatMap((point, index) =>
+      [...(index ? [[x(point.x), y(kept[index - 1].y)]] : []), [x(point.x), y(point.y)]]);
+    return svg("g", { class: league ? "front apart" : "front" }, svg("path", { d: corners.length ? pathOf(corners) : "" }),
+      ...kept.map(point => svg("circle", { cx: x(point.x), cy: y(point.y), r: 5.5 })),
+      ...kept.filter((point, index) => point.cell.method !== kept[index - 1]?.cell.method)
+        .map(point => named(data.methods[point.cell.method], x(point.x), y(point.y), taken, width, height)));
+  });
+}
+
+/** A name beside its point, where no other name or point of a front is, and inside the chart; null where there is no room. */
+function named(name, x, y, taken, width, height) {
+  const long = 6.6 * name.length;  // of the font's 11 px, a little more than most names are
+  for (const [left, base] of [[x + 8, y + 16], [x + 8, y - 7], [x - 8 - long, y + 16], [x - 8 - long, y - 7], [x + 8, y + 4], [x - 8 - long, y + 4]]) {
+    const box = [left, base - 11, left + long, base + 3];
+    const inside = left >= EDGE.left && box[2] <= width && box[1] >= 0 && box[3] <= height - EDGE.bottom + 4;
+    if (!inside || taken.some(other => box[0] < other[2] && other[0] < box[2] && box[1] < other[3] && other[1] < box[3])) continue;
+    taken.push(box);
+    return svg("text", { x: left, y: base }, name);
+  }
+  return null;
 }
 
 /** The nearest point under the pointer lights its method everywhere and says its value; a click opens where it comes from. */
 function listen(box, root, series, x, y) {
-  const places = series.flatMap(each => each.points.map(point => ({ point, method: each.method, x: x(point.x), y: y(point.y) })));
+  const places = series.flatMap(each => each.points.map(point => ({ point, method: each.method, x: x(point.x) + each.shift, y: y(point.y) })));
   const nearest = event => {
     const frame = root.getBoundingClientRect(), left = event.clientX - frame.left, top = event.clientY - frame.top;
     const distance = place => (place.x - left) ** 2 + (place.y - top) ** 2;

@@ -30,19 +30,19 @@ function toggle(method) {
   recolour();
 }
 
-/** Give every drawn thing of a method its colour, without drawing anew. */
+/** Give the names their colours, and draw the charts anew: how many are in colour says how their intervals are shown. */
 function recolour() {
-  for (const node of document.querySelectorAll("[data-m]")) {
+  for (const node of document.querySelectorAll("button[data-m]")) {
     const method = Number(node.dataset.m);
-    node.setAttribute("class", `${node.tagName === "BUTTON" ? "name" : "series"} ${colourClass(method)}`);
-    if (node.tagName === "BUTTON") node.setAttribute("aria-pressed", state.colours.has(method));
+    node.setAttribute("class", `name ${colourClass(method)}`);
+    node.setAttribute("aria-pressed", state.colours.has(method));
   }
-  raise();
+  charts();
 }
 
-/** Coloured lines lie above grey ones, the lit one above all. */
+/** Coloured lines lie above grey ones, the lit one above all but the names of a front. */
 function raise() {
-  for (const group of document.querySelectorAll("g.series[class*=' c']")) group.parentNode.append(group);
+  for (const group of [...document.querySelectorAll("g.series[class*=' c']"), ...document.querySelectorAll("g.front")]) group.parentNode.append(group);
 }
 
 /** Light a method in the table, the curves and the legend; with null, the one whose panel is open, if any. */

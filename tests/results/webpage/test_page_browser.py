@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -22,7 +23,9 @@ CHROMIUM = os.environ.get("FEWSTEP_CHROMIUM") or shutil.which("chromium") or shu
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium on the PATH or named by FEWSTEP_CHROMIUM")
 QUIET = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync")  # fmt: skip
-MANY = ROOT / "results" / "reference" / "digits_all_methods"
+REFERENCE = ROOT / "results" / "reference"
+MANY, CROWDED = REFERENCE / "digits_all_methods", REFERENCE / "mixture_all_methods"
+OWN_BOXES = "all => all.map(text => (({ x, y, width, height }) => ({ x, y, width, height }))(text.getBBox()))"  # without halos
 EVIL = "<script>document.title='x'</script></script><b>"
 
 
@@ -71,9 +74,19 @@ def small(tmp_path_factory):
 @pytest.fixture(scope="module")
 def many(tmp_path_factory):
     """The recorded sweep of all methods, with its samples."""
-    runs, about = archive.read(MANY / archive.FILE)
+    return recorded(MANY, tmp_path_factory.mktemp("many"))
+
+
+@pytest.fixture(scope="module")
+def crowded(tmp_path_factory):
+    """A recorded sweep whose fronts have their points close together."""
+    return recorded(CROWDED, tmp_path_factory.mktemp("crowded"))
+
+
+def recorded(sweep, folder):
+    runs, about = archive.read(sweep / archive.FILE)
     frame = table.leaderboard(runs, about["order"], about["protocols"])
-    return page.write(tmp_path_factory.mktemp("many"), frame, runs, "many", page.pictures(MANY))
+    return page.write(folder, frame, runs, sweep.name, page.pictures(sweep))
 
 
 def column(tab, index):
@@ -270,6 +283,29 @@ def test_the_legend_gives_and_takes_colour(visit, many):
     assert tab.locator("#curve-chart .series[class*=' c']").count() == 0
     tab.locator("#legend .choice", has_text="all").click()
     assert len({line.get_attribute("class") for line in tab.locator("#curve-chart .series").all()}) >= 21
+
+
+def test_intervals_are_bands_of_a_few_lines_and_bars_side_by_side_of_more(visit, many):
+    tab = visit(many)
+    bands, bars = (tab.locator(f"#curve-chart .series[class*=' c'] .{name}") for name in ("band", "bar"))
+    assert bands.count() == 0 and bars.count() > 7
+    places = {line.get_attribute("x1") for line in tab.locator("#curve-chart .series[class*=' c'] .bar:first-of-type").all()}
+    assert len(places) > 3, "side by side"
+    for chip in tab.locator("#legend .name[aria-pressed='true']").all()[:4]:
+        chip.click()
+    assert bands.count() == 3 and bars.count() == 0
+
+
+@pytest.mark.parametrize("width", [390, 768, 1440])
+def test_names_on_the_fronts_touch_neither_one_another_nor_the_charts_edge(width, visit, crowded):
+    tab = visit(crowded, width)
+    for chart in ("#pareto-nfe", "#pareto-cost"):
+        room = tab.locator(f"{chart} svg").bounding_box()["width"]
+        names = tab.locator(f"{chart} .front text").evaluate_all(OWN_BOXES)
+        assert len(names) > 2 and all(box["x"] >= 0 and box["x"] + box["width"] <= room for box in names)
+        for a, b in combinations(names, 2):
+            along, across = (min(a[k] + a[d], b[k] + b[d]) - max(a[k], b[k]) for k, d in (("x", "width"), ("y", "height")))
+            assert along <= 0 or across <= 1, (a, b)
 
 
 def test_text_from_records_is_text_and_what_failed_says_so(visit, small):
