@@ -74,6 +74,8 @@ FAULTS = [
         ("a hundred rows on paper too", "@media screen { #board-table:not(.every)", "@media all { #board-table:not(.every)",
          LONG),
         ("a hundred rows whatever the filter", "n + 101 of :not([hidden])", "n + 101", LONG),
+        ("a white picture in the dark", "invert(0.92)", "invert(0)",
+         f"{B}the_trainings_are_dark_on_a_dark_page_and_white_on_paper"),
         ("grids in a window", "figure { margin: 14px 0; overflow-x: auto; }", "figure { max-height: 85vh; overflow: auto; }",
          f"{B}sample_grids_are_shown_whole"),
     ),

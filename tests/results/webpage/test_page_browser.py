@@ -490,3 +490,15 @@ def test_samples_have_no_ground_of_their_own_so_that_a_dark_page_shows_through(v
     figure = visit(path, color_scheme="dark").locator("#samples figure")
     ground = figure.evaluate("node => getComputedStyle(node).backgroundColor")
     assert sum(map(int, ground[4:-1].split(","))) < 150
+
+
+def test_the_trainings_are_dark_on_a_dark_page_and_white_on_paper(visit, crowded, tmp_path):
+    tab = visit(crowded, color_scheme="dark")
+
+    def ground():
+        tab.locator("#training img").screenshot(path=tmp_path / "seen.png")
+        return np.median(imread(tmp_path / "seen.png")[..., :3])
+
+    assert ground() < 0.15
+    tab.emulate_media(media="print", color_scheme="dark")
+    assert ground() > 0.99
