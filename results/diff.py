@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _sweeps(first: Path, second: Path, out: Path | None, protocols: Sequence[str] | None) -> int:
     """One page on two sweeps; 1 if anything differs."""
-    from results.tables import sides
+    from results.compared import sides
     from results.webpage import sides as page
 
     names = [report.name(place) for place in (first, second)]

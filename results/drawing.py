@@ -57,7 +57,7 @@ def write(
     `published` names a table of published numbers (`tables.beside.load`) that then stands beside the runs in published.md.
     `tuned` says how settings were chosen, where they were, or what was left out: it stands above the table.
     `note` is what the sweep says of itself. `remarks` are lines below it, by method.
-    `columns` are the facts beside the values of the tables and of the page (`tables.wide.FACTS`), `style` sizes and formats
+    `columns` are the facts beside the values of the tables and of the page (`tables.costs.FACTS`), `style` sizes and formats
     of the pictures.
     `at` draws all runs at one budget, `compatible` adds the columns of other papers' rules, `against` names a method with
     which every other is compared seed by seed in paired.md. Returns the tidy leaderboard; runs that are not done appear with
@@ -65,10 +65,11 @@ def write(
     `metric` leads the table and is drawn (default: the runs' primary one). `protocols` keeps rows of these ids.
     Raises ProtocolError if one metric mixes protocols, StoreError if `out` cannot be written.
     """
+    from results.compared import against as comparison
+    from results.compared import beside
     from results.pictures import Style, curves, gallery, guidance, pareto, plots
     from results.statistics import paired
-    from results.tables import against as comparison
-    from results.tables import beside, remarked, table
+    from results.tables import remarked, table
     from results.webpage import page
 
     out, style = Path(out), style or Style()

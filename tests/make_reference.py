@@ -112,7 +112,7 @@ def finish() -> None:
     for each in SWEEPS:
         for file in NOT_KEPT:
             (REFERENCE / each / file).unlink(missing_ok=True)
-    python("-m", "results.tables.readme")
+    python("tests/support/readme_tables.py")
     python("tests/support/methods_table.py")
 
 

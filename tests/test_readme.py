@@ -20,9 +20,9 @@ import numpy as np
 import pytest
 import yaml
 from PIL import Image
+from readme_tables import BLOCK, PAGES, filled
 
 from bench import run
-from results.tables.readme import BLOCK, PAGES, filled
 
 ROOT = Path(__file__).parent.parent
 CONF = ROOT / "bench" / "conf"
@@ -43,7 +43,7 @@ NOT_HERE = {
     "python tests/faults.py": "breaks every method in turn, for hours; the gate runs a part",
     "python tests/make_reference.py": "trains for half an hour, and writes what a test here compares with the records",
     "python tests/support/methods_table.py": "writes the page that a test here compares with the code",
-    "python -m results.tables.readme": "writes the pages that a test here compares with the records",
+    "python tests/support/readme_tables.py": "writes the pages that a test here compares with the records",
     "tests/install.sh": "installs system packages, as root, from the network",
     "python tests/cluster/slurmbox.py": "needs Slurm and root; tests/sweeps/backends/test_slurm_sweep.py uses it",
     "export SLURM_CONF": "the same",
@@ -127,7 +127,7 @@ def trained(folder: Path) -> set[str]:
 def test_their_tables_are_those_of_the_reference_runs() -> None:
     assert all(BLOCK.findall(TEXTS[page]) for page in ("README.md", "methods/README.md", "results/README.md"))
     for page, text in TEXTS.items():
-        assert filled(text, ROOT / "results" / "reference") == text, f"{page}: run python -m results.tables.readme"
+        assert filled(text, ROOT / "results" / "reference") == text, f"{page}: run python tests/support/readme_tables.py"
 
 
 def test_the_table_of_methods_is_what_the_code_says() -> None:

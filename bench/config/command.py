@@ -383,7 +383,7 @@ def _published(name: str, faults: Faults) -> str:
         return name
     path = str(Path(name).absolute())
     try:
-        from results.tables import published as tables_of
+        from results.compared import published as tables_of
 
         tables_of.load(path)
     except StoreError as error:

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from results.tables import wide
+from results.tables import board, wide
 from results.tables.numbers import steps_title
 from results.tables.wide import Cell, Wide
 
@@ -39,7 +39,7 @@ def compact(frame: pd.DataFrame, columns: Sequence[str] | None = None) -> str:
     """For a column of the paper: means of the first metric's first league, labelled tab:METRIC. `columns` as in `tables`."""
     if frame.empty:
         return f"{PREAMBLE}\n\n{EMPTY}\n"
-    table, steps = wide.brief(frame, columns), len(wide.step_counts(wide.first(frame)))
+    table, steps = wide.brief(frame, columns), len(board.step_counts(wide.first(frame)))
     plain = [name.partition(" ")[0] if place < steps else name for place, name in enumerate(table.head[1:])]
     over = rf"& \multicolumn{{{steps}}}{{c}}{{steps}}" + " &" * (len(plain) - steps) + r" \\"
     head = [over, rf"\cmidrule(lr){{2-{steps + 1}}}"] if table.head[1] != steps_title(0) else []

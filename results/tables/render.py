@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from results.records import Metric, metric_info
-from results.tables import marks, wide
+from results.tables import board, captions, marks, wide
 from results.tables.numbers import billed, count, decimals, fixed, number, seconds, steps_title
 from results.tables.wide import Cell, Wide
 
@@ -39,33 +39,33 @@ def plain(frame: pd.DataFrame, metric: str | None = None) -> str:
     part = frame[frame["metric"] == name]
     if part.empty:
         return "nothing scored yet"
-    info, steps = metric_info(name), wide.step_counts(part)
+    info, steps = metric_info(name), board.step_counts(part)
     methods, references = part[part["sampler"] != "reference"], part[part["sampler"] == "reference"]
     gaussian = marks.gaussian_fit(references)
 
     def cell(row: dict[str, Any] | None) -> str:
         return _short_cell(row, gaussian, info)
 
-    accuracy = wide.accuracies(frame) if metric is None else {}
+    accuracy = board.accuracies(frame) if metric is None else {}
     told = [wide.ACCURATE] if accuracy else []
 
     def beside(label: str) -> list[str]:
         return [accuracy.get(label, "") for _ in told]
 
-    body = [[wide.named(label, rows), *map(cell, wide.across(rows, steps)), *beside(label), *_bill(rows)]
-            for label, rows in wide.grouped(methods)]  # fmt: skip
+    body = [[board.named(label, rows), *map(cell, board.across(rows, steps)), *beside(label), *_bill(rows)]
+            for label, rows in board.grouped(methods)]  # fmt: skip
     body += [[label, cell(rows[0])] + [""] * (len(steps) - 1) + beside(label) + [""] * 5
-             for label, rows in wide.grouped(references)]  # fmt: skip
+             for label, rows in board.grouped(references)]  # fmt: skip
     head = [info.name, *map(steps_title, steps), *told, "images", "seconds", "params", "teacher", "status"]
-    caption = f"{info.title}, {wide.ARROW[info.better]}; mean ±95 % over training seeds (references: over sample draws)"
+    caption = f"{info.title}, {captions.ARROW[info.better]}; mean ±95 % over training seeds (references: over sample draws)"
     caption += f"; * {marks.BEST_WORDS}" if (methods["mark"] == "best").any() else ""
     caption += f", {marks.TIED} {marks.TIED_WORDS}" if (methods["mark"] == "tied").any() else ""
     if info.better and (methods["mark"] == "").all():
         caption += "; not ranked: that takes three training seeds"
     for league in methods["league"].unique():
         caption += f"; ({league}): ranked by themselves" if league != "plain" else ""
-    return "\n".join([*_aligned([head, *body]), f"{caption}; protocol {wide.protocol(part)}, {wide.seeds(part)}",
-                      *wide.notes(methods, references, info)])  # fmt: skip
+    return "\n".join([*_aligned([head, *body]), f"{caption}; protocol {captions.protocol(part)}, {captions.seeds(part)}",
+                      *captions.notes(methods, references, info)])  # fmt: skip
 
 
 def _section(table: Wide) -> str:
@@ -82,7 +82,7 @@ def _marked(cell: Cell) -> str:
 
 def _short_cell(row: dict[str, Any] | None, gaussian: float, metric: Metric) -> str:
     if row is None or math.isnan(row["value"]):
-        return wide.absent(row)
+        return board.absent(row)
     places = decimals(row["value"])
     half = "" if math.isnan(row["low"]) else f" ±{fixed(row['high'] - row['value'], places)}"
     rank = {"best": "*", "tied": marks.TIED}.get(row["mark"], "")
@@ -93,7 +93,7 @@ def _bill(rows: Sequence[dict[str, Any]]) -> list[str]:
     """images, seconds, params, teacher images, status."""
     first, images = rows[0], count(max(row["images_seen"] for row in rows))
     return [images, seconds(first["train_seconds"]), count(first["params"]), billed(count, first["teacher_images"]),
-            wide.status(rows)]
+            board.status(rows)]
 
 
 def _aligned(lines: Sequence[Sequence[str]]) -> list[str]:

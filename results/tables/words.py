@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from results.records import metric_info
-from results.tables import marks, wide
+from results.tables import captions, marks
 from results.tables.numbers import number
 
 
@@ -84,6 +84,6 @@ def headline(frame: pd.DataFrame, metric: str) -> list[tuple[str, str, list[tupl
     told = []
     for league in leagues(frame):
         if found := findings(frame, metric, league):
-            title = "" if league == "plain" else wide.league_title(league)
+            title = "" if league == "plain" else captions.league_title(league)
             told.append((title, lead(found, metric), [(each.steps, *of_one(each)) for each in found]))
     return told

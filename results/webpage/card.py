@@ -19,7 +19,7 @@ from matplotlib.image import imsave
 from results.pictures import Style, curves, gallery, lines, window
 from results.records import At, ProtocolError, Runs, metric_info, near, own_compute, teacher_compute, write_text
 from results.statistics import trace
-from results.tables import count, marks, number, numbers, steps_title, table, wide, words
+from results.tables import board, captions, costs, count, marks, number, numbers, steps_title, table, words
 
 ASSETS = Path(__file__).parent / "assets"
 COSTS = (
@@ -69,8 +69,8 @@ def _facts(runs: Runs, peers: pd.DataFrame, metric: str, league: str) -> str:
     records, info = [record for record, _ in runs if record.kind != "reference"], metric_info(metric)
     said = [", ".join(sorted({record.data for record in records})),
             ", ".join(sorted({record.backbone for record in records})),
-            f"{info.title}, {wide.ARROW[info.better]}", f"among {peers['method'].nunique()} methods",
-            "" if league == "plain" else wide.league_title(league), wide.seeds(peers)]  # fmt: skip
+            f"{info.title}, {captions.ARROW[info.better]}", f"among {peers['method'].nunique()} methods",
+            "" if league == "plain" else captions.league_title(league), captions.seeds(peers)]  # fmt: skip
     return " · ".join(text for text in said if text)
 
 
@@ -83,7 +83,7 @@ def _lead(method: str, own: pd.DataFrame, found: Sequence[words.Finding]) -> str
     told = [f"{what} at {words.listed(steps)} step{'s' * (steps != [1])}" for steps, what in said if steps]
     if not any(each.ranked for each in found):
         told.append("is not ranked: that takes three training seeds")
-    return f"{method} {'; '.join(told)}." if told else f"{method}: {wide.status(wide.grouped(own)[0][1])}."
+    return f"{method} {'; '.join(told)}." if told else f"{method}: {board.status(board.grouped(own)[0][1])}."
 
 
 def _standing(own: pd.DataFrame, peers: pd.DataFrame, found: Sequence[words.Finding]) -> tuple[list[str], list[list[str]]]:
@@ -93,13 +93,13 @@ def _standing(own: pd.DataFrame, peers: pd.DataFrame, found: Sequence[words.Find
         of = int((peers.loc[peers["steps"] == row["steps"], "value"].map(math.isfinite)).sum())
         body.append([steps_title(row["steps"]), _value(row), _interval(row), f"{_ranks(row)} of {of}" if _ranks(row) else "–",
                      words.of_one(best[row["steps"]])[0] if row["steps"] in best else "–",
-                     wide.calls(row)])  # fmt: skip
+                     costs.calls(row)])  # fmt: skip
     return ["sampled with", "mean", "95 % interval", "rank", "best", "NFE"], body
 
 
 def _value(row: Row) -> str:
     if math.isnan(row["value"]):
-        return wide.absent(dict(row))
+        return board.absent(dict(row))
     text: str = number(row["value"]) + f" {marks.TIED}" * (row["mark"] == "tied")
     return text
 
@@ -194,7 +194,7 @@ def _samples(cells: Mapping[int, np.ndarray]) -> str:
 def _notes(own: pd.DataFrame, part: pd.DataFrame, metric: str) -> str:
     references = part[part["sampler"] == "reference"]
     said = [f"≈: {marks.TIED_WORDS}. Rank: the range of places that the tests leave it ({marks.TEST}).",
-            *wide.notes(own, references, metric_info(metric)), f"Protocol {wide.protocol(own)}."]  # fmt: skip
+            *captions.notes(own, references, metric_info(metric)), f"Protocol {captions.protocol(own)}."]  # fmt: skip
     return " ".join(said)
 
 

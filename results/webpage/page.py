@@ -40,7 +40,7 @@ def write(
     """Write index.html into `out` and return its path; equal input gives equal bytes.
 
     `frame` is the leaderboard of `runs`. `samples` are PNG files by name, "curves" those of the trainings; `note` says what the
-    sweep is; `remarks` are lines under the table; `columns` are the costs behind the switch, of `tables.wide.FACTS`.
+    sweep is; `remarks` are lines under the table; `columns` are the costs behind the switch, of `tables.costs.FACTS`.
     Raises StoreError if `out` cannot be written.
     """
     path = Path(out) / FILE

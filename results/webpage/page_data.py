@@ -16,7 +16,7 @@ import pandas as pd
 from results.pictures import families, plots
 from results.records import RunRecord, Runs, metric_info
 from results.statistics import Source, Trace, trace
-from results.tables import marks, wide, words
+from results.tables import captions, marks, wide, words
 from results.webpage.page_configs import Configs
 
 REFERENCE = "reference"
@@ -35,8 +35,9 @@ BILL: tuple[Column, ...] = (
     ("params", "count", ("params",)),
     ("peak memory", "bytes", ("peak_memory",)),
 )
+# The names of `costs.FACTS`, where they are others.
 AS_FACT = {"time": "seconds", "teacher time": "teacher seconds", "teacher compute": "teacher compute (share)",
-           "shared teacher compute": "teacher compute (share)", "peak memory": "memory"}  # of wide.FACTS, where named otherwise
+           "shared teacher compute": "teacher compute (share)", "peak memory": "memory"}
 COSTS = (
     ("compute with the teacher's, in forward rows", "count", ("total_compute",)),
     ("training time with the teacher's", "seconds", ("train_seconds", "teacher_seconds")),
@@ -67,7 +68,7 @@ def payload(
 ) -> dict[str, Any]:
     """The data of the page: a pure function of the leaderboard and its runs, serialisable with json.
 
-    `columns`: the costs to choose from, of `wide.FACTS` in this order (None: all that were counted).
+    `columns`: the costs to choose from, of `costs.FACTS` in this order (None: all that were counted).
     """
     runs = list({record.run_id: (record, rows) for record, rows in runs}.values())
     records = [record for record, _ in runs]
@@ -103,8 +104,8 @@ def payload(
         "references": [int(line["sampler"] == REFERENCE) for line in lines],
         "families": _families([line["method"] for line in lines if line["sampler"] != REFERENCE]),
         "leagues": ["" if line.get("league", "plain") == "plain" else line["league"] for line in lines],
-        "league_titles": {name: wide.league_title(name) for name in leagues},
-        "league_notes": {name: wide.league_note(name) for name in leagues},
+        "league_titles": {name: captions.league_title(name) for name in leagues},
+        "league_notes": {name: captions.league_note(name) for name in leagues},
         "mark_words": ["", marks.TIED_WORDS, marks.BEST_WORDS],
         "rules": [wide.COMPATIBLE[name].format(seeds=draws) for name in rules],
         "runs_of": _runs_of(methods.values, records, found),
@@ -150,7 +151,7 @@ def _metric(name: str, part: pd.DataFrame, nets: Mapping[str, str]) -> dict[str,
     info, references = metric_info(name), part["sampler"] == REFERENCE
     return {"name": name, "title": info.title, "better": info.better, "note": info.note,
             "headline": words.headline(part, name), "features": sorted({nets[id_] for id_ in part["protocol"] if id_ in nets}),
-            "marks": wide.notes(part[~references], part[references], info)}  # fmt: skip
+            "marks": captions.notes(part[~references], part[references], info)}  # fmt: skip
 
 
 def _source(source: Source) -> Hashable:

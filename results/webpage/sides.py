@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from string import Template
 
+from results.compared import sides
 from results.records import ABSENT, Setting, write_text
-from results.tables import marks, numbers, sides, steps_title, wide
+from results.tables import board, captions, marks, numbers, steps_title
 
 ASSETS = Path(__file__).parent / "assets"
 NOTE = (
@@ -75,7 +76,7 @@ def _metric(section: sides.Section) -> str:
     pairs = [pair for _, own in section.lines for pair in own]
     shown = [each["interval"] for pair in pairs for each in (pair.first, pair.second) if each is not None]
     shown += [pair.difference.kind for pair in pairs if pair.difference]
-    caption = " ".join(filter(None, [f"{wide.ARROW[metric.better].capitalize()}.", metric.note, sides.found(section),
+    caption = " ".join(filter(None, [f"{captions.ARROW[metric.better].capitalize()}.", metric.note, sides.found(section),
                                      NOTE * any(pair.difference for pair in pairs), *marks.kind_words(shown)]))  # fmt: skip
     heads = "".join(f'<th scope="col"{side}>{title}</th>' for title, side in
                     [("method", ' class="left"'), ("", ""), *((steps_title(n), "") for n in section.steps)])  # fmt: skip
@@ -97,7 +98,7 @@ def _method(name: str, pairs: Sequence[sides.Pair], better: str) -> str:
 
 def _value(row: sides.Row | None) -> str:
     if row is None or math.isnan(row["value"]):
-        return f"<td>{html.escape(wide.absent(None if row is None else dict(row)))}</td>"
+        return f"<td>{html.escape(board.absent(None if row is None else dict(row)))}</td>"
     places = numbers.decimals(row["value"])
     low, high, value = (_minus(numbers.fixed(row[name], places)) for name in ("low", "high", "value"))
     span = "" if math.isnan(row["low"]) else f"{low} – {high}{marks.of_interval(row)}"

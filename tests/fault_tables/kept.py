@@ -68,12 +68,12 @@ FAULTS = [
          KEPT + "a_plan_prices_what_is_compared"),
     ),
     *of(
-        "kept checkpoint", "results/tables/wide.py",
+        "kept checkpoint", "results/tables/captions.py",
         ("tables are silent", "found += [marks.kept_words(part), marks.precision_words(part)]",
          "found += [marks.precision_words(part)]", TABLES + "every_form_of_the_table_says_which_checkpoint_was_scored"),
     ),
     *of(
-        "kept checkpoint", "results/tables/beside.py",
+        "kept checkpoint", "results/compared/beside.py",
         ("compared with the last of a paper", 'if row["checkpoint"] or mine.get("checkpoint"):', 'if row["checkpoint"]:',
          TABLES + "a_published_number_of_another_rule_is_not_comparable"),
     ),

@@ -45,7 +45,7 @@ FAULTS = [
         ("the best is cut too", 'if better == "lower" and', "if", CUT),
     ),
     *of(
-        "published of one's own", "results/tables/published.py",
+        "published of one's own", "results/compared/published.py",
         ("lines counted as numbers are", "{path}:{reader.line_num}: {fault}", "{path}:{count + 1}: {fault}", REFUSED),
         ("any text for a number", "if not math.isfinite(number) or (", "if (", REFUSED),
         ("columns that may be missing", "            for column in COLUMNS:", "            for column in COLUMNS[:6]:",
@@ -106,7 +106,7 @@ FAULTS = [
          f"{B}the_best_stands_first_and_a_header_sorts_down_back_and_up"),
     ),
     *of(
-        "two sweeps", "results/tables/sides.py",
+        "two sweeps", "results/compared/sides.py",
         ("two protocols subtracted", " if protocols[0] == protocols[1] else None", "",
          f"{S}values_of_two_protocols_are_never_subtracted_those_of_one_are"),
         ("the first minus the second", "difference(other, own)", "difference(own, other)",

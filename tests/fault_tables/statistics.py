@@ -87,7 +87,7 @@ FAULTS = [
          f"{B}other_papers_rules_are_labelled_columns_never_the_default_and_never_ranked"),
     ),
     *of(
-        "published numbers", "results/tables/beside.py",
+        "published numbers", "results/compared/beside.py",
         ("another budget passes", '("training images", row["budget"], mine.get("images_seen"), NEAR)',
          '("training images", row["budget"], mine.get("images_seen"), 1e9)', f"{P}what_differs_is_the_reason"),
         ("another protocol passes", 'protocol.startswith(f"{row[\'protocol\']}-v")', "protocol",

@@ -12,9 +12,10 @@ from places import ROOT
 from results import report
 from results.records import archive
 from results.records.store import load_runs
+from results.tables.costs import FACTS, facts
 from results.tables.latex import compact, latex
 from results.tables.table import leaderboard
-from results.tables.wide import FACTS, facts, tables
+from results.tables.wide import tables
 
 LABELS = ("lsd", "cd", "lmd", "ect q=4")
 

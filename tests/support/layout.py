@@ -20,7 +20,7 @@ ONLY = {  # a module's own
 }  # fmt: skip
 ROOMS = {  # lowest first
     "methods": ("tools",),
-    "results": ("records", "statistics", "tables", "pictures", "webpage"),
+    "results": ("records", "statistics", "tables", "compared", "pictures", "webpage"),
     "sweeps": ("plan", "engine", "backends", "search", "display"),
     "bench": ("config", "truth", "metrics", "data", "preparing", "layers", "nets", "features", "protocols", "processes",
               "accounts", "compiling", "training", "fitting", "teaching", "scoring", "planning", "measuring", "verbs"),

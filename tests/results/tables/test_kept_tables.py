@@ -7,8 +7,9 @@ import pytest
 from fake_results import record, row, write
 
 from results import report
+from results.compared import beside
 from results.records import At, ProtocolError, RunRecord, Runs
-from results.tables import beside, plain
+from results.tables import plain
 from results.tables.table import KEPT, leaderboard
 
 RULE = "best of 10 by fd_digits8 to 597 held-out images (noise seed 1000, 1 step)"

@@ -11,9 +11,9 @@ from bench.config import compose as config
 from bench.config import request
 from bench.config.errors import ConfigError
 from results import report
+from results.compared import beside
 from results.records.record import LEAGUES
 from results.records.store import StoreError
-from results.tables import beside
 
 COLUMNS = "label,name,dataset,metric,steps,value,count,budget,params,league,protocol,checkpoint,source,status"
 NAME = "self_distillation_checkerboard"

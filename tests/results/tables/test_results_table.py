@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from results.records import ProtocolError
 from results.records.store import load_runs
 from results.statistics.intervals import interval
-from results.tables import wide
+from results.tables import board, wide
 from results.tables.render import count, markdown, number, plain
 from results.tables.table import leaderboard, write
 
@@ -279,9 +279,9 @@ def test_a_metric_that_some_methods_lack_has_a_line_for_each():
 
 def test_no_number_at_all_is_told_in_one_line_and_one_number_is_enough():
     nothing = leaderboard(unscored(lsd="diverged", esd="diverged", cd="failed"))
-    assert wide.numberless(nothing) == "no method has a number: cd failed 3 of 3; esd, lsd diverged 3 of 3"
-    assert wide.numberless(leaderboard([*unscored(lsd="diverged"), *finished("cd")])) == ""
-    assert wide.numberless(leaderboard(unscored())) == "", "references alone are no failure"
+    assert board.numberless(nothing) == "no method has a number: cd failed 3 of 3; esd, lsd diverged 3 of 3"
+    assert board.numberless(leaderboard([*unscored(lsd="diverged"), *finished("cd")])) == ""
+    assert board.numberless(leaderboard(unscored())) == "", "references alone are no failure"
 
 
 # Numbers that say little

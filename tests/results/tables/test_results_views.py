@@ -18,13 +18,13 @@ from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
 from results import diff, report
+from results.compared.against import markdown
 from results.pictures import pareto as pareto_module
 from results.pictures.pareto import pareto
 from results.pictures.scales import readable
 from results.records import archive
 from results.records.store import EVALS_FILE, RUN_FILE, load_runs
 from results.statistics.paired import paired
-from results.tables.against import markdown
 from results.tables.latex import escaped, latex
 from results.tables.table import leaderboard
 

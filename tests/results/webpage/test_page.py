@@ -19,7 +19,7 @@ from results.pictures import families
 from results.records import archive
 from results.records.compare import flat
 from results.records.store import StoreError, load_runs
-from results.tables import facts, table, wide
+from results.tables import costs, facts, table
 from results.webpage import page
 from results.webpage.page_data import AS_FACT, BILL, number, payload
 
@@ -206,7 +206,7 @@ def test_chosen_facts_stand_alone_in_their_order_behind_the_switch_and_without_a
 
     assert told("params", "seconds", "teacher_seconds") == ["params", "time", "teacher time"]
     assert told("none") == [] and told("NFE", "status") == [], "those stand in the table in any case"
-    assert {AS_FACT.get(title, title) for title, *_ in BILL} == set(wide.FACTS) - {"NFE", "status"}, "no cost is out of reach"
+    assert {AS_FACT.get(title, title) for title, *_ in BILL} == set(costs.FACTS) - {"NFE", "status"}, "no cost is out of reach"
     assert payload(frame, runs, "t", columns=[])["costs"] == payload(frame, runs, "t")["costs"], "pictures of cost stay"
 
 

@@ -1,4 +1,4 @@
-"""`python -m results.tables.readme`: put the tables of reference runs into the README and its rooms' pages, between markers.
+"""`python tests/support/readme_tables.py`: put the tables of reference runs into the READMEs, between markers.
 
 A block opens with `<!-- NAME -->` and ends with `<!-- end -->`. In between goes results/reference/NAME.md, or the tables
 of NAME/published.md there (but for its long list), or the first one of NAME/leaderboard.md. `<!-- NAME compact -->` is that
@@ -6,16 +6,19 @@ first one as means with images and seconds. A test compares pages and records, s
 """
 
 import re
+import sys
 from pathlib import Path
 
-import pandas as pd
+sys.path.extend(map(str, Path(__file__).resolve().parents[2:0:-1]))  # as in a test
 
+import pandas as pd
+from places import ROOT
+
+from results.compared.beside import LIST
 from results.records import write_text
 from results.tables import wide
-from results.tables.beside import LIST
 from results.tables.render import markdown
 
-ROOT = Path(__file__).parents[2]
 PAGES = ("README.md", "methods/README.md", "results/README.md", "sweeps/README.md", "bench/README.md")
 BLOCK = re.compile(r"(<!-- (\w+)( compact)? -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 

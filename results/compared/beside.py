@@ -15,9 +15,9 @@ from typing import Any
 
 import pandas as pd
 
+from results.compared.published import FOLDER, load
 from results.records import PRESET, metric_info, write_text
-from results.tables.numbers import count, number, steps_title
-from results.tables.published import FOLDER, load
+from results.tables import count, number, steps_title
 
 __all__ = ["FOLDER", "load", "markdown", "marked", "write"]
 

@@ -17,9 +17,7 @@ import pandas as pd
 
 from results.records import Metric, RunRecord, Runs, Setting, metric_info, settings
 from results.statistics import Interval, Score, difference, scores
-from results.tables import wide
-from results.tables.numbers import count
-from results.tables.table import leaderboard
+from results.tables import board, count, table
 
 Row = Mapping[str, Any]
 LEVEL = 0.05  # of one comparison
@@ -39,13 +37,13 @@ class Side:
     @cached_property
     def frame(self) -> pd.DataFrame:
         """The methods' rows of its leaderboard."""
-        whole = leaderboard(self.runs, self.order, self.protocols)
+        whole = table.leaderboard(self.runs, self.order, self.protocols)
         return whole[whole["sampler"] != "reference"]
 
     @cached_property
     def rows(self) -> dict[tuple[str, str, int], Row]:
         """(metric, method, steps) -> row."""
-        return {(row["metric"], row["method"], row["steps"]): row for _, own in wide.grouped(self.frame) for row in own}
+        return {(row["metric"], row["method"], row["steps"]): row for _, own in board.grouped(self.frame) for row in own}
 
     @cached_property
     def scores(self) -> dict[tuple[str, str, int], dict[int, Score]]:

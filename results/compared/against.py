@@ -9,8 +9,7 @@ from typing import Any
 import pandas as pd
 
 from results.records import metric_info
-from results.tables import marks
-from results.tables.numbers import decimals, fixed, number, steps_title
+from results.tables import marks, number, numbers, steps_title
 
 
 def markdown(frame: pd.DataFrame) -> str:
@@ -39,9 +38,9 @@ def _section(metric: str, part: pd.DataFrame) -> str:
 
 
 def _cell(row: Mapping[Any, Any]) -> str:
-    places = decimals(row["difference"])
-    text = fixed(row["difference"], places)
+    places = numbers.decimals(row["difference"])
+    text = numbers.fixed(row["difference"], places)
     if math.isnan(row["low"]):
         return text
-    text += f" [{fixed(row['low'], places)}, {fixed(row['high'], places)}]" + marks.of_interval(row)
+    text += f" [{numbers.fixed(row['low'], places)}, {numbers.fixed(row['high'], places)}]" + marks.of_interval(row)
     return f"**{text}**" if row["low"] > 0 or row["high"] < 0 else text
