@@ -104,13 +104,14 @@ def test_a_report_writes_the_same_bytes_in_every_locale(tmp_path: Path, capsys: 
     ["bench", "run", "--help"], ["bench.run", "--help"], ["results.report", "--help"], ["sweeps.status", "nothing"],
 ], ids=" ".join)  # fmt: skip
 def test_a_command_whose_reader_is_gone_ends_without_a_word(words: list[str], tmp_path: Path) -> None:
-    """As behind `| head -0`, with the errors too where they go the same way."""
-    for both in (False, True):
+    """As behind `| head -0`, with the errors too where they go the same way; told at once, or at the end from a buffer."""
+    for both, at_once in ((False, ""), (False, "1"), (True, "")):
         reading, writing = os.pipe()
         os.close(reading)
         with os.fdopen(writing, "wb") as pipe:
             done = subprocess.run([sys.executable, "-m", *words], cwd=tmp_path, timeout=120, stdout=pipe,
-                                  stderr=pipe if both else subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(ROOT)})
+                                  stderr=pipe if both else subprocess.PIPE,
+                                  env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": at_once})
         said = (done.stderr or b"").decode()
         assert done.returncode in (0, 1, 2) and "Traceback" not in said and "Exception ignored" not in said
 
