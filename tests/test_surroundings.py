@@ -99,6 +99,29 @@ def test_a_report_writes_the_same_bytes_in_every_locale(tmp_path: Path, capsys: 
     assert done.stdout.decode("ascii").split("Frechet")[0] == "".join(terminal.MARKS.get(letter, letter) for letter in shown)
 
 
+@pytest.mark.parametrize("words", [
+    ["bench"], ["bench", "methods"], ["bench", "data", "data=digits"], ["bench", "plan", "sweep=digits_all_methods"],
+    ["bench", "run", "--help"], ["bench.run", "--help"], ["results.report", "--help"], ["sweeps.status", "nothing"],
+], ids=" ".join)  # fmt: skip
+def test_a_command_whose_reader_is_gone_ends_without_a_word(words: list[str], tmp_path: Path) -> None:
+    """As behind `| head -0`, with the errors too where they go the same way; told at once, or at the end from a buffer."""
+    for both, at_once in ((False, ""), (False, "1"), (True, "")):
+        reading, writing = os.pipe()
+        os.close(reading)
+        with os.fdopen(writing, "wb") as pipe:
+            done = subprocess.run([sys.executable, "-m", *words], cwd=tmp_path, timeout=120, stdout=pipe,
+                                  stderr=pipe if both else subprocess.PIPE,
+                                  env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": at_once})
+        said = (done.stderr or b"").decode()
+        assert done.returncode in (0, 1, 2) and "Traceback" not in said and "Exception ignored" not in said
+
+
+def test_a_broken_pipe_to_another_process_is_told() -> None:
+    code = "from results import terminal; terminal.ready(); raise BrokenPipeError('to a worker')"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, encoding="utf-8")
+    assert done.returncode == 1 and "BrokenPipeError: to a worker" in done.stderr
+
+
 def test_two_marks_of_a_table_never_become_one() -> None:
     shown = [terminal.MARKS[mark] for mark in (marks.TIED, marks.SAMPLING, marks.TEACHER, marks.DOUBT, "–", "±")]
     assert len({*shown, "*", "?"}) == len(shown) + 2 and all(text.isascii() for text in shown)

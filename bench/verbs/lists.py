@@ -1,7 +1,6 @@
 """`fewstep methods`, `fewstep sweeps`: what can be chosen, a line each, as the YAML files say it."""
 
 import argparse
-import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -50,9 +49,7 @@ def told(lists: Callable[[], Iterator[str]]) -> int:
     """Print lines, or what is wrong; returns the exit status."""
     terminal.ready()
     try:
-        print("\n".join(lists()), flush=True)
-    except BrokenPipeError:  # whoever reads has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print("\n".join(lists()))
     except ConfigError as error:
         print("\n".join(f"error: {fault}" for fault in error.faults), file=sys.stderr)
         return 2

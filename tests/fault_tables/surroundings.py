@@ -4,11 +4,16 @@ from fault_tables.base import of
 
 HERE = "tests/test_surroundings.py::test_"
 SAME = f"{HERE}a_report_writes_the_same_bytes_in_every_locale"
+GONE = f"{HERE}a_command_whose_reader_is_gone_ends_without_a_word"
 
 FAULTS = [
     *of(
         "terminal", "results/terminal.py",
         ("text that cannot be shown ends the printing", 'stream.reconfigure(errors="fewstep")', "pass", SAME),
+        ("a reader who goes is a fault", "sys.excepthook = _ended", "pass", f"{GONE}[bench methods]"),
+        ("what is in a buffer complains", "atexit.register(_unheard)", "pass", f"{GONE}[results.report --help]"),
+        ("all broken pipes are a reader's", "BrokenPipeError) and _unheard()", "BrokenPipeError)",
+         f"{HERE}a_broken_pipe_to_another_process_is_told"),
         ("every mark becomes a question mark", "MARKS.get(letter) or", "", SAME),
         ci="text that cannot be shown ends the printing",
     ),

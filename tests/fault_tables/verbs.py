@@ -27,6 +27,13 @@ FAULTS = [
          f"{VERBS}a_plan_is_that_of_the_same_words_and_starts_nothing"),
     ),
     *of(
+        "model", "bench/model.py",
+        ("an unfinished run without a word", 'record.status != "done" and not unfinished', "False",
+         "tests/bench/test_model.py::test_a_run_that_was_interrupted_is_loaded_on_demand_alone"),
+        ("an unfinished run not even on demand", 'record.status != "done" and not unfinished', 'record.status != "done"',
+         "tests/bench/test_model.py::test_a_run_that_was_interrupted_is_loaded_on_demand_alone"),
+    ),
+    *of(
         "completion", "bench/verbs/words.py",
         ("bash's parted words", 'if said[-1:] == ["="]:', "if False:", f"{VERBS}a_shell_is_answered_with_names"),
         ("the first names of a list", 'begun.rpartition(",")', '"", "", begun', f"{VERBS}a_shell_is_answered_with_names"),
