@@ -143,7 +143,8 @@ def cells(shown: Sequence[Row]) -> list[tuple[str, ...]]:
 
 def totals(found: Sequence[Row]) -> list[str]:
     """Two lines: how many runs are in which state, and what they have taken."""
-    numbers = Counter(r.state.replace(",", " ").split()[0] for r in found)
+    words = (r.state.replace(",", " ").split()[0] for r in found)
+    numbers = Counter(word if word.isalpha() else "train" for word in words)  # stages of some methods are called "4 steps"
     states = ", ".join(f"{n:,} {state}" for state, n in numbers.most_common())
     tries, seconds = sum(row.attempts for row in found), sum(row.cost for row in found)
     return [f"{count(len(found), 'run')}: {states}", f"tries: {tries:,}, cost so far: {duration(seconds)} of one worker"]
@@ -161,7 +162,18 @@ def controller(folder: Path) -> str:
         age = max(0.0, time.time() - float(found["renewed"]))
         return f"controller: process {found['pid']} on {found['host']}, last heard of {duration(age)} ago"
     except (StoreError, KeyError, TypeError, ValueError):
-        return "controller: none on record; the sweep's own command continues it"
+        pid = _holder(folder / "attempts.jsonl")
+        return f"controller: process {pid} on this machine" if pid else "controller: none; the sweep's own command continues it"
+
+
+def _holder(journal: Path) -> int | None:
+    """The process of this machine that holds the lock of a local sweep's journal; None where none is, or none can be asked."""
+    try:
+        inode, locks = journal.stat().st_ino, Path("/proc/locks").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return None
+    held = (line.split() for line in locks)  # number, kind, ADVISORY, WRITE, process, device:inode, ...
+    return next((int(words[4]) for words in held if words[1] == "FLOCK" and words[5].endswith(f":{inode}")), None)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -9,14 +9,14 @@ count, so a published number has its excess only where the counts are equal.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from results.compared.published import FOLDER, load
-from results.records import PRESET, metric_info, write_text
+from results.records import PRESET, metric_info, near, write_text
 from results.tables import count, number, steps_title
 
 __all__ = ["FOLDER", "load", "markdown", "marked", "write"]
@@ -38,17 +38,26 @@ def marked(ours: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
     """The published table with three more columns: `ours` (our value there), `comparable`, and `because`."""
     own = {(r["method"], r["metric"], r.get("nfe", r["steps"])): r for r in _methods(ours).to_dict("records")}
     rows = [(row, own.get((row["label"], row["metric"], row["steps"]))) for row in published.to_dict("records")]
-    reasons = ["; ".join(_against(row, mine)) for row, mine in rows]
+    reasons = ["; ".join(_unmeasured(row, own) if mine is None else _against(row, mine)) for row, mine in rows]
     values = [math.nan if mine is None else mine["value"] for _, mine in rows]
     return published.assign(ours=values, comparable=["no" if reason else "yes" for reason in reasons], because=reasons)
 
 
-def _against(row: Row, mine: Row | None) -> list[str]:
+def _unmeasured(row: Row, own: Iterable[tuple[str, str, int]]) -> list[str]:
+    """That we have no such number, and what of ours may be meant: the rows of an ablation, a metric of nearly that name."""
+    keys = list(own)
+    labels, metrics = {label for label, _, _ in keys}, {metric for _, metric, _ in keys}
+    if row["label"] and (meant := sorted(label for label in labels if label.startswith(f"{row['label']} "))):
+        return [f"not measured here: rows are labelled {', '.join(map(repr, meant[:3]))}{', ...' * (len(meant) > 3)}"]
+    close = [] if row["metric"] in metrics else near(row["metric"], metrics, 1, 0.8)
+    return [f"not measured here: there is {close[0]!r}, and no {row['metric']!r}" if close else "not measured here"]
+
+
+def _against(row: Row, mine: Row) -> list[str]:
     """Why a published number must not be compared with ours; [] if it may be."""
-    if mine is None:
-        return ["not measured here"]
     protocol = str(mine.get("protocol", ""))
-    found = [] if row["protocol"] and protocol.startswith(f"{row['protocol']}-v") else [
+    named = row["protocol"] and (protocol == row["protocol"] or protocol.startswith(f"{row['protocol']}-v"))
+    found = [] if named else [
         f"protocol {row['protocol'] or 'unknown'}, ours {protocol or 'unknown'}"]  # fmt: skip
     for name, theirs, its, factor in (("samples", row["count"], mine.get("count"), 1.0),
                                       ("training images", row["budget"], mine.get("images_seen"), NEAR),

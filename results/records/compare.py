@@ -32,9 +32,14 @@ def differences(a: tuple[RunRecord, list[EvalRow]], b: tuple[RunRecord, list[Eva
     for (section, first), (_, second) in zip(_sections(*a), _sections(*b), strict=True):
         for name in dict.fromkeys([*first, *second]):
             mine, other = (repr(side[name]) if name in side else ABSENT for side in (first, second))
-            if mine != other:
+            if mine != other and not (name in first and name in second and _equal(first[name], second[name])):
                 found.append(Difference(section, name, mine, other))
     return found
+
+
+def _equal(a: object, b: object) -> bool:
+    """1 is 1.0, and neither is True."""
+    return a == b and isinstance(a, bool) == isinstance(b, bool)
 
 
 class Setting(NamedTuple):

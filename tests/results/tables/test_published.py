@@ -102,6 +102,27 @@ def test_a_number_is_comparable_only_where_everything_is_known_and_agrees() -> N
     assert (table["comparable"] == "yes").sum() == 1
 
 
+def test_a_protocol_may_be_named_by_its_id_as_our_tables_print_it() -> None:
+    named = beside.load("cifar10").assign(protocol="legacy-tensorflow-v1-0123abcd").set_index(["name", "steps"], drop=False)
+    table = beside.marked(fid(), named.loc[[("ECT 100k bs128", 1)]])
+    assert list(table["comparable"]) == ["yes"]
+    other = beside.marked(fid(), named.loc[[("ECT 100k bs128", 1)]].assign(protocol="legacy-tensorflow-v1-0123abce"))
+    assert other["because"].iloc[0].startswith("protocol legacy-tensorflow-v1-0123abce, ours legacy-tensorflow-v1-0123abcd")
+
+
+@pytest.mark.parametrize(("ours", "asked", "reason"), [
+    ({"method": "ect q=4"}, {}, "not measured here: rows are labelled 'ect q=4'"),
+    ({"metric": "sliced_w2"}, {"metric": "sliced-w2"}, "not measured here: there is 'sliced_w2', and no 'sliced-w2'"),
+    ({"method": "cd"}, {}, "not measured here"),
+])  # fmt: skip
+def test_what_may_be_meant_is_named_where_no_number_is_found(
+    ours: dict[str, str], asked: dict[str, str], reason: str
+) -> None:
+    published = beside.load("cifar10")
+    table = beside.marked(fid(**ours), published[published["label"] == "ect"].assign(**asked))
+    assert set(table["because"]) == {reason}
+
+
 @pytest.mark.parametrize(("changes", "reason"), [
     ({"protocol": "clean-fid-v1-0123abcd"}, "protocol legacy-tensorflow, ours clean-fid-v1-0123abcd"),
     ({"count": 10_000}, "samples 50k, ours 10k"),

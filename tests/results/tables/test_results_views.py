@@ -201,6 +201,14 @@ def test_what_differs_is_named_and_what_is_equal_is_not(tmp_path, capsys):
     assert "clip" not in out and "torch" not in out and "run_id" not in out
 
 
+def test_a_number_written_otherwise_is_no_difference_and_a_switch_is_no_number(tmp_path, capsys):
+    a = record(config={"method": {"delta": 1.0, "grid": [1, 2.0]}, "flip": True})
+    b = replace(a, run_id="other", config={"method": {"delta": 1, "grid": [1.0, 2]}, "flip": 1})
+    assert diff.main([str(write(tmp_path, run, [row(run)])) for run in (a, b)]) == 1
+    out = capsys.readouterr().out
+    assert "flip: True in A, 1 in B" in out and "delta" not in out and "grid" not in out
+
+
 def test_equal_runs_and_unreadable_ones_have_their_own_exit_status(tmp_path, capsys):
     folder = write(tmp_path, record(), [row(record())])
     assert diff.main([str(folder), str(folder)]) == 0

@@ -1,6 +1,8 @@
 """Claims about the starts of runs in the status table: those that Slurm repeats under one number count, with their reasons."""
 
+import fcntl
 import json
+import os
 from xml.etree import ElementTree
 
 import pytest
@@ -101,5 +103,14 @@ def test_a_line_of_the_journal_that_a_disk_changed_is_passed_over(tmp_path, even
 
 
 def test_runs_in_one_state_are_counted_together_whatever_else_is_said_of_them():
-    found = [status.Row(name, name, state) for name, state in zip("abc", ("scoring, 2 done", "scoring", "train"), strict=True)]
-    assert status.totals(found)[0] == "3 runs: 2 scoring, 1 train"
+    states = ("scoring, 2 done", "scoring", "train", "4 steps")
+    found = [status.Row(state, state, state) for state in states]
+    assert status.totals(found)[0] == "4 runs: 2 scoring, 2 train"
+
+
+def test_who_runs_a_local_sweep_is_told_by_the_lock_of_its_journal(tmp_path):
+    folder = sweep(tmp_path, [ended("a", 1, "done")])
+    assert status.controller(folder) == "controller: none; the sweep's own command continues it"
+    with (folder / "attempts.jsonl").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        assert status.controller(folder) == f"controller: process {os.getpid()} on this machine"
