@@ -1,11 +1,19 @@
 """Speed is reported as ratios measured in one run, interleaved, so that a noisy machine disturbs both sides alike."""
 
+import os
+import re
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 import torch
+
+ROOT = Path(__file__).parents[2]
 
 
 def interleaved(first: Callable[[], object], second: Callable[[], object], rounds: int) -> tuple[list[float], list[float]]:
@@ -20,6 +28,34 @@ def interleaved(first: Callable[[], object], second: Callable[[], object], round
                 torch.cuda.synchronize()
             times[which].append(time.perf_counter() - begin)
     return times
+
+
+class Spent(NamedTuple):
+    """Seconds, processor seconds and the most bytes of a command."""
+
+    wall: float
+    processor: float
+    peak: int
+
+
+@pytest.fixture
+def spent() -> Callable[..., Spent]:
+    """spent(words): run `python words` from the root of the repository, and what it took.
+
+    The peak is asked of the running process: what `wait4` tells of it begins with the memory of the process that forked it.
+    """
+
+    def run(*words: str) -> Spent:
+        begin, peak = time.monotonic(), 0
+        child = subprocess.Popen([sys.executable, *words], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while not (ended := os.wait4(child.pid, os.WNOHANG))[0]:
+            told = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{child.pid}/status").read_text(encoding="utf-8"))
+            peak = max(peak, 1024 * int(told[1])) if told else peak
+            time.sleep(0.02)
+        assert ended[1] == 0
+        return Spent(time.monotonic() - begin, ended[2].ru_utime + ended[2].ru_stime, peak)
+
+    return run
 
 
 MEASURED = pytest.StashKey[list[str]]()

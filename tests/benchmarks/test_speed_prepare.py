@@ -6,7 +6,6 @@ A tenth of ImageNet-64 in pickles of its published layout, random pixels; FEWSTE
 
 import os
 import pickle
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -26,7 +25,6 @@ from bench.preparing.recipes import made
 from bench.training.batches import batches
 from bench.training.rng import StepDraws
 
-ROOT = Path(__file__).parent.parent.parent
 IMAGES = int(os.environ.get("FEWSTEP_BENCHMARK_IMAGES", "128117"))
 SIDE, FILES, BATCH, STEPS = 64, 10, 512, 100
 PICTURES = {  # recipe: the format, height and width of the published files
@@ -49,21 +47,15 @@ def pickled(folder: Path) -> Path:
     return folder
 
 
-def spent(*words: str) -> str:
-    """What `bench.prepare` takes, in words."""
-    begin = time.monotonic()
-    process = subprocess.Popen([sys.executable, "-m", "bench.prepare", *words], cwd=ROOT, stderr=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)  # of this child, and not the most of all
-    assert status == 0
-    wall, processor = time.monotonic() - begin, usage.ru_utime + usage.ru_stime
-    return f"{wall:.1f} s ({processor:.1f} s of processor), {usage.ru_maxrss / 1024:.0f} MB at the most"
+def words(took: Any) -> str:
+    return f"{took.wall:.1f} s ({took.processor:.1f} s of processor), {took.peak / 2**20:.0f} MB at the most in one process"
 
 
-def test_a_large_set_is_prepared_verified_and_read(tmp_path: Path, benchmark: Any, told: Callable[[str], None]) -> None:
+def test_a_large_set_is_prepared_verified_and_read(tmp_path: Path, benchmark: Any, spent: Any, told: Any) -> None:
     source, out = pickled(tmp_path), str(tmp_path / "out")
     count = [] if IMAGES == 1_281_167 else ["--count", str(IMAGES), "--heldout-count", str(IMAGES // 25)]
-    written = spent("imagenet64", "--source", str(source), "--out", out, "--workers", "2", *count)
-    verified = spent("--verify", out)
+    written = spent("-m", "bench.prepare", "imagenet64", "--source", str(source), "--out", out, "--workers", "2", *count)
+    verified = spent("-m", "bench.prepare", "--verify", out)
     data = prepared.load("imagenet64", out, resident=False)
     read, cpu = batches(data, torch.device("cpu"), conditional=False, paths=None), torch.device("cpu")
     begin = time.monotonic()
@@ -72,7 +64,7 @@ def test_a_large_set_is_prepared_verified_and_read(tmp_path: Path, benchmark: An
     rate = STEPS * BATCH / (time.monotonic() - begin)
     benchmark.pedantic(lambda: None, rounds=1)
     benchmark.extra_info.update(images=IMAGES, rate=rate)
-    told(f"prepare {IMAGES:,} images of {SIDE} x {SIDE} from pickles: {written}\nverify them: {verified}\n"
+    told(f"prepare {IMAGES:,} images of {SIDE} x {SIDE} from pickles: {words(written)}\nverify them: {words(verified)}\n"
          f"random batches of {BATCH} of them, resident=false: {rate:,.0f} images a second")
 
 
