@@ -152,10 +152,14 @@ def _of_arrays(data: Arrays, stamps: tuple[Stamp, ...]) -> Found:
 def _of_folder(data: Folder, found: Tree, stamps: tuple[Stamp, ...]) -> Found:
     pictures.enough("data.path", data.path, len(found.files))
     folder, whole, digests = existing("data.path", data.path), hashlib.sha256(), []
-    first, channels, kinds = None, 1, Counter[str]()
+    first, channels, kinds, faults = None, 1, Counter[str](), dict[str, ConfigError]()
     for file in found.files:
-        content = pictures.content(file)
-        seen = pictures.seen(file, content, data.size)
+        try:
+            content = pictures.content(file)
+            seen = pictures.seen(file, content, data.size)
+        except ConfigError as error:
+            faults[file.relative_to(folder).as_posix()] = error
+            continue
         first = first or seen
         pictures.same_size(file, seen, first)
         channels = max(channels, seen.channels)
@@ -164,6 +168,10 @@ def _of_folder(data: Folder, found: Tree, stamps: tuple[Stamp, ...]) -> Found:
         whole.update(os.fsencode(file.relative_to(folder)))
         whole.update(content)
         digests.append(hashlib.sha256(content).digest())
+    if faults:
+        why, *more = faults.values()
+        others = ", ".join([*list(faults)[1:6], *(["..."] if len(more) > 5 else [])])
+        raise ConfigError(f"{why}; nor can {len(more):,} more be used: {others}" if more else str(why)) from why
     assert first is not None, "there are enough"
     if kinds["transparent"]:
         whole.update(b"composed on white")  # versions before this one dropped the transparency

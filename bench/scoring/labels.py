@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Self
 
 import torch
@@ -19,6 +20,9 @@ class Labels:
     only: int | None = None
 
     def __post_init__(self) -> None:
+        if self.only is not None and not isinstance(self.only, Integral):
+            raise ValueError(f"there is no class {self.only!r}: classes are numbers, here 0 to {len(self.counts) - 1}; folders "
+                             "count in the order of their names")  # fmt: skip
         if self.only is not None and not 0 <= self.only < len(self.counts):
             raise ValueError(f"there is no class {self.only}: this model has 0 to {len(self.counts) - 1}")
 

@@ -489,6 +489,16 @@ def test_tiff_of_16_bits_is_refused(tmp_path: Path, channels: int) -> None:
     assert "05.tif has more than 8 bits per channel" in refused_alike({"name": "folder", "path": str(folder)})
 
 
+def test_all_files_that_cannot_be_used_are_named_at_once(tmp_path: Path) -> None:
+    folder = black(tmp_path / "p")
+    for name in ("03.png", "05.jpg", "07.png"):
+        (folder / name).write_bytes(b"no image")
+    with pytest.raises(ConfigError) as caught:
+        data.inspect(source({"name": "folder", "path": str(folder)}))
+    assert "03.png is not a readable image" in str(caught.value)
+    assert str(caught.value).endswith("; nor can 2 more be used: 05.jpg, 07.png")
+
+
 @pytest.mark.filterwarnings("ignore:Truncated File Read")
 @pytest.mark.parametrize("suffix", ["jpg", "gif", "webp", "bmp", "tif"])
 def test_files_cut_short_are_refused_by_name(tmp_path: Path, suffix: str) -> None:

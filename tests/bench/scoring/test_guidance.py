@@ -113,6 +113,8 @@ def test_classes_come_as_often_as_in_training_and_depend_on_the_chunk_alone() ->
     few = made.classes(100)
     assert few is not None and torch.equal(few, many[:100])
     assert (Labels((0, 5, 0)).drawn(0, 0, 1000) == 1).all()
+    with pytest.raises(ValueError, match="no class 'flower': classes are numbers, here 0 to 2"):
+        Labels((0, 5, 0), "flower")  # type: ignore[arg-type]
     assert not torch.equal(Labels(COUNTS).drawn(0, 0, CHUNK), Labels(COUNTS).drawn(0, 1, CHUNK))
     assert not torch.equal(Labels(COUNTS).drawn(0, 0, CHUNK), Labels(COUNTS).drawn(1, 0, CHUNK))
 
