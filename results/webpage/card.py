@@ -54,7 +54,7 @@ def write(
     text = Template((ASSETS / "card.html").read_text(encoding="utf-8")).substitute(
         title=html.escape(method), style=(ASSETS / "card.css").read_text(encoding="utf-8"), metric=html.escape(metric),
         facts=html.escape(_facts(runs, peers, metric, league)), lead=html.escape(_lead(method, own, found)),
-        standing=_table(*_standing(own, peers, found)), picture=_png(_picture(own, part, metric)),
+        standing=_table(*_standing(own, peers, found, part)), picture=_png(_picture(own, part, metric)),
         costs=_table(*_costs(own, peers)), training=_training(runs, looks or {}, trained, metric, protocols),
         more=_samples(samples.get(method, {}) if samples else {}),
         budgets=_section("At its milestones, and at the compute that it took in all (rank)",
@@ -86,21 +86,26 @@ def _lead(method: str, own: pd.DataFrame, found: Sequence[words.Finding]) -> str
     return f"{method} {'; '.join(told)}." if told else f"{method}: {board.status(board.grouped(own)[0][1])}."
 
 
-def _standing(own: pd.DataFrame, peers: pd.DataFrame, found: Sequence[words.Finding]) -> tuple[list[str], list[list[str]]]:
+def _standing(
+    own: pd.DataFrame, peers: pd.DataFrame, found: Sequence[words.Finding], part: pd.DataFrame
+) -> tuple[list[str], list[list[str]]]:
     """A line for each step count: the value and its interval, the range of ranks, and the best."""
     best, body = {each.steps: each for each in found}, []
+    gaussian, info = marks.gaussian_fit(part[part["sampler"] == "reference"]), metric_info(str(part["metric"].iloc[0]))
     for row in own.sort_values("steps").to_dict("records"):
         of = int((peers.loc[peers["steps"] == row["steps"], "value"].map(math.isfinite)).sum())
-        body.append([steps_title(row["steps"]), _value(row), _interval(row), f"{_ranks(row)} of {of}" if _ranks(row) else "–",
+        doubt = marks.of_value(row, gaussian, info)
+        body.append([steps_title(row["steps"]), _value(row, doubt), _interval(row),
+                     f"{_ranks(row)} of {of}" if _ranks(row) else "–",
                      words.of_one(best[row["steps"]])[0] if row["steps"] in best else "–",
                      costs.calls(row)])  # fmt: skip
     return ["sampled with", "mean", "95 % interval", "rank", "best", "NFE"], body
 
 
-def _value(row: Row) -> str:
+def _value(row: Row, doubt: str = "") -> str:
     if math.isnan(row["value"]):
         return board.absent(dict(row))
-    text: str = number(row["value"]) + f" {marks.TIED}" * (row["mark"] == "tied")
+    text: str = number(row["value"]) + doubt + f" {marks.TIED}" * (row["mark"] == "tied")
     return text
 
 

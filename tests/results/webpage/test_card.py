@@ -32,6 +32,16 @@ def card(place, out, method, *options):
     return Text((out / f"card-{method}.html").read_text(encoding="utf-8"))
 
 
+def test_a_value_that_says_little_of_the_method_is_marked_as_in_the_table(tmp_path) -> None:
+    fit = record("references", kind="reference")
+    write(tmp_path / "runs", fit, [row(fit, 0, 5.0, label="gaussian fit", sampler="reference")])
+    for label, value in (("lsd", 1.0), ("cd", 9.0)):
+        for seed in range(3):
+            run = record(label, seed)
+            write(tmp_path / "runs", run, [row(run, 1, value + 0.05 * seed)])
+    assert [card(tmp_path / "runs", tmp_path, label).tables[0][1][1] for label in ("cd", "lsd")] == ["9.05§", "1.05"]
+
+
 def test_it_says_where_the_method_stands_at_each_step_count_and_budget(place, tmp_path) -> None:
     text = card(place, tmp_path, "lsd")
     standing, costs, budgets = text.tables
