@@ -94,7 +94,7 @@ def _standing(
     gaussian, info = marks.gaussian_fit(part[part["sampler"] == "reference"]), metric_info(str(part["metric"].iloc[0]))
     for row in own.sort_values("steps").to_dict("records"):
         of = int((peers.loc[peers["steps"] == row["steps"], "value"].map(math.isfinite)).sum())
-        doubt = marks.of_value(row, gaussian, info)
+        doubt = marks.of_value({str(column): value for column, value in row.items()}, gaussian, info)
         body.append([steps_title(row["steps"]), _value(row, doubt), _interval(row),
                      f"{_ranks(row)} of {of}" if _ranks(row) else "–",
                      words.of_one(best[row["steps"]])[0] if row["steps"] in best else "–",
