@@ -44,7 +44,7 @@ def findings(frame: pd.DataFrame, metric: str, league: str = "plain") -> list[Fi
 
 
 def lead(found: Sequence[Finding], metric: str) -> str:
-    """The best of every step count in one sentence; empty where there is none."""
+    """The best of every step count in one sentence, before it where even that says little; empty where there is none."""
     info, places = metric_info(metric), dict[str, list[int]]()
     for each in found:
         places.setdefault(each.best, []).append(each.steps)
@@ -52,7 +52,10 @@ def lead(found: Sequence[Finding], metric: str) -> str:
         return ""
     told = "; ".join(f"{best} at {listed(steps)} step{'s' * (steps != [1])}" for best, steps in places.items())
     rule = "" if any(each.ranked for each in found) else " This is no ranking: that takes three training seeds."
-    return f"{'Lowest' if info.better == 'lower' else 'Highest'} mean {info.title}: {told}.{rule}"
+    little = [each.steps for each in found if each.doubt]
+    where = "" if len(little) == len(found) else f"at {listed(little)} step{'s' * (little != [1])} " if little else ""
+    doubt = f"{where}even the best says little of its method ({marks.DOUBT}). " if little else ""
+    return f"{doubt[:1].upper()}{doubt[1:]}{'Lowest' if info.better == 'lower' else 'Highest'} mean {info.title}: {told}.{rule}"
 
 
 def of_one(found: Finding, most: int = 6) -> tuple[str, str]:
@@ -62,7 +65,7 @@ def of_one(found: Finding, most: int = 6) -> tuple[str, str]:
     if not found.ranked:
         return text, ""
     if not found.tied:
-        return text, "no other is tied with it"
+        return text, "" if found.doubt else "no other is tied with it"
     names = list(found.tied[:most]) + [f"{len(found.tied) - most} more"] * (len(found.tied) > most)
     return text, f"cannot be told from it: {', '.join(names)}"
 

@@ -63,6 +63,8 @@ FAULTS = [
         "findings", "results/tables/words.py",
         ("the worst for the best", 'reverse=info.better == "higher"', 'reverse=info.better == "lower"', MARKS),
         ("a solver's step as one evaluation", "* (found.evaluations != found.steps)", "* False", MARKS),
+        ("praise for what says little", 'if each.doubt]', "if False]",
+         f"{W}that_even_the_best_says_little_comes_before_who_it_is"),
         ("few seeds as a ranking", 'best["mark"] == "best",', "True,", f"{W}what_few_seeds_cannot_say_is_not_said"),
     ),
     *of(

@@ -52,6 +52,18 @@ def test_a_best_that_says_little_keeps_its_sign_and_a_diverged_method_is_no_best
     assert marks.DOUBT in words.of_one(found[0])[0]
 
 
+@pytest.mark.parametrize(("values", "told"), [
+    ((90.0, 60.0), "Even the best says little of its method (§). Lowest mean"),
+    ((90.0, 9.0), "At 1 step even the best says little of its method (§). Lowest mean"),
+    ((9.0, 9.0), "Lowest mean"),
+])  # fmt: skip
+def test_that_even_the_best_says_little_comes_before_who_it_is(values: tuple[float, float], told: str) -> None:
+    found = words.findings(frame_of({"lsd": values, "cd": (95.0, 95.0)}), "fd_digits8")
+    assert words.lead(found, "fd_digits8").startswith(told)
+    praised = [words.of_one(each)[1] for each in found]
+    assert praised == ["" if value > 50 else "no other is tied with it" for value in values]
+
+
 def test_every_league_is_told_by_itself_the_plain_one_first() -> None:
     told = words.headline(frame_of({"lsd": (3.0, 2.0), "cd": (4.0, 2.5), "ctm": (0.5, 0.4)}), "fd_digits8")
     assert [title for title, _, _ in told] == ["", "perceptual losses"]
