@@ -43,7 +43,7 @@ def caption(part: pd.DataFrame, references: pd.DataFrame, metric: Metric, league
         "Detectable: the smallest true difference between two methods of the usual noise that such a test shows with 80 % "
         "power (median over methods)." if full and part["detectable"].notna().any() else "",
         f"League: {league_note(league)}; ranked by itself." if league != "plain" else "",
-        f"Protocol `{protocol(part, references)}`; {seeds(part)}; {_evaluations(part)}.",
+        f"Protocol `{protocol(part, references)}`; {seeds(part)}; {evaluations(part)}.",
         metric.note,
         f"Floor: {', '.join(floors)}." if floors else "",
         "Compute is in forward evaluations of a row: forward + 2 x backward + JVP rows; of the teacher's, in brackets, the "
@@ -76,7 +76,8 @@ def seeds(part: pd.DataFrame) -> str:
     return _several(part.loc[part["sampler"] != "reference", "seeds"], "training seed")
 
 
-def _evaluations(part: pd.DataFrame) -> str:
+def evaluations(part: pd.DataFrame) -> str:
+    """Of what a value is the mean: draws of noise, and samples in each."""
     scored = part[part["evaluation_seeds"] > 0]
     return f"{_several(scored['evaluation_seeds'], 'evaluation seed')} x {_several(scored['count'], 'sample')}"
 

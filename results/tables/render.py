@@ -64,7 +64,8 @@ def plain(frame: pd.DataFrame, metric: str | None = None) -> str:
         caption += "; not ranked: that takes three training seeds"
     for league in methods["league"].unique():
         caption += f"; ({league}): ranked by themselves" if league != "plain" else ""
-    return "\n".join([*_aligned([head, *body]), f"{caption}; protocol {captions.protocol(part)}, {captions.seeds(part)}",
+    caption += f"; protocol {captions.protocol(part)}, {captions.seeds(part)}, {captions.evaluations(methods)}"
+    return "\n".join([*_aligned([head, *body]), caption,
                       *captions.notes(methods, references, info)])  # fmt: skip
 
 
