@@ -6,8 +6,7 @@ import torch
 
 from bench import scoring
 from bench.scoring import Model
-from bench.training import checkpoint
-from results.records import RunRecord, read_run
+from results.records import read_run
 
 __all__ = ["Model", "load"]
 
@@ -26,13 +25,6 @@ def load(
     folder = Path(folder)
     record = read_run(folder)
     if record.status != "done" and not unfinished:
-        raise ValueError(f"{folder.name} is not a finished run ({_reached(folder, record)}): its command goes on with it, and "
+        raise ValueError(f"{folder.name} is not a finished run ({record.status}): its command goes on with it, and "
                          "load(..., unfinished=True) takes it as it is")
     return scoring.load(folder, ema, device, last)
-
-
-def _reached(folder: Path, record: RunRecord) -> str:
-    """Its status, and how far the newest checkpoint is."""
-    budget = record.config.get("budget", {})
-    images = checkpoint.reached(folder / "checkpoints") * budget.get("batch", 0)
-    return f"{record.status}, {images:,} of {budget.get('images', 0):,} images"

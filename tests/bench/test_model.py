@@ -6,7 +6,6 @@ import pytest
 from small_runs import planned, run
 
 from bench.model import load
-from bench.training import checkpoint
 from results.records import read_run
 
 
@@ -17,8 +16,8 @@ def test_a_run_that_was_interrupted_is_loaded_on_demand_alone(tmp_path: Path) ->
     with pytest.raises(ValueError) as refused:
         load(folder)
     said = str(refused.value)
-    assert said.startswith(f"{made[-1].id} is not a finished run (interrupted, ") and "\n" not in said
-    assert f"{checkpoint.reached(folder / 'checkpoints') * 128:,} of 51,200 images)" in said and "unfinished=True" in said
+    assert said.startswith(f"{made[-1].id} is not a finished run (interrupted): its command goes on") and "\n" not in said
+    assert "unfinished=True" in said
     assert load(folder, unfinished=True).sample(4).shape == (4, 1, 8, 8)
     assert run(tmp_path, made) == "done"
     assert load(folder).checkpoint == read_run(folder).final
