@@ -85,7 +85,7 @@ def main(name: str, *more: str) -> None:
 
 
 def write_printed(name: str) -> None:
-    """What the commands print, below them, the date, revision and machine; of pytest the list at its end."""
+    """What the commands print, below the date, the revision and the machine; of pytest the list at its end."""
     pages = [f"# {date.today().isoformat()}, revision {git('rev-parse', '--short', 'HEAD')}, {machine()}"]
     for words in PRINTED[name]:
         told = subprocess.run([sys.executable, *words.split()], check=True, cwd=ROOT, stdout=subprocess.PIPE, text=True).stdout

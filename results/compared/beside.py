@@ -9,7 +9,7 @@ count, so a published number has its excess only where the counts are equal.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,11 +43,11 @@ def marked(ours: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
     return published.assign(ours=values, comparable=["no" if reason else "yes" for reason in reasons], because=reasons)
 
 
-def _unmeasured(row: Row, own: Iterable[tuple[str, str, int]]) -> list[str]:
+def _unmeasured(row: Row, own: Collection[tuple[str, str, int]]) -> list[str]:
     """That we have no such number, and what of ours may be meant: the rows of an ablation, a metric of nearly that name."""
-    keys = list(own)
-    labels, metrics = {label for label, _, _ in keys}, {metric for _, metric, _ in keys}
-    if row["label"] and (meant := sorted(label for label in labels if label.startswith(f"{row['label']} "))):
+    labels, metrics = {label for label, _, _ in own}, {metric for _, metric, _ in own}
+    meant = sorted(label for label in labels if row["label"] and label.startswith(f"{row['label']} "))
+    if meant and row["label"] not in labels:
         return [f"not measured here: rows are labelled {', '.join(map(repr, meant[:3]))}{', ...' * (len(meant) > 3)}"]
     close = [] if row["metric"] in metrics else near(row["metric"], metrics, 1, 0.8)
     return [f"not measured here: there is {close[0]!r}, and no {row['metric']!r}" if close else "not measured here"]

@@ -14,10 +14,8 @@ from types import MappingProxyType
 import pandas as pd
 
 from results.records import Metric, metric_info
-from results.tables import captions, marks
+from results.tables import captions, costs, marks
 from results.tables.board import Row, absent, accuracies, across, grouped, named, status, step_counts
-from results.tables.costs import COMPACT, FACTS
-from results.tables.costs import columns as facts
 from results.tables.numbers import decimals, fixed, number, steps_title
 
 COMPATIBLE = {
@@ -56,7 +54,7 @@ def tables(frame: pd.DataFrame, columns: Sequence[str] | None = None) -> list[Wi
     found: list[Wide] = []
     for place, (name, part) in enumerate(frame.groupby("metric", sort=False)):
         references = part[part["sampler"] == "reference"]
-        shown = () if place else FACTS if columns is None else columns
+        shown = () if place else costs.FACTS if columns is None else columns
         for league, own in part[part["sampler"] != "reference"].groupby("league", sort=False):
             beside = accuracies(frame) if place == 0 else {}
             found.append(_table(own, references, metric_info(str(name)), str(league), place == 0, shown, beside))
@@ -74,7 +72,7 @@ def compact(frame: pd.DataFrame) -> Wide:
         f"{metric.title}, {captions.ARROW[metric.better]}; mean of {captions.seeds(own)}, "
         f"protocol `{captions.protocol(own, references)}`. {bold}italic = {captions.ITALIC}."
     )
-    table = _table(own, references, metric, league, False, COMPACT)
+    table = _table(own, references, metric, league, False, costs.COMPACT)
     caption = " ".join([caption, *captions.notes(own, references, metric, intervals=False)])
     return replace(table, caption=caption)
 
@@ -82,7 +80,7 @@ def compact(frame: pd.DataFrame) -> Wide:
 def brief(frame: pd.DataFrame, columns: Sequence[str] | None = None) -> Wide:
     """`compact` for a column of a paper: a caption of one sentence, the other marks in notes under the table."""
     own, references, metric, league = _first(frame)
-    table = _table(own, references, metric, league, False, COMPACT if columns is None else columns)
+    table = _table(own, references, metric, league, False, costs.COMPACT if columns is None else columns)
     marked = f"; bold: {captions.marked(own).replace(f'{marks.TIED} =', f'{marks.TIED}:')}" * bool(captions.marked(own))
     caption = f"{metric.title}, {captions.ARROW[metric.better]}, as the mean of {captions.seeds(own)}{marked}."
     under = [f"Italic: {captions.ITALIC}." * bool(len(references)), *captions.notes(own, references, metric, intervals=False),
@@ -108,7 +106,7 @@ def _table(part: pd.DataFrame, references: pd.DataFrame, metric: Metric, league:
            shown: Sequence[str] = (), accuracy: Mapping[str, str] = MappingProxyType({})) -> Wide:
     """full: with intervals. shown: the facts beside the values, of a compact table its costs. accuracy: see `accuracies`."""
     steps, methods = step_counts(part), grouped(part)
-    columns = sorted((each for each in facts(part) if each[0] in shown), key=lambda each: shown.index(each[0]))
+    columns = sorted((each for each in costs.columns(part) if each[0] in shown), key=lambda each: shown.index(each[0]))
     told = [ACCURATE] if accuracy else []
     head = ["method", *map(steps_title, steps), *told, *(name for name, _ in columns)]
     body = []

@@ -50,12 +50,13 @@ def lead(found: Sequence[Finding], metric: str) -> str:
         places.setdefault(each.best, []).append(each.steps)
     if not places:
         return ""
-    told = "; ".join(f"{best} at {listed(steps)} step{'s' * (steps != [1])}" for best, steps in places.items())
+    told = "; ".join(f"{best} {at(steps)}" for best, steps in places.items())
     rule = "" if any(each.ranked for each in found) else " This is no ranking: that takes three training seeds."
-    little = [each.steps for each in found if each.doubt]
-    where = "" if len(little) == len(found) else f"at {listed(little)} step{'s' * (little != [1])} " if little else ""
-    doubt = f"{where}even the best says little of its method ({marks.DOUBT}). " if little else ""
-    return f"{doubt[:1].upper()}{doubt[1:]}{'Lowest' if info.better == 'lower' else 'Highest'} mean {info.title}: {told}.{rule}"
+    doubt = ""
+    if little := [each.steps for each in found if each.doubt]:
+        where = "Even" if len(little) == len(found) else f"A{at(little)[1:]} even"
+        doubt = f"{where} the best says little of its method ({marks.DOUBT}). "
+    return f"{doubt}{'Lowest' if info.better == 'lower' else 'Highest'} mean {info.title}: {told}.{rule}"
 
 
 def of_one(found: Finding, most: int = 6) -> tuple[str, str]:
@@ -68,6 +69,11 @@ def of_one(found: Finding, most: int = 6) -> tuple[str, str]:
         return text, "" if found.doubt else "no other is tied with it"
     names = list(found.tied[:most]) + [f"{len(found.tied) - most} more"] * (len(found.tied) > most)
     return text, f"cannot be told from it: {', '.join(names)}"
+
+
+def at(steps: Sequence[int]) -> str:
+    """At 1 step; at 1, 2 and 4 steps."""
+    return f"at {listed(steps)} step{'s' * (list(steps) != [1])}"
 
 
 def listed(counts: Sequence[int]) -> str:

@@ -80,7 +80,7 @@ def _lead(method: str, own: pd.DataFrame, found: Sequence[words.Finding]) -> str
     ties = [each.steps for each in found if method in each.tied]
     behind = [int(steps) for steps in own.loc[own["rank_low"] > 1, "steps"]]
     said = [(first, "has the best mean"), (ties, "cannot be told from the best"), (behind, "is behind others")]
-    told = [f"{what} at {words.listed(steps)} step{'s' * (steps != [1])}" for steps, what in said if steps]
+    told = [f"{what} {words.at(steps)}" for steps, what in said if steps]
     if not any(each.ranked for each in found):
         told.append("is not ranked: that takes three training seeds")
     return f"{method} {'; '.join(told)}." if told else f"{method}: {board.status(board.grouped(own)[0][1])}."

@@ -123,6 +123,12 @@ def test_what_may_be_meant_is_named_where_no_number_is_found(
     assert set(table["because"]) == {reason}
 
 
+def test_a_row_of_the_very_label_is_meant_and_none_that_begins_with_it() -> None:
+    ours = pd.concat([fid(steps=4), fid(method="ect guided 2", steps=4)])
+    table = beside.marked(ours, beside.load("cifar10")).set_index(["name", "steps"])
+    assert table.loc[("ECT 100k bs128", 1), "because"] == "not measured here"
+
+
 @pytest.mark.parametrize(("changes", "reason"), [
     ({"protocol": "clean-fid-v1-0123abcd"}, "protocol legacy-tensorflow, ours clean-fid-v1-0123abcd"),
     ({"count": 10_000}, "samples 50k, ours 10k"),

@@ -108,6 +108,7 @@ def test_a_method_that_never_finishes_stays_as_a_nan_row(tmp_path):
     assert pd.read_csv(csv).query("method == 'esd'").value.isna().all()
     assert "| esd | NaN | NaN |" in page.read_text() and "diverged 3 of 3" in page.read_text()
     assert "esd" in plain(frame)
+    assert " training seeds, 2 evaluation seeds x 2,048 samples" in plain(frame)
 
 
 def test_nan_of_a_finished_run_is_a_result_not_a_gap():

@@ -1,0 +1,49 @@
+"""Faults in: What fresh users stumbled on: published numbers that find no row, who runs a sweep, doubts, broken photographs."""
+
+from fault_tables.base import of
+
+TABLES, DATA = "tests/results/tables/test_", "tests/bench/data/test_data.py::test_"
+PUBLISHED, VIEWS, TABLE = (f"{TABLES}{name}.py::test_" for name in ("published", "results_views", "results_table"))
+CARD, TRIES = "tests/results/webpage/test_card.py::test_", "tests/sweeps/display/test_sweeps_tries.py::test_"
+MEANT = f"{PUBLISHED}what_may_be_meant_is_named_where_no_number_is_found"
+NUMBERS = f"{VIEWS}a_number_written_otherwise_is_no_difference_and_a_switch_is_no_number"
+LOCK = f"{TRIES}who_runs_a_local_sweep_is_told_by_the_lock_of_its_journal"
+ALL = f"{DATA}all_files_that_cannot_be_used_are_named_at_once"
+
+FAULTS = [
+    *of(
+        "published numbers that are found", "results/compared/beside.py",
+        ("no protocol by its id", 'protocol == row["protocol"] or ', "",
+         f"{PUBLISHED}a_protocol_may_be_named_by_its_id_as_our_tables_print_it"),
+        ("rows of an ablation are not named", "if meant and row", "if not meant and row", MEANT),
+        ("what begins with a label is it", 'if meant and row["label"] not in labels:', "if meant:",
+         f"{PUBLISHED}a_row_of_the_very_label_is_meant_and_none_that_begins_with_it"),
+        ("no metric is near", "metrics, 1, 0.8)", "set(), 1, 0.8)", MEANT),
+    ),
+    *of(
+        "differences", "results/records/compare.py",
+        ("1 is not 1.0", "return a == b and isinstance", "return False and isinstance", NUMBERS),
+        ("a switch is a number", " and isinstance(a, bool) == isinstance(b, bool)", "", NUMBERS),
+    ),
+    *of(
+        "status", "sweeps/status.py",
+        ("nobody holds a local sweep", 'words[1] == "FLOCK"', 'words[1] == "POSIX"', LOCK),
+        ("a stage's number is a state", 'word if word.isalpha() else "train"', "word",
+         f"{TRIES}runs_in_one_state_are_counted_together_whatever_else_is_said_of_them"),
+    ),
+    *of(
+        "doubts", "results/webpage/card.py",
+        ("a card without its doubt", "_value(row, doubt)", "_value(row)",
+         f"{CARD}a_value_that_says_little_of_the_method_is_marked_as_in_the_table"),
+    ),
+    *of(
+        "doubts", "results/tables/render.py",
+        ("a terminal without its samples", ", {captions.evaluations(methods)}", "",
+         f"{TABLE}a_method_that_never_finishes_stays_as_a_nan_row"),
+    ),
+    *of(
+        "photographs", "bench/data/found.py",
+        ("the first alone", "; nor can {len(more):,} more be used: {others}", "", ALL),
+        ("left out without a word", "    if faults:\n", "    if not faults:\n", ALL),
+    ),
+]  # fmt: skip
