@@ -77,7 +77,8 @@ def _row(job: dict[str, Any], entry: Entry, runs: Path, states: dict[str, str], 
     if entry.open is None:
         written = read_status(runs / id)
         if written in FINAL or entry.state in FINAL:
-            state, reason = str(written if written in FINAL else state), last
+            state = str(written if written in FINAL else state)
+            reason = "" if state == State.DONE else last  # `--tries` tells what became of its starts
         elif entry.state == State.TODO:
             state, reason = _waiting(job, states, reason)
         share = 1.0 if state == "done" else _saved(runs / id / "attempts", entry)
