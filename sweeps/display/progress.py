@@ -13,7 +13,7 @@ from typing import Any, TextIO
 
 from tqdm import tqdm
 
-from sweeps.engine import Ended, Event, Grown, Held, Info, Reported, Started
+from sweeps.engine import Ended, Event, Grown, Held, Info, Reported, Started, Stopping
 from sweeps.plan import FINAL, Job, Plan, State, at_start, count, decide, duration
 
 REFRESH = 0.5
@@ -88,6 +88,9 @@ class Tally:
             case Held(waiting, said) if said != self._held:
                 self._held = said
                 return f"the queue takes no more for now, {count(waiting, 'run')} wait and are offered again: {said}"
+            case Stopping(grace):
+                return (f"stopping: runs save what they have, for at most {duration(grace)}; a second signal (Ctrl-C) ends them "
+                        "at once")
             case Reported(id, info) if id in self.active:
                 self.active[id].hear(info, now)
             case Ended(id, outcome, reason, _):

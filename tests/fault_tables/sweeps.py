@@ -2,6 +2,7 @@
 
 from fault_tables.base import of
 
+BAR = "tests/sweeps/display/test_sweeps_progress.py::test_"
 TRIES = "tests/sweeps/display/test_sweeps_tries.py::test_"
 
 FAULTS = [
@@ -12,5 +13,16 @@ FAULTS = [
         ("a diverged run loses its reason", 'reason = "" if state == State.DONE else last', 'reason = ""',
          f"{TRIES}a_run_that_is_done_has_no_last_error_and_its_tries_keep_theirs"),
         ci="a done run keeps its last error",
+    ),
+    *of(
+        "stopping", "sweeps/engine/loop.py",
+        ("a stop is not told", "progress(Stopping(grace))", "pass",
+         "tests/sweeps/engine/test_sweeps_interrupt.py::test_a_second_signal_ends_everything_at_once"),
+    ),
+    *of(
+        "stopping", "sweeps/display/progress.py",
+        ("a stop is told with the next line", "if told := self._tally.take(event, now):",
+         "if (told := self._tally.take(event, now)) and now >= self._due:",
+         f"{BAR}a_stop_is_told_at_once_and_not_with_the_next_line"),
     ),
 ]  # fmt: skip

@@ -5,7 +5,7 @@ import io
 import pytest
 
 from sweeps.display.progress import Display, Tally
-from sweeps.engine.seam import Ended, Reported, Started, Tick
+from sweeps.engine.seam import Ended, Reported, Started, Stopping, Tick
 from sweeps.plan.jobs import Job, Plan
 from sweeps.plan.states import State
 
@@ -98,3 +98,12 @@ def test_a_terminal_gets_a_bar_and_a_line_per_run():
 def test_an_empty_plan_can_be_shown():
     with Display(Plan([]), {}, 1, stream=io.StringIO()) as display:
         display(Tick())
+
+
+def test_a_stop_is_told_at_once_and_not_with_the_next_line():
+    stream = io.StringIO()
+    with Display(plan(), {}, 2, stream=stream, clock=lambda: 0.0) as display:
+        display(Tick())
+        display(Stopping(30.0))
+        assert stream.getvalue().splitlines()[1:] == [
+            "stopping: runs save what they have, for at most 30 s; a second signal (Ctrl-C) ends them at once"]
