@@ -89,8 +89,8 @@ class Tally:
                 self._held = said
                 return f"the queue takes no more for now, {count(waiting, 'run')} wait and are offered again: {said}"
             case Stopping(grace):
-                return (f"stopping: runs save what they have, for at most {duration(grace)}; a second signal (Ctrl-C) ends them "
-                        "at once")
+                return (f"stopping: runs save what they have, for at most {duration(grace)}; a second signal (Ctrl-C) ends "
+                        "them at once")
             case Reported(id, info) if id in self.active:
                 self.active[id].hear(info, now)
             case Ended(id, outcome, reason, _):

@@ -3,6 +3,7 @@
 from fault_tables.base import of
 
 BAR = "tests/sweeps/display/test_sweeps_progress.py::test_"
+REQUESTS = "tests/sweeps/engine/test_sweeps_requests.py::test_"
 TRIES = "tests/sweeps/display/test_sweeps_tries.py::test_"
 
 FAULTS = [
@@ -24,5 +25,14 @@ FAULTS = [
         ("a stop is told with the next line", "if told := self._tally.take(event, now):",
          "if (told := self._tally.take(event, now)) and now >= self._due:",
          f"{BAR}a_stop_is_told_at_once_and_not_with_the_next_line"),
+    ),
+    *of(
+        "requests", "sweeps/engine/requests.py",
+        ("finished runs are asked for", 'print(f"nothing to {verb}: {finished}")\n            return 0', "pass",
+         f"{REQUESTS}where_all_runs_have_ended_with_a_result_there_is_nothing_to_ask"),
+        ("one finished run speaks for all", "any(read_status(", "all(read_status(",
+         f"{REQUESTS}of_named_runs_only_theirs_counts"),
+        ("no run is known, so all are finished", "if not asked or any(", "if any(",
+         f"{REQUESTS}a_sweep_whose_plan_is_not_known_is_asked"),
     ),
 ]  # fmt: skip
