@@ -35,4 +35,19 @@ FAULTS = [
         ("no run is known, so all are finished", "if not asked or any(", "if any(",
          f"{REQUESTS}a_sweep_whose_plan_is_not_known_is_asked"),
     ),
+    *of(
+        "plan", "sweeps/plan/describe.py",
+        ("no limit is one worker", "len(left) if workers is None else workers", "workers or 1",
+         "tests/sweeps/plan/test_sweeps_plan.py::test_without_a_limit_all_that_need_not_wait_run_at_once"),
+    ),
+    *of(
+        "plan", "bench/planning/campaign.py",
+        ("a cluster has one worker", "None if backends.unbound(self.request.backend) else workers", "workers",
+         "tests/bench/planning/test_sweeps_price.py::test_a_cluster_without_a_limit_runs_all_at_once"),
+    ),
+    *of(
+        "plan", "bench/planning/backends.py",
+        ("jobs of an array that run at a time are no limit", "and backend.parallel is None", "",
+         "tests/bench/planning/test_sweeps_price.py::test_a_cluster_without_a_limit_runs_all_at_once"),
+    ),
 ]  # fmt: skip
