@@ -13,7 +13,17 @@ FAULTS = [
          f"{TRIES}a_run_that_is_done_has_no_last_error_and_its_tries_keep_theirs"),
         ("a diverged run loses its reason", 'reason = "" if state == State.DONE else last', 'reason = ""',
          f"{TRIES}a_run_that_is_done_has_no_last_error_and_its_tries_keep_theirs"),
+        ("no labels where hashes alone differ", "< len(shown)", "< 0",
+         f"{TRIES}runs_that_a_hash_alone_tells_apart_are_shown_with_their_labels"),
+        ("labels where runs are told apart", "< len(shown)", "<= len(shown)",
+         f"{TRIES}runs_that_a_hash_alone_tells_apart_are_shown_with_their_labels"),
         ci="a done run keeps its last error",
+    ),
+    *of(
+        "status", "sweeps/display/picture.py",
+        ("the second column is coloured as the state", 'state if name == "state" else INK for name in cells[0][:-1]',
+         "state if name == cells[0][1] else INK for name in cells[0][:-1]",
+         f"{TRIES}runs_that_a_hash_alone_tells_apart_are_shown_with_their_labels"),
     ),
     *of(
         "stopping", "sweeps/engine/loop.py",

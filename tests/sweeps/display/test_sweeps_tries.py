@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import pytest
 
 from sweeps import status
-from sweeps.display import tries
+from sweeps.display import picture, tries
 from sweeps.engine import Book
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -125,3 +125,16 @@ def test_who_runs_a_local_sweep_is_told_by_the_lock_of_its_journal(tmp_path):
     with (folder / "attempts.jsonl").open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         assert status.controller(folder) == f"controller: process {os.getpid()} on this machine"
+
+
+def test_runs_that_a_hash_alone_tells_apart_are_shown_with_their_labels():
+    apart = [status.Row(f"lsd-digits-s{seed}-{seed}abc", "lsd", "done") for seed in (0, 1)]
+    assert status.cells(apart)[0][:2] == ("run", "state")
+    alike = [*apart, status.Row("lsd-digits-s0-fff", "lsd stop_gradient=none", "failed")]
+    head, *found = status.cells(alike)
+    assert head[:3] == ("run", "label", "state") and found[-1][:3] == ("lsd-digits-s0-fff", "lsd stop_gradient=none", "failed")
+    assert len({len(row) for row in (head, *found)}) == 1
+    drawn = ElementTree.fromstring(picture.draw(alike, status.cells(alike), status.totals(alike)))
+    colours = {each.text: each.get("fill") for each in drawn.iter(f"{SVG}text")}
+    assert colours["failed"] != colours["done"] and colours["lsd"] == colours["lsd stop_gradient=none"]
+    assert status.cells([status.Row(name, name, "done") for name in "ab"])[0][:2] == ("run", "state")
