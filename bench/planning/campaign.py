@@ -88,8 +88,8 @@ class Campaign:
                 "plan=true shows it run by run, and budget.images=N sets how long each one trains")
 
     def _timed(self, prices: Prices, plan: Plan) -> Plan:
-        """The plan with seconds for costs."""
-        return Plan(dataclasses.replace(job, cost=prices.seconds(job)) for job in plan)
+        """The plan with seconds for costs, scoring included."""
+        return Plan(dataclasses.replace(job, cost=prices.seconds(job), scoring=0.0) for job in plan)
 
     def gpu_hours(self) -> float:
         """Of all that is left to do, the trials of a search included, if none is pruned."""
