@@ -77,7 +77,8 @@ def _row(job: dict[str, Any], entry: Entry, runs: Path, states: dict[str, str], 
     if entry.open is None:
         written = read_status(runs / id)
         if written in FINAL or entry.state in FINAL:
-            state, reason = str(written if written in FINAL else state), last
+            state = str(written if written in FINAL else state)
+            reason = "" if state == State.DONE else last  # `--tries` tells what became of its starts
         elif entry.state == State.TODO:
             state, reason = _waiting(job, states, reason)
         share = 1.0 if state == "done" else _saved(runs / id / "attempts", entry)
@@ -131,10 +132,13 @@ def table(found: Sequence[Row], most: int | None = None) -> str:
 
 
 def cells(shown: Sequence[Row]) -> list[tuple[str, ...]]:
-    """The table's cells, the header first; losses have a column while there are some."""
+    """The table's cells, the header first; losses have a column while there are some, labels where a hash alone tells
+    two runs apart."""
     told = any(r.loss for r in shown)
-    head = ("run", "state", "progress", "images/s", "left", *(["loss"] if told else []), "tries", "node", "time", "last error")
-    return [head, *((r.run, r.state, "-" if r.progress is None else f"{r.progress:.0%}",
+    named = len({r.run.rpartition("-")[0] or r.run for r in shown}) < len(shown)
+    head = ("run", *(["label"] if named else []), "state", "progress", "images/s", "left", *(["loss"] if told else []), "tries",
+            "node", "time", "last error")
+    return [head, *((r.run, *([r.label or "-"] if named else []), r.state, "-" if r.progress is None else f"{r.progress:.0%}",
                      "-" if r.rate is None else f"{r.rate:,.0f}", "-" if r.left is None else duration(r.left),
                      *([r.loss or "-"] if told else []), str(r.attempts or "-"), r.node or "-",
                      duration(r.cost) if r.cost >= 1 else "-", short(r.reason)[:80])

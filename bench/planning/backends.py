@@ -21,9 +21,9 @@ PACKAGES = ("methods", "results", "sweeps", "bench")
 
 def workers(backend: Backend) -> int:
     """How many runs go on at a time, as far as it is known: 0 for one after another in this process; on a cluster what
-    `backend.jobs` allows, else 1, and the site decides."""
+    `backend.jobs` and `backend.parallel` allow, else 1, and the site decides."""
     if isinstance(backend, config.Slurm):
-        return backend.jobs or 1
+        return min(filter(None, (backend.jobs, backend.parallel)), default=1)
     if not isinstance(backend, config.Local):
         return 0
     if backend.workers is not None:
@@ -35,6 +35,11 @@ def workers(backend: Backend) -> int:
     # Of a batch job, a container or under taskset not all cores of the machine are ours.
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, cores // (backend.processes * backend.threads))
+
+
+def unbound(backend: Backend) -> bool:
+    """Whether the site alone decides how many runs go on at a time."""
+    return isinstance(backend, config.Slurm) and backend.jobs is None and backend.parallel is None
 
 
 def execute(plan: Plan, backend: Backend, out: Path, name: str, progress: Progress | None = None,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.config import ConfigError, Experiment, Points, Request, counts, shown, unfit, unheld, unlabelled, unserved, untaught
 from bench.data import inspect
-from bench.planning import disk, folder, price
+from bench.planning import backends, disk, folder, price
 from bench.planning.decision import Decision
 from bench.planning.jobs import jobs, unchoosable
 from bench.planning.price import Prices
@@ -63,11 +63,12 @@ class Campaign:
         decision = Decision(left := todo(self.plan, states), self._prices(), max(1, workers), self.request.sweep.smaller)
         prices, elsewhere = decision.prices, decision.elsewhere
         timed = self._timed(prices, self.plan)
-        at_a_time, who = (1, "GPU") if elsewhere else (workers, "worker")
+        at_most = None if backends.unbound(self.request.backend) else workers
+        at_a_time, who = (1, "GPU") if elsewhere else (at_most, "worker")
         return "\n".join([
             *self.data,
             *([self.search.outlook(prices)] if self.search else []),
-            describe(timed, states, 1.0, at_a_time, prices.factor(left), who),
+            describe(timed, states, 1.0, at_a_time, prices.factor(left), who, "backend.jobs=N"),
             f"Its table: {self.request.out / 'sweeps' / self.name}",
             disk.words(left), *decision.lines(),
         ])
@@ -87,8 +88,8 @@ class Campaign:
                 "plan=true shows it run by run, and budget.images=N sets how long each one trains")
 
     def _timed(self, prices: Prices, plan: Plan) -> Plan:
-        """The plan with seconds for costs."""
-        return Plan(dataclasses.replace(job, cost=prices.seconds(job)) for job in plan)
+        """The plan with seconds for costs, scoring included."""
+        return Plan(dataclasses.replace(job, cost=prices.seconds(job), scoring=0.0) for job in plan)
 
     def gpu_hours(self) -> float:
         """Of all that is left to do, the trials of a search included, if none is pruned."""

@@ -11,7 +11,7 @@ from bench.config import TRUTH, Data, Experiment, records, with_method
 from bench.data import fingerprint
 from bench.planning.classes import with_classes
 from bench.planning.identity import reference_id, run_ids
-from bench.planning.work import gflops, shape
+from bench.planning.work import gflops, scoring, shape
 from bench.protocols import SHIPPED, Protocol, lacking, planned
 from results.records import RecordError, RunRecord, StoreError, read_run, whole_rows, write_rows, write_run
 from sweeps.plan import FINAL, Job, count
@@ -57,6 +57,7 @@ class _Shape:
 
     plain: Config
     cost: float
+    scoring: float
     listed: bool
     label: str
     name: Callable[[int, tuple[str, ...]], str]
@@ -80,7 +81,8 @@ class _Shape:
         known = {"cost": cost, "precision": experiment.precision, "shape": list(shape(experiment.data))}
         plain = {**planned(experiment).plain, "kind": "method", **known}
         name = run_ids(experiment, content(experiment.data))
-        return cls(plain, cost, listed, experiment.label, name, teachers, experiment.teacher.seed, imported)
+        scored = 0.0 if experiment.proxy else sum(scoring(plain))  # a trial of a search scores itself on its way
+        return cls(plain, cost, scored, listed, experiment.label, name, teachers, experiment.teacher.seed, imported)
 
     def job(self, seed: int) -> tuple[Job, list[Job]]:
         """The job of one seed, and its teachers' jobs."""
@@ -91,7 +93,8 @@ class _Shape:
         told = parents
         if (it := self.imported) is not None:  # no run of ours made it: no parent in the plan, and one in the identity
             plain, told = records.importing(plain, it.file, it.name, it.made_by), (*parents, *it.identity)
-        own = Job(self.name(seed, told), self.label, plain, parents, cost=self.cost, listed=self.listed, seed=seed)
+        own = Job(self.name(seed, told), self.label, plain, parents, cost=self.cost, listed=self.listed, seed=seed,
+                  scoring=self.scoring)
         return own, teachers
 
 

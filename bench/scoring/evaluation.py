@@ -57,11 +57,7 @@ class Evaluation:
         """One list of rows per (steps, evaluation seed) that is not in `skip`; NaN scores where samples are not finite."""
         for module in self.models.values():
             module.eval()
-        evaluation = self.experiment.evaluation
-        for (method, guidance), steps, seed in product(self.variants, evaluation.steps, self.protocol.seeds):
-            sampler = f"{sampling_rule(method)}{guidance or ''}"
-            if not method.supports(steps) or (self.protocol.id, steps, seed, sampler, self.images) in skip:
-                continue
+        for method, guidance, (_, steps, seed, sampler, _) in (each for each in self.asked if each[2] not in skip):
             scores, calls, rows = self._scored(method, guidance, steps, seed)
             if not self.ranks.leads:
                 continue
@@ -69,6 +65,13 @@ class Evaluation:
                 scores |= map_errors(method, self.models, self.data, seed, self.device)
             at = {**({} if guidance is None else {"guidance": guidance.scale}), **self.kept}
             yield [self._row(sampler, steps, seed, calls, rows, m, v, extra | at) for m, (v, extra) in scores.items()]
+
+    @property
+    def asked(self) -> list[tuple[Method, Guidance | None, Key]]:
+        """All evaluations of this checkpoint, those of steps that the method has."""
+        return [(method, guidance, (self.protocol.id, steps, seed, f"{sampling_rule(method)}{guidance or ''}", self.images))
+                for (method, guidance), steps, seed
+                in product(self.variants, self.experiment.evaluation.steps, self.protocol.seeds) if method.supports(steps)]
 
     @property
     def variants(self) -> list[tuple[Method, Guidance | None]]:

@@ -57,15 +57,21 @@ def append(experiment: Experiment, data: Dataset, protocol: Protocol, trainer: T
         kept = ranks.word(kept)
         found = iter([_of(kept, end, folder, protocol.ema)])
     beside = {"kept": kept["rule"], "kept_images": kept["images"]} if kept else {}
-    for path, models, images in found:
+    checkpoints = 1 + (experiment.train.milestones if experiment.evaluation.milestones and not kept else 0)
+    for number, (path, models, images) in enumerate(found):
         evaluation = Evaluation(
             experiment.method, models, data, protocol, score, experiment, folder.name, path.name if path else "", images,
             device, ranks, labels, beside,
         )
+        asked = {key for *_, key in evaluation.asked}
+        left = len(asked - have)
+        if not number:  # what an earlier start has scored
+            report({**trained, "scored": (1 - left / max(1, len(asked))) / checkpoints, "stage": "scoring"})
         for rows in evaluation.rows(skip=have):
             append_rows(folder, rows)
-            done += 1
-            report({**trained, "stage": f"scoring, {done} done"})
+            done, left = done + 1, left - 1
+            share = (number + 1 - left / len(asked)) / checkpoints
+            report({**trained, "scored": min(1.0, share), "stage": f"scoring, {done} done"})
     return Scored(sum(row.protocol == protocol.id for row in read_rows(folder)) if ranks.leads else 0, kept)
 
 

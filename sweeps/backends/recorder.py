@@ -46,7 +46,7 @@ class Recorder:
         since = self.record.since or (time.time() if began >= 0 else 0.0)
         told: dict[str, Any] = {
             "images": images, "began": began, "since": since, "budget": int(info.get("budget", self.record.budget)),
-            "stage": str(info.get("stage", self.record.stage)),
+            "stage": str(info.get("stage", self.record.stage)), "scored": float(info.get("scored", self.record.scored)),
         }  # fmt: skip
         new = told["stage"] != self.record.stage or began != self.record.began
         self.record = dataclasses.replace(self.record, **told)

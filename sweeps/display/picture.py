@@ -24,7 +24,7 @@ class Stated(Protocol):
 
 
 def draw(rows: Sequence[Stated], cells: Sequence[Sequence[str]], totals: Sequence[str]) -> str:
-    """The SVG document. cells: a header, then one line per row, the second column its state; totals: lines below them."""
+    """The SVG document. cells: a header with a column "state", then one line per row; totals: lines below them."""
     widths = [max(map(len, column)) + 2 for column in zip(*cells, strict=True)]
     starts = [sum(widths[:i]) for i in range(len(widths))]
     width = round(max(sum(widths), *map(len, totals)) * CHARACTER + 2 * MARGIN)
@@ -40,7 +40,7 @@ def draw(rows: Sequence[Stated], cells: Sequence[Sequence[str]], totals: Sequenc
         colours = [FAINT] * len(line)
         if number:
             state = COLOURS.get(rows[number - 1].state.split(" ")[0], RUNNING)
-            colours = [INK, state, *[INK] * (len(line) - 3), WARNING]
+            colours = [state if name == "state" else INK for name in cells[0][:-1]] + [WARNING]
         y = MARGIN + number * LINE + SIZE + (4 if number else 0)
         parts += [_text(start, y, cell, colour) for start, cell, colour in zip(starts, line, colours, strict=True) if cell]
     parts += [_text(0, 2 * MARGIN + (len(cells) + i) * LINE + SIZE, line, INK) for i, line in enumerate(totals)]

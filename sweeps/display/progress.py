@@ -13,11 +13,14 @@ from typing import Any, TextIO
 
 from tqdm import tqdm
 
-from sweeps.engine import Ended, Event, Grown, Held, Info, Reported, Started
+from sweeps.engine import Ended, Event, Grown, Held, Info, Reported, Started, Stopping
 from sweeps.plan import FINAL, Job, Plan, State, at_start, count, decide, duration
 
 REFRESH = 0.5
 SETTLED = FINAL | {State.FAILED, State.DEAD, State.PRUNED, State.CANCELLED}
+ALMOST = 0.994
+LEAST = 0.002
+"""The share of a sweep that must have been gained before the rest is estimated from it."""
 LINES = 16
 """At most so many job lines on a terminal."""
 
@@ -34,7 +37,13 @@ class Active:
     first: tuple[float, int] | None = None  # the clock and the images of this stage's first report
     rate: float = 0.0
     saved: float = 0.0  # the share that a next start would begin with
+    behind: float = 0.0  # the share that is done, which never falls: a stage may count other images
+    resumed: float = 0.0  # how much of it was done before this start, beyond what was known to be saved
     told: bool = False
+    scored: bool = False
+
+    def __post_init__(self) -> None:
+        self.behind = self.saved
 
     def hear(self, info: Info, now: float) -> None:
         """Takes in what the run reported; a value that it did not name keeps."""
@@ -43,8 +52,11 @@ class Active:
             self.stage, self.first = stage, None
         self.images = int(info.get("images", self.images))
         self.budget = int(info.get("budget", self.budget))
-        if not self.told and self.budget:  # what it resumed from
-            self.told, self.saved = True, self.fraction()
+        before, first = self.behind, bool(self.budget and not self.told) or ("scored" in info and not self.scored)
+        self.behind = max(before, self._share(info))
+        if first:  # what it resumed from, in its training or in its scoring
+            self.saved, self.resumed = self.behind, self.resumed + self.behind - before
+        self.told, self.scored = self.told or self.budget > 0, self.scored or "scored" in info
         if self.first is None:
             self.first, self.rate = (now, self.images), 0.0
         elif now > self.first[0]:
@@ -52,7 +64,14 @@ class Active:
 
     def fraction(self) -> float:
         """How much of the run is behind it, in [0, 1]."""
-        return min(1.0, max(0.0, self.images / self.budget)) if self.budget > 0 else self.saved
+        return self.behind
+
+    def _share(self, info: Info) -> float:
+        """By the last report: of the training by its images, of the scoring by what the run says."""
+        trained = min(1.0, max(0.0, self.images / self.budget)) if self.budget > 0 else 0.0
+        if not self.job.whole:
+            return trained
+        return (trained * self.job.cost + float(info.get("scored", 0.0)) * self.job.scoring) / self.job.whole
 
     def text(self) -> str:
         seed = self.job.seed
@@ -70,8 +89,10 @@ class Tally:
     def __init__(self, plan: Plan, states: Mapping[str, str], workers: int, saved: Mapping[str, float] | None = None) -> None:
         self.plan = plan
         self.workers = workers
-        self._saved = dict(saved or {})  # of runs that wait: the share at which they go on
+        # Of runs that wait: the share at which they go on, of which their scoring has none that is known.
+        self._saved = {id: share * plan[id].cost / (plan[id].whole or 1.0) for id, share in (saved or {}).items()}
         self.active: dict[str, Active] = {}
+        self._resumed = 0.0  # cost that runs which have ended found done when they began
         self._held = ""  # the words of a queue that takes no more
         self._states: dict[str, State] = at_start(states)
         self._count()
@@ -88,10 +109,15 @@ class Tally:
             case Held(waiting, said) if said != self._held:
                 self._held = said
                 return f"the queue takes no more for now, {count(waiting, 'run')} wait and are offered again: {said}"
+            case Stopping(grace):
+                return (f"stopping: runs save what they have, for at most {duration(grace)}; a second signal (Ctrl-C) ends "
+                        "them at once")
             case Reported(id, info) if id in self.active:
                 self.active[id].hear(info, now)
             case Ended(id, outcome, reason, _):
                 left = self.active.pop(id, None)
+                if left:
+                    self._resumed += left.resumed * left.job.whole
                 if left and outcome not in SETTLED:  # a graceful end saves all
                     graceful = outcome in (State.YIELDED, State.INTERRUPTED)
                     self._saved[id] = left.fraction() if graceful else left.saved
@@ -102,10 +128,19 @@ class Tally:
         return None
 
     def fraction(self) -> float:
-        """Settled, running and saved cost over the whole, in [0, 1]."""
-        running = sum(each.fraction() * each.job.cost for each in self.active.values())
-        waiting = sum(share * self.plan[id].cost for id, share in self._saved.items() if self._states.get(id) not in SETTLED)
-        return min(1.0, (self._settled + running + waiting) / self._total) if self._total else 1.0
+        """Settled, running and saved cost over the whole, in [0, 1]; 1 at the end alone, which no rounding says before."""
+        if self._over and not self.active:
+            return 1.0
+        running = sum(each.fraction() * each.job.whole for each in self.active.values())
+        waiting = sum(share * self.plan[id].whole for id, share in self._saved.items() if self._states.get(id) not in SETTLED)
+        return min(ALMOST, (self._settled + running + waiting) / self._total) if self._total else 0.0
+
+    def left(self, gained: float, passed: float) -> float | None:
+        """Seconds until the end, where a share `gained` of the whole took `passed` seconds; None where that is too little
+        to tell by. What runs found done when they began was gained by an earlier command."""
+        resumed = self._resumed + sum(each.resumed * each.job.whole for each in self.active.values())
+        gained -= resumed / self._total if self._total else 0.0
+        return passed * (1 - self.fraction()) / gained if gained >= LEAST else None
 
     def headline(self) -> str:
         """18 runs, 2 workers, 7 done, 1 failed."""
@@ -118,8 +153,9 @@ class Tally:
         skipped = decide(self.plan, self._states).skipped
         ended = {id: state for id, state in self._states.items() if state in SETTLED}
         self._counts = Counter([*map(str, ended.values()), *("skipped" for _ in skipped)])
-        self._total = sum(job.cost for job in self.plan)
-        self._settled = sum(self.plan[id].cost for id in [*ended, *skipped])
+        self._over = len(ended) + len(skipped) == len(self.plan)
+        self._total = sum(job.whole for job in self.plan)
+        self._settled = sum(self.plan[id].whole for id in [*ended, *skipped])
 
 
 class Display:
@@ -170,15 +206,21 @@ def _clock(seconds: float) -> str:
     return str(tqdm.format_interval(seconds)) if seconds < 86400 else duration(seconds)
 
 
+def _left(tally: Tally, gained: float, passed: float) -> str:
+    return "?" if (left := tally.left(gained, passed)) is None else _clock(left)
+
+
 class _Bar(tqdm):  # type: ignore[type-arg]
-    """A bar whose time left is in words where a clock would not tell it."""
+    """A bar whose time left is the tally's, in words where a clock would not tell it."""
+
+    def __init__(self, tally: Tally, **settings: Any) -> None:
+        self._tally = tally
+        super().__init__(**settings)
 
     @property
     def format_dict(self) -> dict[str, Any]:
         found = dict(super().format_dict)
-        gained, passed = found["n"] - found["initial"], found["elapsed"]
-        rate = found["rate"] or (gained / passed if passed else 0)
-        return found | {"left": _clock((found["total"] - found["n"]) / rate) if rate > 0 else "?"}
+        return found | {"left": _left(self._tally, found["n"] - found["initial"], found["elapsed"])}
 
 
 class _Bars:
@@ -189,7 +231,7 @@ class _Bars:
         self._tally = tally
         shape = "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{left}"
         start = tally.fraction()
-        self._bar = _Bar(total=1.0, initial=start, file=stream, bar_format=shape, dynamic_ncols=True, position=0,
+        self._bar = _Bar(tally, total=1.0, initial=start, file=stream, bar_format=shape, dynamic_ncols=True, position=0,
                          desc=tally.headline())
         self._lines: list[Any] = []
 
@@ -226,8 +268,7 @@ class _Lines:
 
     def show(self, now: float) -> None:
         elapsed, fraction = now - self._since, self._tally.fraction()
-        gained = fraction - self._start
-        left = _clock(elapsed * (1 - fraction) / gained) if gained > 0 else "?"
+        left = _left(self._tally, fraction - self._start, elapsed)
         head = f"{self._tally.headline()}  {fraction:4.0%}  {_clock(elapsed)}<{left}"
         self.tell(" | ".join([head, *(each.text() for each in self._tally.active.values())]))
 

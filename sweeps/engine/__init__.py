@@ -26,6 +26,7 @@ from sweeps.engine.seam import (
     Seen,
     Source,
     Started,
+    Stopping,
     SweepError,
     Where,
 )
@@ -34,6 +35,6 @@ from sweeps.engine.tracker import Smaller
 __all__ = [
     "GRACE", "LENGTH", "Attempt", "Book", "Detached", "Ended", "Entry", "Event", "Execute", "Grown", "Growth", "Held", "Info",
     "Kind", "Lease", "Line", "Outcome", "Progress", "Record", "Refused", "Report", "Reported", "RequestError", "Rules", "Seen",
-    "Smaller", "Source", "Started", "SweepError", "Where", "classify", "command", "find_sweep", "planned", "read_record",
-    "reconcile", "sound",
+    "Smaller", "Source", "Started", "Stopping", "SweepError", "Where", "classify", "command", "find_sweep", "planned",
+    "read_record", "reconcile", "sound",
 ]  # fmt: skip

@@ -114,7 +114,8 @@ class Controller(Tracker):
             live.moved = now
         live.record, live.sign = record, now
         if not self.backend.attached:
-            self._progress(Reported(id, {"images": record.images, "budget": record.budget, "stage": record.stage}))
+            scored = {"scored": record.scored} if record.scored else {}
+            self._progress(Reported(id, {"images": record.images, "budget": record.budget, "stage": record.stage, **scored}))
 
     def _mind(self, id: str, live: Live, now: float) -> None:
         """Ends a running job that hangs; again, if it is still there after as long a time."""

@@ -22,7 +22,7 @@ from sweeps.engine.control import Controller
 from sweeps.engine.files import Disk
 from sweeps.engine.lease import LENGTH, Lease
 from sweeps.engine.rules import Rules
-from sweeps.engine.seam import Backend, Info, Progress, Reported, Source, SweepError, Tick
+from sweeps.engine.seam import Backend, Info, Progress, Reported, Source, Stopping, SweepError, Tick
 from sweeps.engine.tracker import Smaller
 from sweeps.plan import Plan, State
 
@@ -119,6 +119,7 @@ def _loop(control: Controller, backend: Backend, right: Right, watch: Watch, gra
             return
         if watch.count and deadline is None:
             deadline = time.monotonic() + grace
+            progress(Stopping(grace))
             backend.cancel(control.handles())
         if deadline is not None and time.monotonic() > deadline:
             return control.give_up(f"stopped: it reached no step boundary within {grace:.0f} s")

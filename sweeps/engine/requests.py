@@ -12,7 +12,7 @@ from typing import Any
 
 from results import terminal
 from results.records import StoreError, near, read_json, write_json
-from sweeps.plan import count
+from sweeps.plan import FINAL, count, read_status
 
 
 class RequestError(ValueError):
@@ -54,6 +54,14 @@ def planned(folder: Path) -> list[dict[str, Any]]:
         return []
 
 
+def _finished(folder: Path, runs: Sequence[str]) -> str:
+    """In words that the runs, or all of the sweep's, have ended with a result; empty where one has not."""
+    asked = list(runs) or [job["id"] for job in planned(folder)]
+    if not asked or any(read_status(folder.parents[1] / "runs" / run) not in FINAL for run in asked):
+        return ""
+    return f"{', '.join(runs) or 'every run'} of {folder.name} {'are' if len(runs) > 1 else 'is'} finished"
+
+
 def command(verb: str, arguments: Sequence[str] | None = None) -> int:
     """`python -m sweeps.VERB NAME [RUN...] [--out outputs]`; returns the exit status."""
     terminal.ready()
@@ -64,6 +72,9 @@ def command(verb: str, arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         folder = find_sweep(given.name, given.out)
+        if finished := _finished(folder, given.runs):
+            print(f"nothing to {verb}: {finished}")
+            return 0
         request(folder, verb, given.runs)
     except (RequestError, StoreError) as error:
         print(f"error: {error}", file=sys.stderr)

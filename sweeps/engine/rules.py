@@ -42,6 +42,7 @@ class Record:
     """What a job has written about an attempt of its own (`attempts/NNNN.json`), see `sweeps.backends.attempt`.
 
     began: images at its first report, that is where it resumed; -1 before. since: when that was. images: at its last report.
+    scored: the share of its scoring that is done.
     beat: grows with every sign of life. outcome: empty while it runs, else "done", "diverged", "interrupted" or "failed".
     """
 
@@ -59,6 +60,7 @@ class Record:
     kind: str = ""
     reason: str = ""
     since: float = 0.0
+    scored: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

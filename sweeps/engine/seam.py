@@ -235,5 +235,12 @@ class Held:
     said: str
 
 
-Event = Started | Reported | Ended | Tick | Grown | Held
+@dataclass(frozen=True)
+class Stopping:
+    """A signal has come: the runs are asked to save themselves, and are ended after `grace` seconds or by a second signal."""
+
+    grace: float
+
+
+Event = Started | Reported | Ended | Tick | Grown | Held | Stopping
 Progress = Callable[[Event], None]

@@ -14,15 +14,15 @@ PARENTS_SHOWN = 2
 DAY = 86400
 
 
-def describe(plan: Plan, states: Mapping[str, str], seconds: float | None = None, workers: int = 1,
-             factor: float = 1.0, worker: str = "worker") -> str:
+def describe(plan: Plan, states: Mapping[str, str], seconds: float | None = None, workers: int | None = 1,
+             factor: float = 1.0, worker: str = "worker", cap: str = "") -> str:
     """One row per job, then the totals, the longest chain and the expected wall time.
 
     `states` are those of the run folders (see `read_states`). `seconds` is the time of one unit of cost on one worker;
     None if nothing is known: costs are then in units, and no time is promised. factor: by how much the expected time may be
-    shorter or longer. worker: what a worker is called.
+    shorter or longer. worker: what a worker is called. workers: None for as many as there are runs; `cap` names the
+    setting that bounds them.
     """
-    workers = max(1, workers)
     left = todo(plan, states)
     skipped = decide(plan, at_start(states)).skipped
     shown = {job.id: "skipped" if job.id in skipped else _state(states.get(job.id)) for job in plan}
@@ -32,7 +32,8 @@ def describe(plan: Plan, states: Mapping[str, str], seconds: float | None = None
     counts = Counter(word.split(" (")[0] for word in shown.values())
     chain = longest_chain(plan, left)
     total = sum(job.cost for job in left)
-    wall = makespan(left, plan.tail, workers)
+    wall = makespan(left, plan.tail, max(1, len(left) if workers is None else workers))
+    at_once = "all at once that need not wait" if workers is None else count(max(1, workers), worker)
     return "\n".join([
         *aligned(rows), "",
         f"{count(len(plan), 'run')}: " + ", ".join(f"{n} {word}" for word, n in counts.items()),
@@ -40,8 +41,9 @@ def describe(plan: Plan, states: Mapping[str, str], seconds: float | None = None
         f"cost to do: {amount(total, seconds)} on one {worker}",
         f"longest chain: {amount(sum(job.cost for job in chain), seconds)}"
         + (f" ({' -> '.join(job.id for job in chain)})" if chain else ""),
-        f"{count(workers, worker)}, estimated wall time: {amount(wall, seconds)}"
-        + (f" ({amount(wall / factor, seconds)} to {amount(wall * factor, seconds)})" if factor > 1 and wall else ""),
+        f"{at_once}, estimated wall time: {amount(wall, seconds)}"
+        + (f" ({amount(wall / factor, seconds)} to {amount(wall * factor, seconds)})" if factor > 1 and wall else "")
+        + (f"; {cap} caps them" if workers is None and cap else ""),
     ])
 
 

@@ -20,7 +20,8 @@ class Job:
 
     `id` names its folder and is its identity: two jobs of one id are one run. `parents` are the ids of the jobs that
     must be done before it starts. `cost` is relative; only ratios matter unless the reader is told the seconds of one
-    unit. `listed` is False for a run that only serves others (a teacher outside the table). `seed` is for people.
+    unit; `scoring` is the cost of what follows when the work that `cost` counts is done, in the same units: it moves the bar,
+    and orders nothing. `listed` is False for a run that only serves others (a teacher outside the table). `seed` is for people.
     """
 
     id: str
@@ -31,6 +32,12 @@ class Job:
     cost: float = 1.0
     listed: bool = True
     seed: int | None = None
+    scoring: float = 0.0
+
+    @property
+    def whole(self) -> float:
+        """All of it, scoring included."""
+        return self.cost + self.scoring
 
 
 class Plan:

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from sweeps.backends.local import run
-from sweeps.engine.seam import Reported
+from sweeps.engine.seam import Reported, Stopping
 from sweeps.plan.jobs import Job, Plan
 
 
@@ -14,6 +14,8 @@ def note(event):
     if isinstance(event, Reported):
         with (Path(out) / "stages.txt").open("a") as file:
             file.write(f"{event.job} {event.info['stage']}\n")
+    if isinstance(event, Stopping):
+        (Path(out) / "stopping.txt").write_text(str(event.grace))
 
 
 if __name__ == "__main__":

@@ -262,6 +262,17 @@ def test_a_cluster_s_jobs_have_the_device_that_they_ask_for():
         assert price.device(settings) == device
 
 
+@pytest.mark.parametrize(("asked", "said"), [
+    ([], "all at once that need not wait, estimated"), (["backend.jobs=3"], "3 workers, estimated"),
+    (["backend.parallel=2"], "2 workers, estimated"), (["backend.jobs=1", "backend.parallel=2"], "1 worker, estimated"),
+])  # fmt: skip
+def test_a_cluster_without_a_limit_runs_all_at_once(tmp_path, monkeypatch, capsys, asked, said):
+    command = [f"out={tmp_path}", "sweep=digits_quickstart", "backend=slurm", "backend.gpus=1", *asked]
+    assert run.main([*command, "plan=true"]) == 0
+    told = next(line for line in capsys.readouterr().out.splitlines() if "estimated wall time" in line)
+    assert told.startswith(said) and told.endswith("; backend.jobs=N caps them") == (not asked)
+
+
 def test_the_plan_and_the_limit_take_the_measured_price(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(run.sys, "stdin", Stdin(False))
     monkeypatch.setattr(price, "device", lambda config: "cuda")

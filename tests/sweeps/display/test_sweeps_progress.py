@@ -5,7 +5,7 @@ import io
 import pytest
 
 from sweeps.display.progress import Display, Tally
-from sweeps.engine.seam import Ended, Reported, Started, Tick
+from sweeps.engine.seam import Ended, Reported, Started, Stopping, Tick
 from sweeps.plan.jobs import Job, Plan
 from sweeps.plan.states import State
 
@@ -77,7 +77,7 @@ def test_a_log_gets_whole_lines_and_few_of_them():
         display(Ended("t", State.DIVERGED, "", 60.0))
     lines = stream.getvalue().splitlines()
     assert len(lines) == 5 and "\r" not in stream.getvalue()  # at 0, 20 and 40 s, the accident, the end
-    assert lines[2].startswith("3 runs, 2 workers, 0 done   27%  00:40<01:50 | flow matching seed 0  train  40/60")
+    assert lines[2].startswith("3 runs, 2 workers, 0 done   27%  00:40<01:52 | flow matching seed 0  train  40/60")
     assert lines[3] == "t diverged" and lines[4].startswith("3 runs, 2 workers, 0 done, 1 diverged, 1 skipped   80%")
 
 
@@ -98,3 +98,46 @@ def test_a_terminal_gets_a_bar_and_a_line_per_run():
 def test_an_empty_plan_can_be_shown():
     with Display(Plan([]), {}, 1, stream=io.StringIO()) as display:
         display(Tick())
+
+
+def test_a_stop_is_told_at_once_and_not_with_the_next_line():
+    stream = io.StringIO()
+    with Display(plan(), {}, 2, stream=stream, clock=lambda: 0.0) as display:
+        display(Tick())
+        display(Stopping(30.0))
+        assert stream.getvalue().splitlines()[1:] == [
+            "stopping: runs save what they have, for at most 30 s; a second signal (Ctrl-C) ends them at once"]
+
+
+def scored():
+    return Plan([Job(id, id, {}, cost=3.0, scoring=1.0) for id in "ab"])
+
+
+def test_scoring_has_its_share_of_the_bar_and_only_the_end_is_the_whole():
+    tally, told = Tally(scored(), {"b": "done"}, 1), {"images": 9, "budget": 9}
+    assert tally.fraction() == pytest.approx(0.5)
+    tally.take(Started("a", 0), 0.0)
+    tally.take(Reported("a", {**told, "stage": "scoring"}), 1.0)
+    assert tally.fraction() == pytest.approx((4 + 3) / 8)
+    tally.take(Reported("a", {"images": 1, "budget": 90, "stage": "reference features"}), 1.0)
+    assert tally.fraction() == pytest.approx((4 + 3) / 8), "a stage that counts other images takes nothing back"
+    tally.take(Reported("a", {**told, "scored": 0.5, "stage": "scoring, 2 done"}), 2.0)
+    assert tally.fraction() == pytest.approx((4 + 3.5) / 8)
+    tally.take(Reported("a", {**told, "scored": 1.0, "stage": "scoring, 4 done"}), 3.0)
+    assert f"{tally.fraction():.0%}" == "99%"
+    tally.take(Ended("a", State.DONE, "", 1.0), 4.0)
+    assert tally.fraction() == 1.0
+
+
+def test_a_run_that_was_trained_by_an_earlier_command_has_its_scoring_left():
+    assert Tally(scored(), {"b": "done"}, 1, {"a": 1.0}).fraction() == pytest.approx((4 + 3) / 8)
+
+
+def test_the_time_left_comes_from_what_this_command_did_alone():
+    tally, told = Tally(scored(), {"b": "done"}, 1, {"a": 1.0}), {"images": 9, "budget": 9}
+    start = tally.fraction()
+    tally.take(Started("a", 0), 0.0)
+    for share, stage in ((0.5, "scoring"), (0.75, "scoring, 1 done")):  # half was scored before
+        assert tally.left(tally.fraction() - start, 60.0) is None, "nothing to tell by"
+        tally.take(Reported("a", {**told, "scored": share, "stage": stage}), 1.0)
+    assert tally.left(tally.fraction() - start, 60.0) == pytest.approx(60.0)

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import pytest
 
 from sweeps import status
-from sweeps.display import tries
+from sweeps.display import picture, tries
 from sweeps.engine import Book
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -41,11 +41,23 @@ def test_starts_that_slurm_repeated_are_counted_in_their_order_with_their_time_a
     repeated(tmp_path, "a", "0002-2", "second")
     repeated(tmp_path, "a", "0002", "the last start of this number, which the journal tells of")
     a, b = status.rows(folder, 0.0)
-    assert (a.state, a.attempts, a.reason, a.node) == ("done", 5, "it ended without a word", "n2")
-    assert a.cost == 60 + 30 + 30 + 60 + 60 and (b.attempts, b.reason) == (1, "")
+    assert (a.state, a.attempts, a.node) == ("done", 5, "n2")
+    assert a.cost == 60 + 30 + 30 + 60 + 60 and b.attempts == 1
     assert "tries: 6" in status.table([a, b])
     assert [t.text for t in tries.ended([ended("a", 1, "lost", "x"), ended("a", 2, "done")], tmp_path / "runs")["a"]] == [
         "x", "SIGUSR2: preemption or time limit", "second", "it ended without a word", ""]
+
+
+@pytest.mark.parametrize("last", [("interrupted", "its controller died"), ("done", "")], ids=["by an orphan", "as planned"])
+def test_a_run_that_is_done_has_no_last_error_and_its_tries_keep_theirs(tmp_path, last):
+    stopped = ended("a", 1, "interrupted", "stopped: it reached no step boundary within 30 s")
+    folder = sweep(tmp_path, [stopped, ended("a", 2, *last), ended("b", 1, "diverged", "the loss is NaN")])
+    for run, end in (("a", "done"), ("b", "diverged")):
+        (tmp_path / "runs" / run).mkdir(parents=True)
+        (tmp_path / "runs" / run / "run.json").write_text(json.dumps({"status": end}))
+    a, b = status.rows(folder, 0.0)
+    assert (a.state, a.attempts, a.reason) == ("done", 2, "") and (b.state, b.reason) == ("diverged", "the loss is NaN")
+    assert "no step boundary" in status.told(folder)
 
 
 def test_a_repeated_start_counts_while_the_next_one_runs(tmp_path):
@@ -77,11 +89,10 @@ def test_the_list_of_tries_has_a_line_for_each_and_passes_over_what_cannot_be_re
 
 
 def test_the_picture_is_an_image_of_every_cell(tmp_path):
-    lost = ended("a<1>", 1, "lost", "NODE_FAIL & more")
-    sweep(tmp_path, [lost, ended("a<1>", 2, "done"), ended("b", 1, "failed", then="dead")])
+    sweep(tmp_path, [ended("a<1>", 1, "done"), ended("b", 1, "failed", "no & memory", then="dead")])
     assert status.main(["night", "--out", str(tmp_path), "--picture", str(tmp_path / "status.svg")]) == 0
     texts = {each.text: each.get("fill") for each in ElementTree.parse(tmp_path / "status.svg").iter(f"{SVG}text")}
-    assert {"run", "a<1>", "b", "NODE_FAIL & more", "2 runs: 1 done, 1 dead"} <= texts.keys()
+    assert {"run", "a<1>", "b", "no & memory", "2 runs: 1 done, 1 dead"} <= texts.keys()
     assert texts["done"] != texts["dead"]
 
 
@@ -114,3 +125,16 @@ def test_who_runs_a_local_sweep_is_told_by_the_lock_of_its_journal(tmp_path):
     with (folder / "attempts.jsonl").open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         assert status.controller(folder) == f"controller: process {os.getpid()} on this machine"
+
+
+def test_runs_that_a_hash_alone_tells_apart_are_shown_with_their_labels():
+    apart = [status.Row(f"lsd-digits-s{seed}-{seed}abc", "lsd", "done") for seed in (0, 1)]
+    assert status.cells(apart)[0][:2] == ("run", "state")
+    alike = [*apart, status.Row("lsd-digits-s0-fff", "lsd stop_gradient=none", "failed")]
+    head, *found = status.cells(alike)
+    assert head[:3] == ("run", "label", "state") and found[-1][:3] == ("lsd-digits-s0-fff", "lsd stop_gradient=none", "failed")
+    assert len({len(row) for row in (head, *found)}) == 1
+    drawn = ElementTree.fromstring(picture.draw(alike, status.cells(alike), status.totals(alike)))
+    colours = {each.text: each.get("fill") for each in drawn.iter(f"{SVG}text")}
+    assert colours["failed"] != colours["done"] and colours["lsd"] == colours["lsd stop_gradient=none"]
+    assert status.cells([status.Row(name, name, "done") for name in "ab"])[0][:2] == ("run", "state")

@@ -138,6 +138,8 @@ def test_a_second_signal_ends_everything_at_once(tmp_path):
     with command(tmp_path, "deaf", "wait_for_file", grace=600) as process:
         until(lambda: len(pids(tmp_path)) == 2)
         os.kill(process.pid, signal.SIGINT)
+        until(lambda: (tmp_path / "stopping.txt").exists())  # told while a run still goes on that does not hear it
+        assert (tmp_path / "stopping.txt").read_text() == "600.0"
         until(lambda: steps(tmp_path))  # the first has arrived
         os.kill(process.pid, signal.SIGINT)
         outcome = outcome_of(process)

@@ -89,6 +89,15 @@ def test_the_description_says_what_runs_what_waits_and_what_it_costs():
     assert "2 workers, estimated wall time: 4 min 00 s" in text
 
 
+def test_without_a_limit_all_that_need_not_wait_run_at_once():
+    plan = Plan([job("teacher", cost=60), *(job(f"s{i}", "teacher", cost=30) for i in range(4))])
+    text = describe(plan, {}, seconds=2.0, workers=None, factor=2.0, cap="backend.jobs=N")
+    assert text.endswith("\nall at once that need not wait, estimated wall time: 3 min 00 s (1 min 30 s to 6 min 00 s); "
+                         "backend.jobs=N caps them")
+    assert "caps" not in describe(plan, {}, workers=2, cap="backend.jobs=N")
+    assert "estimated wall time: 0" in describe(Plan([]), {}, workers=None)
+
+
 def test_without_a_measured_speed_no_time_is_promised():
     text = describe(Plan([job("a", cost=3), job("b", cost=2)]), {})
     assert "cost to do: 5 units" in text and "estimated wall time: 5 units" in text
