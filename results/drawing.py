@@ -87,8 +87,11 @@ def write(
         compared = paired.paired(runs, against, protocols, at)
         write_text(out / "paired.csv", compared.to_csv(index=False, na_rep="NaN", lineterminator="\n"))
         write_text(out / "paired.md", comparison.markdown(compared))
-    if published is not None:
+    if theirs is not None and published is not None:
         beside.write(out, frame, published)
+        if gone := beside.left_out(frame, theirs):
+            warnings.warn(gone, StoreWarning, stacklevel=2)
+        theirs = beside.of_data(frame, theirs)
     try:
         plots.metric_vs_steps(frame, out / "metric_vs_steps.png", subtitle=_subtitle(runs), style=style)
         pareto.draw(points, out / "pareto.png", _remark(runs), style)

@@ -15,7 +15,7 @@ from typing import Any
 
 import pandas as pd
 
-from results.records import At, RunRecord, Runs, distinct_labels, flat, metric_info, sharers, short, write_text
+from results.records import At, RunRecord, Runs, data_name, distinct_labels, flat, metric_info, sharers, short, write_text
 from results.statistics import Entry, Score, bill, estimate, independent, mean, primary_metric, scores, standings
 from results.tables.latex import compact, latex
 from results.tables.render import markdown
@@ -25,7 +25,7 @@ COLUMNS = (
     "method", "steps", "nfe", "metric", "value", "low", "high", "seeds", "images_seen", "train_seconds", "params",
     "protocol", "status", "nfe_rows", "teacher_images", "teacher_seconds", "ema", "sampler", "evaluation_seeds",
     "count", "floor", "excess", "seeds_failed", "interval", "training_sd", "sampling_sd", "rank_low", "rank_high",
-    "detectable", *bill.COLUMNS, "mark",
+    "detectable", *bill.COLUMNS, "data", "mark",
 )  # fmt: skip
 COMPATIBLE = ("min_of_evaluation_seeds", "best_checkpoint")  # of other papers: labelled so, never ranked
 KEPT = ("checkpoint", "kept_images")  # where runs keep the best of their checkpoints: by what rule, and what it had seen
@@ -153,7 +153,7 @@ def _row(
         "floor": _mean_known([score.floor for score in shown]), "excess": _mean_known([score.excess for score in done]),
         "status": "done" if reference else _status(outcomes, max(context.seeds, 1), why),
         "seeds_failed": sum(outcome in ("diverged", "failed") for outcome in outcomes),
-        **context.bill(label, paying, done),
+        "data": next(map(data_name, records), ""), **context.bill(label, paying, done),
         "min_of_evaluation_seeds": mean([score.compatible.extreme for score in done if score.compatible]),
         "best_checkpoint": mean([score.compatible.checkpoint for score in done if score.compatible]),
         "checkpoint": next((score.kept for score in shown), ""), "kept_images": mean([score.kept_images for score in shown]),

@@ -22,7 +22,7 @@ FIRST = "method,steps,nfe,metric,value,low,high,seeds,images_seen,train_seconds,
 THEN = "nfe_rows,teacher_images,teacher_seconds,ema,sampler,evaluation_seeds,count,floor,excess,seeds_failed"
 THEN += ",interval,training_sd,sampling_sd,rank_low,rank_high,detectable,league,forward_rows,backward_rows,jvp_rows,compute"
 THEN += ",teacher_compute,teacher_compute_share,total_compute,teacher_seconds_share,gpu_hours,peak_memory,optimizer_steps"
-THEN += ",precision,mark"
+THEN += ",precision,data,mark"
 
 
 def finished(label="lsd", seeds=3, values=(1.0, 2.0, 3.0), **changes):
