@@ -11,7 +11,8 @@ import gc
 import re
 import sys
 import warnings
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -160,13 +161,14 @@ def _report(options: argparse.Namespace) -> int:
         runs, order, words = _narrowed(runs, order, options)
         said.append(words)
     out = options.out or default_out(options.folders[0]) / _apart(options)
+    asked = Counter({id_: label for _, sweep in places for id_, label in (sweep.get("labels") or {}).items()}.values())
     if options.card:
-        return _card(options, runs, order, protocols, at, out, samples, looks)
+        return _card(options, runs, order, protocols, at, out, samples, looks, asked)
     if options.methods:
         samples = {label: own for label, own in samples.items() if label in order}
     frame = write(runs, out, order, samples, metric=options.metric, protocols=protocols, published=published, at=at,
                   compatible=options.compat, against=options.against, tuned=" ".join(said),
-                  note=note, remarks=remarks, looks=looks, columns=columns, style=style)
+                  note=note, remarks=remarks, looks=looks, columns=columns, style=style, asked=asked)
     print(plain(frame))
     if at:
         print(f"Drawn at {at.words}; the newest checkpoint within it.", *_whole(runs))
@@ -187,14 +189,14 @@ def _whole(runs: Runs) -> list[str]:
 
 def _card(
     options: argparse.Namespace, runs: Runs, order: list[str], protocols: Collection[str] | None, at: At | None, out: Path,
-    samples: dict[str, Any], looks: dict[str, list[Look]],
+    samples: dict[str, Any], looks: dict[str, list[Look]], asked: Mapping[str, int],
 ) -> int:
     """--card: one method against all, on one page."""
     from results.drawing import leading
     from results.tables import table
     from results.webpage import card
 
-    frame = leading(table.leaderboard(runs, order, protocols, at=at), options.metric)
+    frame = leading(table.leaderboard(runs, order, protocols, at=at, asked=asked), options.metric)
     path = out / f"card-{re.sub(r'[^0-9A-Za-z.=_-]+', '_', options.card)}.html"
     print(card.write(path, frame, runs, options.card, list(protocols or ()) or None, samples, looks))
     return 0
@@ -210,7 +212,8 @@ def _left(places: Sequence[Path]) -> tuple[dict[str, Any], dict[str, list[Look]]
         home = place.parent if place.is_file() else place
         samples |= gallery.kept(home / gallery.FILE)
         looks |= kept_curves(home / KEPT_CURVES)
-        looks |= {run.name: read_curves(run) for run in (find_runs(place) if place.is_dir() else ())}
+        with suppress(StoreError):  # no run: its records alone are shown
+            looks |= {run.name: read_curves(run) for run in find_runs(place)}
     return samples, looks
 
 

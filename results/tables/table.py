@@ -37,13 +37,14 @@ REFERENCE = "reference"  # sampler name of reference rows
 
 def leaderboard(
     runs: Runs, order: Sequence[str] | None = None, protocols: Collection[str] | None = None, *,
-    at: At | None = None, compatible: bool = False,
+    at: At | None = None, compatible: bool = False, asked: Mapping[str, int] | None = None,
 ) -> pd.DataFrame:
     """The tidy leaderboard with COLUMNS; methods in `order` (then by name), references last, primary metric first.
 
     Every method has its line at every metric, without a value where it has none; a label in `order` without any run is shown
-    as missing. `protocols` keeps rows of these protocol ids only. `at` scores each run at its newest checkpoint within a
-    budget. `compatible` appends the columns COMPATIBLE, a checkpoint that was chosen KEPT.
+    as missing. `asked`: how many runs a label should have, where a sweep says so. `protocols` keeps rows of these protocol ids
+    only. `at` scores each run at its newest checkpoint within a budget. `compatible` appends the columns COMPATIBLE, a
+    checkpoint that was chosen KEPT.
     Raises ProtocolError if one metric mixes two protocols.
     """
     # The same run given twice (a copied folder) is not a second seed.
@@ -51,9 +52,11 @@ def leaderboard(
     found = scores(runs, protocols, at, compatible)
     methods = [record for record, _ in runs if record.kind != "reference"]
     experiments = _experiments(methods)
-    sizes = max(map(len, experiments.values()), default=0)
+    parts = Counter(records[0].label for records in experiments.values())  # a label of two experiments: asked of neither alone
+    known = {label: count for label, count in (asked or {}).items() if parts[label] < 2}
+    most = max(map(len, experiments.values()), default=0)
     scored = {record.run_id for record, rows in runs if rows}
-    context = _Context(sizes, sharers(methods), at is not None, scored)
+    context = _Context(known, most, sharers(methods), at is not None, scored)
     own = {record.run_id: label for label, records in experiments.items() for record in records}
     groups: dict[tuple[str, str, int], list[Score]] = defaultdict(list)
     for score in found:
@@ -110,11 +113,16 @@ def _experiments(records: Sequence[RunRecord]) -> dict[str, list[RunRecord]]:
 class _Context:
     """What a line needs to know of the whole table."""
 
+    asked: Mapping[str, int]  # label -> its runs, as far as that is known
     seeds: int  # of the label that has most
     shared: Mapping[str, int]  # teacher -> runs that learn from it
     budget: bool  # drawn at a budget
     scored: Collection[str]  # runs with any row
     bills: dict[Any, dict[str, Any]] = field(default_factory=dict)  # a method's metrics and step counts share their bill
+
+    def expected(self, label: str, records: Sequence[RunRecord]) -> int:
+        """How many runs of a label there should be; 0 where nobody says so and none has begun."""
+        return self.asked.get(records[0].label if records else label, self.seeds if records else 0)
 
     def bill(self, label: str, paying: Sequence[RunRecord], done: Sequence[Score]) -> dict[str, Any]:
         """What the runs `paying` spent up to the checkpoints of `done`."""
@@ -151,7 +159,7 @@ def _row(
         "evaluation_seeds": min((score.evaluation_seeds for score in shown), default=0),
         "count": min((score.samples for score in shown), default=0),
         "floor": _mean_known([score.floor for score in shown]), "excess": _mean_known([score.excess for score in done]),
-        "status": "done" if reference else _status(outcomes, max(context.seeds, 1), why),
+        "status": "done" if reference else _status(outcomes, context.expected(label, records), why),
         "seeds_failed": sum(outcome in ("diverged", "failed") for outcome in outcomes),
         "data": next(map(data_name, records), ""), **context.bill(label, paying, done),
         "min_of_evaluation_seeds": mean([score.compatible.extreme for score in done if score.compatible]),
@@ -178,8 +186,13 @@ def _rank(rows: Sequence[dict[str, Any]]) -> None:
 
 
 def _status(outcomes: Sequence[str], expected: int, why: str = "") -> str:
-    """done, or any of: diverged k of n (why the first did), failed k of n, interrupted k of n, running, missing k of n."""
+    """done, or any of: diverged k of n (why the first did), failed k of n, interrupted k of n, running, missing k of n.
+
+    Only that it is missing where nothing else is known (expected=0).
+    """
     total = max(expected, len(outcomes))
+    if not total:
+        return "missing"
     counts = Counter(outcomes)
     counts["missing"] += total - len(outcomes)
     words = [f"{name} {counts[name]} of {total}" + (f" ({why})" if why and name == "diverged" else "")

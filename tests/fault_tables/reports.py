@@ -3,6 +3,9 @@
 from fault_tables.base import of
 
 P = "tests/results/tables/test_published.py::test_"
+R = "tests/results/test_results_report.py::test_"
+ASKED = f"{R}seeds_that_never_began_are_missing_of_what_the_sweep_asked_for"
+T = "tests/results/tables/test_results_table.py::test_"
 OTHER = f"{P}a_number_of_other_data_stands_beside_none_of_ours"
 
 FAULTS = [
@@ -20,5 +23,19 @@ FAULTS = [
         "published data", "results/drawing.py",
         ("on the page", "theirs = beside.of_data(frame, theirs)", "pass",
          f"{P}the_command_says_in_one_line_what_is_of_other_data_and_the_page_is_without_it"),
+    ),
+    *of(
+        "runs asked for", "results/tables/table.py",
+        ("not looked at", "self.asked.get(records[0].label if records else label, self.seeds if records else 0)",
+         "self.seeds", f"{ASKED}[True]"),
+        ("guessed of what never began", "self.seeds if records else 0)", "self.seeds)",
+         f"{T}what_is_missing_is_counted_by_what_the_sweep_asked_for"),
+        ("those of two experiments for each", "if parts[label] < 2", "",
+         f"{T}what_is_missing_is_counted_by_what_the_sweep_asked_for"),
+    ),
+    *of(
+        "runs asked for", "results/report.py",
+        ("lost on the way", "style=style, asked=asked)", "style=style)", f"{ASKED}[False]"),
+        ("not on a card", "at=at, asked=asked)", "at=at)", f"{ASKED}[True]"),
     ),
 ]  # fmt: skip

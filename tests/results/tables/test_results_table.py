@@ -118,8 +118,17 @@ def test_nan_of_a_finished_run_is_a_result_not_a_gap():
 
 def test_everything_failed_before_scoring_still_makes_a_table():
     frame = leaderboard([(record("lsd", s, status="failed"), []) for s in range(2)], order=["cd", "lsd"])
-    assert list(frame.method) == ["cd", "lsd"] and list(frame.status) == ["missing 2 of 2", "failed 2 of 2"]
+    assert list(frame.method) == ["cd", "lsd"] and list(frame.status) == ["missing", "failed 2 of 2"]
     assert "failed 2 of 2" in markdown(frame)
+
+
+def test_what_is_missing_is_counted_by_what_the_sweep_asked_for():
+    runs = [*finished("lsd")[:2], (record("cd", 0, status="failed"), [])]
+    frame = leaderboard(runs, ["lsd", "cd", "esd", "imm"], asked={"lsd": 3, "cd": 3, "esd": 3})
+    assert dict(zip(frame.method, frame.status, strict=True)) == {
+        "lsd": "missing 1 of 3", "cd": "failed 1 of 3, missing 2 of 3", "esd": "missing 3 of 3", "imm": "missing"}  # fmt: skip
+    long = [(replace(run, images_budget=1, seed=run.seed + 3, run_id=f"long{run.seed}"), rows) for run, rows in finished()]
+    assert set(leaderboard(finished() + long, asked={"lsd": 6}).status) == {"done"}, "six of two experiments are none of one"
 
 
 def test_partial_sweeps_say_what_is_running_and_what_is_missing():
@@ -264,7 +273,7 @@ def test_where_nothing_was_scored_every_method_has_its_row_and_status_in_every_f
     write(tmp_path, frame)
     for text in (plain(frame), *((tmp_path / f"leaderboard.{kind}").read_text() for kind in ("md", "csv", "tex"))):
         assert "1 step" in text or "lsd,1," in text, "the step counts that were asked for"
-        for label, status in (("lsd", "diverged 3 of 3"), ("cd", "failed 3 of 3"), ("gone", "missing 3 of 3")):
+        for label, status in (("lsd", "diverged 3 of 3"), ("cd", "failed 3 of 3"), ("gone", "missing")):
             assert any(label in line and status in line for line in text.splitlines())
     assert "lsd (diverged 3 of 3)" in [line[0].text for line in wide.compact(frame).body]
 
