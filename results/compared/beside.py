@@ -108,7 +108,7 @@ def _against(row: Row, mine: Row) -> list[str]:
         if pd.isna(theirs):
             found.append(f"{name} unknown")
         elif not its or not 1 / factor <= theirs / its <= factor:
-            found.append(f"{name} {count(theirs)}, ours {count(its or 0)}")
+            found.append(f"{name} {count(theirs)}, ours {count(its) if its and not math.isnan(its) else 'unknown'}")
     if row["dataset"].endswith("-cond"):
         found.append("conditional on the class")
     if row["checkpoint"] or mine.get("checkpoint"):

@@ -10,7 +10,7 @@ import pandas as pd
 
 from results.records import Metric, metric_info
 from results.tables import board, captions, marks, wide
-from results.tables.numbers import billed, count, decimals, fixed, number, seconds, steps_title
+from results.tables.numbers import billed, count, decimals, fixed, known, number, seconds, steps_title
 from results.tables.wide import Cell, Wide
 
 __all__ = ["count", "markdown", "number", "plain"]
@@ -92,8 +92,10 @@ def _short_cell(row: dict[str, Any] | None, gaussian: float, metric: Metric) -> 
 
 def _bill(rows: Sequence[dict[str, Any]]) -> list[str]:
     """images, seconds, params, teacher images, status."""
-    first, images = rows[0], count(max(row["images_seen"] for row in rows))
-    return [images, seconds(first["train_seconds"]), count(first["params"]), billed(count, first["teacher_images"]),
+    first = rows[0]
+    images = max(row["images_seen"] for row in rows)
+    teacher = "–" if math.isnan(images) else billed(count, first["teacher_images"])
+    return [known(count, images), known(seconds, first["train_seconds"]), known(count, first["params"]), teacher,
             board.status(rows)]
 
 

@@ -27,6 +27,7 @@ COLUMNS = (
     "count", "floor", "excess", "seeds_failed", "interval", "training_sd", "sampling_sd", "rank_low", "rank_high",
     "detectable", *bill.COLUMNS, "data", "mark",
 )  # fmt: skip
+COUNTS = ("images_seen", "params", "teacher_images", "peak_memory", "optimizer_steps")
 COMPATIBLE = ("min_of_evaluation_seeds", "best_checkpoint")  # of other papers: labelled so, never ranked
 KEPT = ("checkpoint", "kept_images")  # where runs keep the best of their checkpoints: by what rule, and what it had seen
 STOPPED = ("diverged", "failed", "interrupted", "beyond the budget")
@@ -94,10 +95,16 @@ def write(
     the first table of leaderboard.md.
     """
     wide = tables(frame, columns)
-    write_text(folder / "leaderboard.csv", frame.to_csv(index=False, na_rep="NaN", lineterminator="\n"))
+    write_text(folder / "leaderboard.csv", _whole(frame).to_csv(index=False, na_rep="NaN", lineterminator="\n"))
     write_text(folder / "leaderboard.md", markdown(frame, title, subtitle, wide, remarks))
     write_text(folder / "leaderboard.tex", latex(frame, wide))
     write_text(folder / "leaderboard_compact.tex", compact(frame, columns))
+
+
+def _whole(frame: pd.DataFrame) -> pd.DataFrame:
+    """Counts as whole numbers, also where a method has none."""
+    whole = [name for name in COUNTS if (frame[name].dropna() % 1 == 0).all()]
+    return frame.astype(dict.fromkeys(whole, "Int64"))
 
 
 def _experiments(records: Sequence[RunRecord]) -> dict[str, list[RunRecord]]:
@@ -124,11 +131,11 @@ class _Context:
         """How many runs of a label there should be; 0 where nobody says so and none has begun."""
         return self.asked.get(records[0].label if records else label, self.seeds if records else 0)
 
-    def bill(self, label: str, paying: Sequence[RunRecord], done: Sequence[Score]) -> dict[str, Any]:
-        """What the runs `paying` spent up to the checkpoints of `done`."""
+    def bill(self, label: str, records: Sequence[RunRecord], done: Sequence[Score]) -> dict[str, Any]:
+        """What the runs `records` spent up to the checkpoints of `done`."""
         key = (label, *((score.run_id, score.images_seen) for score in done))
         if key not in self.bills:
-            self.bills[key] = bill.bill(paying, done, self.shared)
+            self.bills[key] = bill.bill(records, done, self.shared)
         return self.bills[key]
 
 
@@ -141,7 +148,6 @@ def _row(
     reference = bool(group) and group[0].reference  # without training: its seeds are draws of samples
     trainings = independent(done)
     cell, shown = estimate([score.values for score in done], None if reference else trainings), done or group
-    paying = [record for record in records if record.status == "done"] or records
     known = {score.run_id for score in done}
     outcomes = [_outcome(r, known, context) for r in records]
     why = next((short(r.reason) for r in records if r.status == "diverged"), "")
@@ -161,7 +167,7 @@ def _row(
         "floor": _mean_known([score.floor for score in shown]), "excess": _mean_known([score.excess for score in done]),
         "status": "done" if reference else _status(outcomes, context.expected(label, records), why),
         "seeds_failed": sum(outcome in ("diverged", "failed") for outcome in outcomes),
-        "data": next(map(data_name, records), ""), **context.bill(label, paying, done),
+        "data": next(map(data_name, records), ""), **context.bill(label, records, done),
         "min_of_evaluation_seeds": mean([score.compatible.extreme for score in done if score.compatible]),
         "best_checkpoint": mean([score.compatible.checkpoint for score in done if score.compatible]),
         "checkpoint": next((score.kept for score in shown), ""), "kept_images": mean([score.kept_images for score in shown]),

@@ -6,6 +6,7 @@ P = "tests/results/tables/test_published.py::test_"
 R = "tests/results/test_results_report.py::test_"
 ASKED = f"{R}seeds_that_never_began_are_missing_of_what_the_sweep_asked_for"
 T = "tests/results/tables/test_results_table.py::test_"
+NEVER = f"{T}a_method_that_never_trained_has_no_bill_in_any_format"
 OTHER = f"{P}a_number_of_other_data_stands_beside_none_of_ours"
 
 FAULTS = [
@@ -37,5 +38,27 @@ FAULTS = [
         "runs asked for", "results/report.py",
         ("lost on the way", "style=style, asked=asked)", "style=style)", f"{ASKED}[False]"),
         ("not on a card", "at=at, asked=asked)", "at=at)", f"{ASKED}[True]"),
+    ),
+    *of(
+        "bill of what never trained", "results/statistics/bill.py",
+        ("a network of no parameters", "default=0) or math.nan,\n        \"teacher", "default=0),\n        \"teacher", NEVER),
+        ("memory that nobody counted is none", "for r in paying), default=0) or math.nan,\n        \"optimizer",
+         "for r in paying), default=0),\n        \"optimizer", NEVER),
+        ("a run that saw no image pays", "if r.images_seen]", "if True]", NEVER),
+        ("ranked among the plain ones", "(r.league for r in records)", "(r.league for r in paying)", NEVER),
+    ),
+    *of(
+        "bill of what never trained", "results/tables/costs.py",
+        ("a teacher of unknown price", '"–" if math.isnan(row["images_seen"]) else write', "write", NEVER),
+        ("sampled in as many evaluations as steps", 'if not any(row["sampler"] for row in rows):', "if False:", NEVER),
+    ),
+    *of(
+        "bill of what never trained", "results/webpage/assets/tables.js",
+        ("a column of nothing else than = steps", """.filter(text => text !== "–")""", "",
+         "tests/results/webpage/test_page_browser.py::test_what_never_trained_has_no_costs_and_no_evaluations"),
+    ),
+    *of(
+        "bill of what never trained", "results/tables/table.py",
+        ("counts with decimals", "_whole(frame).to_csv", "frame.to_csv", NEVER),
     ),
 ]  # fmt: skip

@@ -129,7 +129,7 @@ function rulesTables(metric, rows) {
 /** The leaderboard of one league: its methods `own`, then the references. */
 function leagueTable(metric, own, references) {
   const statuses = row => [...new Set(row.cells.map(cell => cell.status))].join("; ");
-  const evaluations = row => row.cells.every(cell => cell.nfe === cell.steps && cell.rows === cell.nfe) ? "= steps"
+  const evaluations = row => row.cells.every(cell => !cell.sampler) ? "–" : row.cells.every(cell => cell.nfe === cell.steps && cell.rows === cell.nfe) ? "= steps"
     : row.cells.map(calls).join(", ");
   let columns = [
     { title: "method", left: true, key: row => data.methods[row.method] },
@@ -141,8 +141,10 @@ function leagueTable(metric, own, references) {
     { title: "status", left: true, key: statuses, text: statuses },
   ];
   const idle = { seeds: null, NFE: "= steps", status: "done" };
-  const told = column => own.length && column.title in idle && new Set(own.map(column.text)).size === 1
-    && [null, column.text(own[0])].includes(idle[column.title]);
+  const told = column => {
+    const texts = column.title in idle ? [...new Set(own.map(column.text).filter(text => text !== "–"))] : [];
+    return texts.length === 1 && [null, texts[0]].includes(idle[column.title]);
+  };
   columns = columns.filter(column => !told(column));
   const line = row => data.references[row.method] ? el("tr", { "data-row": row.method, class: "reference" },
     methodHead(row.method), valueCell(row.cells[0], metric.steps.length), ...columns.slice(1 + metric.steps.length).map(column => el("td", { class: column.cost ? "cost" : null })))

@@ -1,5 +1,6 @@
 """The leaderboard is a pure function of records: nothing mixed, nothing dropped, every column where it was promised."""
 
+import csv
 import math
 import random
 import re
@@ -13,10 +14,12 @@ from hypothesis import strategies as st
 
 from results.records import ProtocolError
 from results.records.store import load_runs
+from results.statistics import bill
 from results.statistics.intervals import interval
 from results.tables import board, wide
 from results.tables.render import count, markdown, number, plain
 from results.tables.table import leaderboard, write
+from results.webpage.page_data import payload
 
 FIRST = "method,steps,nfe,metric,value,low,high,seeds,images_seen,train_seconds,params,protocol,status"
 THEN = "nfe_rows,teacher_images,teacher_seconds,ema,sampler,evaluation_seeds,count,floor,excess,seeds_failed"
@@ -129,6 +132,29 @@ def test_what_is_missing_is_counted_by_what_the_sweep_asked_for():
         "lsd": "missing 1 of 3", "cd": "failed 1 of 3, missing 2 of 3", "esd": "missing 3 of 3", "imm": "missing"}  # fmt: skip
     long = [(replace(run, images_budget=1, seed=run.seed + 3, run_id=f"long{run.seed}"), rows) for run, rows in finished()]
     assert set(leaderboard(finished() + long, asked={"lsd": 6}).status) == {"done"}, "six of two experiments are none of one"
+
+
+def test_a_method_that_never_trained_has_no_bill_in_any_format(tmp_path):
+    """Failed before its first step, or not begun: no network of no parameters that took no time and no memory."""
+    counts = {"forward_rows": 5, "peak_memory": 10**9, "gpus": 1}
+    lost = record("lost", status="failed", images_seen=0, train_seconds=0.0, params=0, optimizer_steps=0, league="perceptual")
+    half = record("half", status="diverged", images_seen=100, **counts)
+    runs = [*finished(**counts), (lost, []), (half, []), (record("old"), [row(record("old"))])]
+    frame = leaderboard(runs, ["lsd", "gone"])
+    write(tmp_path, frame)
+    lines = {line["method"]: line for line in csv.DictReader((tmp_path / "leaderboard.csv").open())}
+    costs = (*bill.COLUMNS[1:-1], "images_seen", "train_seconds", "params", "teacher_images")
+    assert {lines[label][name] for name in costs for label in ("gone", "lost")} == {"NaN"}
+    assert (lines["lsd"]["images_seen"], lines["lsd"]["params"]) == ("200000", "412345"), "counts stay whole numbers"
+    assert only(frame, method="lost").league == "perceptual" and only(frame, method="half").images_seen == 100
+    cells = {line[0].text: [cell.text for cell in line[2:]] for part in wide.tables(frame) for line in part.body}
+    assert len(cells["gone"]) == 11 and set(cells["gone"][:-1]) == set(cells["lost"][:-1]) == {"–"}
+    assert cells["old"][-3] == "–" and cells["lsd"][-3] == "1GB", "memory that nobody counted is no 0B"
+    printed = {line.split()[0]: line.split() for line in plain(frame).splitlines()}
+    assert printed["gone"][2:6] == ["–"] * 4 and printed["lsd"][-2] == "0"
+    assert "gone & -- & -- & --" in (tmp_path / "leaderboard.tex").read_text()
+    told = payload(frame, runs, "t")
+    assert all(each["values"][told["methods"].index("gone")] is None for each in told["bill"] + told["costs"]) and told["bill"]
 
 
 def test_partial_sweeps_say_what_is_running_and_what_is_missing():

@@ -462,6 +462,15 @@ def test_without_any_bill_there_is_no_switch(visit, tmp_path):
     assert not visit(page.write(tmp_path, table.leaderboard(runs), runs, "free")).locator("#bill").is_visible()
 
 
+def test_what_never_trained_has_no_costs_and_no_evaluations(visit, tmp_path):
+    runs = [(run := record("lsd", steps), [row(run, 1, 2.0)]) for steps in range(3)]
+    tab = visit(page.write(tmp_path, table.leaderboard(runs, ["lsd", "gone"]), runs, "begun"))
+    tab.locator("#bill").click()
+    cells = tab.locator("#board-table tr", has_text="gone").locator("td.cost").all_inner_texts()
+    assert len(cells) == 3 and set(cells) == {"–"}
+    assert "NFE" not in tab.locator("#board-table thead th").all_inner_texts(), "one each step, of all that was sampled"
+
+
 def test_a_phone_shows_the_first_step_counts_without_scrolling(visit, many):
     tab = visit(many, 390, 844, has_touch=True)
     heads = [tab.locator("#board-table thead th").nth(n).bounding_box() for n in range(4)]
