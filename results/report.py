@@ -169,7 +169,7 @@ def _report(options: argparse.Namespace) -> int:
     frame = write(runs, out, order, samples, metric=options.metric, protocols=protocols, published=published, at=at,
                   compatible=options.compat, against=options.against, tuned=" ".join(said),
                   note=note, remarks=remarks, looks=looks, columns=columns, style=style, asked=asked)
-    print(plain(frame))
+    print(plain(frame, columns=columns))
     if at:
         print(f"Drawn at {at.words}; the newest checkpoint within it.", *_whole(runs))
     also = [*(["published.md"] if published else []), *(["paired.md"] if options.against else [])]

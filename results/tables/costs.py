@@ -16,6 +16,8 @@ FACTS = ("images", "seconds", "params", "teacher images", "teacher seconds", "co
          "memory", "NFE", "status")
 COMPACT = ("images", "seconds")
 """Those that a compact table shows."""
+TERMINAL = ("images", "seconds", "params", "teacher images", "status")
+"""Those that a terminal has room for."""
 
 
 def facts(texts: Sequence[str]) -> list[str]:
@@ -26,6 +28,11 @@ def facts(texts: Sequence[str]) -> list[str]:
         close = near(name, short, 1, 0)[0]
         raise ValueError(f"--columns: there is no {name!r}; nearest: {close!r}, all: {', '.join(short)}, none")
     return [short[name] for name in dict.fromkeys(wanted)]
+
+
+def chosen(part: pd.DataFrame, wanted: Sequence[str]) -> list[tuple[str, Any]]:
+    """Those of `columns` that are `wanted` (of FACTS), in that order."""
+    return sorted((each for each in columns(part) if each[0] in wanted), key=lambda each: list(wanted).index(each[0]))
 
 
 def columns(part: pd.DataFrame) -> list[tuple[str, Any]]:

@@ -7,6 +7,7 @@ R = "tests/results/test_results_report.py::test_"
 ASKED = f"{R}seeds_that_never_began_are_missing_of_what_the_sweep_asked_for"
 T = "tests/results/tables/test_results_table.py::test_"
 NEVER = f"{T}a_method_that_never_trained_has_no_bill_in_any_format"
+COLUMNS = "tests/results/test_report_options.py::test_columns_are_those_asked_for_in_their_order_and_none_leaves_the_values"
 OTHER = f"{P}a_number_of_other_data_stands_beside_none_of_ours"
 
 FAULTS = [
@@ -60,5 +61,17 @@ FAULTS = [
     *of(
         "bill of what never trained", "results/tables/table.py",
         ("counts with decimals", "_whole(frame).to_csv", "frame.to_csv", NEVER),
+    ),
+    *of(
+        "columns in the terminal", "results/report.py",
+        ("its own ones always", "plain(frame, columns=columns)", "plain(frame)", COLUMNS),
+    ),
+    *of(
+        "columns in the terminal", "results/tables/costs.py",
+        ("in an order of their own", "key=lambda each: list(wanted).index(each[0])", "key=lambda each: each[0]", COLUMNS),
+    ),
+    *of(
+        "columns in the terminal", "results/tables/render.py",
+        ("nothing says how it ended", 'title if "status" in head else board', "title if True else board", NEVER),
     ),
 ]  # fmt: skip

@@ -41,8 +41,11 @@ def test_chosen_methods_stand_in_the_order_given_and_are_ranked_among_themselves
     assert "Chosen: 2 of 4 methods; steps 1, 4." in (tmp_path / "leaderboard.md").read_text()
 
 
-def test_columns_are_those_asked_for_in_their_order_and_none_leaves_the_values(place, tmp_path) -> None:
+def test_columns_are_those_asked_for_in_their_order_and_none_leaves_the_values(place, tmp_path, capsys) -> None:
     drawn(place, tmp_path, "--columns", "params,images", "--columns", "teacher_images")
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0].split()[-4:] == ["params", "images", "teacher", "images"]
+    assert printed[2].split()[-3:] == ["412k", "200k", "0"]
     head = (tmp_path / "leaderboard.md").read_text().split("\n| ")[1]
     assert head.split(" | ")[-3:] == ["params", "images", "teacher images |"]
     assert "params & images & teacher images" in (tmp_path / "leaderboard_compact.tex").read_text()
@@ -50,6 +53,7 @@ def test_columns_are_those_asked_for_in_their_order_and_none_leaves_the_values(p
     head = page.partition('"bill":[')[2].partition("]}]")[0]
     assert re.findall(r'"title":"([^"]+)"', head) == ["params", "images", "teacher images"]
     drawn(place, tmp_path, "--columns", "none")
+    assert capsys.readouterr().out.splitlines()[0].endswith("16 steps")
     assert '"bill":[],' in (tmp_path / "index.html").read_text()
     assert "images" not in (tmp_path / "leaderboard.md").read_text().split("\n| ")[1]
 

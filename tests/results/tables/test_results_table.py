@@ -151,6 +151,7 @@ def test_a_method_that_never_trained_has_no_bill_in_any_format(tmp_path):
     assert len(cells["gone"]) == 11 and set(cells["gone"][:-1]) == set(cells["lost"][:-1]) == {"–"}
     assert cells["old"][-3] == "–" and cells["lsd"][-3] == "1GB", "memory that nobody counted is no 0B"
     printed = {line.split()[0]: line.split() for line in plain(frame).splitlines()}
+    assert "gone (missing)" in plain(frame, columns=["images"])
     assert printed["gone"][2:6] == ["–"] * 4 and printed["lsd"][-2] == "0"
     assert "gone & -- & -- & --" in (tmp_path / "leaderboard.tex").read_text()
     told = payload(frame, runs, "t")
