@@ -2,13 +2,14 @@
 
 from fault_tables.base import of
 
-P = "tests/results/tables/test_published.py::test_"
-R = "tests/results/test_results_report.py::test_"
-ASKED = f"{R}seeds_that_never_began_are_missing_of_what_the_sweep_asked_for"
-T = "tests/results/tables/test_results_table.py::test_"
-NEVER = f"{T}a_method_that_never_trained_has_no_bill_in_any_format"
-COLUMNS = "tests/results/test_report_options.py::test_columns_are_those_asked_for_in_their_order_and_none_leaves_the_values"
+P, T, R, CHOICES = (f"tests/results/{name}.py::test_" for name in (
+    "tables/test_published", "tables/test_results_table", "test_results_report", "test_report_options"))  # fmt: skip
 OTHER = f"{P}a_number_of_other_data_stands_beside_none_of_ours"
+ASKED = f"{R}seeds_that_never_began_are_missing_of_what_the_sweep_asked_for"
+NEVER = f"{T}a_method_that_never_trained_has_no_bill_in_any_format"
+COLUMNS = f"{CHOICES}columns_are_those_asked_for_in_their_order_and_none_leaves_the_values"
+APART = f"{CHOICES}a_part_or_a_papers_pictures_never_replace_the_whole_table"
+HASHED = f"{CHOICES}choices_that_a_name_has_no_room_or_no_letters_for_have_a_hash_and_the_same_one_again"
 
 FAULTS = [
     *of(
@@ -73,5 +74,13 @@ FAULTS = [
     *of(
         "columns in the terminal", "results/tables/render.py",
         ("nothing says how it ended", 'title if "status" in head else board', "title if True else board", NEVER),
+    ),
+    *of(
+        "folder of a choice", "results/report.py",
+        ("another metric in the sweep's own", '[options.metric or ""]', '[""]', APART),
+        ("all methods in one", """{key}={'+'.join(names)}" for""", """{key}" for""", APART),
+        ("one size of a paper for all", 'replace(",", "-")', 'partition(",")[0]', APART),
+        ("names that differ in letters that are left out", "if plain == whole and", "if", HASHED),
+        ("as long as a command", "{plain[:SHOWN]", "{plain[:999]", HASHED),
     ),
 ]  # fmt: skip

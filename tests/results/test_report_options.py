@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -67,10 +68,26 @@ def test_pictures_come_in_the_formats_and_the_size_asked_for(place, tmp_path, ca
 
 
 def test_a_part_or_a_papers_pictures_never_replace_the_whole_table(place, capsys) -> None:
-    for options, folder in ((["--methods", "lsd", "--at", "images=1e9"], "images=1e9-chosen"), (["--style", "paper"], "paper")):
-        assert report.main([str(place), *options]) == 0
+    for options, folder in (
+        ("--methods lsd --at images=1e9", "images=1e9-methods=lsd"), ("--steps 4", "steps=4"),
+        ("--methods lsd,cd --steps 4,1", "methods=lsd+cd-steps=1+4"),
+        ("--metric nn_train", "metric=nn_train"), ("--columns params,none", "columns=params+none"),
+        ("--protocol d3adb33f --protocol nn01", "protocol=d3adb33f+nn01"), ("--style paper", "paper"),
+        ("--style paper,font=8 --format pdf", "paper-font=8"),
+    ):  # fmt: skip
+        assert report.main([str(place), *options.split()]) == 0
         assert str(place.parent / "report" / folder / "leaderboard.md") in capsys.readouterr().out
     assert not (place.parent / "report" / "leaderboard.md").exists()
+
+
+def test_choices_that_a_name_has_no_room_or_no_letters_for_have_a_hash_and_the_same_one_again(place, capsys) -> None:
+    found = []
+    for options in (["--methods", "ect q=4"], ["--methods", "ect q=4"], ["--methods", "ect q=4", "--card", "ect q=4"],
+                    ["--columns", "images,seconds,params,compute,memory,GPU-hours,NFE,status"]):  # fmt: skip
+        assert report.main([str(place), *options]) == 0
+        found.append(Path(capsys.readouterr().out.splitlines()[-1]).parent.name)
+    assert found[0] == found[1] == found[2] and re.fullmatch(r"methods=ect_q=4-[0-9a-f]{8}", found[0])
+    assert re.fullmatch(r"columns=images\+seconds\+[-+=\w]+-[0-9a-f]{8}", found[3]) and len(found[3]) < 72
 
 
 @pytest.mark.parametrize(("options", "said"), [
