@@ -300,6 +300,7 @@ def test_where_nothing_was_scored_every_method_has_its_row_and_status_in_every_f
     write(tmp_path, frame)
     for text in (plain(frame), *((tmp_path / f"leaderboard.{kind}").read_text() for kind in ("md", "csv", "tex"))):
         assert "1 step" in text or "lsd,1," in text, "the step counts that were asked for"
+        assert "evaluation.count" not in text
         for label, status in (("lsd", "diverged 3 of 3"), ("cd", "failed 3 of 3"), ("gone", "missing")):
             assert any(label in line and status in line for line in text.splitlines())
     assert "lsd (diverged 3 of 3)" in [line[0].text for line in wide.compact(frame).body]
@@ -338,6 +339,19 @@ def test_a_number_no_better_than_the_gaussian_fit_or_of_few_steps_bears_a_mark_a
     assert "§ says little" in wide.compact(leaderboard([*bad, fit])).caption
     higher = [(run, [replace(rows[0], metric="precision")]) for run, rows in bad]
     assert "§" not in plain(leaderboard(higher)), "more precision than the fit's is no fault"
+
+
+@pytest.mark.parametrize(("counts", "said"), [
+    ((199,) * 3, "Of 199 samples"), ((16, 199, 199), "Of 16 to 199 samples"), ((200,) * 3, ""), ((5000,) * 3, "")])  # fmt: skip
+def test_values_of_few_samples_say_so_in_one_line_with_the_key_that_takes_more(counts, said):
+    labels = ("lsd", "cd", "esd")
+    runs = [(run, [row(run, count=count)]) for label, count in zip(labels, counts, strict=True) for run in [record(label)]]
+    frame = leaderboard(runs)
+    line = f"{said} a value says little: evaluation.count=NUMBER takes more."
+    texts = [plain(frame), markdown(frame), wide.compact(frame).caption, wide.brief(frame).notes,
+             " ".join(payload(frame, runs, "t")["metrics"][0]["marks"])]  # fmt: skip
+    assert [line in text for text in texts] == [bool(said)] * 5 and ("evaluation.count" in "".join(texts)) is bool(said)
+    assert not said or line in plain(frame).splitlines()
 
 
 def test_students_of_one_teacher_are_marked_in_every_table_and_take_no_first_place_for_granted():
