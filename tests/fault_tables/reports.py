@@ -8,6 +8,7 @@ OTHER = f"{P}a_number_of_other_data_stands_beside_none_of_ours"
 ASKED = f"{R}seeds_that_never_began_are_missing_of_what_the_sweep_asked_for"
 NEVER = f"{T}a_method_that_never_trained_has_no_bill_in_any_format"
 FEW = f"{T}values_of_few_samples_say_so_in_one_line_with_the_key_that_takes_more"
+WRITTEN = "tests/results/records/test_results_labels.py::test_a_number_written_otherwise_tells_no_experiments_apart"
 COLUMNS = f"{CHOICES}columns_are_those_asked_for_in_their_order_and_none_leaves_the_values"
 APART = f"{CHOICES}a_part_or_a_papers_pictures_never_replace_the_whole_table"
 HASHED = f"{CHOICES}choices_that_a_name_has_no_room_or_no_letters_for_have_a_hash_and_the_same_one_again"
@@ -90,5 +91,12 @@ FAULTS = [
         ("always said", "between(1, FEWEST - 1)", "between(1, 10**9)", f"{FEW}[counts2-]"),
         ("those of unscored methods too", "between(1, FEWEST - 1)", "between(0, FEWEST - 1)",
          f"{T}where_nothing_was_scored_every_method_has_its_row_and_status_in_every_format[True]"),
+    ),
+    *of(
+        "labels told apart", "results/records/labels.py",
+        ("1 is not 1.0", "if isinstance(value, float) and value.is_integer():", "if False:", f"{WRITTEN}[one0-other0-labels0]"),
+        ("nor in a list", "if isinstance(value, list | tuple):", "if False:", f"{WRITTEN}[one1-other1-labels1]"),
+        ("a switch is a number", "isinstance(value, float)", 'hasattr(value, "real")',
+         f"{WRITTEN}[one2-other2-labels2]"),
     ),
 ]  # fmt: skip
