@@ -69,8 +69,9 @@ def plain(frame: pd.DataFrame, metric: str | None = None, columns: Sequence[str]
     caption = f"{info.title}, {captions.ARROW[info.better]}; mean ±95 % over training seeds (references: over sample draws)"
     caption += f"; * {marks.BEST_WORDS}" if (methods["mark"] == "best").any() else ""
     caption += f", {marks.TIED} {marks.TIED_WORDS}" if (methods["mark"] == "tied").any() else ""
-    if info.better and (methods["mark"] == "").all():
+    if info.ranks and (methods["mark"] == "").all():
         caption += "; not ranked: that takes three training seeds"
+    caption += "; not ranked by itself" * info.half
     for league in methods["league"].unique():
         caption += f"; ({league}): ranked by themselves" if league != "plain" else ""
     caption += f"; protocol {captions.protocol(part)}, {captions.seeds(part)}, {captions.evaluations(methods)}"

@@ -82,7 +82,9 @@ def _lead(method: str, own: pd.DataFrame, found: Sequence[words.Finding]) -> str
     said = [(first, "has the best mean"), (ties, "cannot be told from the best"), (behind, "is behind others")]
     told = [f"{what} {words.at(steps)}" for steps, what in said if steps]
     if own["value"].notna().any() and not any(each.ranked for each in found):
-        told.append("is not ranked: that takes three training seeds")
+        metric = str(own["metric"].iloc[0])
+        ranks = metric_info(metric).ranks
+        told.append("is not ranked: that takes three training seeds" if ranks else f"is not ranked by {metric} alone")
     return f"{method} {'; '.join(told)}." if told else f"{method}: {board.status(board.grouped(own)[0][1])}."
 
 

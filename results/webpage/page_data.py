@@ -149,7 +149,7 @@ def _nets(runs: Runs) -> dict[str, str]:
 def _metric(name: str, part: pd.DataFrame, nets: Mapping[str, str]) -> dict[str, Any]:
     """`headline`: what was found, in words; `features`: of which nets."""
     info, references = metric_info(name), part["sampler"] == REFERENCE
-    return {"name": name, "title": info.title, "better": info.better, "note": info.note,
+    return {"name": name, "title": info.title, "better": info.better, "ranks": info.ranks, "note": info.note,
             "headline": words.headline(part, name), "features": sorted({nets[id_] for id_ in part["protocol"] if id_ in nets}),
             "marks": captions.notes(part[~references], part[references], info)}  # fmt: skip
 

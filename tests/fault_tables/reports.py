@@ -8,6 +8,7 @@ OTHER = f"{P}a_number_of_other_data_stands_beside_none_of_ours"
 ASKED = f"{R}seeds_that_never_began_are_missing_of_what_the_sweep_asked_for"
 NEVER = f"{T}a_method_that_never_trained_has_no_bill_in_any_format"
 FEW = f"{T}values_of_few_samples_say_so_in_one_line_with_the_key_that_takes_more"
+HALF = "tests/results/tables/test_words.py::test_half_an_answer_makes_no_method_the_best"
 WRITTEN = "tests/results/records/test_results_labels.py::test_a_number_written_otherwise_tells_no_experiments_apart"
 COLUMNS = f"{CHOICES}columns_are_those_asked_for_in_their_order_and_none_leaves_the_values"
 APART = f"{CHOICES}a_part_or_a_papers_pictures_never_replace_the_whole_table"
@@ -98,5 +99,28 @@ FAULTS = [
         ("nor in a list", "if isinstance(value, list | tuple):", "if False:", f"{WRITTEN}[one1-other1-labels1]"),
         ("a switch is a number", "isinstance(value, float)", 'hasattr(value, "real")',
          f"{WRITTEN}[one2-other2-labels2]"),
+    ),
+    *of(
+        "half an answer", "results/tables/table.py",
+        ("marked", "if (info := metric_info(metric)).ranks else", "if (info := metric_info(metric)) else",
+         f"{HALF}[precision]"),
+    ),
+    *of(
+        "half an answer", "results/tables/words.py",
+        ("praised", "if info.ranks else ():", "if info.better else ():", f"{HALF}[recall]"),
+    ),
+    *of(
+        "half an answer", "results/pictures/pareto.py",
+        ("best at its price", "if (info := metric_info(name)).ranks else", "if (info := metric_info(name)) else",
+         "tests/results/tables/test_results_views.py::test_the_frontier_knows_directions_leagues_and_metrics_that_rank_nobody"),
+    ),
+    *of(
+        "half an answer", "results/records/metric.py",
+        ("whole on other features", "known.note, known.half)", "known.note)", f"{HALF}[precision_cifar32]"),
+    ),
+    *of(
+        "half an answer", "results/webpage/assets/tables.js",
+        ("the collapsed one first", "metric.ranks && ", "", "tests/results/webpage/test_page_browser.py::"
+         "test_the_page_opens_with_what_was_found_and_each_metric_has_its_own"),
     ),
 ]  # fmt: skip

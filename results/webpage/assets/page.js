@@ -91,8 +91,8 @@ function charts() {
   const common = { references, better: metric.better };
   const calls = { xTitle: "network evaluations per sample (NFE)", xText: String, xTicks: true };
   chart(at("curve-chart"), { ...common, ...calls, series: seriesOf(metric.cells, cell => cell.rows), lines: true, height: phone ? 340 : 460 });
-  at("pareto").hidden = metric.better === "";
-  if (metric.better === "") return raise();
+  at("pareto").hidden = !metric.ranks;
+  if (!metric.ranks) return raise();
   chart(at("pareto-nfe"), { ...common, ...calls, series: seriesOf(metric.cells, cell => cell.rows), lines: false, height: 320 });
   if (cost) chart(at("pareto-cost"), { ...common, lines: false, height: 320, xTitle: cost.title, xText: UNITS[cost.unit], xTicks: false,
     series: seriesOf(metric.cells.filter(cell => steps === "" || cell.steps === Number(steps)), cell => real(cost.values[cell.method])) });

@@ -151,7 +151,7 @@ function leagueTable(metric, own, references) {
     : el("tr", { "data-row": row.method }, methodHead(row.method), ...columns.slice(1).map(column => column.text
       ? el("td", { class: column.left ? "left fact" : column.cost ? "fact cost" : "fact" }, column.text(row)) : valueCell(row.at.get(column.steps))));
   const best = { lower: "ascending", higher: "descending" }[metric.better];
-  const table = sortable(columns, own, references, line, best && metric.steps.length ? [1, best] : null);
+  const table = sortable(columns, own, references, line, best && metric.ranks && metric.steps.length ? [1, best] : null);
   table.addEventListener("pointerover", event => heat(event.target.closest("[data-row]")?.dataset.row ?? null));
   table.addEventListener("pointerleave", () => heat(null));
   table.addEventListener("focusin", event => heat(event.target.closest("[data-row]")?.dataset.row ?? null));

@@ -435,10 +435,13 @@ def test_the_page_opens_with_what_was_found_and_each_metric_has_its_own(visit, m
     tied = tab.locator("#board-table tbody tr:has(td:nth-child(3) .tied) th").all_inner_texts()
     assert set(lines[3].split("cannot be told from it: ")[1].split(", ")) == set(tied)
     before = found.inner_text()
-    tab.locator("#metrics button", has_text="precision").click()
-    assert found.inner_text().startswith("Highest mean precision: ") and found.inner_text() != before
-    tab.locator("#metrics button", has_text="nn_train").click()
-    assert found.inner_text() == "", "what ranks nobody has no best"
+    tab.locator("#metrics button", has_text="coverage").click()
+    assert found.inner_text().startswith("Highest mean coverage: ") and found.inner_text() != before
+    for name in ("nn_train", "precision"):
+        tab.locator("#metrics button", has_text=name).click()
+        assert found.inner_text() == "", "what ranks nobody has no best"
+        assert tab.locator("#board-table .best").count() == 0 and not tab.locator("#pareto").is_visible()
+        assert tab.locator("#board-table th[aria-sort=none]").count() == tab.locator("#board-table thead th").count()
 
 
 def test_costs_stand_behind_a_switch_that_the_keyboard_reaches(visit, many):
