@@ -9,6 +9,7 @@ ASKED = f"{R}seeds_that_never_began_are_missing_of_what_the_sweep_asked_for"
 NEVER = f"{T}a_method_that_never_trained_has_no_bill_in_any_format"
 FEW = f"{T}values_of_few_samples_say_so_in_one_line_with_the_key_that_takes_more"
 HALF = "tests/results/tables/test_words.py::test_half_an_answer_makes_no_method_the_best"
+ONE = "tests/results/webpage/test_page_browser.py::test_a_method_has_one_colour_on_the_page_and_in_the_pictures"
 WRITTEN = "tests/results/records/test_results_labels.py::test_a_number_written_otherwise_tells_no_experiments_apart"
 COLUMNS = f"{CHOICES}columns_are_those_asked_for_in_their_order_and_none_leaves_the_values"
 APART = f"{CHOICES}a_part_or_a_papers_pictures_never_replace_the_whole_table"
@@ -122,5 +123,20 @@ FAULTS = [
         "half an answer", "results/webpage/assets/tables.js",
         ("the collapsed one first", "metric.ranks && ", "", "tests/results/webpage/test_page_browser.py::"
          "test_the_page_opens_with_what_was_found_and_each_metric_has_its_own"),
+    ),
+    *of(
+        "one colour", "results/webpage/page.py",
+        ("a palette of the page's own", "{colour};' for slot", "{colour[::-1]};' for slot", ONE),
+    ),
+    *of(
+        "one colour", "results/webpage/assets/page.js",
+        ("by the order of what is lit", "data.slots[method] ?? 0;", "0;", ONE),
+        ("two of one look", "if (taken.has(slot)) for", "if (false) for", ONE),
+    ),
+    *of(
+        "one colour", "results/pictures/plots.py",
+        ("counted through all families", "for members in parts for place, label in enumerate(members)",
+         "for place, label in enumerate(sum(parts, []))", "tests/results/pictures/test_pictures.py::"
+         "test_a_methods_slot_is_the_look_that_its_line_has[48]"),
     ),
 ]  # fmt: skip

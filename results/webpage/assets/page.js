@@ -16,17 +16,23 @@ function leaders() {
   return ranked.slice(0, COLOURS).map(([method]) => method).sort((a, b) => a - b);
 }
 
+/** The slot of a method in the pictures, or the first one that no other has. */
+function give(method) {
+  const taken = new Set(state.colours.values());
+  let slot = data.slots[method] ?? 0;
+  if (taken.has(slot)) for (slot = 0; taken.has(slot);) slot++;
+  state.colours.set(method, slot);
+}
+
+/** Those that have a slot of their own come before those that must take what is left. */
 function colour(methods) {
-  state.colours = new Map(methods.map((method, slot) => [method, slot]));
+  state.colours = new Map();
+  const own = method => methods.find(other => data.slots[other] === data.slots[method]) === method && data.slots[method] !== null;
+  for (const method of [...methods.filter(own), ...methods.filter(method => !own(method))]) give(method);
 }
 
 function toggle(method) {
-  if (!state.colours.delete(method)) {
-    const taken = new Set(state.colours.values());
-    let slot = 0;
-    while (taken.has(slot)) slot++;
-    state.colours.set(method, slot);
-  }
+  if (!state.colours.delete(method)) give(method);
   recolour();
 }
 

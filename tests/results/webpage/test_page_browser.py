@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from fake_results import record, row, sweep
+from matplotlib.colors import to_rgb
 from matplotlib.image import imread
 from places import ROOT
 
-from results.pictures import gallery
+from results.pictures import COLOURS, gallery, plots
 from results.pictures.families import FAMILIES
 from results.records import archive
 from results.records.store import load_runs
@@ -294,6 +295,42 @@ def test_intervals_are_bands_of_a_few_lines_and_bars_side_by_side_of_more(visit,
     for chip in tab.locator("#legend .name[aria-pressed='true']").all()[:4]:
         chip.click()
     assert bands.count() == 3 and bars.count() == 0
+
+
+def look(tab):
+    """{method: (colour, class of its dashes)} of the lit lines."""
+    found = tab.locator("#curve-chart .series[class*=' c']").evaluate_all("""all => all.map(group => [Number(group.dataset.m),
+        getComputedStyle(group.querySelector(".line")).stroke, group.getAttribute("class").split(" ").at(-1)])""")
+    names = tab.evaluate("JSON.parse(document.getElementById('data').textContent).methods")
+    return {names[method]: (colour, dashes) for method, colour, dashes in found}
+
+
+def in_pictures(sweep):
+    """The same, as the pictures beside the table have them."""
+    runs, about = archive.read(sweep / archive.FILE)
+    frame = table.leaderboard(runs, about["order"], about["protocols"])
+    own = frame[(frame["metric"] == frame["metric"].iloc[0]) & (frame["sampler"] != "reference")]
+    colours = [f"rgb({', '.join(str(round(255 * part)) for part in to_rgb(colour))})" for colour in COLOURS]
+    return {label: (colours[slot % 7], f"d{slot // 7}") for label, slot in plots.slots(own, "lower").items()}
+
+
+def test_a_method_has_one_colour_on_the_page_and_in_the_pictures(visit, many, tmp_path):
+    few = visit(recorded(REFERENCE / "digits_quickstart", tmp_path))
+    told = in_pictures(REFERENCE / "digits_quickstart")
+    assert len(told) == 6 and look(few) == told
+    chip = few.locator("#legend .name", has_text="lmd")
+    chip.click()
+    assert look(few) == {name: own for name, own in told.items() if name != "lmd"}
+    chip.click()
+    assert look(few) == told, "and back"
+    few.locator("#metrics button", has_text="recall").click()
+    assert look(few) == told, "whatever leads"
+    tab, told = visit(many), in_pictures(MANY)
+    tab.locator("#families button", has_text="consistency models").click()
+    found = look(tab)
+    assert len(found) == 7 and found == {name: told[name] for name in found}, "as in its panel"
+    tab.locator("#families button", has_text="consistency models").click()
+    assert len(set(look(tab).values())) == 7, "of several families each has a look of its own"
 
 
 @pytest.mark.parametrize("width", [390, 768, 1440])
