@@ -130,8 +130,9 @@ FAULTS = [
     ),
     *of(
         "one colour", "results/webpage/assets/page.js",
-        ("by the order of what is lit", "data.slots[method] ?? 0;", "0;", ONE),
-        ("two of one look", "if (taken.has(slot)) for", "if (false) for", ONE),
+        ("by the order of what is lit", "fits(method) ? data.slots[method] : free", "free", ONE),
+        ("two of one look", "slot !== own && (", "(", ONE),
+        ("two families in one colour", "slot % COLOURS !== own % COLOURS || family", "true || family", ONE),
     ),
     *of(
         "one colour", "results/pictures/plots.py",

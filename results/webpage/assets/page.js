@@ -16,19 +16,25 @@ function leaders() {
   return ranked.slice(0, COLOURS).map(([method]) => method).sort((a, b) => a - b);
 }
 
-/** The slot of a method in the pictures, or the first one that no other has. */
-function give(method) {
-  const taken = new Set(state.colours.values());
-  let slot = data.slots[method] ?? 0;
-  if (taken.has(slot)) for (slot = 0; taken.has(slot);) slot++;
-  state.colours.set(method, slot);
+/** Whether a method can have the slot that it has in the pictures: no lit one has it, and none of another panel its colour. */
+function fits(method) {
+  const own = data.slots[method], family = other => familyOf.get(data.methods[other]);
+  return own !== null && [...state.colours].every(([other, slot]) =>
+    slot !== own && (slot % COLOURS !== own % COLOURS || family(other) === family(method)));
 }
 
-/** Those that have a slot of their own come before those that must take what is left. */
+/** That slot, else a free one: of a free colour while there is one. */
+function give(method) {
+  const taken = [...state.colours.values()], colours = new Set(taken.map(slot => slot % COLOURS));
+  const free = [...Array(taken.length + COLOURS).keys()].filter(slot => !taken.includes(slot));
+  state.colours.set(method, fits(method) ? data.slots[method] : free.find(slot => !colours.has(slot % COLOURS)) ?? free[0]);
+}
+
+/** Those that keep their slot come before those that take what is left. */
 function colour(methods) {
   state.colours = new Map();
-  const own = method => methods.find(other => data.slots[other] === data.slots[method]) === method && data.slots[method] !== null;
-  for (const method of [...methods.filter(own), ...methods.filter(method => !own(method))]) give(method);
+  const rest = methods.filter(method => !fits(method) || give(method));
+  rest.forEach(give);
 }
 
 function toggle(method) {

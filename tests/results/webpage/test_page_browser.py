@@ -12,7 +12,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.image import imread
 from places import ROOT
 
-from results.pictures import COLOURS, gallery, plots
+from results.pictures import COLOURS, families, gallery, plots
 from results.pictures.families import FAMILIES
 from results.records import archive
 from results.records.store import load_runs
@@ -330,7 +330,13 @@ def test_a_method_has_one_colour_on_the_page_and_in_the_pictures(visit, many, tm
     found = look(tab)
     assert len(found) == 7 and found == {name: told[name] for name in found}, "as in its panel"
     tab.locator("#families button", has_text="consistency models").click()
-    assert len(set(look(tab).values())) == 7, "of several families each has a look of its own"
+    found = look(tab)
+    assert len(set(found.values())) == 7 and sum(own == told[name] for name, own in found.items()) > 3
+    for (one, (colour, _)), (other, (its, _)) in combinations(found.items(), 2):
+        assert colour != its or families.OF[one] == families.OF[other], "of several families each has a colour of its own"
+    tab = visit(sweep_of(tmp_path, [f"lsd w={k}" for k in range(14)]))  # a family of two panels
+    tab.locator("#legend .choice", has_text="all").click()
+    assert len(look(tab)) == len(set(look(tab).values())) == 14
 
 
 @pytest.mark.parametrize("width", [390, 768, 1440])
