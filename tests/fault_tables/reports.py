@@ -10,6 +10,7 @@ NEVER = f"{T}a_method_that_never_trained_has_no_bill_in_any_format"
 FEW = f"{T}values_of_few_samples_say_so_in_one_line_with_the_key_that_takes_more"
 HALF = "tests/results/tables/test_words.py::test_half_an_answer_makes_no_method_the_best"
 ONE = "tests/results/webpage/test_page_browser.py::test_a_method_has_one_colour_on_the_page_and_in_the_pictures"
+GAUSSIAN = f"{T}on_data_that_is_a_gaussian_its_fit_is_no_reason_for_doubt"
 WRITTEN = "tests/results/records/test_results_labels.py::test_a_number_written_otherwise_tells_no_experiments_apart"
 COLUMNS = f"{CHOICES}columns_are_those_asked_for_in_their_order_and_none_leaves_the_values"
 APART = f"{CHOICES}a_part_or_a_papers_pictures_never_replace_the_whole_table"
@@ -139,5 +140,10 @@ FAULTS = [
         ("counted through all families", "for members in parts for place, label in enumerate(members)",
          "for place, label in enumerate(sum(parts, []))", "tests/results/pictures/test_pictures.py::"
          "test_a_methods_slot_is_the_look_that_its_line_has[48]"),
+    ),
+    *of(
+        "doubt", "results/tables/marks.py",
+        ("at what cannot be better", """row.get("data") != ITSELF and """, "", GAUSSIAN),
+        ("none of such data", "return [why for why", """return [] if row.get("data") == ITSELF else [why for why""", GAUSSIAN),
     ),
 ]  # fmt: skip

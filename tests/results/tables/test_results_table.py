@@ -341,6 +341,15 @@ def test_a_number_no_better_than_the_gaussian_fit_or_of_few_steps_bears_a_mark_a
     assert "§" not in plain(leaderboard(higher)), "more precision than the fit's is no fault"
 
 
+def test_on_data_that_is_a_gaussian_its_fit_is_no_reason_for_doubt():
+    reference = record("references", run_id="references", kind="reference", data="gaussian")
+    fit = (reference, [row(reference, 0, 0.5, label="gaussian fit", sampler="reference")])
+    frame = leaderboard([*finished(data="gaussian"), fit])
+    assert "§" not in plain(frame) + markdown(frame) and "§" in plain(leaderboard([*finished(), fit]))
+    few = leaderboard([*finished(data="gaussian", optimizer_steps=15), fit])
+    assert plain(few).endswith("§ says little of the method: trained for 15 optimizer steps only.")
+
+
 @pytest.mark.parametrize(("counts", "said"), [
     ((199,) * 3, "Of 199 samples"), ((16, 199, 199), "Of 16 to 199 samples"), ((200,) * 3, ""), ((5000,) * 3, "")])  # fmt: skip
 def test_values_of_few_samples_say_so_in_one_line_with_the_key_that_takes_more(counts, said):
