@@ -3,6 +3,7 @@
 import json
 import re
 
+import numpy as np
 import pytest
 from fake_perf import perf
 from places import ROOT
@@ -160,6 +161,18 @@ def test_evaluation_is_priced_by_its_rows(asked, tmp_path):
     prices = Prices(tmp_path, "cpu")
     few, many = (prices.seconds(job("method=lsd", *asked.split(), f"evaluation.steps={steps}")) for steps in ("[1]", "[1,64]"))
     assert many > few
+
+
+@pytest.mark.parametrize(("asked", "samples"), [((), 10), (("evaluation.count=25",), 25)])
+def test_an_evaluation_on_own_data_is_priced_by_the_samples_that_it_takes(asked, samples, tmp_path):
+    """As many as are held out, and not as many as a large set has."""
+    np.save(tmp_path / "own.npy", np.random.default_rng(0).integers(0, 256, (100, 8, 8, 1), dtype=np.uint8))
+    own = ("method=lsd", "data=arrays", f"data.path={tmp_path}/own.npy", "evaluation.steps=[4]", "evaluation.seeds=[0]")
+    planned = job(*own, *asked)
+    one = work.scoring(planned.config | {"samples": 1})
+    assert work.scoring(planned.config) == tuple(pytest.approx(samples * each) for each in one)
+    done = planned.config | {"samples": 7, "protocol": {"count": 3}}
+    assert work.scoring(done) == tuple(pytest.approx(3 * each) for each in one), "what a run was scored with is on its record"
 
 
 def test_every_scale_of_guidance_is_an_evaluation_and_a_guided_step_has_two_rows(tmp_path, capsys):
