@@ -69,8 +69,8 @@ def by_hand(config: Mapping[str, Any]) -> float:
 
 
 class Evaluated(NamedTuple):
-    """What an evaluation does: samples (None: an old plan's, which does not say it) at each number of steps, for each seed and each of
-    the scales of guidance, all but 1 guided for a share of the times."""
+    """What an evaluation does: samples (None: an old plan's, which does not say it) at each number of steps, for each seed and
+    each of the scales of guidance, all but 1 guided for a share of the times."""
 
     data: str
     protocol: str

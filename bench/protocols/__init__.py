@@ -9,5 +9,6 @@ from bench.protocols.statistics import moments
 
 __all__ = [
     "CHUNKS", "FEATURES", "FLOATS", "LEVELS", "MOST", "RULES", "SHIPPED", "Best", "Protocol", "best", "feature_set", "lacking",
-    "levels", "metric_of", "moments", "named", "pixel_type", "planned", "protocol_of", "samples", "shown", "stored", "to_pixels",
+    "levels", "metric_of", "moments", "named", "pixel_type", "planned", "protocol_of", "samples", "shown", "stored",
+    "to_pixels",
 ]  # fmt: skip

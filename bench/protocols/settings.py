@@ -54,7 +54,7 @@ def protocol_of(scored: Surroundings, data: Dataset) -> Protocol:
 
 
 def samples(scored: Surroundings, train: int, heldout: int) -> int:
-    """How many each number will rest on, of an experiment as `planned` made it and data with so many to train on and held out."""
+    """How many each number will rest on: of an experiment as `planned` made it, and data with so many images or points."""
     return _samples(named(scored), scored.scoring, train, heldout)
 
 
