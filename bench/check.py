@@ -16,7 +16,7 @@ import traceback
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from bench.config import ConfigError, Experiment, request
+from bench.config import ConfigError, Experiment, request, unlisted
 from results import terminal
 
 if TYPE_CHECKING:  # PyTorch is loaded where something is checked
@@ -76,6 +76,8 @@ def _check(experiment: Experiment) -> int:
             print(f"  holds   {name:10} {check.__doc__}")
     if "losses" in broken:
         print(f"  skipped {', '.join(OF_LOSSES)}: they are about the losses; mend those first")
+    if missing := unlisted(experiment.name, experiment.plugins):
+        print(f"  note    its YAML file does not list {', '.join(missing)}: what it does not list cannot be set")
     return len(broken)
 
 

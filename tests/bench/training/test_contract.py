@@ -348,7 +348,8 @@ def test_the_command_says_of_each_check_whether_it_holds(
     assert main([f"method={name}", f"plugins={tmp_path}", "data=gaussian", "backbone.width=16"]) == status
     told = capsys.readouterr().out
     assert said.replace("FILE", str(tmp_path / f"{name}.py")) in told
-    assert len(told.splitlines()) == 1 + len(CHECKS) - (0 if status == 0 else len(OF_LOSSES) - 1)
+    assert told.splitlines()[-1].startswith("  note    its YAML file does not list solver, time_law: "), "inherited ones"
+    assert len(told.splitlines()) == 2 + len(CHECKS) - (0 if status == 0 else len(OF_LOSSES) - 1)
 
 
 NAN = """{'net': Loss((a := context.uniform_pair('times')[0]) + (b := (0.5 - a).sqrt()), {'first': a, 'root': b.detach()})}
@@ -361,7 +362,8 @@ def test_a_loss_that_is_not_finite_is_one_line_and_what_rests_on_it_is_skipped(
 ) -> None:
     (tmp_path / "method").mkdir()
     (tmp_path / "rooted.py").write_text(PLUGIN.replace("BODY", NAN))
-    (tmp_path / "method" / "rooted.yaml").write_text("name: rooted\ntarget: rooted:Mine\n")
+    (tmp_path / "method" / "rooted.yaml").write_text("name: rooted\ntarget: rooted:Mine\nsolver: euler\ntime_law: LAW\n"
+                                                     .replace("LAW", "{target: methods.times:Uniform}"))
     assert main(["method=rooted", f"plugins={tmp_path}", "data=gaussian", "backbone.width=16", "budget.batch=16"]) == 1
     told = capsys.readouterr().out.splitlines()
     broken = [line for line in told if "BROKEN" in line]
