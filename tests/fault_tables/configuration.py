@@ -17,6 +17,10 @@ FAULTS = [
          f"{COMMANDS}[sweep=none evaluation.steps=[1,1]]"),
         ("keys that there are not", 'extra="forbid", strict=True', 'extra="ignore", strict=True',
          "tests/bench/nets/test_nets.py::test_a_wrong_configuration_names_the_key_and_the_nearest_value"),
+        ("an end that is left out counts", 'else f"below {high.lt}"', 'else f"at most {high.lt}"',
+         "tests/bench/config/test_help.py::test_ranges_are_told_in_words"),
+        ("a lower end that is left out counts", "if isinstance(low, Ge) and isinstance(high, Le):", "if low and high:",
+         "tests/bench/config/test_help.py::test_ranges_are_told_in_words"),
         ci="texts taken for booleans",
     ),
     *of(

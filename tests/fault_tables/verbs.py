@@ -34,6 +34,13 @@ FAULTS = [
          "tests/bench/test_model.py::test_a_run_that_was_interrupted_is_loaded_on_demand_alone"),
     ),
     *of(
+        "completion", "bench/verbs/completion.py",
+        ("into a folder that is not there", "mkdir -p ~/.config/fish/completions; ", "",
+         f"{VERBS}what_a_script_is_put_into_is_there"),
+        ("the wrong word is not told", 'is none of them" if arguments', 'is none of them" if False',
+         f"{VERBS}the_script_for_a_shell_is_printed"),
+    ),
+    *of(
         "completion", "bench/verbs/words.py",
         ("bash's parted words", 'if said[-1:] == ["="]:', "if False:", f"{VERBS}a_shell_is_answered_with_names"),
         ("the first names of a list", 'begun.rpartition(",")', '"", "", begun', f"{VERBS}a_shell_is_answered_with_names"),
