@@ -3,6 +3,7 @@
 from fault_tables.base import of
 
 BAR = "tests/sweeps/display/test_sweeps_progress.py::test_"
+INTERRUPT = "tests/sweeps/engine/test_sweeps_interrupt.py::test_"
 REQUESTS = "tests/sweeps/engine/test_sweeps_requests.py::test_"
 SCORES = "tests/sweeps/display/test_sweeps_tries.py::test_a_run_that_scores_is_not_over"
 TRIES = "tests/sweeps/display/test_sweeps_tries.py::test_"
@@ -29,7 +30,12 @@ FAULTS = [
     *of(
         "stopping", "sweeps/engine/loop.py",
         ("a stop is not told", "progress(Stopping(grace))", "pass",
-         "tests/sweeps/engine/test_sweeps_interrupt.py::test_a_second_signal_ends_everything_at_once"),
+         f"{INTERRUPT}a_second_signal_ends_everything_at_once"),
+        ("a run in this process is stopped in silence", "        if watch.count:\n            _answer(",
+         "        if False:\n            _answer(",
+         f"{INTERRUPT}without_workers_a_signal_stops_the_run_in_this_process_just_the_same"),
+        ("a stop is told with every report", "watch.told = True", "pass",
+         f"{INTERRUPT}a_second_signal_ends_everything_at_once"),
     ),
     *of(
         "stopping", "sweeps/display/progress.py",
