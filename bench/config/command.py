@@ -20,7 +20,7 @@ from bench.config.experiment import Config, Experiment, get, has, put
 from bench.config.experiment import parse as parse_experiment
 from bench.config.parse import Faults, mapping
 from bench.config.points import EXPERIMENT, Maker, axes_of, points
-from bench.config.registry import method_class, misfits, use_plugins
+from bench.config.registry import method_class, misfits, not_listed, unlisted, use_plugins
 from bench.config.schema import Command, Sweep
 from bench.config.types import reachable
 from results.records import near
@@ -282,9 +282,17 @@ def _known(given: Sequence[Given], config: Config, plugins: str | None, faults: 
         if owners := [name for name in every if key in section("backend", name, plugins)]:
             faults.append(f"{g.key} belongs to backend={' or backend='.join(owners)}, and this is "
                           f"backend={config['backend']['name']}")
+        elif said := not_listed(g.key, _methods(given, config), plugins):
+            faults.append(f"{g.text}: {said}")
         elif g.key not in CHOSEN:
             faults.append(_misspelt(g.key, [k for k in valid if k.startswith(f"{group}.")] or list(valid)))
     return kept
+
+
+def _methods(given: Sequence[Given], config: Config) -> list[str]:
+    """Those of the command line, or of the sweep."""
+    axes = get(config, "sweep.axes") or {}
+    return next((g.listed for g in given if g.key == "method"), axes.get("method", [get(config, "method.name")]))
 
 
 def _misspelt(key: str, valid: Sequence[str]) -> str:
@@ -364,7 +372,9 @@ def _knobs_of(sweep: Sweep, plugins: str | None) -> Iterator[str]:
             continue
         own = defaults(name, plugins)
         if unknown_ := [key for key in knobs if not has(own, key)]:
-            yield from (no_key(f"sweep.knobs.{name}", key, keys(own), f"{HELP} method={name}") for key in unknown_)
+            said, at = unlisted(name, plugins), f"sweep.knobs.{name}"
+            yield from (f"{at}.{key}: {said[key]}" if key in said else no_key(at, key, keys(own), f"{HELP} method={name}")
+                        for key in unknown_)
             continue
         use_plugins(plugins)
         try:

@@ -286,6 +286,20 @@ def test_a_cluster_without_a_limit_runs_all_at_once(tmp_path, monkeypatch, capsy
     assert told.startswith(said) and told.endswith("; backend.jobs=N caps them") == (not asked)
 
 
+@pytest.mark.parametrize(("asked", "workers"), [([], None), (["backend.jobs=3"], 3), (["backend.parallel=2"], 2)])
+def test_nor_does_its_bar_name_a_number_of_workers(tmp_path, monkeypatch, asked, workers):
+    class Shown(Exception):
+        pass
+
+    def display(plan, states, workers, **more):
+        raise Shown(workers)
+
+    monkeypatch.setattr("sweeps.display.Display", display)
+    with pytest.raises(Shown) as shown:
+        run.main([f"out={tmp_path}", "sweep=none", "data=mixture", "backend=slurm", "backend.gpus=1", *asked])
+    assert shown.value.args == (workers,)
+
+
 def test_the_plan_and_the_limit_take_the_measured_price(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(run.sys, "stdin", Stdin(False))
     monkeypatch.setattr(price, "device", lambda config: "cuda")
