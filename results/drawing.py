@@ -49,6 +49,7 @@ def write(
     looks: Mapping[str, Sequence[Look]] | None = None,
     columns: Sequence[str] | None = None,
     style: Style | None = None,
+    asked: Mapping[str, int] | None = None,
 ) -> pd.DataFrame:
     """Write the leaderboard (csv, md, tex), the Pareto view (csv), both pictures and index.html into `out`, and where
     samples were guided at several scales a picture of guidance; curves.png where `looks` say what the trainings told, by run
@@ -58,7 +59,7 @@ def write(
     `tuned` says how settings were chosen, where they were, or what was left out: it stands above the table.
     `note` is what the sweep says of itself. `remarks` are lines below it, by method.
     `columns` are the facts beside the values of the tables and of the page (`tables.costs.FACTS`), `style` sizes and formats
-    of the pictures.
+    of the pictures. `asked` counts the runs of each label that the sweep asked for, begun or not.
     `at` draws all runs at one budget, `compatible` adds the columns of other papers' rules, `against` names a method with
     which every other is compared seed by seed in paired.md. Returns the tidy leaderboard; runs that are not done appear with
     their status.
@@ -76,7 +77,7 @@ def write(
     theirs = None if published is None else beside.load(published)  # refused before anything is written
     if at is not None and at.kind == "compute":
         runs = _billed(runs)
-    frame = table.leaderboard(runs, order, protocols, at=at, compatible=compatible)
+    frame = table.leaderboard(runs, order, protocols, at=at, compatible=compatible, asked=asked)
     frame = leading(frame, metric)
     said = [f"Drawn at {at.words}; newest checkpoint within it." if at else "", tuned]
     table.write(out, frame, f"Leaderboard: {out.name}", " ".join(text for text in said if text), columns,
@@ -87,8 +88,11 @@ def write(
         compared = paired.paired(runs, against, protocols, at)
         write_text(out / "paired.csv", compared.to_csv(index=False, na_rep="NaN", lineterminator="\n"))
         write_text(out / "paired.md", comparison.markdown(compared))
-    if published is not None:
+    if theirs is not None and published is not None:
         beside.write(out, frame, published)
+        if gone := beside.left_out(frame, theirs):
+            warnings.warn(gone, StoreWarning, stacklevel=2)
+        theirs = beside.of_data(frame, theirs)
     try:
         plots.metric_vs_steps(frame, out / "metric_vs_steps.png", subtitle=_subtitle(runs), style=style)
         pareto.draw(points, out / "pareto.png", _remark(runs), style)

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import argparse
 import gc
+import hashlib
 import re
 import sys
 import warnings
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -42,6 +44,7 @@ from results.records import (
 __all__ = ["FILES", "default_out", "find_runs", "gather", "main", "name", "present", "write"]
 
 SWEEP_FILE = "runs.json"
+SHOWN = 60  # letters of a choice in the name of its folder
 
 
 def gather(place: Path) -> tuple[Runs, dict[str, Any]]:
@@ -159,15 +162,16 @@ def _report(options: argparse.Namespace) -> int:
     if options.methods or options.steps:
         runs, order, words = _narrowed(runs, order, options)
         said.append(words)
-    out = options.out or default_out(options.folders[0]) / _apart(options)
+    out = options.out or default_out(options.folders[0]) / _apart(options, [record.label for record, _ in runs])
+    asked = Counter({id_: label for _, sweep in places for id_, label in (sweep.get("labels") or {}).items()}.values())
     if options.card:
-        return _card(options, runs, order, protocols, at, out, samples, looks)
+        return _card(options, runs, order, protocols, at, out, samples, looks, asked)
     if options.methods:
         samples = {label: own for label, own in samples.items() if label in order}
     frame = write(runs, out, order, samples, metric=options.metric, protocols=protocols, published=published, at=at,
                   compatible=options.compat, against=options.against, tuned=" ".join(said),
-                  note=note, remarks=remarks, looks=looks, columns=columns, style=style)
-    print(plain(frame))
+                  note=note, remarks=remarks, looks=looks, columns=columns, style=style, asked=asked)
+    print(plain(frame, columns=columns))
     if at:
         print(f"Drawn at {at.words}; the newest checkpoint within it.", *_whole(runs))
     also = [*(["published.md"] if published else []), *(["paired.md"] if options.against else [])]
@@ -187,14 +191,14 @@ def _whole(runs: Runs) -> list[str]:
 
 def _card(
     options: argparse.Namespace, runs: Runs, order: list[str], protocols: Collection[str] | None, at: At | None, out: Path,
-    samples: dict[str, Any], looks: dict[str, list[Look]],
+    samples: dict[str, Any], looks: dict[str, list[Look]], asked: Mapping[str, int],
 ) -> int:
     """--card: one method against all, on one page."""
     from results.drawing import leading
     from results.tables import table
     from results.webpage import card
 
-    frame = leading(table.leaderboard(runs, order, protocols, at=at), options.metric)
+    frame = leading(table.leaderboard(runs, order, protocols, at=at, asked=asked), options.metric)
     path = out / f"card-{re.sub(r'[^0-9A-Za-z.=_-]+', '_', options.card)}.html"
     print(card.write(path, frame, runs, options.card, list(protocols or ()) or None, samples, looks))
     return 0
@@ -210,7 +214,8 @@ def _left(places: Sequence[Path]) -> tuple[dict[str, Any], dict[str, list[Look]]
         home = place.parent if place.is_file() else place
         samples |= gallery.kept(home / gallery.FILE)
         looks |= kept_curves(home / KEPT_CURVES)
-        looks |= {run.name: read_curves(run) for run in (find_runs(place) if place.is_dir() else ())}
+        with suppress(StoreError):  # no run: its records alone are shown
+            looks |= {run.name: read_curves(run) for run in find_runs(place)}
     return samples, looks
 
 
@@ -242,17 +247,27 @@ def _narrowed(runs: Runs, order: list[str], options: argparse.Namespace) -> tupl
     return runs, order, f"Chosen: {'; '.join(words)}. Marks and noise are of what is shown."
 
 
-def _apart(options: argparse.Namespace) -> str:
-    """A folder of its own for a table of a part or at a budget, and for a paper's pictures."""
-    parts = [options.at, "chosen" if options.methods or options.steps else "", options.style.partition(",")[0]]
-    return "-".join(part for part in parts if part and part != "screen")
+def _apart(options: argparse.Namespace, labels: Collection[str]) -> str:
+    """A folder of its own for each choice, named by it, so that none replaces the sweep's own table or another's: of what is
+    shown, of what leads, of a budget, of a paper's pictures. A hash stands for what a name has no room or no letters for."""
+    lists = {"metric": [options.metric or ""], "methods": chosen.names(options.methods or (), [*labels]),
+             "steps": list(map(str, chosen.counts(options.steps or ()))), "columns": chosen.names(options.columns or ()),
+             "protocol": chosen.names(options.protocol or ())}  # fmt: skip
+    told = [options.at or "", *(f"{key}={'+'.join(names)}" for key, names in lists.items() if any(names)),
+            options.style.replace(" ", "").replace(",", "-") if options.style != "screen" else ""]  # fmt: skip
+    whole = "-".join(filter(None, told))
+    plain = re.sub(r"[^\w.+=-]+", "_", whole, flags=re.ASCII)
+    if plain == whole and len(plain) <= SHOWN:
+        return plain
+    return f"{plain[:SHOWN].rstrip('-=._+')}-{hashlib.sha256(whole.encode()).hexdigest()[:8]}"
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m results.report", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER",
                         help="folder of runs, one run, a sweep, or a sweep's records.jsonl.gz")
-    parser.add_argument("--out", type=Path, help="where to write (default: the sweep folder, or report/ beside the runs)")
+    parser.add_argument("--out", type=Path, help="where to write (default: the sweep folder, or report/ beside the runs; for "
+                        "a choice of metric, methods, steps, columns or protocol, a budget or a style a folder in it)")
     parser.add_argument("--metric", help="metric to lead the table and to draw (default: the primary one)")
     parser.add_argument("--methods", action="append", metavar="A,B", help="only these methods, in this order, ranked among "
                         "themselves; may be repeated")

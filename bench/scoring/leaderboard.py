@@ -1,5 +1,6 @@
 """The leaderboard of a sweep: its runs' records as tables, pictures and the page."""
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ def draw(out: Path, name: str, listing: Mapping[str, Any], published: str | None
     archive.write(folder / archive.FILE, records, about)
     frame = report.write(records, folder, listing["order"], samples(folders, labels), protocols=protocols, published=published,
                          tuned=listing.get("tuned", ""), remarks=listing.get("remarks"),
-                         note=listing.get("note", ""), looks={path.name: read_curves(path) for path in folders})
+                         note=listing.get("note", ""), asked=Counter(labels.values()),
+                         looks={path.name: read_curves(path) for path in folders})
     said = [plain(frame), *remarked(frame, listing.get("remarks"))]
     return "\n".join([*said, *(str(folder / file) for file in FILES if (folder / file).exists())]), numberless(frame)

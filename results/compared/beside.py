@@ -1,6 +1,7 @@
 """Published numbers beside ours (tables.published), each with its own budget, network and protocol.
 
-No number is comparable unless everything that it depends on is known and agrees with ours.
+A number of other data than ours stands beside none of ours, and a line says how many were left out. No other is comparable
+unless everything that it depends on is known and agrees with ours.
 
 Of a metric with a floor both sides are shown as excess over it too; the floor is ours, measured on perfect samples of our
 count, so a published number has its excess only where the counts are equal.
@@ -19,7 +20,7 @@ from results.compared.published import FOLDER, load
 from results.records import PRESET, metric_info, near, write_text
 from results.tables import count, number, steps_title
 
-__all__ = ["FOLDER", "load", "markdown", "marked", "write"]
+__all__ = ["FOLDER", "left_out", "load", "markdown", "marked", "of_data", "write"]
 
 LIST = "Every published number"
 NEAR = 1.1  # budgets and networks within this factor count as equal
@@ -27,7 +28,7 @@ Row = Mapping[Any, Any]
 
 
 def write(folder: Path, frame: pd.DataFrame, name: str) -> Path:
-    """Write published.md and published.csv into `folder`; returns the page's path."""
+    """Write published.md and published.csv into `folder`, the latter with what was left out; returns the page's path."""
     path, published = Path(folder) / "published.md", load(name)
     write_text(path, markdown(frame, published, Path(name).stem))
     write_text(path.with_suffix(".csv"), marked(frame, published).to_csv(index=False, lineterminator="\n"))
@@ -37,10 +38,51 @@ def write(folder: Path, frame: pd.DataFrame, name: str) -> Path:
 def marked(ours: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
     """The published table with three more columns: `ours` (our value there), `comparable`, and `because`."""
     own = {(r["method"], r["metric"], r.get("nfe", r["steps"])): r for r in _methods(ours).to_dict("records")}
-    rows = [(row, own.get((row["label"], row["metric"], row["steps"]))) for row in published.to_dict("records")]
-    reasons = ["; ".join(_unmeasured(row, own) if mine is None else _against(row, mine)) for row, mine in rows]
-    values = [math.nan if mine is None else mine["value"] for _, mine in rows]
+    data = _data(ours)
+    rows = [(row, own.get((row["label"], row["metric"], row["steps"])), _other(row, data))
+            for row in published.to_dict("records")]  # fmt: skip
+    reasons = [other or "; ".join(_unmeasured(row, own) if mine is None else _against(row, mine)) for row, mine, other in rows]
+    values = [math.nan if mine is None or other else mine["value"] for _, mine, other in rows]
     return published.assign(ours=values, comparable=["no" if reason else "yes" for reason in reasons], because=reasons)
+
+
+def of_data(ours: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
+    """What may stand beside ours: the published numbers of our data, and those of which nobody says what they are of."""
+    data = _data(ours)
+    return published[[not _other(row, data) for row in published.to_dict("records")]]
+
+
+def left_out(ours: pd.DataFrame, published: pd.DataFrame) -> str:
+    """One line on those that may not; empty if there are none."""
+    gone = published[~published.index.isin(of_data(ours, published).index)]
+    if gone.empty:
+        return ""
+    names, own = ", ".join(sorted(set(gone["dataset"]))), _data(ours)[""]
+    as_dataset = [name for data in own for name in _names(data)[1:2]]
+    way = f" (in the column dataset: {', '.join(as_dataset)})" * bool(as_dataset)
+    return f"{len(gone)} published number{'s' * (len(gone) > 1)} of {names} left out: the data here is {', '.join(own)}{way}."
+
+
+def _other(row: Row, data: Mapping[str, Sequence[str]]) -> str:
+    """That a published number is of other data than ours of its label, or than all of ours; empty if it is not."""
+    own = data.get(row["label"], data[""])
+    base = row["dataset"].removesuffix("-cond").removesuffix("-uncond")
+    if not base or not own or any(base in _names(data) for data in own):
+        return ""
+    return f"data {row['dataset']}, ours {', '.join(own)}"
+
+
+def _data(ours: pd.DataFrame) -> dict[str, list[str]]:
+    """Label -> the data of its runs; of all under the empty one."""
+    known = ours.loc[ours["data"] != "", ["method", "data"]].drop_duplicates().sort_values("data")
+    every = {str(label): part.tolist() for label, part in known.groupby("method")["data"]}
+    return every | {"": known["data"].drop_duplicates().tolist()}
+
+
+def _names(data: str) -> list[str]:
+    """Those that it may have as a dataset of a published table: `arrays faces.npz` is arrays, faces or faces.npz."""
+    kind, _, file = data.partition(" ")
+    return [kind, *dict.fromkeys([Path(file).stem, file] if file else [])]
 
 
 def _unmeasured(row: Row, own: Collection[tuple[str, str, int]]) -> list[str]:
@@ -59,13 +101,14 @@ def _against(row: Row, mine: Row) -> list[str]:
     named = row["protocol"] and (protocol == row["protocol"] or protocol.startswith(f"{row['protocol']}-v"))
     found = [] if named else [
         f"protocol {row['protocol'] or 'unknown'}, ours {protocol or 'unknown'}"]  # fmt: skip
+    found += [] if row["dataset"] else ["data unknown"]
     for name, theirs, its, factor in (("samples", row["count"], mine.get("count"), 1.0),
                                       ("training images", row["budget"], mine.get("images_seen"), NEAR),
                                       ("network", row["params"], mine.get("params"), NEAR)):  # fmt: skip
         if pd.isna(theirs):
             found.append(f"{name} unknown")
         elif not its or not 1 / factor <= theirs / its <= factor:
-            found.append(f"{name} {count(theirs)}, ours {count(its or 0)}")
+            found.append(f"{name} {count(theirs)}, ours {count(its) if its and not math.isnan(its) else 'unknown'}")
     if row["dataset"].endswith("-cond"):
         found.append("conditional on the class")
     if row["checkpoint"] or mine.get("checkpoint"):
@@ -79,7 +122,8 @@ def _against(row: Row, mine: Row) -> list[str]:
 
 def markdown(ours: pd.DataFrame, published: pd.DataFrame, name: str) -> str:
     """For each published metric that we have, method by method; then every published number with its provenance."""
-    sections = []
+    sections, gone = [], left_out(ours, published)
+    published = of_data(ours, published)
     for metric, part in published.groupby("metric"):
         own, ran = _methods(ours[ours["metric"] == metric]), part[part["label"] != ""]
         if not own.empty:
@@ -87,7 +131,8 @@ def markdown(ours: pd.DataFrame, published: pd.DataFrame, name: str) -> str:
     aligned = _methods(ours[ours["metric"] == "kl"])
     if "kl_50" in set(published["metric"]) and not aligned.empty:
         sections.append(_aligned(aligned, sorted(int(n) for n in published["steps"].unique())))
-    return "\n\n".join([f"# Ours and published: {name}", *sections, _list(marked(ours, published))]) + "\n"
+    listed = [_list(marked(ours, published))] if len(published) else []
+    return "\n\n".join([f"# Ours and published: {name}", *filter(None, [gone]), *sections, *listed]) + "\n"
 
 
 def _methods(ours: pd.DataFrame) -> pd.DataFrame:

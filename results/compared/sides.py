@@ -180,7 +180,7 @@ def found(section: Section) -> str:
     below = sum(pair.told and pair.difference.value < 0 for pair in known if pair.difference)
     above = sum(pair.told for pair in known) - below
     good, bad = (above, below) if section.metric.better == "higher" else (below, above)
-    words = ("better", "worse") if section.metric.better else ("lower", "higher")
+    words = ("better", "worse") if section.metric.ranks else ("lower", "higher")
     return (f"B is {words[0]} in {good} and {words[1]} in {bad} of {len(known)} differences (zero lies outside the 95 % "
             f"interval; by chance alone {LEVEL * len(known):.2g} would be).")  # fmt: skip
 

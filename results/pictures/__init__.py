@@ -12,6 +12,6 @@ if "matplotlib" not in sys.modules and (_named := os.environ.pop("MPLBACKEND", N
     with contextlib.suppress(ValueError):
         matplotlib.rcParams["backend"] = _named
 
-from results.pictures.style import Style
+from results.pictures.style import COLOURS, Style
 
-__all__ = ["Style"]
+__all__ = ["COLOURS", "Style"]

@@ -37,10 +37,10 @@ def pareto(frame: pd.DataFrame, metric: str | None = None) -> pd.DataFrame:
     `cost` is nfe_rows, and total_compute (seconds where some run's compute was not counted); `price` is its amount.
     `frontier`: no other line of the same league (in training cost: and step count) is at least as good and as cheap, and
     better in one of them.
-    Empty for a metric in which neither direction is good. References and lines without a finite value are left out.
+    Empty for a metric that ranks nobody. References and lines without a finite value are left out.
     """
     name = metric or (str(frame["metric"].iloc[0]) if len(frame) else "")
-    better = metric_info(name).better
+    better = info.better if (info := metric_info(name)).ranks else ""
     own = frame[(frame["metric"] == name) & (frame["sampler"] != "reference")]
     own = own[np.isfinite(own["value"].to_numpy(float))]
     if not better or own.empty:

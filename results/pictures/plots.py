@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from results.pictures import labels, lines, panels
+from results.pictures import families, labels, lines, panels
 from results.pictures.style import MARKERS, Style, save_figure
 from results.pictures.window import window
 from results.records import metric_info
@@ -54,6 +54,18 @@ def drawn(part: pd.DataFrame, metric: str, subtitle: str, style: Style) -> Figur
     axes.set_ylabel(labels.wrapped(info.title, 0.6 * style.width, style.font), fontsize=style.font)
     labels.settle(figure, [column])
     return figure
+
+
+def slots(own: pd.DataFrame, better: str) -> dict[str, int]:
+    """The place of a method among those that are drawn together, which gives it its colour, dashes and marker. `own` as in
+    `drawn`: the methods' rows of one metric."""
+    labels = list(dict.fromkeys(own["method"]))
+    parts = [labels]
+    if len(labels) > PANELS:
+        parts = [list(dict.fromkeys(leaders(own, better)["method"]))]
+    elif len(labels) > TOGETHER:
+        parts = [members for _, members in families.grouped(labels, TOGETHER)]
+    return {label: place for members in parts for place, label in enumerate(members)}
 
 
 def leaders(lines: pd.DataFrame, better: str) -> pd.DataFrame:

@@ -15,7 +15,18 @@ from results.records.curves import (
 from results.records.labels import distinct_labels, relabelled
 from results.records.metric import Metric, metric_info
 from results.records.names import near
-from results.records.record import LEAGUES, PRESET, EvalRow, ProtocolError, RecordError, RunRecord, Runs, SchemaError, short
+from results.records.record import (
+    LEAGUES,
+    PRESET,
+    EvalRow,
+    ProtocolError,
+    RecordError,
+    RunRecord,
+    Runs,
+    SchemaError,
+    data_name,
+    short,
+)
 from results.records.store import (
     EVALS_FILE,
     PROXY_FILE,
@@ -42,8 +53,9 @@ from results.records.store import (
 __all__ = [
     "ABSENT", "CURVES_FILE", "EVALS_FILE", "KEPT_CURVES", "LEAGUES", "PRESET", "PROXY_FILE", "RUN_FILE", "SCORE", "At",
     "CurvesFile", "Difference", "EvalRow", "Look", "Metric", "ProtocolError", "RecordError", "RunRecord", "Runs",
-    "SchemaError", "Setting", "StoreError", "StoreWarning", "append_jsonl", "append_rows", "differences", "distinct_labels",
-    "flat", "keep_curves", "kept_curves", "load_run", "load_runs", "metric_info", "near", "own_compute", "proxy_scores",
-    "read_curves", "read_json", "read_jsonl", "read_rows", "read_run", "relabelled", "settings", "sharers", "short",
-    "teacher_compute", "teacher_key", "whole_rows", "write_bytes", "write_json", "write_rows", "write_run", "write_text",
+    "SchemaError", "Setting", "StoreError", "StoreWarning", "append_jsonl", "append_rows", "data_name", "differences",
+    "distinct_labels", "flat", "keep_curves", "kept_curves", "load_run", "load_runs", "metric_info", "near", "own_compute",
+    "proxy_scores", "read_curves", "read_json", "read_jsonl", "read_rows", "read_run", "relabelled", "settings", "sharers",
+    "short", "teacher_compute", "teacher_key", "whole_rows", "write_bytes", "write_json", "write_rows", "write_run",
+    "write_text",
 ]  # fmt: skip

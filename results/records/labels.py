@@ -64,13 +64,24 @@ def _twins(group: Sequence[RunRecord], facts: Mapping[str, Mapping[str, Any]]) -
     """Groups of run ids that share training seed and facts."""
     found: dict[tuple[int, str], list[str]] = defaultdict(list)
     for record in group:
-        found[record.seed, repr(facts[record.run_id])].append(record.run_id)
+        found[record.seed, _key(facts[record.run_id])].append(record.run_id)
     return [runs for runs in found.values() if len(runs) > 1]
 
 
 def _differing(facts: Sequence[Mapping[str, Any]]) -> set[str]:
     keys = set().union(*facts)
-    return {key for key in keys if len({repr(fact.get(key)) for fact in facts}) > 1}
+    return {key for key in keys if len({_key(fact.get(key)) for fact in facts}) > 1}
+
+
+def _key(value: Any) -> str:
+    """The same text for values that are the same however they were written: 1 is 1.0, and neither is True."""
+    if isinstance(value, float) and value.is_integer():
+        return repr(int(value))
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_key, value))}]"
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{name}: {_key(each)}' for name, each in value.items())}}}"
+    return repr(value)
 
 
 def _only(facts: Mapping[str, Mapping[str, Any]], keys: set[str]) -> dict[str, dict[str, Any]]:

@@ -8,12 +8,22 @@ from functools import lru_cache
 
 @dataclass(frozen=True)
 class Metric:
-    """`better` is "lower", "higher" or "" where neither direction ranks methods; `note` is one sentence or empty."""
+    """`better` is "lower", "higher" or "" where neither direction is; `note` is one sentence or two, or empty.
+
+    half: it says half of what is asked, and a model that fails at the other half may have the best of it. Such a one has a
+    direction, and ranks nobody by itself.
+    """
 
     name: str
     title: str
     better: str = "lower"
     note: str = ""
+    half: bool = False
+
+    @property
+    def ranks(self) -> bool:
+        """Whether the best of it is the best method."""
+        return bool(self.better) and not self.half
 
 
 _KNOWN = (
@@ -31,12 +41,16 @@ _KNOWN = (
     Metric("fd_heldout", "Fréchet distance against held-out images (not FID)",
            note="Clearly above the reported distance means that the training set is favoured."),
     Metric("kid", "kernel distance (unbiased MMD²)", note="Unbiased: it may be negative near zero."),
-    Metric("precision", "precision", "higher", "Share of samples within the real images' neighbourhoods."),
-    Metric("recall", "recall", "higher", "Share of real images within the samples' neighbourhoods."),
-    Metric("density", "density", "higher", "Like precision, counting neighbourhoods; it may exceed 1."),
+    Metric("precision", "precision", "higher", "Share of samples within the real images' neighbourhoods. "
+           "Not ranked by itself: one good image over and over has it full; read it with recall.", half=True),
+    Metric("recall", "recall", "higher", "Share of real images within the samples' neighbourhoods. "
+           "Not ranked by itself: samples that scatter widely have it high; read it with precision.", half=True),
+    Metric("density", "density", "higher", "Like precision, counting neighbourhoods; it may exceed 1. "
+           "Not ranked by itself either: read it with coverage.", half=True),
     Metric("coverage", "coverage", "higher", "Share of real images with a sample in their neighbourhood."),
     Metric("label_accuracy", "label accuracy", "higher",
-           "Share of samples that the packaged classifier takes for the class asked for; the held-out data row is its own."),
+           "Share of samples that the packaged classifier takes for the class asked for; the held-out data row is its own. "
+           "Not ranked by itself: one image of each class has it full.", half=True),
     Metric("kl", "histogram KL divergence",
            note="A perfect sampler scores the floor at this sample count; excess = value - floor."),
     Metric("kl_50", "histogram KL divergence by the self-distillation paper's rule",
@@ -67,5 +81,5 @@ def metric_info(name: str) -> Metric:
         return _BY_NAME[name]
     if base in _BY_NAME:
         known = _BY_NAME[base]
-        return Metric(name, f"{known.title} on {features} features", known.better, known.note)
+        return Metric(name, f"{known.title} on {features} features", known.better, known.note, known.half)
     return Metric(name, name.replace("_", " "))

@@ -41,6 +41,11 @@ def status(rows: Sequence[Row]) -> str:
     return "; ".join(dict.fromkeys(row["status"] for row in rows))
 
 
+def with_status(label: str, rows: Sequence[Row]) -> str:
+    """A label for a table without a column of statuses."""
+    return label if status(rows) == "done" else f"{label} ({status(rows)})"
+
+
 def numberless(frame: pd.DataFrame) -> str:
     """One line that says how the methods ended, if none of them has a number anywhere; else empty."""
     own = frame[frame["sampler"] != "reference"]

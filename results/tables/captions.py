@@ -17,6 +17,7 @@ LEAGUES = {
     "perceptual": "a league of its own: a perceptual loss shares features with the metric, or a GAN is used",
 }
 SETTING = "a paper's whole setting: its budget, network and recipe are its own, and no other row had them"
+FEWEST = 200  # samples: below, a distance is mostly its own bias and noise
 ITALIC = "reference, one value for any number of steps"
 
 
@@ -62,8 +63,14 @@ def notes(part: pd.DataFrame, references: pd.DataFrame, metric: Metric, interval
     """A sentence for each of the other marks that occur; without those of `intervals` where none is shown."""
     rows = [row for _, rows in grouped(part) for row in rows]
     found = marks.kind_words(set(part["interval"])) if intervals else []
-    found += [marks.kept_words(part), marks.precision_words(part)]
+    found += [few(part), marks.kept_words(part), marks.precision_words(part)]
     return [words for words in (*found, marks.doubt_words(rows, marks.gaussian_fit(references), metric)) if words]
+
+
+def few(part: pd.DataFrame) -> str:
+    """One sentence where a value rests on few samples; else empty."""
+    counts = part.loc[part["count"].between(1, FEWEST - 1), "count"]
+    return f"Of {_several(counts, 'sample')} a value says little: evaluation.count=NUMBER takes more." if len(counts) else ""
 
 
 def protocol(*parts: pd.DataFrame) -> str:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 from results.records import near
 from results.tables.board import Row, status
-from results.tables.numbers import billed, count, number, seconds
+from results.tables.numbers import billed, count, known, number, seconds
 
 FACTS = ("images", "seconds", "params", "teacher images", "teacher seconds", "compute", "teacher compute (share)", "GPU-hours",
          "memory", "NFE", "status")
 COMPACT = ("images", "seconds")
 """Those that a compact table shows."""
+TERMINAL = ("images", "seconds", "params", "teacher images", "status")
+"""Those that a terminal has room for."""
 
 
 def facts(texts: Sequence[str]) -> list[str]:
@@ -28,24 +30,34 @@ def facts(texts: Sequence[str]) -> list[str]:
     return [short[name] for name in dict.fromkeys(wanted)]
 
 
+def chosen(part: pd.DataFrame, wanted: Sequence[str]) -> list[tuple[str, Any]]:
+    """Those of `columns` that are `wanted` (of FACTS), in that order."""
+    return sorted((each for each in columns(part) if each[0] in wanted), key=lambda each: list(wanted).index(each[0]))
+
+
 def columns(part: pd.DataFrame) -> list[tuple[str, Any]]:
     """(head, a method's rows -> text) of FACTS; what no run of the table has counted gets no column."""
     counted: list[tuple[str, Any]] = [
-        ("images", lambda r: count(r["images_seen"])),
-        ("seconds", lambda r: seconds(r["train_seconds"])),
-        ("params", lambda r: count(r["params"])),
+        ("images", lambda r: known(count, r["images_seen"])),
+        ("seconds", lambda r: known(seconds, r["train_seconds"])),
+        ("params", lambda r: known(count, r["params"])),
         ("teacher images", lambda r: billed(count, r["teacher_images"])),
         ("teacher seconds", lambda r: billed(seconds, r["teacher_seconds"])),
     ]
     if (part["compute"] > 0).any():
-        counted.append(("compute", lambda r: count(r["compute"])))
+        counted.append(("compute", lambda r: known(count, r["compute"])))
         counted.append(("teacher compute (share)", _teacher))
     if (part["gpu_hours"] > 0).any():
-        counted.append(("GPU-hours", lambda r: number(r["gpu_hours"])))
+        counted.append(("GPU-hours", lambda r: known(number, r["gpu_hours"])))
     if (part["peak_memory"] > 0).any():
-        counted.append(("memory", lambda r: f"{count(r['peak_memory'])}B"))
-    bill: list[tuple[str, Any]] = [(name, lambda rows, write=write: write(rows[0])) for name, write in counted]
+        counted.append(("memory", lambda r: known(lambda size: f"{count(size)}B", r["peak_memory"])))
+    bill: list[tuple[str, Any]] = [(name, lambda rows, write=write: _of(rows[0], write)) for name, write in counted]
     return [*bill, ("NFE", _nfe), ("status", status)]
+
+
+def _of(row: Row, write: Callable[[Row], str]) -> str:
+    """A cost of a method; a dash where it never trained: its teacher's is unknown in another way."""
+    return "–" if math.isnan(row["images_seen"]) else write(row)
 
 
 def _teacher(row: Row) -> str:
@@ -56,6 +68,8 @@ def _teacher(row: Row) -> str:
 
 
 def _nfe(rows: Sequence[Row]) -> str:
+    if not any(row["sampler"] for row in rows):
+        return "–"
     same = all(row["nfe"] == row["steps"] == row["nfe_rows"] for row in rows)
     return "= steps" if same else ", ".join(calls(row) for row in rows)
 

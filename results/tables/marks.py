@@ -13,6 +13,7 @@ from results.tables.numbers import count
 Row = Mapping[str, Any]
 TIED, SAMPLING, TEACHER, DOUBT = "≈", "†", "‡", "§"
 GAUSSIAN = "gaussian fit"
+ITSELF = "gaussian"  # the data that a Gaussian fits perfectly: no model can be better
 FEW = 100  # optimizer steps
 BEST_WORDS, TIED_WORDS = "best mean of its column", "cannot be told from it, nor can any mean between"
 TEST = (
@@ -46,7 +47,8 @@ def doubts(row: Row, gaussian: float, metric: Metric) -> list[str]:
     if not metric.better or row["value"] != row["value"] or row["sampler"] == "reference":
         return []
     steps = row.get("optimizer_steps", 0)  # 0: not counted
-    found = {"gaussian": metric.better == "lower" and row["value"] >= gaussian, "few": 0 < steps < FEW}
+    fitted = metric.better == "lower" and row.get("data") != ITSELF and row["value"] >= gaussian
+    found = {"gaussian": fitted, "few": 0 < steps < FEW}
     return [why for why, holds in found.items() if holds]
 
 

@@ -43,6 +43,11 @@ def billed(text: Callable[[float], str], value: float) -> str:
     return "unknown" if math.isnan(value) else text(value)
 
 
+def known(text: Callable[[float], str], value: float) -> str:
+    """What was counted, as `text` writes it; a dash where nothing was."""
+    return "–" if math.isnan(value) else text(value)
+
+
 def steps_title(steps: int) -> str:
     """1 step, 2 steps; what stands over methods of which nothing is known."""
     if steps == 0:

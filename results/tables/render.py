@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 
 from results.records import Metric, metric_info
-from results.tables import board, captions, marks, wide
-from results.tables.numbers import billed, count, decimals, fixed, number, seconds, steps_title
+from results.tables import board, captions, costs, marks, wide
+from results.tables.numbers import count, decimals, fixed, number, steps_title
 from results.tables.wide import Cell, Wide
 
 __all__ = ["count", "markdown", "number", "plain"]
@@ -33,8 +33,11 @@ def remarked(frame: pd.DataFrame, remarks: Mapping[str, str] | None) -> list[str
     return [f"{name}: {line}" for name, line in (remarks or {}).items() if name in shown]
 
 
-def plain(frame: pd.DataFrame, metric: str | None = None) -> str:
-    """One metric (default: the first) as an aligned table for the terminal: mean +- half interval and marks, told below."""
+def plain(frame: pd.DataFrame, metric: str | None = None, columns: Sequence[str] | None = None) -> str:
+    """One metric (default: the first) as an aligned table for the terminal: mean +- half interval and marks, told below.
+
+    `columns`: the facts beside the values, of `costs.FACTS` (None: a few of them).
+    """
     name = metric or (str(frame["metric"].iloc[0]) if len(frame) else "")
     part = frame[frame["metric"] == name]
     if part.empty:
@@ -52,16 +55,23 @@ def plain(frame: pd.DataFrame, metric: str | None = None) -> str:
     def beside(label: str) -> list[str]:
         return [accuracy.get(label, "") for _ in told]
 
-    body = [[board.named(label, rows), *map(cell, board.across(rows, steps)), *beside(label), *_bill(rows)]
-            for label, rows in board.grouped(methods)]  # fmt: skip
-    body += [[label, cell(rows[0])] + [""] * (len(steps) - 1) + beside(label) + [""] * 5
-             for label, rows in board.grouped(references)]  # fmt: skip
-    head = [info.name, *map(steps_title, steps), *told, "images", "seconds", "params", "teacher", "status"]
+    facts = costs.chosen(methods, costs.TERMINAL if columns is None else columns)
+    head = [info.name, *map(steps_title, steps), *told, *(name for name, _ in facts)]
+
+    def label(name: str, rows: Sequence[dict[str, Any]]) -> str:
+        title = board.named(name, rows)
+        return title if "status" in head else board.with_status(title, rows)
+
+    body = [[label(name, rows), *map(cell, board.across(rows, steps)), *beside(name), *(write(rows) for _, write in facts)]
+            for name, rows in board.grouped(methods)]  # fmt: skip
+    body += [[name, cell(rows[0])] + [""] * (len(steps) - 1) + beside(name) + [""] * len(facts)
+             for name, rows in board.grouped(references)]  # fmt: skip
     caption = f"{info.title}, {captions.ARROW[info.better]}; mean ±95 % over training seeds (references: over sample draws)"
     caption += f"; * {marks.BEST_WORDS}" if (methods["mark"] == "best").any() else ""
     caption += f", {marks.TIED} {marks.TIED_WORDS}" if (methods["mark"] == "tied").any() else ""
-    if info.better and (methods["mark"] == "").all():
+    if info.ranks and (methods["mark"] == "").all():
         caption += "; not ranked: that takes three training seeds"
+    caption += "; not ranked by itself" * info.half
     for league in methods["league"].unique():
         caption += f"; ({league}): ranked by themselves" if league != "plain" else ""
     caption += f"; protocol {captions.protocol(part)}, {captions.seeds(part)}, {captions.evaluations(methods)}"
@@ -90,18 +100,11 @@ def _short_cell(row: dict[str, Any] | None, gaussian: float, metric: Metric) -> 
     return fixed(row["value"], places) + half + marks.of_interval(row) + marks.of_value(row, gaussian, metric) + rank
 
 
-def _bill(rows: Sequence[dict[str, Any]]) -> list[str]:
-    """images, seconds, params, teacher images, status."""
-    first, images = rows[0], count(max(row["images_seen"] for row in rows))
-    return [images, seconds(first["train_seconds"]), count(first["params"]), billed(count, first["teacher_images"]),
-            board.status(rows)]
-
-
 def _aligned(lines: Sequence[Sequence[str]]) -> list[str]:
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-    last = len(widths) - 1
+    left = {0} | {i for i, name in enumerate(lines[0]) if name == "status"}
     padded = [
-        [cell.ljust(width) if i in (0, last) else cell.rjust(width) for i, (cell, width) in enumerate(pairs)]
+        [cell.ljust(width) if i in left else cell.rjust(width) for i, (cell, width) in enumerate(pairs)]
         for pairs in (zip(line, widths, strict=True) for line in lines)
     ]
     return ["  ".join(line).rstrip() for line in padded]

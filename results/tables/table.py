@@ -15,7 +15,7 @@ from typing import Any
 
 import pandas as pd
 
-from results.records import At, RunRecord, Runs, distinct_labels, flat, metric_info, sharers, short, write_text
+from results.records import At, RunRecord, Runs, data_name, distinct_labels, flat, metric_info, sharers, short, write_text
 from results.statistics import Entry, Score, bill, estimate, independent, mean, primary_metric, scores, standings
 from results.tables.latex import compact, latex
 from results.tables.render import markdown
@@ -25,8 +25,9 @@ COLUMNS = (
     "method", "steps", "nfe", "metric", "value", "low", "high", "seeds", "images_seen", "train_seconds", "params",
     "protocol", "status", "nfe_rows", "teacher_images", "teacher_seconds", "ema", "sampler", "evaluation_seeds",
     "count", "floor", "excess", "seeds_failed", "interval", "training_sd", "sampling_sd", "rank_low", "rank_high",
-    "detectable", *bill.COLUMNS, "mark",
+    "detectable", *bill.COLUMNS, "data", "mark",
 )  # fmt: skip
+COUNTS = ("images_seen", "params", "teacher_images", "peak_memory", "optimizer_steps")
 COMPATIBLE = ("min_of_evaluation_seeds", "best_checkpoint")  # of other papers: labelled so, never ranked
 KEPT = ("checkpoint", "kept_images")  # where runs keep the best of their checkpoints: by what rule, and what it had seen
 STOPPED = ("diverged", "failed", "interrupted", "beyond the budget")
@@ -37,13 +38,14 @@ REFERENCE = "reference"  # sampler name of reference rows
 
 def leaderboard(
     runs: Runs, order: Sequence[str] | None = None, protocols: Collection[str] | None = None, *,
-    at: At | None = None, compatible: bool = False,
+    at: At | None = None, compatible: bool = False, asked: Mapping[str, int] | None = None,
 ) -> pd.DataFrame:
     """The tidy leaderboard with COLUMNS; methods in `order` (then by name), references last, primary metric first.
 
     Every method has its line at every metric, without a value where it has none; a label in `order` without any run is shown
-    as missing. `protocols` keeps rows of these protocol ids only. `at` scores each run at its newest checkpoint within a
-    budget. `compatible` appends the columns COMPATIBLE, a checkpoint that was chosen KEPT.
+    as missing. `asked`: how many runs a label should have, where a sweep says so. `protocols` keeps rows of these protocol ids
+    only. `at` scores each run at its newest checkpoint within a budget. `compatible` appends the columns COMPATIBLE, a
+    checkpoint that was chosen KEPT.
     Raises ProtocolError if one metric mixes two protocols.
     """
     # The same run given twice (a copied folder) is not a second seed.
@@ -51,9 +53,11 @@ def leaderboard(
     found = scores(runs, protocols, at, compatible)
     methods = [record for record, _ in runs if record.kind != "reference"]
     experiments = _experiments(methods)
-    sizes = max(map(len, experiments.values()), default=0)
+    parts = Counter(records[0].label for records in experiments.values())  # a label of two experiments: asked of neither alone
+    known = {label: count for label, count in (asked or {}).items() if parts[label] < 2}
+    most = max(map(len, experiments.values()), default=0)
     scored = {record.run_id for record, rows in runs if rows}
-    context = _Context(sizes, sharers(methods), at is not None, scored)
+    context = _Context(known, most, sharers(methods), at is not None, scored)
     own = {record.run_id: label for label, records in experiments.items() for record in records}
     groups: dict[tuple[str, str, int], list[Score]] = defaultdict(list)
     for score in found:
@@ -91,10 +95,16 @@ def write(
     the first table of leaderboard.md.
     """
     wide = tables(frame, columns)
-    write_text(folder / "leaderboard.csv", frame.to_csv(index=False, na_rep="NaN", lineterminator="\n"))
+    write_text(folder / "leaderboard.csv", _whole(frame).to_csv(index=False, na_rep="NaN", lineterminator="\n"))
     write_text(folder / "leaderboard.md", markdown(frame, title, subtitle, wide, remarks))
     write_text(folder / "leaderboard.tex", latex(frame, wide))
     write_text(folder / "leaderboard_compact.tex", compact(frame, columns))
+
+
+def _whole(frame: pd.DataFrame) -> pd.DataFrame:
+    """Counts as whole numbers, also where a method has none."""
+    whole = [name for name in COUNTS if (frame[name].dropna() % 1 == 0).all()]
+    return frame.astype(dict.fromkeys(whole, "Int64"))
 
 
 def _experiments(records: Sequence[RunRecord]) -> dict[str, list[RunRecord]]:
@@ -110,17 +120,22 @@ def _experiments(records: Sequence[RunRecord]) -> dict[str, list[RunRecord]]:
 class _Context:
     """What a line needs to know of the whole table."""
 
+    asked: Mapping[str, int]  # label -> its runs, as far as that is known
     seeds: int  # of the label that has most
     shared: Mapping[str, int]  # teacher -> runs that learn from it
     budget: bool  # drawn at a budget
     scored: Collection[str]  # runs with any row
     bills: dict[Any, dict[str, Any]] = field(default_factory=dict)  # a method's metrics and step counts share their bill
 
-    def bill(self, label: str, paying: Sequence[RunRecord], done: Sequence[Score]) -> dict[str, Any]:
-        """What the runs `paying` spent up to the checkpoints of `done`."""
+    def expected(self, label: str, records: Sequence[RunRecord]) -> int:
+        """How many runs of a label there should be; 0 where nobody says so and none has begun."""
+        return self.asked.get(records[0].label if records else label, self.seeds if records else 0)
+
+    def bill(self, label: str, records: Sequence[RunRecord], done: Sequence[Score]) -> dict[str, Any]:
+        """What the runs `records` spent up to the checkpoints of `done`."""
         key = (label, *((score.run_id, score.images_seen) for score in done))
         if key not in self.bills:
-            self.bills[key] = bill.bill(paying, done, self.shared)
+            self.bills[key] = bill.bill(records, done, self.shared)
         return self.bills[key]
 
 
@@ -133,7 +148,6 @@ def _row(
     reference = bool(group) and group[0].reference  # without training: its seeds are draws of samples
     trainings = independent(done)
     cell, shown = estimate([score.values for score in done], None if reference else trainings), done or group
-    paying = [record for record in records if record.status == "done"] or records
     known = {score.run_id for score in done}
     outcomes = [_outcome(r, known, context) for r in records]
     why = next((short(r.reason) for r in records if r.status == "diverged"), "")
@@ -151,9 +165,9 @@ def _row(
         "evaluation_seeds": min((score.evaluation_seeds for score in shown), default=0),
         "count": min((score.samples for score in shown), default=0),
         "floor": _mean_known([score.floor for score in shown]), "excess": _mean_known([score.excess for score in done]),
-        "status": "done" if reference else _status(outcomes, max(context.seeds, 1), why),
+        "status": "done" if reference else _status(outcomes, context.expected(label, records), why),
         "seeds_failed": sum(outcome in ("diverged", "failed") for outcome in outcomes),
-        **context.bill(label, paying, done),
+        "data": next(map(data_name, records), ""), **context.bill(label, records, done),
         "min_of_evaluation_seeds": mean([score.compatible.extreme for score in done if score.compatible]),
         "best_checkpoint": mean([score.compatible.checkpoint for score in done if score.compatible]),
         "checkpoint": next((score.kept for score in shown), ""), "kept_images": mean([score.kept_images for score in shown]),
@@ -173,13 +187,19 @@ def _rank(rows: Sequence[dict[str, Any]]) -> None:
         if row["sampler"] != REFERENCE:
             columns[row["metric"], row["steps"], row["league"]].append(row)
     for (metric, _, _), column in columns.items():
-        for row, found in zip(column, standings([r["entry"] for r in column], metric_info(metric).better), strict=True):
+        better = info.better if (info := metric_info(metric)).ranks else ""
+        for row, found in zip(column, standings([r["entry"] for r in column], better), strict=True):
             row["mark"], row["rank_low"], row["rank_high"], row["detectable"] = found
 
 
 def _status(outcomes: Sequence[str], expected: int, why: str = "") -> str:
-    """done, or any of: diverged k of n (why the first did), failed k of n, interrupted k of n, running, missing k of n."""
+    """done, or any of: diverged k of n (why the first did), failed k of n, interrupted k of n, running, missing k of n.
+
+    Only that it is missing where nothing else is known (expected=0).
+    """
     total = max(expected, len(outcomes))
+    if not total:
+        return "missing"
     counts = Counter(outcomes)
     counts["missing"] += total - len(outcomes)
     words = [f"{name} {counts[name]} of {total}" + (f" ({why})" if why and name == "diverged" else "")

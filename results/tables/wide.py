@@ -14,8 +14,8 @@ from types import MappingProxyType
 import pandas as pd
 
 from results.records import Metric, metric_info
-from results.tables import captions, costs, marks
-from results.tables.board import Row, absent, accuracies, across, grouped, named, status, step_counts
+from results.tables import board, captions, costs, marks
+from results.tables.board import Row, absent, accuracies, across, grouped, named, step_counts
 from results.tables.numbers import decimals, fixed, number, steps_title
 
 COMPATIBLE = {
@@ -106,13 +106,13 @@ def _table(part: pd.DataFrame, references: pd.DataFrame, metric: Metric, league:
            shown: Sequence[str] = (), accuracy: Mapping[str, str] = MappingProxyType({})) -> Wide:
     """full: with intervals. shown: the facts beside the values, of a compact table its costs. accuracy: see `accuracies`."""
     steps, methods = step_counts(part), grouped(part)
-    columns = sorted((each for each in costs.columns(part) if each[0] in shown), key=lambda each: shown.index(each[0]))
+    columns = costs.chosen(part, shown)
     told = [ACCURATE] if accuracy else []
     head = ["method", *map(steps_title, steps), *told, *(name for name, _ in columns)]
     body = []
     gaussian = marks.gaussian_fit(references)
     for label, rows in methods:
-        line = [Cell(label if "status" in head else _with_status(label, rows))]
+        line = [Cell(label if "status" in head else board.with_status(label, rows))]
         line += [_cell(row, full, gaussian, metric) for row in across(rows, steps)]
         line += [Cell(accuracy.get(label, "")) for _ in told]
         body.append([*line, *(Cell(write(rows)) for _, write in columns)])
@@ -157,8 +157,3 @@ def _cell(row: Row | None, full: bool, gaussian: float, metric: Metric) -> Cell:
         text += f" [{fixed(row['low'], places)}, {fixed(row['high'], places)}]" + marks.of_interval(row)
     text += marks.of_value(row, gaussian, metric) + f" {marks.TIED}" * (row["mark"] == "tied")
     return Cell(text, bold=row["mark"] == "best")
-
-
-def _with_status(label: str, rows: Sequence[Row]) -> str:
-    """A label for a table without a column of statuses."""
-    return label if status(rows) == "done" else f"{label} ({status(rows)})"

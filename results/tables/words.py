@@ -30,11 +30,11 @@ class Finding(NamedTuple):
 
 
 def findings(frame: pd.DataFrame, metric: str, league: str = "plain") -> list[Finding]:
-    """One for each step count at which a method of the league has a number; none where neither direction is better."""
+    """One for each step count at which a method of the league has a number; none of a metric that ranks nobody."""
     info, part = metric_info(metric), frame[frame["metric"] == metric]
     own = part[(part["sampler"] != "reference") & (part["league"] == league) & part["value"].map(math.isfinite)]
     gaussian, found = marks.gaussian_fit(part[part["sampler"] == "reference"]), []
-    for steps, column in own.groupby("steps") if info.better else ():
+    for steps, column in own.groupby("steps") if info.ranks else ():
         rows = [{str(name): value for name, value in row.items()} for row in column.to_dict("records")]
         rows.sort(key=lambda row: row["value"], reverse=info.better == "higher")
         best, tied = rows[0], tuple(row["method"] for row in rows if row["mark"] == "tied")

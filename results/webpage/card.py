@@ -75,14 +75,16 @@ def _facts(runs: Runs, peers: pd.DataFrame, metric: str, league: str) -> str:
 
 
 def _lead(method: str, own: pd.DataFrame, found: Sequence[words.Finding]) -> str:
-    """Where it is best, where it cannot be told from the best, and where it is."""
+    """Where it is best, where it cannot be told from the best, and where it is; without a number how it ended."""
     first = [each.steps for each in found if each.best == method]
     ties = [each.steps for each in found if method in each.tied]
     behind = [int(steps) for steps in own.loc[own["rank_low"] > 1, "steps"]]
     said = [(first, "has the best mean"), (ties, "cannot be told from the best"), (behind, "is behind others")]
     told = [f"{what} {words.at(steps)}" for steps, what in said if steps]
-    if not any(each.ranked for each in found):
-        told.append("is not ranked: that takes three training seeds")
+    if own["value"].notna().any() and not any(each.ranked for each in found):
+        metric = str(own["metric"].iloc[0])
+        ranks = metric_info(metric).ranks
+        told.append("is not ranked: that takes three training seeds" if ranks else f"is not ranked by {metric} alone")
     return f"{method} {'; '.join(told)}." if told else f"{method}: {board.status(board.grouped(own)[0][1])}."
 
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import pandas as pd
 
+from results.pictures import COLOURS
 from results.records import Runs, write_text
 from results.webpage.page_data import payload
 
@@ -50,7 +51,7 @@ def write(
 
 def document(data: Mapping[str, Any], samples: Mapping[str, bytes]) -> str:
     """The page's text around `data`."""
-    style = (ASSETS / "page.css").read_text(encoding="utf-8")
+    style = _palette() + (ASSETS / "page.css").read_text(encoding="utf-8")
     parts = [(ASSETS / name).read_text(encoding="utf-8") for name in SCRIPTS]
     script = '"use strict";\n(() => {\n' + "\n".join(parts) + "})();\n"
     return Template((ASSETS / "page.html").read_text(encoding="utf-8")).substitute(
@@ -64,6 +65,11 @@ def pictures(folder: Path) -> dict[str, bytes]:
     """The sample grid and the trainings' curves that stand in `folder`, for `samples` of `write`; those that there are."""
     paths = [Path(folder) / f"{name}.png" for name in ("samples", CURVES)]
     return {path.stem: path.read_bytes() for path in paths if path.exists()}
+
+
+def _palette() -> str:
+    """The colours of the pictures' lines, for the same lines on paper and on a light page."""
+    return f":root {{ {' '.join(f'--c{slot}: {colour};' for slot, colour in enumerate(COLOURS))} }}\n"
 
 
 def _inline(data: Mapping[str, Any]) -> str:

@@ -102,6 +102,7 @@ def payload(
         "facts": _facts(records),
         "methods": methods.values,
         "references": [int(line["sampler"] == REFERENCE) for line in lines],
+        "slots": _slots(frame, methods.values),
         "families": _families([line["method"] for line in lines if line["sampler"] != REFERENCE]),
         "leagues": ["" if line.get("league", "plain") == "plain" else line["league"] for line in lines],
         "league_titles": {name: captions.league_title(name) for name in leagues},
@@ -149,7 +150,7 @@ def _nets(runs: Runs) -> dict[str, str]:
 def _metric(name: str, part: pd.DataFrame, nets: Mapping[str, str]) -> dict[str, Any]:
     """`headline`: what was found, in words; `features`: of which nets."""
     info, references = metric_info(name), part["sampler"] == REFERENCE
-    return {"name": name, "title": info.title, "better": info.better, "note": info.note,
+    return {"name": name, "title": info.title, "better": info.better, "ranks": info.ranks, "note": info.note,
             "headline": words.headline(part, name), "features": sorted({nets[id_] for id_ in part["protocol"] if id_ in nets}),
             "marks": captions.notes(part[~references], part[references], info)}  # fmt: skip
 
@@ -171,6 +172,13 @@ def _families(labels: Sequence[str]) -> list[tuple[str, str, list[str]]]:
     """[(family, what else it is called, its methods)] where there are so many methods that the pictures part them too."""
     found = families.together(labels) if len(labels) > plots.TOGETHER else []
     return [(family, families.KNOWN.get(family, ""), own) for family, own in found] if len(found) > 1 else []
+
+
+def _slots(frame: pd.DataFrame, methods: Sequence[str]) -> list[int | None]:
+    """By which each method has its colour in the pictures, which are of the first metric; None where it has none there."""
+    own = frame[(frame["metric"] == frame["metric"].iloc[0]) & (frame["sampler"] != REFERENCE)] if len(frame) else frame
+    found = plots.slots(own, metric_info(str(own["metric"].iloc[0])).better) if len(own) else {}
+    return [found.get(name) for name in methods]
 
 
 def _chosen(columns: Sequence[str] | None) -> list[Column]:

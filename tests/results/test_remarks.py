@@ -46,7 +46,7 @@ def test_a_remark_stands_under_every_table_and_goes_with_the_records(
     assert report.main([str(away / "records.jsonl.gz")]) == 0
     assert (away / "leaderboard.md").read_text() == page.read_text().replace(folder.name, away.name)
     assert report.main([str(folder), "--methods", "flow_matching"]) == 0
-    assert WORD not in (folder / "chosen" / "leaderboard.md").read_text(), "nothing is said of what is not shown"
+    assert WORD not in (folder / "methods=flow_matching" / "leaderboard.md").read_text(), "nothing is said of what is not shown"
     assert report.main([str(folder), "--metric", "recall", "--out", str(away)]) == 0
     assert WORD not in (away / "leaderboard.md").read_text(), "and it is said of the first metric"
 

@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -41,8 +42,11 @@ def test_chosen_methods_stand_in_the_order_given_and_are_ranked_among_themselves
     assert "Chosen: 2 of 4 methods; steps 1, 4." in (tmp_path / "leaderboard.md").read_text()
 
 
-def test_columns_are_those_asked_for_in_their_order_and_none_leaves_the_values(place, tmp_path) -> None:
+def test_columns_are_those_asked_for_in_their_order_and_none_leaves_the_values(place, tmp_path, capsys) -> None:
     drawn(place, tmp_path, "--columns", "params,images", "--columns", "teacher_images")
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0].split()[-4:] == ["params", "images", "teacher", "images"]
+    assert printed[2].split()[-3:] == ["412k", "200k", "0"]
     head = (tmp_path / "leaderboard.md").read_text().split("\n| ")[1]
     assert head.split(" | ")[-3:] == ["params", "images", "teacher images |"]
     assert "params & images & teacher images" in (tmp_path / "leaderboard_compact.tex").read_text()
@@ -50,6 +54,7 @@ def test_columns_are_those_asked_for_in_their_order_and_none_leaves_the_values(p
     head = page.partition('"bill":[')[2].partition("]}]")[0]
     assert re.findall(r'"title":"([^"]+)"', head) == ["params", "images", "teacher images"]
     drawn(place, tmp_path, "--columns", "none")
+    assert capsys.readouterr().out.splitlines()[0].endswith("16 steps")
     assert '"bill":[],' in (tmp_path / "index.html").read_text()
     assert "images" not in (tmp_path / "leaderboard.md").read_text().split("\n| ")[1]
 
@@ -63,10 +68,26 @@ def test_pictures_come_in_the_formats_and_the_size_asked_for(place, tmp_path, ca
 
 
 def test_a_part_or_a_papers_pictures_never_replace_the_whole_table(place, capsys) -> None:
-    for options, folder in ((["--methods", "lsd", "--at", "images=1e9"], "images=1e9-chosen"), (["--style", "paper"], "paper")):
-        assert report.main([str(place), *options]) == 0
+    for options, folder in (
+        ("--methods lsd --at images=1e9", "images=1e9-methods=lsd"), ("--steps 4", "steps=4"),
+        ("--methods lsd,cd --steps 4,1", "methods=lsd+cd-steps=1+4"),
+        ("--metric nn_train", "metric=nn_train"), ("--columns params,none", "columns=params+none"),
+        ("--protocol d3adb33f --protocol nn01", "protocol=d3adb33f+nn01"), ("--style paper", "paper"),
+        ("--style paper,font=8 --format pdf", "paper-font=8"),
+    ):  # fmt: skip
+        assert report.main([str(place), *options.split()]) == 0
         assert str(place.parent / "report" / folder / "leaderboard.md") in capsys.readouterr().out
     assert not (place.parent / "report" / "leaderboard.md").exists()
+
+
+def test_choices_that_a_name_has_no_room_or_no_letters_for_have_a_hash_and_the_same_one_again(place, capsys) -> None:
+    found = []
+    for options in (["--methods", "ect q=4"], ["--methods", "ect q=4"], ["--methods", "ect q=4", "--card", "ect q=4"],
+                    ["--columns", "images,seconds,params,compute,memory,GPU-hours,NFE,status"]):  # fmt: skip
+        assert report.main([str(place), *options]) == 0
+        found.append(Path(capsys.readouterr().out.splitlines()[-1]).parent.name)
+    assert found[0] == found[1] == found[2] and re.fullmatch(r"methods=ect_q=4-[0-9a-f]{8}", found[0])
+    assert re.fullmatch(r"columns=images\+seconds\+[-+=\w]+-[0-9a-f]{8}", found[3]) and len(found[3]) < 72
 
 
 @pytest.mark.parametrize(("options", "said"), [

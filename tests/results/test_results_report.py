@@ -137,9 +137,28 @@ def test_an_unwritable_out_is_one_clear_error(tmp_path, capsys):
 def test_nothing_done_yet_still_writes_table_and_picture(tmp_path):
     folders = [write(tmp_path / "runs", record("lsd", s, status="running"), []) for s in range(2)]
     frame = report.write(load_runs(folders), tmp_path / "o", ["lsd", "cd"], {})
-    assert set(frame.status) == {"running", "missing 2 of 2"}
+    assert set(frame.status) == {"running", "missing"}
     assert (tmp_path / "o/metric_vs_steps.png").stat().st_size > 1000
     assert report.write([], tmp_path / "o", None, None).empty
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_seeds_that_never_began_are_missing_of_what_the_sweep_asked_for(tmp_path, kept):
+    """From its list of runs, and from its records alone."""
+    ids = {f"{label}-s{seed}": label for label in ("lsd", "cd", "esd") for seed in range(3)}
+    found = [write(tmp_path / "runs", record(label, seed), [row(record(label, seed))])
+             for label, seed in (("lsd", 0), ("lsd", 1), ("cd", 0), ("cd", 1))]  # fmt: skip
+    told = {"runs": list(ids), "order": ["lsd", "cd", "esd"], "labels": ids}
+    (place := tmp_path / "sweeps/mine").mkdir(parents=True)
+    if kept:
+        archive.write(place / archive.FILE, load_runs(found), told)
+    else:
+        (place / "runs.json").write_text(json.dumps(told))
+    assert report.main([str(place)]) == 0
+    told = pd.read_csv(place / "leaderboard.csv").drop_duplicates("method").set_index("method")["status"].to_dict()
+    assert told == {"lsd": "missing 1 of 3", "cd": "missing 1 of 3", "esd": "missing 3 of 3"}
+    assert report.main([str(place), "--card", "esd"]) == 0
+    assert "missing 3 of 3" in (place / "card-esd.html").read_text()
 
 
 @pytest.mark.parametrize("values", [(0.5, -0.1, 0.0), (math.nan, math.nan, math.nan), (1.0, math.inf, 2.0), (3.0, 3.0, 3.0)])

@@ -42,13 +42,14 @@ def row(run: RunRecord, steps: int = 1, value: float = 1.0, **changes: Any) -> E
     return EvalRow(**(fields | changes))
 
 
-def sweep(root: Path, labels: tuple[str, ...] = tuple(CURVES), seeds: int = 3, evaluation_seeds: int = 2) -> list[Path]:
+def sweep(root: Path, labels: tuple[str, ...] = tuple(CURVES), seeds: int = 3, evaluation_seeds: int = 2,
+          data: str = "digits") -> list[Path]:
     """Write a whole sweep of images under `root`/runs and return its run folders, the reference run last."""
     folders = []
     for label in labels:
         for seed in range(seeds):
-            run = record(label, seed, **({"teacher": f"fm-s{seed}", "teacher_images": 200_000, "teacher_seconds": 33.0}
-                                         if label in ("lmd", "cd", "progressive") else {}))  # fmt: skip
+            teacher = {"teacher": f"fm-s{seed}", "teacher_images": 200_000, "teacher_seconds": 33.0}
+            run = record(label, seed, data=data, **(teacher if label in ("lmd", "cd", "progressive") else {}))
             folders.append(write(root / "runs", run, _method_rows(run, evaluation_seeds)))
     reference = record("references", 0, run_id="reference-digits", kind="reference", params=0, train_seconds=0.0, images_seen=0)
     return [*folders, write(root / "runs", reference, _reference_rows(reference))]

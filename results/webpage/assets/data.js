@@ -32,7 +32,7 @@ const decodedMetrics = new Map();
 /** The metric on show with its cells decoded, and the distinct step counts of its methods. */
 function shown() {
   if (!decodedMetrics.has(state.metric)) {
-    const metric = data.metrics[state.metric] ?? { name: "", title: "nothing scored yet", better: "", note: "", marks: [], headline: [], features: [], cells: [] };
+    const metric = data.metrics[state.metric] ?? { name: "", title: "nothing scored yet", better: "", ranks: false, note: "", marks: [], headline: [], features: [], cells: [] };
     const cells = metric.cells.map(cell => decoded(cell, metric));
     const steps = cells.filter(cell => !data.references[cell.method]).map(cell => cell.steps);
     decodedMetrics.set(state.metric, { ...metric, cells, steps: [...new Set(steps)].sort((a, b) => a - b) });

@@ -16,17 +16,29 @@ function leaders() {
   return ranked.slice(0, COLOURS).map(([method]) => method).sort((a, b) => a - b);
 }
 
+/** Whether a method can have the slot that it has in the pictures: no lit one has it, and none of another panel its colour. */
+function fits(method) {
+  const own = data.slots[method], family = other => familyOf.get(data.methods[other]);
+  return own !== null && [...state.colours].every(([other, slot]) =>
+    slot !== own && (slot % COLOURS !== own % COLOURS || family(other) === family(method)));
+}
+
+/** That slot, else a free one: of a free colour while there is one. */
+function give(method) {
+  const taken = [...state.colours.values()], colours = new Set(taken.map(slot => slot % COLOURS));
+  const free = [...Array(taken.length + COLOURS).keys()].filter(slot => !taken.includes(slot));
+  state.colours.set(method, fits(method) ? data.slots[method] : free.find(slot => !colours.has(slot % COLOURS)) ?? free[0]);
+}
+
+/** Those that keep their slot come before those that take what is left. */
 function colour(methods) {
-  state.colours = new Map(methods.map((method, slot) => [method, slot]));
+  state.colours = new Map();
+  const rest = methods.filter(method => !fits(method) || give(method));
+  rest.forEach(give);
 }
 
 function toggle(method) {
-  if (!state.colours.delete(method)) {
-    const taken = new Set(state.colours.values());
-    let slot = 0;
-    while (taken.has(slot)) slot++;
-    state.colours.set(method, slot);
-  }
+  if (!state.colours.delete(method)) give(method);
   recolour();
 }
 
@@ -91,8 +103,8 @@ function charts() {
   const common = { references, better: metric.better };
   const calls = { xTitle: "network evaluations per sample (NFE)", xText: String, xTicks: true };
   chart(at("curve-chart"), { ...common, ...calls, series: seriesOf(metric.cells, cell => cell.rows), lines: true, height: phone ? 340 : 460 });
-  at("pareto").hidden = metric.better === "";
-  if (metric.better === "") return raise();
+  at("pareto").hidden = !metric.ranks;
+  if (!metric.ranks) return raise();
   chart(at("pareto-nfe"), { ...common, ...calls, series: seriesOf(metric.cells, cell => cell.rows), lines: false, height: 320 });
   if (cost) chart(at("pareto-cost"), { ...common, lines: false, height: 320, xTitle: cost.title, xText: UNITS[cost.unit], xTicks: false,
     series: seriesOf(metric.cells.filter(cell => steps === "" || cell.steps === Number(steps)), cell => real(cost.values[cell.method])) });

@@ -129,7 +129,7 @@ function rulesTables(metric, rows) {
 /** The leaderboard of one league: its methods `own`, then the references. */
 function leagueTable(metric, own, references) {
   const statuses = row => [...new Set(row.cells.map(cell => cell.status))].join("; ");
-  const evaluations = row => row.cells.every(cell => cell.nfe === cell.steps && cell.rows === cell.nfe) ? "= steps"
+  const evaluations = row => row.cells.every(cell => !cell.sampler) ? "–" : row.cells.every(cell => cell.nfe === cell.steps && cell.rows === cell.nfe) ? "= steps"
     : row.cells.map(calls).join(", ");
   let columns = [
     { title: "method", left: true, key: row => data.methods[row.method] },
@@ -141,15 +141,17 @@ function leagueTable(metric, own, references) {
     { title: "status", left: true, key: statuses, text: statuses },
   ];
   const idle = { seeds: null, NFE: "= steps", status: "done" };
-  const told = column => own.length && column.title in idle && new Set(own.map(column.text)).size === 1
-    && [null, column.text(own[0])].includes(idle[column.title]);
+  const told = column => {
+    const texts = column.title in idle ? [...new Set(own.map(column.text).filter(text => text !== "–"))] : [];
+    return texts.length === 1 && [null, texts[0]].includes(idle[column.title]);
+  };
   columns = columns.filter(column => !told(column));
   const line = row => data.references[row.method] ? el("tr", { "data-row": row.method, class: "reference" },
     methodHead(row.method), valueCell(row.cells[0], metric.steps.length), ...columns.slice(1 + metric.steps.length).map(column => el("td", { class: column.cost ? "cost" : null })))
     : el("tr", { "data-row": row.method }, methodHead(row.method), ...columns.slice(1).map(column => column.text
       ? el("td", { class: column.left ? "left fact" : column.cost ? "fact cost" : "fact" }, column.text(row)) : valueCell(row.at.get(column.steps))));
   const best = { lower: "ascending", higher: "descending" }[metric.better];
-  const table = sortable(columns, own, references, line, best && metric.steps.length ? [1, best] : null);
+  const table = sortable(columns, own, references, line, best && metric.ranks && metric.steps.length ? [1, best] : null);
   table.addEventListener("pointerover", event => heat(event.target.closest("[data-row]")?.dataset.row ?? null));
   table.addEventListener("pointerleave", () => heat(null));
   table.addEventListener("focusin", event => heat(event.target.closest("[data-row]")?.dataset.row ?? null));

@@ -15,7 +15,7 @@ from places import ROOT
 from bench.config import compose
 from results.pictures import families, pareto, plots
 from results.pictures.labels import spread
-from results.pictures.style import FORMATS, MARKERS, Style, save_figure
+from results.pictures.style import COLOURS, FORMATS, MARKERS, Style, save_figure
 from results.pictures.window import window
 from results.records import archive
 from results.tables.table import leaderboard
@@ -93,6 +93,15 @@ def test_lines_are_told_apart_by_marker_or_by_lightness_with_any_colour_vision(f
     for lines in panels:
         for (marker, colour, _), (other, its, _) in combinations(lines, 2):
             assert marker != other or apart(colour, its), (marker, colour, its)
+
+
+@pytest.mark.parametrize("count", FRAMES)
+def test_a_methods_slot_is_the_look_that_its_line_has(count: str) -> None:
+    frame = FRAMES[count]()
+    drawn = {line.get_label(): (line.get_marker(), line.get_color()) for axes in plots.drawn(frame, "fid", "", Style()).axes
+             for line in axes.lines if not line.get_label().startswith("_")}  # fmt: skip
+    found = plots.slots(frame[frame["sampler"] != "reference"], "lower")
+    assert {label: (MARKERS[slot], COLOURS[slot % len(COLOURS)]) for label, slot in found.items()} == drawn
 
 
 def test_every_method_is_named_at_the_end_of_its_line(figure) -> None:

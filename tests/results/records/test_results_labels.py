@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -10,7 +11,9 @@ from fake_results import record, row, write
 from bench import run
 from results import report
 from results.records import archive
-from results.records.labels import relabelled
+from results.records.labels import distinct_labels, relabelled
+
+Config = dict[str, Any]
 
 SMALL = ["data=gaussian", "budget.images=1280", "backbone.width=8", "backbone.depth=1", "evaluation.seeds=[0]",
          "evaluation.steps=[1]", "evaluation.count=64", "backend.workers=0"]
@@ -54,6 +57,16 @@ def test_relabelling_leaves_other_runs_and_references_alone() -> None:
     mine, other, reference = record("a"), record("b"), record("references", kind="reference")
     runs = relabelled([(r, [row(r)]) for r in (mine, other, reference)], {mine.run_id: "x", reference.run_id: "y"})
     assert [made.label for made, _ in runs] == ["x", "b", "references"]
+
+
+@pytest.mark.parametrize(("one", "other", "labels"), [
+    ({"w": 1, "lr": 0.1}, {"w": 1.0, "lr": 0.2}, ["a (lr=0.1)", "a (lr=0.2)"]),
+    ({"w": [1, 2]}, {"w": [1.0, 2.0]}, ["a (run=0)", "a (run=1)"]),  # another version of the code: the id alone tells
+    ({"w": 1}, {"w": True}, ["a (w=1)", "a (w=True)"]),
+])  # fmt: skip
+def test_a_number_written_otherwise_tells_no_experiments_apart(one: Config, other: Config, labels: list[str]) -> None:
+    runs = [record("a", run_id=str(place), config=config) for place, config in enumerate((one, other))]
+    assert list(distinct_labels(runs).values()) == labels
 
 
 def place(out: Path, name: str) -> Path:

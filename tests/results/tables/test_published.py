@@ -22,7 +22,7 @@ NAME = "self_distillation_checkerboard"
 def ours(count: int = 64000) -> pd.DataFrame:
     rows = [
         {"method": method, "steps": n, "metric": metric, "value": floor + 0.01 * k + 0.001, "floor": floor, "low": low,
-         "high": 0.2, "images_seen": 1024000, "sampler": "hop", "count": count}
+         "high": 0.2, "images_seen": 1024000, "sampler": "hop", "count": count, "data": "checkerboard"}
         for k, method in enumerate(("lsd", "psd_m"), 1) for n in (1, 2, 4, 8, 16)
         for metric, floor, low in (("kl_50", 0.0663, float("nan")), ("kl", 0.0062, 0.0072))
     ]  # fmt: skip
@@ -69,7 +69,7 @@ def test_an_unknown_table_names_the_nearest() -> None:
 
 
 def test_the_report_of_a_sweep_writes_the_page_that_its_file_names(tmp_path: Path) -> None:
-    runs = [path.name for path in sweep(tmp_path)]
+    runs = [path.name for path in sweep(tmp_path, data="checkerboard")]
     place = tmp_path / "sweeps" / "board"
     place.mkdir(parents=True)
     (place / "runs.json").write_text(json.dumps({"runs": runs, "order": ["lsd", "cd"], "published": NAME}))
@@ -90,7 +90,7 @@ def test_every_table_has_its_columns_and_labels_that_exist() -> None:
 def fid(**changes: object) -> pd.DataFrame:
     row = {"method": "ect", "steps": 1, "metric": "fid", "value": 4.0, "floor": float("nan"), "low": 3.9, "high": 4.1,
            "images_seen": 12_800_000, "params": 55_700_000, "sampler": "hop", "count": 50_000, "league": "plain",
-           "protocol": "legacy-tensorflow-v1-0123abcd"}  # fmt: skip
+           "protocol": "legacy-tensorflow-v1-0123abcd", "data": "cifar10"}  # fmt: skip
     return pd.DataFrame([row | changes])
 
 
@@ -164,6 +164,42 @@ def test_the_page_of_images_lists_each_number_with_its_provenance() -> None:
     listed = page.split(f"## {beside.LIST}")[1]
     assert len([line for line in listed.splitlines() if line.startswith("| ")]) == 2 + len(beside.load("cifar10"))
     assert "not measured here" in listed and "READ-P" in listed
+
+
+@pytest.mark.parametrize(("data", "dataset", "stands"), [
+    ("checkerboard", "cifar10-uncond", False), ("cifar10", "cifar10-uncond", True), ("cifar10", "cifar10-cond", True),
+    ("imagenet32", "imagenet64-cond", False), ("cifar10", "", True), ("arrays faces.v2.npz", "faces.v2", True),
+    ("arrays faces.v2.npz", "arrays", True), ("arrays faces.v2.npz", "faces", False), ("folder cats", "cats-uncond", True),
+])  # fmt: skip
+def test_a_number_of_other_data_stands_beside_none_of_ours(data: str, dataset: str, stands: bool) -> None:
+    published = beside.load("cifar10")
+    published = published[published["name"] == "ECT 100k bs128"].assign(dataset=dataset)
+    ours = fid(data=data)
+    first = beside.marked(ours, published).set_index("steps").loc[1]
+    page, line = beside.markdown(ours, published, "x"), beside.left_out(ours, published)
+    assert ("| ect | published |" in page) is stands and ("4.54" in page) is stands
+    assert pd.notna(first["ours"]) is stands
+    assert (first["comparable"] == "yes") is (stands and dataset not in ("", "cifar10-cond"))
+    assert stands or first["because"] == f"data {dataset}, ours {data}"
+    assert bool(line) is not stands and (stands or f"\n\n{line}\n" in page)
+    assert stands or line.startswith(f"2 published numbers of {dataset} left out: the data here is {data}")
+    assert ("in the column dataset: faces.v2)" in line) is (data.startswith("arrays") and not stands)
+
+
+def test_of_a_sweep_over_several_data_each_method_has_the_numbers_of_its_own() -> None:
+    ours = pd.concat([fid(), fid(method="ect data=mixture", data="mixture")])
+    published = beside.load("cifar10")
+    asked = published[published["name"] == "ECT 100k bs128"].assign(label="ect data=mixture")
+    assert set(beside.marked(ours, asked)["because"]) == {"data cifar10-uncond, ours mixture"}
+    assert beside.of_data(ours, asked).empty and len(beside.of_data(ours, asked.assign(dataset="mixture"))) == 2
+
+
+def test_the_command_says_in_one_line_what_is_of_other_data_and_the_page_is_without_it(tmp_path: Path, capsys) -> None:
+    sweep(tmp_path, ("lsd",), seeds=1)
+    line = "\nwarning: 20 published numbers of checkerboard left out: the data here is digits.\n"
+    assert report.main([str(tmp_path / "runs"), "--published", NAME, "--out", str(tmp_path / "o")]) == 0
+    assert line in "\n" + capsys.readouterr().err and '"published":null' in (tmp_path / "o/index.html").read_text()
+    assert "0.0864" not in (tmp_path / "o/published.md").read_text() and "0.0864" in (tmp_path / "o/published.csv").read_text()
 
 
 LINE = "lsd,LSD,digits,fd_digits8,1,8.5,2048,2e5,412345,plain,mine,,our lab,READ-P"

@@ -1,5 +1,6 @@
 """The leaderboard is a pure function of records: nothing mixed, nothing dropped, every column where it was promised."""
 
+import csv
 import math
 import random
 import re
@@ -13,16 +14,18 @@ from hypothesis import strategies as st
 
 from results.records import ProtocolError
 from results.records.store import load_runs
+from results.statistics import bill
 from results.statistics.intervals import interval
 from results.tables import board, wide
 from results.tables.render import count, markdown, number, plain
 from results.tables.table import leaderboard, write
+from results.webpage.page_data import payload
 
 FIRST = "method,steps,nfe,metric,value,low,high,seeds,images_seen,train_seconds,params,protocol,status"
 THEN = "nfe_rows,teacher_images,teacher_seconds,ema,sampler,evaluation_seeds,count,floor,excess,seeds_failed"
 THEN += ",interval,training_sd,sampling_sd,rank_low,rank_high,detectable,league,forward_rows,backward_rows,jvp_rows,compute"
 THEN += ",teacher_compute,teacher_compute_share,total_compute,teacher_seconds_share,gpu_hours,peak_memory,optimizer_steps"
-THEN += ",precision,mark"
+THEN += ",precision,data,mark"
 
 
 def finished(label="lsd", seeds=3, values=(1.0, 2.0, 3.0), **changes):
@@ -118,8 +121,41 @@ def test_nan_of_a_finished_run_is_a_result_not_a_gap():
 
 def test_everything_failed_before_scoring_still_makes_a_table():
     frame = leaderboard([(record("lsd", s, status="failed"), []) for s in range(2)], order=["cd", "lsd"])
-    assert list(frame.method) == ["cd", "lsd"] and list(frame.status) == ["missing 2 of 2", "failed 2 of 2"]
+    assert list(frame.method) == ["cd", "lsd"] and list(frame.status) == ["missing", "failed 2 of 2"]
     assert "failed 2 of 2" in markdown(frame)
+
+
+def test_what_is_missing_is_counted_by_what_the_sweep_asked_for():
+    runs = [*finished("lsd")[:2], (record("cd", 0, status="failed"), [])]
+    frame = leaderboard(runs, ["lsd", "cd", "esd", "imm"], asked={"lsd": 3, "cd": 3, "esd": 3})
+    assert dict(zip(frame.method, frame.status, strict=True)) == {
+        "lsd": "missing 1 of 3", "cd": "failed 1 of 3, missing 2 of 3", "esd": "missing 3 of 3", "imm": "missing"}  # fmt: skip
+    long = [(replace(run, images_budget=1, seed=run.seed + 3, run_id=f"long{run.seed}"), rows) for run, rows in finished()]
+    assert set(leaderboard(finished() + long, asked={"lsd": 6}).status) == {"done"}, "six of two experiments are none of one"
+
+
+def test_a_method_that_never_trained_has_no_bill_in_any_format(tmp_path):
+    """Failed before its first step, or not begun: no network of no parameters that took no time and no memory."""
+    counts = {"forward_rows": 5, "peak_memory": 10**9, "gpus": 1}
+    lost = record("lost", status="failed", images_seen=0, train_seconds=0.0, params=0, optimizer_steps=0, league="perceptual")
+    half = record("half", status="diverged", images_seen=100, **counts)
+    runs = [*finished(**counts), (lost, []), (half, []), (record("old"), [row(record("old"))])]
+    frame = leaderboard(runs, ["lsd", "gone"])
+    write(tmp_path, frame)
+    lines = {line["method"]: line for line in csv.DictReader((tmp_path / "leaderboard.csv").open())}
+    costs = (*bill.COLUMNS[1:-1], "images_seen", "train_seconds", "params", "teacher_images")
+    assert {lines[label][name] for name in costs for label in ("gone", "lost")} == {"NaN"}
+    assert (lines["lsd"]["images_seen"], lines["lsd"]["params"]) == ("200000", "412345"), "counts stay whole numbers"
+    assert only(frame, method="lost").league == "perceptual" and only(frame, method="half").images_seen == 100
+    cells = {line[0].text: [cell.text for cell in line[2:]] for part in wide.tables(frame) for line in part.body}
+    assert len(cells["gone"]) == 11 and set(cells["gone"][:-1]) == set(cells["lost"][:-1]) == {"–"}
+    assert cells["old"][-3] == "–" and cells["lsd"][-3] == "1GB", "memory that nobody counted is no 0B"
+    printed = {line.split()[0]: line.split() for line in plain(frame).splitlines()}
+    assert "gone (missing)" in plain(frame, columns=["images"])
+    assert printed["gone"][2:6] == ["–"] * 4 and printed["lsd"][-2] == "0"
+    assert "gone & -- & -- & --" in (tmp_path / "leaderboard.tex").read_text()
+    told = payload(frame, runs, "t")
+    assert all(each["values"][told["methods"].index("gone")] is None for each in told["bill"] + told["costs"]) and told["bill"]
 
 
 def test_partial_sweeps_say_what_is_running_and_what_is_missing():
@@ -264,7 +300,8 @@ def test_where_nothing_was_scored_every_method_has_its_row_and_status_in_every_f
     write(tmp_path, frame)
     for text in (plain(frame), *((tmp_path / f"leaderboard.{kind}").read_text() for kind in ("md", "csv", "tex"))):
         assert "1 step" in text or "lsd,1," in text, "the step counts that were asked for"
-        for label, status in (("lsd", "diverged 3 of 3"), ("cd", "failed 3 of 3"), ("gone", "missing 3 of 3")):
+        assert "evaluation.count" not in text
+        for label, status in (("lsd", "diverged 3 of 3"), ("cd", "failed 3 of 3"), ("gone", "missing")):
             assert any(label in line and status in line for line in text.splitlines())
     assert "lsd (diverged 3 of 3)" in [line[0].text for line in wide.compact(frame).body]
 
@@ -302,6 +339,28 @@ def test_a_number_no_better_than_the_gaussian_fit_or_of_few_steps_bears_a_mark_a
     assert "§ says little" in wide.compact(leaderboard([*bad, fit])).caption
     higher = [(run, [replace(rows[0], metric="precision")]) for run, rows in bad]
     assert "§" not in plain(leaderboard(higher)), "more precision than the fit's is no fault"
+
+
+def test_on_data_that_is_a_gaussian_its_fit_is_no_reason_for_doubt():
+    reference = record("references", run_id="references", kind="reference", data="gaussian")
+    fit = (reference, [row(reference, 0, 0.5, label="gaussian fit", sampler="reference")])
+    frame = leaderboard([*finished(data="gaussian"), fit])
+    assert "§" not in plain(frame) + markdown(frame) and "§" in plain(leaderboard([*finished(), fit]))
+    few = leaderboard([*finished(data="gaussian", optimizer_steps=15), fit])
+    assert plain(few).endswith("§ says little of the method: trained for 15 optimizer steps only.")
+
+
+@pytest.mark.parametrize(("counts", "said"), [
+    ((199,) * 3, "Of 199 samples"), ((16, 199, 199), "Of 16 to 199 samples"), ((200,) * 3, ""), ((5000,) * 3, "")])  # fmt: skip
+def test_values_of_few_samples_say_so_in_one_line_with_the_key_that_takes_more(counts, said):
+    labels = ("lsd", "cd", "esd")
+    runs = [(run, [row(run, count=count)]) for label, count in zip(labels, counts, strict=True) for run in [record(label)]]
+    frame = leaderboard(runs)
+    line = f"{said} a value says little: evaluation.count=NUMBER takes more."
+    texts = [plain(frame), markdown(frame), wide.compact(frame).caption, wide.brief(frame).notes,
+             " ".join(payload(frame, runs, "t")["metrics"][0]["marks"])]  # fmt: skip
+    assert [line in text for text in texts] == [bool(said)] * 5 and ("evaluation.count" in "".join(texts)) is bool(said)
+    assert not said or line in plain(frame).splitlines()
 
 
 def test_students_of_one_teacher_are_marked_in_every_table_and_take_no_first_place_for_granted():

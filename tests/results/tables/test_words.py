@@ -8,6 +8,7 @@ from places import ROOT
 
 from results.records import archive, metric_info
 from results.tables import marks, words
+from results.tables.render import markdown, plain
 from results.tables.table import leaderboard
 from results.webpage.page_data import payload
 
@@ -26,7 +27,7 @@ def test_the_best_of_each_step_count_and_its_ties_are_those_of_the_marks() -> No
     frame = leaderboard(runs, about["order"], about["protocols"])
     for metric in frame["metric"].unique():
         found = words.findings(frame, metric)
-        assert bool(found) == bool(metric_info(metric).better)
+        assert bool(found) == metric_info(metric).ranks
         for each in found:
             column = frame[(frame["metric"] == metric) & (frame["steps"] == each.steps) & (frame["sampler"] != "reference")
                            & (frame["league"] == "plain")]
@@ -38,6 +39,23 @@ def test_the_best_of_each_step_count_and_its_ties_are_those_of_the_marks() -> No
     others = [run for run in runs if run[0].method != "decoupled_meanflow"]
     first = words.findings(leaderboard(others, about["order"], about["protocols"]), "fd_digits8")
     assert words.of_one(first[3]) == ("edm 21.1 (15 evaluations)", "cannot be told from it: imm"), "eight steps of a solver"
+
+
+@pytest.mark.parametrize("metric", ["precision", "recall", "density", "label_accuracy", "precision_cifar32"])
+def test_half_an_answer_makes_no_method_the_best(metric: str) -> None:
+    frame = frame_of({"lsd": (0.9, 0.8), "cd": (0.4, 0.5)}, metric=metric)
+    assert set(frame["mark"]) == {""} and frame["rank_low"].isna().all() and words.headline(frame, metric) == []
+    text = plain(frame)
+    assert "higher is better" in text and "not ranked by itself" in text and "three training seeds" not in text
+    assert "Not ranked by itself" in markdown(frame) and "**" not in markdown(frame)
+
+
+def test_a_collapsed_model_does_have_the_highest_precision() -> None:
+    """Why it is half an answer: the quickstart's flow matching in one step."""
+    runs, about = archive.read(ROOT / "results" / "reference" / "digits_quickstart" / archive.FILE)
+    frame = leaderboard(runs, about["order"], about["protocols"])
+    one = frame[frame["steps"] == 1].set_index(["metric", "method"])["value"]
+    assert one["precision"].idxmax() == "flow_matching" and one["recall", "flow_matching"] == 0
 
 
 def test_what_few_seeds_cannot_say_is_not_said() -> None:

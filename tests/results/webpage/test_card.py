@@ -76,6 +76,13 @@ def test_an_unknown_method_names_the_nearest_and_writes_nothing(place, tmp_path,
     assert not (tmp_path / "o").exists()
 
 
+def test_what_says_half_ranks_nobody_on_a_card(tmp_path) -> None:
+    for seed in range(3):
+        run = record("lsd", seed)
+        write(tmp_path / "runs", run, [row(run, metric="precision")])
+    assert "lsd is not ranked by precision alone." in card(tmp_path / "runs", tmp_path / "o", "lsd").words
+
+
 def test_samples_that_a_sweep_left_come_back_in_its_picture_and_on_the_card(tmp_path, capsys) -> None:
     runs = load_runs(sweep(tmp_path, ("lsd", "cd"), seeds=1))
     images = np.random.default_rng(0).random((9, 1, 8, 8))

@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from fake_results import record, row, sweep
+from matplotlib.colors import to_rgb
 from matplotlib.image import imread
 from places import ROOT
 
-from results.pictures import gallery
+from results.pictures import COLOURS, families, gallery, plots
 from results.pictures.families import FAMILIES
 from results.records import archive
 from results.records.store import load_runs
@@ -296,6 +297,48 @@ def test_intervals_are_bands_of_a_few_lines_and_bars_side_by_side_of_more(visit,
     assert bands.count() == 3 and bars.count() == 0
 
 
+def look(tab):
+    """{method: (colour, class of its dashes)} of the lit lines."""
+    found = tab.locator("#curve-chart .series[class*=' c']").evaluate_all("""all => all.map(group => [Number(group.dataset.m),
+        getComputedStyle(group.querySelector(".line")).stroke, group.getAttribute("class").split(" ").at(-1)])""")
+    names = tab.evaluate("JSON.parse(document.getElementById('data').textContent).methods")
+    return {names[method]: (colour, dashes) for method, colour, dashes in found}
+
+
+def in_pictures(sweep):
+    """The same, as the pictures beside the table have them."""
+    runs, about = archive.read(sweep / archive.FILE)
+    frame = table.leaderboard(runs, about["order"], about["protocols"])
+    own = frame[(frame["metric"] == frame["metric"].iloc[0]) & (frame["sampler"] != "reference")]
+    colours = [f"rgb({', '.join(str(round(255 * part)) for part in to_rgb(colour))})" for colour in COLOURS]
+    return {label: (colours[slot % 7], f"d{slot // 7}") for label, slot in plots.slots(own, "lower").items()}
+
+
+def test_a_method_has_one_colour_on_the_page_and_in_the_pictures(visit, many, tmp_path):
+    few = visit(recorded(REFERENCE / "digits_quickstart", tmp_path))
+    told = in_pictures(REFERENCE / "digits_quickstart")
+    assert len(told) == 6 and look(few) == told
+    chip = few.locator("#legend .name", has_text="lmd")
+    chip.click()
+    assert look(few) == {name: own for name, own in told.items() if name != "lmd"}
+    chip.click()
+    assert look(few) == told, "and back"
+    few.locator("#metrics button", has_text="recall").click()
+    assert look(few) == told, "whatever leads"
+    tab, told = visit(many), in_pictures(MANY)
+    tab.locator("#families button", has_text="consistency models").click()
+    found = look(tab)
+    assert len(found) == 7 and found == {name: told[name] for name in found}, "as in its panel"
+    tab.locator("#families button", has_text="consistency models").click()
+    found = look(tab)
+    assert len(set(found.values())) == 7 and sum(own == told[name] for name, own in found.items()) > 3
+    for (one, (colour, _)), (other, (its, _)) in combinations(found.items(), 2):
+        assert colour != its or families.OF[one] == families.OF[other], "of several families each has a colour of its own"
+    tab = visit(sweep_of(tmp_path, [f"lsd w={k}" for k in range(14)]))  # a family of two panels
+    tab.locator("#legend .choice", has_text="all").click()
+    assert len(look(tab)) == len(set(look(tab).values())) == 14
+
+
 @pytest.mark.parametrize("width", [390, 768, 1440])
 def test_names_on_the_fronts_touch_neither_one_another_nor_the_charts_edge(width, visit, crowded):
     tab = visit(crowded, width)
@@ -435,10 +478,13 @@ def test_the_page_opens_with_what_was_found_and_each_metric_has_its_own(visit, m
     tied = tab.locator("#board-table tbody tr:has(td:nth-child(3) .tied) th").all_inner_texts()
     assert set(lines[3].split("cannot be told from it: ")[1].split(", ")) == set(tied)
     before = found.inner_text()
-    tab.locator("#metrics button", has_text="precision").click()
-    assert found.inner_text().startswith("Highest mean precision: ") and found.inner_text() != before
-    tab.locator("#metrics button", has_text="nn_train").click()
-    assert found.inner_text() == "", "what ranks nobody has no best"
+    tab.locator("#metrics button", has_text="coverage").click()
+    assert found.inner_text().startswith("Highest mean coverage: ") and found.inner_text() != before
+    for name in ("nn_train", "precision"):
+        tab.locator("#metrics button", has_text=name).click()
+        assert found.inner_text() == "", "what ranks nobody has no best"
+        assert tab.locator("#board-table .best").count() == 0 and not tab.locator("#pareto").is_visible()
+        assert tab.locator("#board-table th[aria-sort=none]").count() == tab.locator("#board-table thead th").count()
 
 
 def test_costs_stand_behind_a_switch_that_the_keyboard_reaches(visit, many):
@@ -460,6 +506,15 @@ def test_without_any_bill_there_is_no_switch(visit, tmp_path):
     run = record("lsd", images_seen=0, images_budget=0, train_seconds=0.0, params=0)
     runs = [(run, [row(run, 1, 2.0)])]
     assert not visit(page.write(tmp_path, table.leaderboard(runs), runs, "free")).locator("#bill").is_visible()
+
+
+def test_what_never_trained_has_no_costs_and_no_evaluations(visit, tmp_path):
+    runs = [(run := record("lsd", steps), [row(run, 1, 2.0)]) for steps in range(3)]
+    tab = visit(page.write(tmp_path, table.leaderboard(runs, ["lsd", "gone"]), runs, "begun"))
+    tab.locator("#bill").click()
+    cells = tab.locator("#board-table tr", has_text="gone").locator("td.cost").all_inner_texts()
+    assert len(cells) == 3 and set(cells) == {"–"}
+    assert "NFE" not in tab.locator("#board-table thead th").all_inner_texts(), "one each step, of all that was sampled"
 
 
 def test_a_phone_shows_the_first_step_counts_without_scrolling(visit, many):
