@@ -23,6 +23,8 @@ from PIL import Image
 from readme_tables import BLOCK, PAGES, filled
 
 from bench import run
+from results.compared import published
+from results.tables import table
 
 ROOT = Path(__file__).parent.parent
 CONF = ROOT / "bench" / "conf"
@@ -144,6 +146,12 @@ def test_every_method_is_in_the_list_of_methods() -> None:
     for path in found:
         assert path.stem in code("methods/README.md"), path.stem
         assert f"`{path.stem}`" in TEXTS["methods/README.md"]
+
+
+def test_every_column_of_a_table_is_explained() -> None:
+    told = set(INLINE.findall(TEXTS["results/README.md"]))
+    assert {*table.COLUMNS, *table.COMPATIBLE, *table.KEPT} - told == set()
+    assert set(published.COLUMNS) - told == set()
 
 
 def test_the_readme_is_read_to_its_end() -> None:
