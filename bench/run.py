@@ -57,7 +57,7 @@ def _told(do: Callable[[], int]) -> int:
 
 
 def _help(about: Sequence[str]) -> int:
-    from bench.config import help as pages
+    from bench.verbs import help as pages
 
     print(pages.page(about))
     return 0

@@ -18,9 +18,9 @@ FAULTS = [
         ("keys that there are not", 'extra="forbid", strict=True', 'extra="ignore", strict=True',
          "tests/bench/nets/test_nets.py::test_a_wrong_configuration_names_the_key_and_the_nearest_value"),
         ("an end that is left out counts", 'else f"below {high.lt}"', 'else f"at most {high.lt}"',
-         "tests/bench/config/test_help.py::test_ranges_are_told_in_words"),
+         "tests/bench/config/test_ranges.py::test_ranges_are_told_in_words"),
         ("a lower end that is left out counts", "if isinstance(low, Ge) and isinstance(high, Le):", "if low and high:",
-         "tests/bench/config/test_help.py::test_ranges_are_told_in_words"),
+         "tests/bench/config/test_ranges.py::test_ranges_are_told_in_words"),
         ci="texts taken for booleans",
     ),
     *of(
@@ -53,6 +53,9 @@ FAULTS = [
         "left out", "bench/config/command.py",
         ("of the sweep's own methods", 'axes.get("method", [get(config, "method.name")])', '[get(config, "method.name")]',
          f"{LEFT_OUT}[words2]"),
+    ),
+    *of(
+        "left out", "bench/config/sweep_file.py",
         ("in a sweep's file", 'f"{at}.{key}: {said[key]}" if key in said else', '"" if False else', f"{LEFT_OUT}[words4]"),
     ),
     *of(

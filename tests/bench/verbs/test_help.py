@@ -7,10 +7,8 @@ import sys
 import textwrap
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any
 
 import pytest
-from annotated_types import Ge, Gt, Le, Lt
 from omegaconf import OmegaConf
 from places import ROOT
 
@@ -18,9 +16,9 @@ from bench import run
 from bench.config import choices, schema
 from bench.config.compose import CONF, names, presets, section
 from bench.config.errors import ConfigError
-from bench.config.help import SECTIONS, page
 from bench.config.registry import knobs_of, method_class
-from bench.config.types import Place, fields, words
+from bench.config.types import fields, words
+from bench.verbs.help import SECTIONS, page
 
 GROUPS = ("method", "data", "backbone", "backend")
 OPTIONS = [(group, name) for group in GROUPS for name in names(group)]
@@ -218,17 +216,3 @@ def test_a_method_of_the_users_is_listed_and_shown(opening: str, plugins: str) -
 def test_a_knob_is_looked_for_among_those_of_its_method(capsys: pytest.CaptureFixture[str]) -> None:
     assert run.main(["--help", "method.eta"]) == 2
     assert "--help method=NAME" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(("hint", "said"), [
-    (Annotated[float, Ge(0), Le(1)], "a number from 0 to 1"),
-    (Annotated[float, Ge(0), Lt(1)], "a number, at least 0 and below 1"),
-    (Annotated[float, Gt(0), Le(1)], "a number above 0 and at most 1"),
-    (Annotated[float, Gt(0), Lt(1)], "a number above 0 and below 1"),
-    (Annotated[int, Ge(3)] | None, "a whole number, at least 3, or null"),
-    (Annotated[int, Le(3)], "a whole number, at most 3"),
-    (tuple[Annotated[float, Ge(0), Lt(1)], Annotated[float, Ge(0), Lt(1)]], "a list of 2 numbers, each at least 0 and below 1"),
-    (Place, "a path; ~ or ~USER in it must be a home folder that exists"),
-])  # fmt: skip
-def test_ranges_are_told_in_words(hint: Any, said: str) -> None:
-    assert words(hint) == said
