@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import NamedTuple, Self
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,7 @@ from results.pictures.scales import at_values, readable
 from results.pictures.style import COLOURS, MARKERS, Style, save_figure
 from results.pictures.window import window
 from results.records import metric_info
-from results.tables import count, league_title, steps_title
+from results.tables import count, league_title, number, steps_title
 
 COSTS = {
     "nfe_rows": "network evaluations per sample (rows)",
@@ -83,6 +84,9 @@ def draw(points: pd.DataFrame, path: Path, remark: str = "", style: Style | None
         figure.suptitle(title, fontsize=style.font + 2)
     figure.supylabel(wrapped(info.title, 0.9 * size[1], style.font), fontsize=style.font)
     figure.draw_without_rendering()
+    for axes, cost in zip(grid, costs, strict=True):
+        _numbers(axes, points[points["cost"] == cost], style, figure.dpi)
+    figure.draw_without_rendering()  # with room for them
     for axes, edges in zip(grid, views, strict=True):
         _names(axes, edges, style)
     save_figure(figure, path, style)
@@ -105,7 +109,7 @@ def _view(axes: Axes, points: pd.DataFrame, cost: str, style: Style) -> list[Edg
                   linewidth=0.9 * style.line, markersize=0.9 * style.marker, markeredgecolor="white", label=", ".join(words),
                   zorder=3)  # fmt: skip
     _scales(axes, points, cost)
-    axes.set_xlabel(COSTS[cost], fontsize=style.font)
+    axes.set_xlabel(wrapped(COSTS[cost], 0.8 * min(style.width, 5), style.font), fontsize=style.font)
     axes.tick_params(labelsize=style.font - 1)
     axes.grid(True, which="major", color="#eeeeee", linewidth=0.6)
     axes.set_axisbelow(True)
@@ -140,6 +144,43 @@ def _names(axes: Axes, edges: list[Edge], style: Style) -> None:
                     named.append((str(row["method"]), box))
                     break
                 name.remove()
+
+
+class _Numbers(NamedTuple):
+    """Of marks at one edge whose numbers would touch: [(place in pixels, value)] and what stands over them."""
+
+    marks: list[tuple[float, float]]
+    font: float  # in pixels
+
+    @property
+    def text(self) -> str:
+        """The least and the greatest."""
+        values = [value for _, value in self.marks]
+        return " – ".join(dict.fromkeys(number(value) for value in (min(values), max(values))))
+
+    @property
+    def middle(self) -> float:
+        return (self.marks[0][0] + self.marks[-1][0]) / 2
+
+    def touches(self, next: Self) -> bool:
+        letters = (len(self.text) + len(next.text)) / 2 + 1
+        return next.middle - self.middle < 0.62 * letters * self.font
+
+
+def _numbers(axes: Axes, points: pd.DataFrame, style: Style, dpi: float) -> None:
+    """What lies outside the range, over its marks."""
+    (low, high), font = axes.get_ylim(), style.font - 2
+    for edge, outside in ((high, points["value"] > high), (low, points["value"] < low)):
+        groups: list[_Numbers] = []
+        for price, value in points.loc[outside, ["price", "value"]].sort_values("price").itertuples(index=False):
+            group = _Numbers([(float(axes.transData.transform((price, edge))[0]), float(value))], font * dpi / 72)
+            while groups and groups[-1].touches(group):
+                group = _Numbers([*groups.pop().marks, *group.marks], group.font)
+            groups.append(group)
+        for group in groups:
+            at = axes.transData.inverted().transform((group.middle, 0))[0]
+            axes.annotate(group.text, (at, edge), (0, 5), textcoords="offset points", ha="center", va="bottom", fontsize=font,
+                          color="#555555", annotation_clip=False)  # fmt: skip
 
 
 def _scales(axes: Axes, points: pd.DataFrame, cost: str) -> None:

@@ -9,7 +9,10 @@ ASKED = f"{R}seeds_that_never_began_are_missing_of_what_the_sweep_asked_for"
 NEVER = f"{T}a_method_that_never_trained_has_no_bill_in_any_format"
 FEW = f"{T}values_of_few_samples_say_so_in_one_line_with_the_key_that_takes_more"
 HALF = "tests/results/tables/test_words.py::test_half_an_answer_makes_no_method_the_best"
-ONE = "tests/results/webpage/test_page_browser.py::test_a_method_has_one_colour_on_the_page_and_in_the_pictures"
+BROWSER, PICTURES = "tests/results/webpage/test_page_browser.py::test_", "tests/results/pictures/test_pictures.py::test_"
+TOUCHING = "numbers_beyond_the_edge_never_touch_and_leave_none_out"
+BEYOND = f"{PICTURES}a_front_tells_the_numbers_beyond_its_edge_over_their_marks"
+ONE = f"{BROWSER}a_method_has_one_colour_on_the_page_and_in_the_pictures"
 GAUSSIAN = f"{T}on_data_that_is_a_gaussian_its_fit_is_no_reason_for_doubt"
 WRITTEN = "tests/results/records/test_results_labels.py::test_a_number_written_otherwise_tells_no_experiments_apart"
 COLUMNS = f"{CHOICES}columns_are_those_asked_for_in_their_order_and_none_leaves_the_values"
@@ -145,5 +148,16 @@ FAULTS = [
         "doubt", "results/tables/marks.py",
         ("at what cannot be better", """row.get("data") != ITSELF and """, "", GAUSSIAN),
         ("none of such data", "return [why for why", """return [] if row.get("data") == ITSELF else [why for why""", GAUSSIAN),
+    ),
+    *of(
+        "numbers beyond the edge", "results/webpage/assets/chart.js",
+        ("touching", "groups.length && groups.at(-1).right + 6 > group.left", "false", f"{BROWSER}{TOUCHING}[390]"),
+        ("of the first mark only", "numbered([...groups.pop().points, ...group.points])", "groups.pop()",
+         f"{BROWSER}values_beyond_the_edge_are_told_over_their_marks"),
+    ),
+    *of(
+        "numbers beyond the edge", "results/pictures/pareto.py",
+        ("the least alone", "(min(values), max(values))", "(min(values),)", BEYOND),
+        ("over one another", "while groups and groups[-1].touches(group):", "while False:", BEYOND),
     ),
 ]  # fmt: skip

@@ -62,8 +62,10 @@ function chart(box, { series, references = [], lines, xTitle, xText, xTicks, hei
     const moved = value => x(value) + each.shift;
     root.append(lines ? lineOf(each, moved, y, top, bars) : dotsOf(each, x, y, top));
   }
-  if (!lines) root.append(...fronts(points, x, y, better, width, height));
-  for (const [word, y, far] of lines ? [["above", 11, cell => cell.value > top], ["below", height - EDGE.bottom - 4, cell => cell.value < near]] : []) {
+  const over = beyond(points.filter(point => point.y > top), x, width);
+  if (!lines) root.append(...fronts(points, x, y, better, width, height, over.map(({ left, right }) => [left, 10, right, 23])));
+  root.append(...over.map(({ text, left, right }) => svg("text", { class: "beyond number", x: (left + right) / 2, y: 21, "text-anchor": "middle" }, text)));
+  for (const [word, y, far] of lines ? [["above", 9, cell => cell.value > top], ["below", height - EDGE.bottom - 4, cell => cell.value < near]] : []) {
     const names = named.filter(cell => !visible.includes(cell) && far(cell)).map(cell => `${data.methods[cell.method]} ${number(cell.value)}`);
     if (names.length) root.append(svg("text", { class: "beyond", x: width - EDGE.right, y, "text-anchor": "end" }, `${word}: ${names.join(", ")}`));
   }
@@ -122,8 +124,27 @@ function dot(point, x, y, top) {
     : svg("circle", { cx: x(point.x).toFixed(1), cy: y(point.y).toFixed(1), r: 3 });
 }
 
-/** Of every league the points that none of it equals or beats on both axes, joined by steps; named where a name has room. */
-function fronts(points, x, y, better, width, height) {
+/** The numbers of what lies beyond the upper edge, to stand over its marks: of those that would touch the least and the greatest. */
+function beyond(points, x, width) {
+  const groups = [];
+  for (const point of points.toSorted((a, b) => a.x - b.x)) {
+    let group = numbered([point]);
+    while (groups.length && groups.at(-1).right + 6 > group.left) group = numbered([...groups.pop().points, ...group.points]);
+    groups.push(group);
+  }
+  return groups;
+
+  function numbered(points) {
+    const values = points.map(point => point.y), [low, high] = [Math.min(...values), Math.max(...values)].map(number);
+    const text = low === high ? low : `${low} – ${high}`, half = 3.3 * text.length;  // of the font's 11 px, as in `named`
+    const middle = Math.max(half, Math.min((x(points[0].x) + x(points.at(-1).x)) / 2, width - half));
+    return { points, text, left: middle - half, right: middle + half };
+  }
+}
+
+/** Of every league the points that none of it equals or beats on both axes, joined by steps; named where a name has room beside
+ *  the boxes of `numbers`. */
+function fronts(points, x, y, better, width, height, numbers) {
   const sign = better === "higher" ? -1 : 1;
   const found = [...Map.groupBy(points, point => data.leagues[point.cell.method])].map(([league, own]) => {
     const kept = [];
@@ -131,7 +152,7 @@ function fronts(points, x, y, better, width, height) {
       if (!kept.length || sign * point.y < sign * kept.at(-1).y) kept.push(point);
     return [league, kept];
   });
-  const taken = found.flatMap(([, kept]) => kept.map(point => [x(point.x) - 6, y(point.y) - 6, x(point.x) + 6, y(point.y) + 6]));
+  const taken = [...numbers, ...found.flatMap(([, kept]) => kept.map(point => [x(point.x) - 6, y(point.y) - 6, x(point.x) + 6, y(point.y) + 6]))];
   return found.map(([league, kept]) => {
     const corners = kept.flatMap((point, index) =>
       [...(index ? [[x(point.x), y(kept[index - 1].y)]] : []), [x(point.x), y(point.y)]]);

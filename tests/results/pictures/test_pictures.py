@@ -141,6 +141,17 @@ def test_names_are_moved_apart_in_their_order_and_no_further_than_needed(wanted:
         assert found == pytest.approx(wanted, abs=1e-9), "nothing is moved that touches nothing"
 
 
+def test_a_front_tells_the_numbers_beyond_its_edge_over_their_marks(tmp_path, monkeypatch) -> None:
+    frame = made(6).assign(train_seconds=1.0, teacher_seconds=0.0, total_compute=math.nan)
+    kept = []
+    monkeypatch.setattr(pareto, "save_figure", lambda figure, path, style: kept.append(figure))
+    pareto.draw(pareto.pareto(frame), tmp_path / "p.png", "", SIZES["paper"])
+    sampling, training = ([text for text in axes.texts if text.get_text()[0].isdigit()] for axes in kept[0].axes)
+    assert [text.get_text() for text in sampling] == ["9000", "4500", "2250", "1125", "562"], "one over each mark"
+    assert [text.get_text() for text in training] == ["562 – 9000"], "five marks at one price"
+    assert [text.xy[0] for text in sampling] == pytest.approx([1, 2, 4, 8, 16])
+
+
 def test_two_names_at_one_height_part_evenly() -> None:
     assert spread([0.5, 0.5], 0.1, 0, 1) == pytest.approx([0.45, 0.55])
 

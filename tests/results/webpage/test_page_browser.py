@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 import pandas as pd
@@ -297,6 +297,32 @@ def test_intervals_are_bands_of_a_few_lines_and_bars_side_by_side_of_more(visit,
     assert bands.count() == 3 and bars.count() == 0
 
 
+def test_values_beyond_the_edge_are_told_over_their_marks(visit, tmp_path):
+    values = {f"m{k}": (10 + k, 9 + k) for k in range(9)} | {"bad": (500.0, 12.0), "worse": (700.0, 300.0)}
+    runs = [(run := record(label), [row(run, 1, one), row(run, 4, four)]) for label, (one, four) in values.items()]
+    tab = visit(page.write(tmp_path, table.leaderboard(runs), runs, "far"))
+    for chart in ("#curve-chart", "#pareto-nfe"):
+        assert tab.locator(f"{chart} .number").all_text_contents() == ["500 – 700", "300"]
+        marks, boxes = (tab.locator(f"{chart} {name}").evaluate_all(OWN_BOXES) for name in ("polygon", ".number"))
+        for box in boxes:
+            assert any(abs(box["x"] + box["width"] / 2 - mark["x"] - mark["width"] / 2) < 12 for mark in marks)
+            assert all(box["y"] + box["height"] <= mark["y"] + 2 for mark in marks), box
+    tab.locator("#range").click()
+    assert tab.locator(".number").count() == 0, "the whole range has none beyond it"
+
+
+@pytest.mark.parametrize("width", [390, 1440])
+def test_numbers_beyond_the_edge_never_touch_and_leave_none_out(visit, many, width):
+    tab = visit(many, width)
+    cells = tab.evaluate("JSON.parse(document.getElementById('data').textContent).metrics[0].cells.map(cell => cell[4])")
+    for chart in ("#curve-chart", "#pareto-nfe", "#pareto-cost"):
+        texts = tab.locator(f"{chart} .number")
+        told = [float(part) for text in texts.all_text_contents() for part in text.split(" – ")]
+        boxes = sorted(texts.evaluate_all(OWN_BOXES), key=lambda box: box["x"])
+        assert len(told) > 2 and max(told) == round(max(value for value in cells if value and value < 2000))
+        assert all(a["x"] + a["width"] < b["x"] for a, b in pairwise(boxes)) and boxes[0]["x"] >= 0
+
+
 def look(tab):
     """{method: (colour, class of its dashes)} of the lit lines."""
     found = tab.locator("#curve-chart .series[class*=' c']").evaluate_all("""all => all.map(group => [Number(group.dataset.m),
@@ -344,7 +370,7 @@ def test_names_on_the_fronts_touch_neither_one_another_nor_the_charts_edge(width
     tab = visit(crowded, width)
     for chart in ("#pareto-nfe", "#pareto-cost"):
         room = tab.locator(f"{chart} svg").bounding_box()["width"]
-        names = tab.locator(f"{chart} .front text").evaluate_all(OWN_BOXES)
+        names = tab.locator(f"{chart} .front text, {chart} .number").evaluate_all(OWN_BOXES)
         assert len(names) > 2 and all(box["x"] >= 0 and box["x"] + box["width"] <= room for box in names)
         for a, b in combinations(names, 2):
             along, across = (min(a[k] + a[d], b[k] + b[d]) - max(a[k], b[k]) for k, d in (("x", "width"), ("y", "height")))
