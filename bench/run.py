@@ -57,7 +57,7 @@ def _told(do: Callable[[], int]) -> int:
 
 
 def _help(about: Sequence[str]) -> int:
-    from bench.config import help as pages
+    from bench.verbs import help as pages
 
     print(pages.page(about))
     return 0
@@ -98,7 +98,8 @@ def _run(campaign: "Campaign", arguments: Sequence[str]) -> int:
         print("\n".join(f"{count} finished {'runs are' if count > 1 else 'run is'} taken up again: {why}"
                         for why, count in Counter(again.values()).items()))
     states = read_states(out, plan.ids)
-    with Display(plan, states, workers, saved=saved(out, plan, states)) as display:
+    at_once = None if backends.unbound(wanted.backend) else workers
+    with Display(plan, states, at_once, saved=saved(out, plan, states)) as display:
         outcome = backends.execute(plan, wanted.backend, out, campaign.name, display, wanted.command.detach,
                                    search.search if search else None)
     if outcome.detached:

@@ -13,7 +13,7 @@ from typing import Any
 
 from results import terminal
 from results.records import StoreError, read_curves, read_json, read_jsonl, short, write_text
-from sweeps.display import Try, picture, spark, tries
+from sweeps.display import Try, ahead, picture, spark, training, tries
 from sweeps.engine import Book, Entry, Record, RequestError, find_sweep, planned, read_record, sound
 from sweeps.plan import DEAD_ENDS, FINAL, State, aligned, count, duration, read_status
 
@@ -23,7 +23,8 @@ SILENT = 120.0
 
 @dataclass(frozen=True)
 class Row:
-    """One run. rate: images per second of this attempt; left: seconds; cost: seconds of a worker so far, all
+    """One run. progress: the share of its training and scoring that is done; rate: images per second of this attempt, while it
+    trains; left: seconds; cost: seconds of a worker so far, all
     tries; loss: how it goes, of one that is running."""
 
     run: str
@@ -81,7 +82,7 @@ def _row(job: dict[str, Any], entry: Entry, runs: Path, states: dict[str, str], 
             reason = "" if state == State.DONE else last  # `--tries` tells what became of its starts
         elif entry.state == State.TODO:
             state, reason = _waiting(job, states, reason)
-        share = 1.0 if state == "done" else _saved(runs / id / "attempts", entry)
+        share = 1.0 if state == "done" else _saved(runs / id / "attempts", entry, training(job))
         return Row(id, job["label"], state, share, attempts=len(past), cost=spent,
                    node=past[-1].node if past else "", reason=reason)
     record = _record(runs / id / "attempts" / f"{entry.open.number:04d}.json")
@@ -90,18 +91,16 @@ def _row(job: dict[str, Any], entry: Entry, runs: Path, states: dict[str, str], 
     beat = record.beat / 1e9
     silent = f" (silent for {duration(now - beat)})" if now - beat > SILENT and not record.ended else ""
     ran = max((record.ended or beat) - record.started, 1e-9)
-    trained, took = record.images - max(record.began, 0), (record.ended or beat) - (record.since or record.started)
-    rate = trained / took if trained > 0 and took > 0 else None  # a process needs seconds until it begins
-    return Row(id, job["label"], (record.stage or "running") + silent, _share(record), rate,
-               (record.budget - record.images) / rate if rate else None, len(past) + 1, record.node,
+    share, rate, left = ahead(record, training(job), (record.ended or beat) - (record.since or record.started))
+    return Row(id, job["label"], (record.stage or "running") + silent, share, rate, left, len(past) + 1, record.node,
                spent + ran, last, spark([look["loss"] for look in read_curves(runs / id) if "loss" in look]))
 
 
-def _saved(attempts: Path, entry: Entry) -> float | None:
+def _saved(attempts: Path, entry: Entry, part: float) -> float | None:
     """The share of a run at which its next start goes on; None where nothing is known to be saved."""
     reached = max((each.reached for each in entry.past), default=0)
     record = _record(attempts / f"{entry.number:04d}.json") if reached else None
-    return min(1.0, reached / record.budget) if record and record.budget else None
+    return part * min(1.0, reached / record.budget) if record and record.budget else None
 
 
 def _waiting(job: dict[str, Any], states: dict[str, str], reason: str) -> tuple[str, str]:
@@ -111,10 +110,6 @@ def _waiting(job: dict[str, Any], states: dict[str, str], reason: str) -> tuple[
             return "skipped", f"its parent {parent} {DEAD_ENDS[State(states[parent])]}"
     waits = [parent for parent in job["parents"] if states.get(parent) != "done"]
     return ("blocked", f"waits for {waits[0]}") if waits else ("ready", reason)
-
-
-def _share(record: Record) -> float | None:
-    return min(1.0, record.images / record.budget) if record.budget else None
 
 
 def _record(path: Path) -> Record | None:

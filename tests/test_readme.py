@@ -23,6 +23,8 @@ from PIL import Image
 from readme_tables import BLOCK, PAGES, filled
 
 from bench import run
+from results.compared import published
+from results.tables import table
 
 ROOT = Path(__file__).parent.parent
 CONF = ROOT / "bench" / "conf"
@@ -103,6 +105,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "pictures").mkdir()
     for number, image in enumerate(pixels[:16]):
         Image.fromarray(image).save(folder / "pictures" / f"{number}.png")
+    for name in ("cats", "dogs"):
+        shutil.copytree(folder / "pictures", folder / "pets" / name)
     with chdir(folder):
         assert run.main(["method=flow_matching,lmd,meanflow", "seed=0,1", NAMED, *SMALL]) == 0
         before = trained(folder)
@@ -142,6 +146,12 @@ def test_every_method_is_in_the_list_of_methods() -> None:
     for path in found:
         assert path.stem in code("methods/README.md"), path.stem
         assert f"`{path.stem}`" in TEXTS["methods/README.md"]
+
+
+def test_every_column_of_a_table_is_explained() -> None:
+    told = set(INLINE.findall(TEXTS["results/README.md"]))
+    assert {*table.COLUMNS, *table.COMPATIBLE, *table.KEPT} - told == set()
+    assert set(published.COLUMNS) - told == set()
 
 
 def test_the_readme_is_read_to_its_end() -> None:
@@ -239,9 +249,13 @@ def test_what_is_not_executed_is_there(key: str) -> None:
 
 @pytest.mark.parametrize("snippet", SNIPPETS)
 def test_snippets_run(snippet: str, here: Path) -> None:
+    if "pets" in snippet:  # not among the place's runs, which share one data set
+        assert run.main(["sweep=none", "sweep.name=pets", "method=flow_matching", "data=folder", "data.path=pets",
+                         "data.size=16", "conditional=true", *SMALL]) == 0
     names: dict[str, Any] = {}
     exec(snippet, names)
-    assert names["images"].shape[1:] == (1, 8, 8)
+    assert names["images"].shape[1:] == ((3, 16, 16) if "pets" in snippet else (1, 8, 8))
+    assert "save_image" not in snippet or (here / "dogs.png").exists()
     assert "export" not in snippet or (here / "weights.pt").exists()
 
 

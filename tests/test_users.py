@@ -104,9 +104,9 @@ def test_a_student_looks_at_a_folder_of_photographs_trains_on_it_and_has_samples
     assert "45 images of 3 x 16 x 16 to train on, 4 held out" in said and "1 hidden, 1 no images (.txt)" in said
     assert "labels: 2 classes to train on: cats " in said and "1 to train on are copies of others" in said
     assert np.asarray(Image.open(home / "outputs/previews/folder.png").convert("RGB")).std() > 10
-    words = ("data=folder data.path=pictures data.size=16 backbone=unet_small backbone.channels=8 budget.images=320 "
-             "budget.batch=16 method=meanflow 'evaluation.steps=[1,4]' 'evaluation.seeds=[0]' evaluation.count=16")
-    said = home(f"fewstep run sweep=none sweep.name=pictures {words}")
+    words = ("sweep=pictures_smoke data.path=pictures backbone.channels=8 budget.images=320 budget.batch=16 method=meanflow "
+             "'evaluation.steps=[1,4]' evaluation.count=16")
+    said = home(f"fewstep run sweep.name=pictures {words}")
     assert "\nmeanflow " in said and "says little of the method" in said, "twenty steps mean nothing, and that is told"
     left = home / "outputs/sweeps/pictures"
     for name in ("samples.png", "curves.png"):

@@ -24,6 +24,7 @@ from bench.config.errors import ConfigError, nearest, shown, unknown
 from bench.config.experiment import TRUTH, Experiment, References, Surroundings, recorded, recorded_experiment
 from bench.config.parse import section
 from bench.config.records import smaller
+from bench.config.registry import unlisted
 from bench.config.schema import FIRST_PROXY_SEED, Budget, Evaluation, Proxy, Scoring, Train, Tuning
 from bench.config.types import Section
 
@@ -32,6 +33,6 @@ __all__ = [
     "Backend", "Budget", "Cifar10", "ConfigError", "Data", "Digits", "Evaluation", "Experiment", "Folder", "Local",
     "Network", "Points", "Prepared", "Proxy", "References", "Request", "Scoring", "Section", "Slurm", "Surroundings",
     "Train", "Tuning", "counts", "nearest", "options", "recorded", "recorded_experiment", "request", "section", "shown",
-    "smaller", "unfit", "unheld", "unknown", "unlabelled", "unmet", "unserved", "unshared", "untaught", "whole",
+    "smaller", "unfit", "unheld", "unknown", "unlabelled", "unlisted", "unmet", "unserved", "unshared", "untaught", "whole",
     "with_method",
 ]  # fmt: skip

@@ -4,30 +4,26 @@ included: `method=lsd seed=0,1` narrows the sweep to that. Every fault of a comm
 
 import copy
 import dataclasses
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 from bench.config.arguments import Given, parse, quoted
 from bench.config.choices import BACKENDS, Backend
 from bench.config.combinations import counts
-from bench.config.compose import GROUPS, Compositions, composed, defaults, file_of, folders, keys, names, section
+from bench.config.compose import GROUPS, Compositions, composed, defaults, folders, keys, names, section
 from bench.config.errors import HELP, ConfigError, no_key, shown, unknown
 from bench.config.experiment import Config, Experiment, get, has, put
 from bench.config.experiment import parse as parse_experiment
 from bench.config.parse import Faults, mapping
-from bench.config.points import EXPERIMENT, Maker, axes_of, points
-from bench.config.registry import method_class, misfits, use_plugins
+from bench.config.points import Maker, axes_of, points
+from bench.config.registry import not_listed
 from bench.config.schema import Command, Sweep
+from bench.config.sweep_file import ALL, CHOSEN, SECTIONS, WHOLE, check_file, parsed, set_by_itself
 from bench.config.types import reachable
-from results.records import near
 from sweeps.plan import SpecError
 
-WHOLE = ("sweep", "backend", "out", "plan", "detach", "plugins")  # hold for a whole command: no axes
-CHOSEN = ("data.name", "backbone.name", "method.name", "method.target", "backend.name")  # with their group, by its name
 TOLD = 12  # lines of faults: the last of more counts the rest
 
 
@@ -63,7 +59,7 @@ def request(arguments: Sequence[str]) -> Request:
         faults.tell()  # which names there are is not known
     plugins = _plugins(given)
     _check_groups(given, plugins, faults)
-    _check_file(given, plugins, faults)
+    check_file(given, plugins, faults)
     if len(faults) > unread:  # nothing can be composed of these
         faults.tell()
     settings, given = _composed(given, plugins, faults)
@@ -77,7 +73,7 @@ def request(arguments: Sequence[str]) -> Request:
     if command and backend and command.detach and backend.name != "slurm":
         faults.append(f"detach=true needs a cluster (backend=slurm), and backend={backend.name} ends with this command; "
                       "leave it out")
-    if (sweep := _sweep(settings["sweep"], plugins, faults)) is None or command is None or backend is None:
+    if (sweep := parsed(settings["sweep"], plugins, faults)) is None or command is None or backend is None:
         raise ConfigError(*faults)
     axes = axes_of(sweep, given)
     fixed = [g.text for g in plain if g.key not in axes]
@@ -194,15 +190,7 @@ def _check_groups(given: Sequence[Given], plugins: str | None, faults: Faults) -
             for value in [] if wrong else g.listed:
                 section(g.key, str(value), plugins)  # a file that cannot be read is told by its name
         elif g.key in CHOSEN:
-            faults.append(_chosen(g.key, g.values[0], plugins))
-
-
-def _chosen(key: str, value: Any, plugins: str | None, at: str = "") -> str:
-    """What is said of a key that says what a group's option is; `at` stands before it where it is not the command line's."""
-    group, _, part = key.partition(".")
-    close = near(value, names(group, plugins), 1, 0.4) if part == "name" else []
-    return (f"{at}{key}={shown(value)} cannot be set by itself: write {group}={(*close, 'NAME')[0]} for another {group}; "
-            f"{HELP} {group} lists them")
+            faults.append(set_by_itself(g.key, g.values[0], plugins))
 
 
 def _composed(given: list[Given], plugins: str | None, faults: Faults) -> tuple[Config, list[Given]]:
@@ -229,39 +217,6 @@ def _listed(g: Given, given: Sequence[Given], plugins: str | None) -> bool:
     return has(raw, "sweep.axes") and g.key in (get(raw, "sweep.axes") or {})
 
 
-def _check_file(given: Sequence[Given], plugins: str | None, faults: Faults) -> None:
-    """What is wrong with the sweep's own file, before Hydra meets it."""
-    for name in (g.values[0] for g in given if g.key == "sweep" and not g.is_axis):
-        if name in names("sweep", plugins):
-            raw, of = section("sweep", name, plugins), f"sweep={name}: "
-            _sweep(raw.get("sweep"), plugins, faults, of)
-            faults += [f"{of}{fault}" for fault in _whole_file(file_of("sweep", name, plugins), raw, plugins)]
-
-
-def _whole_file(file: Path, raw: Mapping[str, Any], plugins: str | None) -> Iterator[str]:
-    """What is wrong with a sweep's file outside of `sweep`."""
-    opening = takewhile(lambda line: not line.strip() or line.startswith("#"), file.read_text(encoding="utf-8").splitlines())
-    if raw and not any(re.fullmatch(r"#\s*@package\s+_global_\s*", line) for line in opening):
-        yield f"{file} must begin with the line `# @package _global_`, or its keys are not the experiment's"
-    listed = raw.get("defaults", [])
-    if not isinstance(listed, list):
-        yield f"defaults={shown(listed)} must be a list, for example defaults: [override /data: digits]"
-    for entry in listed if isinstance(listed, list) else []:
-        for key in entry if isinstance(entry, Mapping) else ():
-            if isinstance(key, str) and key.split("/")[-1] in WHOLE:
-                yield f"defaults: {key} holds for a whole command; leave it to the command line"
-    for key, value in raw.items():
-        if key in Command.model_fields:
-            yield f"{key} holds for a whole command; leave it to the command line"
-        elif key not in (*ALL, "defaults"):
-            yield no_key("", str(key), ALL)
-        elif key in SECTIONS and key in GROUPS and isinstance(value, str):
-            yield f"{key}={value} is chosen in the list of defaults: defaults: [override /{key}: {value}]"
-        elif key in SECTIONS and not isinstance(value, Mapping):
-            yield mapping(key, value)
-    yield from (_chosen(key, get(raw, key), plugins) for key in CHOSEN if has(raw, key))
-
-
 def _known(given: Sequence[Given], config: Config, plugins: str | None, faults: Faults) -> list[Given]:
     """Those whose key there is; the others are noted."""
     valid = set(options(config, plugins))
@@ -282,9 +237,17 @@ def _known(given: Sequence[Given], config: Config, plugins: str | None, faults: 
         if owners := [name for name in every if key in section("backend", name, plugins)]:
             faults.append(f"{g.key} belongs to backend={' or backend='.join(owners)}, and this is "
                           f"backend={config['backend']['name']}")
+        elif said := not_listed(g.key, _methods(given, config), plugins):
+            faults.append(f"{g.text}: {said}")
         elif g.key not in CHOSEN:
             faults.append(_misspelt(g.key, [k for k in valid if k.startswith(f"{group}.")] or list(valid)))
     return kept
+
+
+def _methods(given: Sequence[Given], config: Config) -> list[str]:
+    """Those of the command line, or of the sweep."""
+    axes = get(config, "sweep.axes") or {}
+    return next((g.listed for g in given if g.key == "method"), axes.get("method", [get(config, "method.name")]))
 
 
 def _misspelt(key: str, valid: Sequence[str]) -> str:
@@ -296,99 +259,10 @@ def _misspelt(key: str, valid: Sequence[str]) -> str:
     return unknown("command line: key", key, whole if 0 < len(whole) <= 12 else valid, also)
 
 
-ALL = (*EXPERIMENT, *Command.model_fields, "seed", "sweep")
-SECTIONS = tuple(key for key in EXPERIMENT if key not in ("plugins", "conditional"))
-
-
 def options(config: Config, plugins: str | None) -> list[str]:
     """Every key of a config, and those of all methods' own options."""
     own = {f"method.{k}": None for m in names("method", plugins) for k in keys(section("method", m, plugins))}
     return list(dict.fromkeys(keys(config)) | own)
-
-
-def _sweep(raw: Any, plugins: str | None, faults: Faults, of: str = "") -> Sweep | None:
-    before = len(faults)
-    if not raw or (isinstance(raw, Mapping) and not raw.get("name")):
-        faults.append(f"{of}sweep.name is missing: the sweep file says what it is called, for example sweep: {{name: mine}}")
-        return None
-    if isinstance(raw, Mapping):
-        known = [f"sweep.{name}" for name in Sweep.model_fields]
-        faults += [unknown("the sweep file: key", f"sweep.{key}", known) for key in raw if key not in Sweep.model_fields]
-        raw = {key: value for key, value in raw.items() if key in Sweep.model_fields}
-    sweep = faults.section(Sweep, raw, "sweep")
-    for number, point in enumerate(sweep.also if sweep else []):
-        if listed := [key for key, value in point.items() if isinstance(value, list) and key in GROUPS]:
-            faults.append(f"sweep.also[{number}].{listed[0]}={shown(point[listed[0]])}: a listed point has one value; write a "
-                          "point for each, or an axis")
-    if sweep is not None:
-        faults += _varied(sweep, plugins)
-        faults += _methods_of(sweep, names("method", plugins))
-        faults += _knobs_of(sweep, plugins) if of else []
-    if sweep is not None and sweep.published is not None:
-        sweep = sweep.model_copy(update={"published": _published(sweep.published, faults)})
-    return sweep if len(faults) == before else None
-
-
-def _varied(sweep: Sweep, plugins: str | None) -> Iterator[str]:
-    """What of a sweep's keys cannot differ between its runs."""
-    spaces = [sweep.search.space, *sweep.search.spaces.values()] if sweep.search else []
-    places = {"axes": [sweep.axes], "also": sweep.also, "one_at_a_time": [sweep.one_at_a_time], "search": spaces}
-    said = ((f"sweep.{place}: ", *item) for place, several in places.items() for one in several for item in one.items())
-    for where, key, value in said:
-        if key.split(".")[0] in WHOLE:
-            yield f"{where}{key} holds for a whole command; leave it to the command line"
-        elif key in CHOSEN:
-            yield _chosen(key, value, plugins, where)
-    for name, knobs in sweep.knobs.items():
-        yield from (_chosen(key, knobs[key[7:]], plugins, f"sweep.knobs.{name}: ") for key in CHOSEN if key[7:] in knobs)
-    if "method" in sweep.only:
-        yield "sweep.only.method: the methods are those of sweep.axes.method, and only is for the other axes; leave it out"
-
-
-def _methods_of(sweep: Sweep, known: Sequence[str]) -> Iterator[str]:
-    """Where a sweep speaks of a method that there is not."""
-    spoken: dict[str, Any] = {"sweep.knobs": sweep.knobs, "sweep.remarks": sweep.remarks}
-    if sweep.search is not None:
-        spoken |= {"sweep.search.spaces": sweep.search.spaces, "sweep.search.prunable_from": sweep.search.prunable_from}
-    for where, methods in spoken.items():
-        for name in methods:
-            if name not in known:
-                yield no_key(where, name, known)
-
-
-def _knobs_of(sweep: Sweep, plugins: str | None) -> Iterator[str]:
-    """What is wrong with the knobs of a sweep's file, of methods too that a command leaves out: today's typing error of one is
-    tomorrow's refusal of the whole sweep."""
-    for name, knobs in sweep.knobs.items():
-        if name not in names("method", plugins):
-            continue
-        own = defaults(name, plugins)
-        if unknown_ := [key for key in knobs if not has(own, key)]:
-            yield from (no_key(f"sweep.knobs.{name}", key, keys(own), f"{HELP} method={name}") for key in unknown_)
-            continue
-        use_plugins(plugins)
-        try:
-            yield from misfits(method_class(own.get("target")), knobs, f"sweep.knobs.{name}")
-        except ConfigError as error:
-            yield from error.faults
-
-
-def _published(name: str, faults: Faults) -> str:
-    """The table's name, or the whole path of a file of the user's own, whose numbers are looked at before anything runs."""
-    from results.records import StoreError, published
-
-    if not name.endswith(published.SUFFIX):
-        if name not in (tables := published.names()):
-            faults.append(unknown("sweep.published", name, tables))
-        return name
-    path = str(Path(name).absolute())
-    try:
-        from results.compared import published as tables_of
-
-        tables_of.load(path)
-    except StoreError as error:
-        faults.append(f"sweep.published: {error}")
-    return path
 
 
 def _tell(faults: Faults) -> None:

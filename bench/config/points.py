@@ -12,6 +12,7 @@ from bench.config.errors import HELP, ConfigError, nearest
 from bench.config.experiment import Asked, Config, Experiment, has, put
 from bench.config.experiment import parse as parse_experiment
 from bench.config.parse import Faults, mapping
+from bench.config.registry import not_listed
 from bench.config.schema import Seeded, Sweep
 from results.records import near
 from sweeps.plan import expand, one_at_a_time
@@ -99,6 +100,9 @@ class Maker:
         for g in self.knobs:
             if g.key not in self.used and self.methods:
                 chosen = sorted(self.methods)
+                if said := not_listed(g.key, chosen, self.plugins):
+                    self.faults.append(f"{g.text}: {said}")
+                    continue
                 known = {key for name in chosen for key in keys(section("method", name, self.plugins))}
                 close = near(g.key.removeprefix("method."), known - {"name", "target"}, 3, 0.4)
                 hint = f"; nearest: {', '.join(f'method.{name}' for name in close)}" if close else ""

@@ -69,8 +69,8 @@ def by_hand(config: Mapping[str, Any]) -> float:
 
 
 class Evaluated(NamedTuple):
-    """What an evaluation does: samples (None: the protocol's own number) at each number of steps, for each seed and each of
-    the scales of guidance, all but 1 guided for a share of the times."""
+    """What an evaluation does: samples (None: an old plan's, which does not say it) at each number of steps, for each seed and
+    each of the scales of guidance, all but 1 guided for a share of the times."""
 
     data: str
     protocol: str
@@ -88,8 +88,9 @@ def evaluated(config: Mapping[str, Any]) -> Evaluated:
     scale = (config.get("method") or {}).get("scale")
     least, most = scale if isinstance(scale, list | tuple) and len(scale) == 2 else (1.0, 1.0)  # else a knob of its own
     guided = high - low if least == most else 0.0  # a network that is told the scale takes no second row
+    count = (config.get("protocol") or {}).get("count") or config.get("samples") or asked.get("count")
     return Evaluated(str((config.get("data") or {}).get("name")), str(asked.get("protocol") or ""), asked.get("steps") or [],
-                     asked.get("seeds") or [], asked.get("count"), asked.get("guidance") or [1.0], guided)
+                     asked.get("seeds") or [], count, asked.get("guidance") or [1.0], guided)
 
 
 class Compared(NamedTuple):

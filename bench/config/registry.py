@@ -11,7 +11,7 @@ import importlib
 import importlib.util
 import inspect
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import Enum
 from functools import lru_cache
 from pathlib import Path
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
 
 from pydantic import ConfigDict, Strict, TypeAdapter, ValidationError
 
-from bench.config.compose import names, section
+from bench.config.compose import defaults, file_of, names, section
 from bench.config.errors import HELP, ConfigError, no_key, shown, unknown
 from bench.config.parse import beyond
 from bench.config.types import fields, options, words
@@ -112,6 +112,26 @@ def knobs_of(cls: type) -> dict[str, Any]:
     """The knobs of a method, or of a part of one, with their types."""
     made = {f.name for f in dataclasses.fields(cls) if f.init}
     return {name: hint for name, hint in fields(cls).items() if name in made and name != "interpolant"}
+
+
+def unlisted(method: str, plugins: str | None) -> dict[str, str]:
+    """The knobs that a method's class has and its file leaves out, each with what is said of it. {} without a class."""
+    own, file = defaults(method, plugins), file_of("method", method, plugins)
+    use_plugins(plugins)
+    try:
+        cls = method_class(own.get("target"))
+    except ConfigError:  # it is told where the method is made
+        return {}
+    plain = {f.name: f.default for f in dataclasses.fields(cls) if isinstance(f.default, bool | int | float | str)}
+    adds = {knob: f"the line `{knob}: {shown(plain[knob])}`" if knob in plain else knob for knob in knobs_of(cls)}
+    return {knob: f"method={method} has a knob {knob}, but its file does not list it; add {added} to {file}"
+            for knob, added in adds.items() if knob not in own}
+
+
+def not_listed(key: str, methods: Iterable[str], plugins: str | None) -> str:
+    """What is said of the key `method.KNOB` by the first of the methods that has such a knob unlisted, else ""."""
+    _, _, knob = key.partition("method.")
+    return next((said for name in methods if (said := unlisted(name, plugins).get(knob))), "")
 
 
 def _make(cls: type, knobs: Mapping[str, Any], key: str, **given: Any) -> Any:

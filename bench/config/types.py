@@ -64,7 +64,7 @@ def reachable(path: str) -> bool:
 
 
 Text = Annotated[str, checked(_filled), Says("a string")]
-Place = Annotated[str, checked(_filled), checked(reachable), Says("a path, and ~ or ~USER in it a home that there is")]
+Place = Annotated[str, checked(_filled), checked(reachable), Says("a path; ~ or ~USER in it must be a home folder that exists")]
 Seed = Annotated[int, Ge(0)]
 Steps = Annotated[tuple[Annotated[int, Ge(1), Le(10**6)], ...], Strict(False), MinLen(1), AfterValidator(distinct)]
 Seeds = Annotated[tuple[Seed, ...], Strict(False), MinLen(1), AfterValidator(distinct)]
@@ -135,17 +135,12 @@ def _of(beside: tuple[Any, ...]) -> str:
 def _range(base: Any, beside: tuple[Any, ...]) -> str:
     low = next((each for each in beside if isinstance(each, Ge | Gt)), None)
     high = next((each for each in beside if isinstance(each, Le | Lt)), None)
-    if low is None and high is None:
-        return ""
-    if low is not None and high is not None:
-        if isinstance(low, Gt) and isinstance(high, Lt):
-            return f" between {low.gt} and {high.lt}, neither of them"
-        start = f"[{low.ge}" if isinstance(low, Ge) else f"({low.gt}"
-        return f" in {start}, {f'{high.le}]' if isinstance(high, Le) else f'{high.lt})'}"
-    if low is not None:
-        return f", at least {low.ge}" if isinstance(low, Ge) else f" above {low.gt}"
-    assert high is not None
-    return f", at most {high.le}" if isinstance(high, Le) else f" below {high.lt}"
+    bottom = "" if low is None else f"at least {low.ge}" if isinstance(low, Ge) else f"above {low.gt}"
+    top = "" if high is None else f"at most {high.le}" if isinstance(high, Le) else f"below {high.lt}"
+    if isinstance(low, Ge) and isinstance(high, Le):
+        return f" from {low.ge} to {high.le}"
+    said = " and ".join(each for each in (bottom, top) if each)
+    return f", {said}" if said.startswith("at ") else f" {said}" if said else ""
 
 
 def _list(base: Any, beside: tuple[Any, ...]) -> str:

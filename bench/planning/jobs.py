@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from bench.accounts import due
 from bench.config import TRUTH, Data, Experiment, records, with_method
-from bench.data import fingerprint
+from bench.data import fingerprint, inspect
 from bench.planning.classes import with_classes
 from bench.planning.identity import reference_id, run_ids
 from bench.planning.work import gflops, scoring, shape
-from bench.protocols import SHIPPED, Protocol, lacking, planned
+from bench.protocols import SHIPPED, Protocol, lacking, planned, samples
 from results.records import RecordError, RunRecord, StoreError, read_run, whole_rows, write_rows, write_run
 from sweeps.plan import FINAL, Job, count
 
@@ -78,8 +78,10 @@ class _Shape:
         if listed and needs.weak_teacher:
             teachers.append(cls.of(_teacher(experiment, experiment.teacher.weak_share), content, listed=False))
         cost = gflops(experiment)
-        known = {"cost": cost, "precision": experiment.precision, "shape": list(shape(experiment.data))}
-        plain = {**planned(experiment).plain, "kind": "method", **known}
+        asked, data = planned(experiment), inspect(experiment.data)
+        known = {"cost": cost, "precision": experiment.precision, "shape": list(data.shape),
+                 "samples": samples(asked, data.train, data.heldout)}
+        plain = {**asked.plain, "kind": "method", **known}
         name = run_ids(experiment, content(experiment.data))
         scored = 0.0 if experiment.proxy else sum(scoring(plain))  # a trial of a search scores itself on its way
         return cls(plain, cost, scored, listed, experiment.label, name, teachers, experiment.teacher.seed, imported)

@@ -62,7 +62,7 @@ def scoring(config: Mapping[str, Any]) -> Scored:
     data, protocol, steps, seeds, asked, scales, guided = records.evaluated(config)
     rows = sum(1 + (guided if scale != 1 else 0) for scale in scales)
     inception = protocol.startswith(("clean-fid", "legacy")) or (not protocol and data in ("cifar10", *OFFICIAL))
-    each = float(asked or (50_000 if inception else 597 if data == "digits" else 10_000))
+    each = float(asked or (50_000 if inception else 597 if data == "digits" else 10_000))  # of older plans, that do not say it
     samples, looked, compared = each * len(seeds), min(each, MOST), records.compared(config)
     seen = samples * len(steps) * len(scales) + looked * (compared.checkpoints + bool(compared.checkpoints))
     drawn = samples * sum(steps) * rows + looked * compared.checkpoints * compared.steps

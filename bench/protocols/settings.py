@@ -53,8 +53,18 @@ def protocol_of(scored: Surroundings, data: Dataset) -> Protocol:
     return _of_points(scored, data) if rule is None else _of_images(rule, scored.scoring, data)
 
 
+def samples(scored: Surroundings, train: int, heldout: int) -> int:
+    """How many each number will rest on: of an experiment as `planned` made it, and data with so many images or points."""
+    return _samples(named(scored), scored.scoring, train, heldout)
+
+
+def _samples(rule: Named | None, scoring: Scoring, train: int, heldout: int) -> int:
+    """As many as are asked for; else the protocol's own number; else as many as are held out, or as there are, FEW at most."""
+    return scoring.count or (rule.count if rule else None) or min(heldout or train, FEW)
+
+
 def _of_images(rule: Named, scoring: Scoring, data: Dataset) -> Protocol:
-    count = scoring.count or rule.count or min(len(data.heldout) or len(data.train), FEW)
+    count = _samples(rule, scoring, len(data.train), len(data.heldout))
     size, statistics = scoring.reference_count, scoring.statistics_hash
     if size is not None and not 2 <= size <= len(data.train):
         raise ConfigError(f"evaluation.reference_count={size}: data={data.name} has {len(data.train)} training images to "
@@ -90,7 +100,7 @@ def _metrics(rule: Named, count: int, reference: int | None, also: tuple[str, ..
 def _of_points(scored: Surroundings, data: Dataset) -> Protocol:
     evaluation = scored.scoring
     assert isinstance(scored.data, Points), "only points have no named protocol"
-    count = evaluation.count or min(len(data.heldout), FEW)
+    count = _samples(None, evaluation, len(data.train), len(data.heldout))
     return Protocol(
         name=f"{scored.data.name}-points",
         metrics=POINT_METRICS + (("kl_50",) if data.name == "checkerboard" else ()),

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 
 import torch
@@ -98,7 +99,7 @@ class Subject:
         for role, module in models.items():
             module.requires_grad_(role in trained)
         slow = {"net": models["net"]} if self.method.needs.target_ema else None
-        batch = batches(self.data, CPU, self.conditional, self._paths(teacher), drop=self.drop).batch(draws)
+        batch = batches(self.data, CPU, self.conditional, self._paths(teacher), drop=self.drop).batch(draws.later(0))
         batch = replace(batch, x_1=batch.x_1.to(self.dtype))
         found = self.method.losses(models, batch, Context(draws, progress, stage, teacher, weak, slow))
         returned.check(self.method, found, stage, len(draws.rows))
@@ -152,10 +153,11 @@ def build(subject: Subject) -> None:
 def losses(subject: Subject) -> None:
     """Its losses are finite numbers per sample, and so are their parts."""
     models = subject.models()
-    for stage in subject.taken:
-        for name, loss in subject.losses(models, stage).items():
-            if not bool(loss.per_sample.isfinite().all()):
-                raise Broken(f"stage {stage.name}: {name} is not finite on a network that is not yet trained")
+    for stage, progress in product(subject.taken, PROGRESS):
+        draws = returned.Noted(0, 0, range(subject.batch), subject.batch, CPU, subject.dtype)
+        for name, loss in subject.losses(models, stage, draws, progress).items():
+            if said := returned.unfinite(name, loss, draws, subject.method.needs.group):
+                raise Broken(f"stage {stage.name}, {progress:.0%} of the budget: {said}")
             for part, values in loss.parts.items():
                 if values.ndim != 1:
                     raise Broken(f"stage {stage.name}: the part {part} has shape {tuple(values.shape)}: parts are vectors, of "
@@ -282,6 +284,8 @@ def restart(subject: Subject) -> None:
 CHECKS: dict[str, Callable[[Subject], None]] = {
     check.__name__: check for check in (needs, build, stages, losses, pure, slices, gradients, jump, grid, restart)
 }
+OF_LOSSES = ("pure", "slices", "gradients", "restart")
+"""The checks that say nothing of their own where `losses` is broken."""
 
 
 class _Stopped(Exception):

@@ -1,8 +1,11 @@
-"""`fewstep completion SHELL`: prints what makes bash, zsh or fish complete verbs, and the names behind `key=`.
+"""`fewstep completion SHELL`: prints a script with which bash, zsh or fish completes what you type after `fewstep` when you
+press Tab: verbs, and the names of methods, data sets, sweeps and the like.
+
+Put it where your shell reads it, once, and open a new shell:
 
     fewstep completion bash >> ~/.bashrc
-    fewstep completion zsh >> ~/.zshrc
-    fewstep completion fish > ~/.config/fish/completions/fewstep.fish
+    fewstep completion zsh >> ~/.zshrc       # which must call compinit before: autoload -Uz compinit; compinit
+    mkdir -p ~/.config/fish/completions; fewstep completion fish > ~/.config/fish/completions/fewstep.fish
 """
 
 import sys
@@ -16,14 +19,14 @@ SHELLS = ("bash", "zsh", "fish")
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Returns the exit status: 0, or 2 for another word than a shell."""
+    """Print the script, or the help; returns the exit status, 2 after a line that says which shells there are."""
     if arguments and arguments[0] in ("-h", "--help"):
         print(__doc__)
         return 0
     made = get_completion_class(arguments[0]) if len(arguments) == 1 and arguments[0] in SHELLS else None
     if made is None:
-        print(f"error: {NAME} completion takes one of {', '.join(SHELLS)}, and not {' '.join(arguments) or 'nothing'}",
-              file=sys.stderr)
+        given = f"; '{' '.join(arguments)}' is none of them" if arguments else ""
+        print(f"error: name one of the shells {', '.join(SHELLS)}, as in: {NAME} completion bash{given}", file=sys.stderr)
         return 2
     print(made(click.Command(NAME), {}, NAME, ASKED).source())
     return 0

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from bench.conf import names
 from bench.config import ConfigError
-from bench.config import help as pages
+from bench.verbs import help as pages
 from results import terminal
 
 if TYPE_CHECKING:  # the mathematics brings PyTorch, and names are listed without it

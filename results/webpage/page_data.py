@@ -141,10 +141,10 @@ def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _nets(runs: Runs) -> dict[str, str]:
-    """Protocol id -> the feature net whose features it is taken on, where a record says so."""
+    """Protocol id -> the feature net whose features it is taken on, where a record says so; points have none."""
     told = ((dict(record.config).get("protocol"), rows) for record, rows in runs)  # its whole protocol, no key of a command
     return {row.protocol: str(protocol["features"]).partition(":")[0] for protocol, rows in told
-            if isinstance(protocol, Mapping) and protocol.get("features") for row in rows}  # fmt: skip
+            if isinstance(protocol, Mapping) and protocol.get("features", "none") != "none" for row in rows}  # fmt: skip
 
 
 def _metric(name: str, part: pd.DataFrame, nets: Mapping[str, str]) -> dict[str, Any]:

@@ -115,7 +115,8 @@ class Disk:
         return record
 
     def plan(self, jobs: Iterable[Job]) -> None:
-        shown = [{"id": job.id, "label": job.label, "parents": list(job.parents), "cost": job.cost} for job in jobs]
+        shown = [{"id": job.id, "label": job.label, "parents": list(job.parents), "cost": job.cost, "scoring": job.scoring}
+                 for job in jobs]
         write_bytes(self.folder / "plan.json", json.dumps({"jobs": shown}).encode())
 
     def prepare(self, attempt: Attempt) -> None:

@@ -49,9 +49,10 @@ class Outcome:
 
 @dataclass
 class Watch:
-    """Counts the signals that ask the controller to end."""
+    """Counts the signals that ask the controller to end. told: whether the first was answered on the screen."""
 
     count: int = 0
+    told: bool = False
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         self.count += 1
@@ -81,7 +82,7 @@ def reconcile(plan: Plan, backend: Backend, out: Path, name: str = "default", pr
             control = Controller(plan, backend, files, out, prefix, time.time, rules or Rules(), progress or _silent, source,
                                  smaller, fresh=backend.attached, stopping=lambda: watch.count > 0)
             if right.mine:
-                _hear(backend, progress or _silent, watch)
+                _hear(backend, progress or _silent, watch, grace)
                 control.begin()
                 with suppress(KeyboardInterrupt):  # the second signal: no more patience
                     _loop(control, backend, right, watch, grace, progress or _silent, detach)
@@ -119,7 +120,7 @@ def _loop(control: Controller, backend: Backend, right: Right, watch: Watch, gra
             return
         if watch.count and deadline is None:
             deadline = time.monotonic() + grace
-            progress(Stopping(grace))
+            _answer(watch, progress, grace)
             backend.cancel(control.handles())
         if deadline is not None and time.monotonic() > deadline:
             return control.give_up(f"stopped: it reached no step boundary within {grace:.0f} s")
@@ -190,14 +191,24 @@ def signals() -> Iterator[Watch]:
             signal.signal(number, handler)
 
 
-def _hear(backend: Backend, progress: Progress, watch: Watch) -> None:
-    """What runs of an attached backend say goes to the screen; the answer is whether to stop."""
+def _hear(backend: Backend, progress: Progress, watch: Watch, grace: float) -> None:
+    """What runs of an attached backend say goes to the screen; the answer is whether to stop. A run in this process hears a
+    signal here, before the loop does."""
 
     def report(id: str, info: Info) -> bool:
         progress(Reported(id, info))
+        if watch.count:
+            _answer(watch, progress, grace)
         return watch.count > 0
 
     backend.connect(report)
+
+
+def _answer(watch: Watch, progress: Progress, grace: float) -> None:
+    """Say once that the runs are asked to stop."""
+    if not watch.told:
+        watch.told = True
+        progress(Stopping(grace))
 
 
 def _silent(event: object) -> None:

@@ -44,7 +44,7 @@ def request(folder: Path, verb: str, runs: Sequence[str]) -> Path:
 
 
 def planned(folder: Path) -> list[dict[str, Any]]:
-    """The jobs of a sweep's plan: id, label, parents, cost. None if it is not written, or not as a controller writes it."""
+    """The jobs of a sweep's plan: id, label, parents, cost, scoring. [] if it is not written, or not as a controller does."""
     try:
         jobs = [{"label": "", **job} for job in read_json(folder / "plan.json")["jobs"]]
         fit = all(isinstance(job["id"], str) and isinstance(job["label"], str) and isinstance(job["parents"], list)

@@ -5,6 +5,7 @@ from fault_tables.base import of
 COMMANDS = "tests/bench/config/test_commands.py::test_a_wrong_command_is_told_what_is_wrong"
 RIGHT = "tests/bench/config/test_commands.py::test_a_right_command_means_what_it_says"
 CONFIG = "tests/bench/config/test_config.py::test_"
+LEFT_OUT = "tests/bench/config/test_plugins.py::test_a_knob_that_its_yaml_leaves_out_is_told_as_one"
 SAME = "tests/bench/planning/test_identity.py::test_"
 
 FAULTS = [
@@ -16,6 +17,10 @@ FAULTS = [
          f"{COMMANDS}[sweep=none evaluation.steps=[1,1]]"),
         ("keys that there are not", 'extra="forbid", strict=True', 'extra="ignore", strict=True',
          "tests/bench/nets/test_nets.py::test_a_wrong_configuration_names_the_key_and_the_nearest_value"),
+        ("an end that is left out counts", 'else f"below {high.lt}"', 'else f"at most {high.lt}"',
+         "tests/bench/config/test_ranges.py::test_ranges_are_told_in_words"),
+        ("a lower end that is left out counts", "if isinstance(low, Ge) and isinstance(high, Le):", "if low and high:",
+         "tests/bench/config/test_ranges.py::test_ranges_are_told_in_words"),
         ci="texts taken for booleans",
     ),
     *of(
@@ -29,7 +34,29 @@ FAULTS = [
          f"{COMMANDS}[sweep=none method=dsno backbone=mlp_plain]"),
         ("a method without its sweep's knobs", "put(config, f\"method.{knob}\", copy.deepcopy(value))", "pass",
          f"{SAME}run_ids_are_those_of_before[sweep=digits_quickstart]"),
+        ("a knob that other methods' files list", "if said := not_listed(g.key, chosen, self.plugins):", "if said := \"\":",
+         f"{LEFT_OUT}[words3]"),
         ci="a knob that nobody has",
+    ),
+    *of(
+        "left out", "bench/config/registry.py",
+        ("what a file leaves out", "for knob, added in adds.items() if knob not in own}",
+         "for knob, added in adds.items() if 0}", LEFT_OUT),
+    ),
+    *of(
+        "left out", "bench/check.py",
+        ("what a file leaves out is not noted", "if missing := unlisted(experiment.name, experiment.plugins):",
+         "if missing := {}:",
+         "tests/bench/training/test_contract.py::test_the_command_says_of_each_check_whether_it_holds"),
+    ),
+    *of(
+        "left out", "bench/config/command.py",
+        ("of the sweep's own methods", 'axes.get("method", [get(config, "method.name")])', '[get(config, "method.name")]',
+         f"{LEFT_OUT}[words2]"),
+    ),
+    *of(
+        "left out", "bench/config/sweep_file.py",
+        ("in a sweep's file", 'f"{at}.{key}: {said[key]}" if key in said else', '"" if False else', f"{LEFT_OUT}[words4]"),
     ),
     *of(
         "command line", "bench/config/command.py",

@@ -5,6 +5,7 @@ from fault_tables.base import of
 DECISION = "tests/bench/planning/test_decision.py::test_"
 PRICE = ("tests/bench/planning/test_sweeps_price.py::"
          "test_every_scale_of_guidance_is_an_evaluation_and_a_guided_step_has_two_rows")
+OWN = "tests/bench/planning/test_sweeps_price.py::test_an_evaluation_on_own_data_is_priced_by_the_samples_that_it_takes"
 CHANGED = "tests/bench/planning/test_sweeps_price.py::test_from_a_record_that_was_changed_by_hand_nothing_is_learnt"
 
 FAULTS = [
@@ -12,6 +13,11 @@ FAULTS = [
         "guided price", "bench/planning/work.py",
         ("guided rows for nothing", "(guided if scale != 1 else 0)", "0", PRICE),
         ("features of one scale", "len(steps) * len(scales) +", "len(steps) +", PRICE),
+    ),
+    *of(
+        "samples", "bench/config/records.py",
+        ("own data are priced as a large set", ' or config.get("samples") or', " or", OWN),
+        ("a record is priced as its plan", '(config.get("protocol") or {}).get("count") or ', "", OWN),
     ),
     *of(
         "decision", "bench/planning/decision.py",

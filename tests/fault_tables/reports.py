@@ -19,6 +19,9 @@ COLUMNS = f"{CHOICES}columns_are_those_asked_for_in_their_order_and_none_leaves_
 APART = f"{CHOICES}a_part_or_a_papers_pictures_never_replace_the_whole_table"
 HASHED = f"{CHOICES}choices_that_a_name_has_no_room_or_no_letters_for_have_a_hash_and_the_same_one_again"
 
+NETS = ("tests/results/webpage/test_page.py::"
+        "test_a_metric_says_on_which_nets_features_it_was_taken_and_of_points_on_none")
+
 FAULTS = [
     *of(
         "published data", "results/compared/beside.py",
@@ -122,6 +125,11 @@ FAULTS = [
     *of(
         "half an answer", "results/records/metric.py",
         ("whole on other features", "known.note, known.half)", "known.note)", f"{HALF}[precision_cifar32]"),
+    ),
+    *of(
+        "nets", "results/webpage/page_data.py",
+        ("a net of points", 'protocol.get("features", "none") != "none"', 'protocol.get("features")', NETS),
+        ("no net told", 'if isinstance(protocol, Mapping) and', 'if not isinstance(protocol, Mapping) and', NETS),
     ),
     *of(
         "half an answer", "results/webpage/assets/tables.js",

@@ -3,7 +3,9 @@
 from fault_tables.base import of
 
 BAR = "tests/sweeps/display/test_sweeps_progress.py::test_"
+INTERRUPT = "tests/sweeps/engine/test_sweeps_interrupt.py::test_"
 REQUESTS = "tests/sweeps/engine/test_sweeps_requests.py::test_"
+SCORES = "tests/sweeps/display/test_sweeps_tries.py::test_a_run_that_scores_is_not_over"
 TRIES = "tests/sweeps/display/test_sweeps_tries.py::test_"
 
 FAULTS = [
@@ -28,7 +30,12 @@ FAULTS = [
     *of(
         "stopping", "sweeps/engine/loop.py",
         ("a stop is not told", "progress(Stopping(grace))", "pass",
-         "tests/sweeps/engine/test_sweeps_interrupt.py::test_a_second_signal_ends_everything_at_once"),
+         f"{INTERRUPT}a_second_signal_ends_everything_at_once"),
+        ("a run in this process is stopped in silence", "        if watch.count:\n            _answer(",
+         "        if False:\n            _answer(",
+         f"{INTERRUPT}without_workers_a_signal_stops_the_run_in_this_process_just_the_same"),
+        ("a stop is told with every report", "watch.told = True", "pass",
+         f"{INTERRUPT}a_second_signal_ends_everything_at_once"),
     ),
     *of(
         "stopping", "sweeps/display/progress.py",
@@ -37,10 +44,8 @@ FAULTS = [
          f"{BAR}a_stop_is_told_at_once_and_not_with_the_next_line"),
     ),
     *of(
-        "bar", "sweeps/display/progress.py",
+        "bar", "sweeps/display/tally.py",
         ("scoring has no share", "float(info.get(\"scored\", 0.0)) * self.job.scoring", "0.0",
-         f"{BAR}scoring_has_its_share_of_the_bar_and_only_the_end_is_the_whole"),
-        ("99.6 % reads as the whole", "ALMOST = 0.994", "ALMOST = 1.0",
          f"{BAR}scoring_has_its_share_of_the_bar_and_only_the_end_is_the_whole"),
         ("the bar falls where other images are counted", "max(before, self._share(info))", "self._share(info)",
          f"{BAR}scoring_has_its_share_of_the_bar_and_only_the_end_is_the_whole"),
@@ -48,6 +53,28 @@ FAULTS = [
          f"{BAR}the_time_left_comes_from_what_this_command_did_alone"),
         ("a trained run is taken for a scored one", "share * plan[id].cost / (plan[id].whole or 1.0)", "share",
          f"{BAR}a_run_that_was_trained_by_an_earlier_command_has_its_scoring_left"),
+        ("no limit is one worker", "if self.workers is None else", "if False else",
+         f"{BAR}without_a_limit_the_bar_says_how_many_run"),
+    ),
+    *of(
+        "bar", "sweeps/display/ahead.py",
+        ("99.6 % reads as the whole", "ALMOST = 0.994", "ALMOST = 1.0",
+         (f"{BAR}scoring_has_its_share_of_the_bar_and_only_the_end_is_the_whole", SCORES)),
+        ("scoring is not in the status", "(1 - part) * record.scored", "0.0", SCORES),
+        ("a trained run is a whole one", "return cost / (cost + scoring) if", "return 1.0 if", SCORES),
+        ("images a second while none is trained", "if trained < 1 and not record.scored else None", "if True else None",
+         SCORES),
+        ("what an earlier start scored took no time", "or began == 1:", "or False:", SCORES),
+    ),
+    *of(
+        "status", "sweeps/engine/files.py",
+        ("the plan forgets what scoring costs", '"scoring": job.scoring', '"scoring": 0.0',
+         "tests/sweeps/engine/test_sweeps_requests.py::test_a_plan_that_is_written_says_what_training_and_scoring_cost"),
+    ),
+    *of(
+        "bar", "bench/run.py",
+        ("a cluster has one worker", "None if backends.unbound(wanted.backend) else workers", "workers",
+         "tests/bench/planning/test_sweeps_price.py::test_nor_does_its_bar_name_a_number_of_workers"),
     ),
     *of(
         "requests", "sweeps/engine/requests.py",

@@ -15,7 +15,8 @@ def note(event):
         with (Path(out) / "stages.txt").open("a") as file:
             file.write(f"{event.job} {event.info['stage']}\n")
     if isinstance(event, Stopping):
-        (Path(out) / "stopping.txt").write_text(str(event.grace))
+        with (Path(out) / "stopping.txt").open("a") as file:
+            file.write(f"{event.grace}\n")
 
 
 if __name__ == "__main__":

@@ -139,7 +139,7 @@ def test_ten_thousand_runs_are_planned_with_their_teachers() -> None:
         (["backend.device=gpu"], ["backend.device", "cuda"]),
         (["method=progressive", "method.start=12"], ["start", "power of two"]),
         (["method=pfmm", "method.doublings=-1"], ["method.doublings", "at least 0"]),
-        (["method=shortcut", "method.bootstrap=2"], ["method.bootstrap", "[0, 1]"]),
+        (["method=shortcut", "method.bootstrap=2"], ["method.bootstrap", "from 0 to 1"]),
         (["method=shortcut", "method.levels=0"], ["method.levels", "at least 1"]),
         (["method=dsno", "backbone=mlp_plain"], ["mlp_plain", "dsno", "unet"]),
         (["method=ctm", "method.denoising=0"], ["method.denoising", "method.balance=false"]),

@@ -79,6 +79,37 @@ def test_its_knobs_are_checked_like_those_of_shipped_methods(plugins: Path, caps
     assert "earliest" in capsys.readouterr().err
 
 
+SWEEP = """# @package _global_
+sweep:
+  name: two
+  axes: {method: [flow_matching, late], seed: [0]}
+"""
+
+
+@pytest.mark.parametrize("words", [
+    ["sweep=none", "method=late", "method.latest=0.5"],
+    ["sweep=none", "method=flow_matching,late", "method.latest=0.5,0.7"],
+    ["sweep=two", "method.latest=0.5"],
+    ["sweep=none", "method=late", "method.eta=0.5"],  # a knob of others, whose files list it
+    ["sweep=knobs"],
+])  # fmt: skip
+def test_a_knob_that_its_yaml_leaves_out_is_told_as_one(
+    plugins: Path, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    knob = "eta" if "method.eta=0.5" in words else "latest"
+    code = textwrap.dedent(METHOD).replace("earliest: float = 0.5", f"earliest: float = 0.5\n    {knob}: float = 0.9")
+    (plugins / f"late_{knob}.py").write_text(code)
+    (plugins / "method" / "late.yaml").write_text(YAML.replace("late_method", f"late_{knob}"))
+    (plugins / "sweep").mkdir()
+    (plugins / "sweep" / "two.yaml").write_text(SWEEP)
+    (plugins / "sweep" / "knobs.yaml").write_text(SWEEP.replace("two", "knobs") + "  knobs: {late: {latest: 0.5}}\n")
+    assert run.main([*words, f"plugins={plugins}", "plan=true"]) == 2
+    (said,) = capsys.readouterr().err.splitlines()
+    where = words[-1] if knob in words[-1] else "sweep.knobs.late.latest"
+    assert said == (f"error: {where}: method=late has a knob {knob}, but its file does not list it; add the line "
+                    f"`{knob}: 0.9` to {plugins / 'method' / 'late.yaml'}")
+
+
 @pytest.mark.parametrize("module", ["inspect", "sys", "numpy", "methods.edm"])
 def test_a_file_that_python_has_another_of_is_refused(plugins: Path, capsys: pytest.CaptureFixture[str], module: str) -> None:
     mine = plugins / f"{module.replace('.', '/')}.py"

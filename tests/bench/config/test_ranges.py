@@ -13,6 +13,7 @@ from bench.config import ConfigError, request
 from bench.config.compose import names, section
 from bench.config.experiment import put
 from bench.config.registry import knobs_of, make_method, method_class
+from bench.config.types import Place, words
 from methods.base import Method
 from methods.tools import Linear
 
@@ -159,3 +160,17 @@ def test_values_that_do_not_go_together_are_one_error_that_names_them(command: s
         request(["sweep=none", *command.split()])
     (fault,) = error.value.faults
     assert [word for word in words if word not in fault] == []
+
+
+@pytest.mark.parametrize(("hint", "said"), [
+    (Annotated[float, Ge(0), Le(1)], "a number from 0 to 1"),
+    (Annotated[float, Ge(0), Lt(1)], "a number, at least 0 and below 1"),
+    (Annotated[float, Gt(0), Le(1)], "a number above 0 and at most 1"),
+    (Annotated[float, Gt(0), Lt(1)], "a number above 0 and below 1"),
+    (Annotated[int, Ge(3)] | None, "a whole number, at least 3, or null"),
+    (Annotated[int, Le(3)], "a whole number, at most 3"),
+    (tuple[Annotated[float, Ge(0), Lt(1)], Annotated[float, Ge(0), Lt(1)]], "a list of 2 numbers, each at least 0 and below 1"),
+    (Place, "a path; ~ or ~USER in it must be a home folder that exists"),
+])  # fmt: skip
+def test_ranges_are_told_in_words(hint: Any, said: str) -> None:
+    assert words(hint) == said

@@ -3,6 +3,7 @@
 import json
 import re
 
+import numpy as np
 import pytest
 from fake_perf import perf
 from places import ROOT
@@ -162,6 +163,18 @@ def test_evaluation_is_priced_by_its_rows(asked, tmp_path):
     assert many > few
 
 
+@pytest.mark.parametrize(("asked", "samples"), [((), 10), (("evaluation.count=25",), 25)])
+def test_an_evaluation_on_own_data_is_priced_by_the_samples_that_it_takes(asked, samples, tmp_path):
+    """As many as are held out, and not as many as a large set has."""
+    np.save(tmp_path / "own.npy", np.random.default_rng(0).integers(0, 256, (100, 8, 8, 1), dtype=np.uint8))
+    own = ("method=lsd", "data=arrays", f"data.path={tmp_path}/own.npy", "evaluation.steps=[4]", "evaluation.seeds=[0]")
+    planned = job(*own, *asked)
+    one = work.scoring(planned.config | {"samples": 1})
+    assert work.scoring(planned.config) == tuple(pytest.approx(samples * each) for each in one)
+    done = planned.config | {"samples": 7, "protocol": {"count": 3}}
+    assert work.scoring(done) == tuple(pytest.approx(3 * each) for each in one), "what a run was scored with is on its record"
+
+
 def test_every_scale_of_guidance_is_an_evaluation_and_a_guided_step_has_two_rows(tmp_path, capsys):
     told = ("method=flow_matching", "conditional=true", "evaluation.steps=[4]", "evaluation.count=100")
 
@@ -271,6 +284,20 @@ def test_a_cluster_without_a_limit_runs_all_at_once(tmp_path, monkeypatch, capsy
     assert run.main([*command, "plan=true"]) == 0
     told = next(line for line in capsys.readouterr().out.splitlines() if "estimated wall time" in line)
     assert told.startswith(said) and told.endswith("; backend.jobs=N caps them") == (not asked)
+
+
+@pytest.mark.parametrize(("asked", "workers"), [([], None), (["backend.jobs=3"], 3), (["backend.parallel=2"], 2)])
+def test_nor_does_its_bar_name_a_number_of_workers(tmp_path, monkeypatch, asked, workers):
+    class Shown(Exception):
+        pass
+
+    def display(plan, states, workers, **more):
+        raise Shown(workers)
+
+    monkeypatch.setattr("sweeps.display.Display", display)
+    with pytest.raises(Shown) as shown:
+        run.main([f"out={tmp_path}", "sweep=none", "data=mixture", "backend=slurm", "backend.gpus=1", *asked])
+    assert shown.value.args == (workers,)
 
 
 def test_the_plan_and_the_limit_take_the_measured_price(tmp_path, monkeypatch, capsys):

@@ -11,7 +11,8 @@ from contract import NETWORKS
 from trainings import points
 
 from bench.check import main
-from bench.training.contract import CHECKS, Broken, Subject
+from bench.training.contract import CHECKS, OF_LOSSES, Broken, Subject
+from bench.training.rng import StepDraws
 from methods.base import Loss, Method, Needs, Stage
 from methods.edm import EDM
 from methods.flow_matching import FlowMatching
@@ -65,6 +66,21 @@ class Detached(Plain):
 class Infinite(Plain):
     def losses(self, models, batch, context):
         return self.changed(models, batch, context, lambda loss: loss / 0)
+
+
+class Overflowing(Plain):
+    """Finite where training begins, and not in its middle."""
+
+    def losses(self, models, batch, context):
+        return self.changed(models, batch, context, lambda loss: loss / max(0.0, 0.5 - context.progress))
+
+
+class Unlogged(Plain):
+    """Its loss is finite, and what is logged of it is not."""
+
+    def losses(self, models, batch, context):
+        loss = super().losses(models, batch, context)["net"].per_sample
+        return {"net": Loss(loss, {"ratio": (loss / 0).detach(), "loss": loss.detach()})}
 
 
 class Rooted(Plain):
@@ -185,7 +201,9 @@ BROKEN: dict[type[Method], tuple[str, str]] = {
     Centred: ("slices", "depends on no other sample"),
     Positions: ("slices", "shares of the batch come from context.split"),
     Detached: ("gradients", "no gradient of net reaches the network net"),
-    Infinite: ("losses", "is not finite"),
+    Infinite: ("losses", "net is not finite in 16 of 16 samples; the first of them, sample 0, drew t=0\\.\\d+$"),
+    Overflowing: ("losses", "stage train, 50% of the budget: net is not finite in 16 of 16 samples"),
+    Unlogged: ("losses", "the part ratio of net: not finite, where net itself is"),
     Rooted: ("gradients", "the gradient of net is not finite"),
     Reduced: ("losses", "shape \\(\\), not one number for each of the 16 samples"),
     Misnamed: ("losses", "\\['loss'\\], not a dictionary of \\['net'\\]"),
@@ -330,7 +348,32 @@ def test_the_command_says_of_each_check_whether_it_holds(
     assert main([f"method={name}", f"plugins={tmp_path}", "data=gaussian", "backbone.width=16"]) == status
     told = capsys.readouterr().out
     assert said.replace("FILE", str(tmp_path / f"{name}.py")) in told
-    assert len(told.splitlines()) == 1 + len(CHECKS)
+    assert told.splitlines()[-1].startswith("  note    its YAML file does not list solver, time_law: "), "inherited ones"
+    assert len(told.splitlines()) == 2 + len(CHECKS) - (0 if status == 0 else len(OF_LOSSES) - 1)
+
+
+NAN = """{'net': Loss((a := context.uniform_pair('times')[0]) + (b := (0.5 - a).sqrt()), {'first': a, 'root': b.detach()})}
+
+from methods.base import Loss"""
+
+
+def test_a_loss_that_is_not_finite_is_one_line_and_what_rests_on_it_is_skipped(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "method").mkdir()
+    (tmp_path / "rooted.py").write_text(PLUGIN.replace("BODY", NAN))
+    (tmp_path / "method" / "rooted.yaml").write_text("name: rooted\ntarget: rooted:Mine\nsolver: euler\ntime_law: LAW\n"
+                                                     .replace("LAW", "{target: methods.times:Uniform}"))
+    assert main(["method=rooted", f"plugins={tmp_path}", "data=gaussian", "backbone.width=16", "budget.batch=16"]) == 1
+    told = capsys.readouterr().out.splitlines()
+    broken = [line for line in told if "BROKEN" in line]
+    assert len(broken) == 1, "and not a line more for each check that takes the losses"
+    times = StepDraws(0, 0, range(16), 16, torch.device("cpu"), torch.float64).uniform("times", 2)
+    wrong = (times[:, 0] > 0.5).nonzero().flatten().tolist()
+    drew = f"times={times[wrong[0], 0]:.3g} and {times[wrong[0], 1]:.3g}"
+    assert broken[0].endswith(f"stage train, 0% of the budget: net is not finite in {len(wrong)} of 16 samples, by its part "
+                              f"root; the first of them, sample {wrong[0]}, drew {drew}")
+    assert told[-1] == "  skipped pure, slices, gradients, restart: they are about the losses; mend those first"
 
 
 def test_the_batch_is_the_commands(capsys: pytest.CaptureFixture[str]) -> None:

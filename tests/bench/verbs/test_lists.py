@@ -1,5 +1,6 @@
 """What can be chosen is listed a line each, and a data set is told and drawn as a training sees it."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from PIL import Image
 
 from bench.conf import names
+from bench.data.split import tenth
 from bench.verbs import data, lists
 
 
@@ -77,6 +79,46 @@ def test_arrays_with_copies_and_labels(tmp_path: Path, capsys: pytest.CaptureFix
     assert said["labels"].startswith("2 classes to train on: 0 1") and said["held out"].startswith("10.0%")
     copies, _, both = said["equal pixels"].partition(" of those to train on are copies, ")
     assert int(copies) + int(both.split()[0]) == 1
+    assert re.fullmatch(r"row [78]( \(held out\))? is row [78]", said["copies"])
+
+
+def test_copies_are_named_by_their_files_the_first_few(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "photos").mkdir()
+    for n in range(30):  # the last ten are the first ten
+        pixels = np.random.default_rng(n % 20).integers(0, 255, (9, 9, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "photos" / f"{n:02d}.{'png' if n < 20 else 'bmp'}")
+    said = looked(["data=folder", f"data.path={tmp_path / 'photos'}"], tmp_path, capsys)
+    kept = {int(n) for n in tenth(30)[1]}
+    pairs = said["copies"].split("; ")
+    assert len(pairs) == 6 and pairs[-1] == "and 5 more" and len(kept) == 3
+    for pair in pairs[:-1]:
+        copy, of = (int(side[:2]) for side in pair.split(" is "))
+        assert copy % 20 == of % 20 and copy != of
+        assert all((n in kept) == (f"{n:02d}.{'png' if n < 20 else 'bmp'} (held out)" in pair) for n in (copy, of))
+
+
+def test_arrays_of_two_files_name_rows_of_each(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    x = np.random.default_rng(0).integers(0, 200, (40, 6, 5), dtype=np.uint8)
+    np.save(tmp_path / "x.npy", x[:30])
+    np.save(tmp_path / "h.npy", x[[39, 38, 5]])
+    said = looked(["data=arrays", f"data.path={tmp_path / 'x.npy'}", f"data.heldout={tmp_path / 'h.npy'}"], tmp_path, capsys)
+    assert said["copies"] == "row 2 (held out) is row 5"
+
+
+@pytest.mark.parametrize(("size", "line"), [
+    (24, "4 of 20 files have fewer pixels than 24 x 24, and are blurred by it; the smallest is 3.png, 17 x 40"), (17, None),
+    (None, None),
+])  # fmt: skip
+def test_files_that_are_enlarged_are_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], size: int | None, line: str | None
+) -> None:
+    (tmp_path / "photos").mkdir()
+    for n in range(20):
+        shape = (40, 20 - n) if n < 4 and size else (40, 24)
+        Image.fromarray(np.full(shape, n, np.uint8)).save(tmp_path / "photos" / f"{n}.png")
+    words = [f"data.size={size}"] if size else []
+    said = looked(["data=folder", f"data.path={tmp_path / 'photos'}", *words], tmp_path, capsys)
+    assert said.get("enlarged") == line and "copies" not in said
 
 
 def test_a_folder_of_photographs_is_shown_as_it_is_cropped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

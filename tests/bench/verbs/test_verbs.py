@@ -139,3 +139,16 @@ def test_the_script_for_a_shell_is_printed(words: list[str], status: int, capsys
     assert main(["completion", *words]) == status
     told = capsys.readouterr()
     assert ("_FEWSTEP_COMPLETE" in told.out) == (status == 0) and ("bash, zsh, fish" in told.err) == (status == 2)
+    assert told.err.endswith("; 'tcsh' is none of them\n" if words == ["tcsh"] else "fewstep completion bash\n" * (status == 2))
+
+
+def test_what_a_script_is_put_into_is_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The lines of the help, typed by a user whose home is empty."""
+    assert main(["completion", "--help"]) == 0
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines() if line.startswith("    ")]
+    assert [line.partition("fewstep completion ")[2].split()[0] for line in lines] == ["bash", "zsh", "fish"]
+    (tmp_path / "fewstep").write_text('#!/bin/sh\necho "$@"\n')
+    (tmp_path / "fewstep").chmod(0o755)
+    for line in lines:
+        subprocess.run(["sh", "-ec", line], check=True, env={"HOME": str(tmp_path), "PATH": f"{tmp_path}:{os.environ['PATH']}"})
+    assert (tmp_path / ".config/fish/completions/fewstep.fish").read_text() == "completion fish\n"

@@ -303,3 +303,10 @@ def test_an_unwritable_folder_is_one_clear_error(tmp_path, runs):
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="cannot be written"):
         page.write(tmp_path / "file/out", table.leaderboard(runs), runs, "t")
+
+
+@pytest.mark.parametrize(("name", "net"), [("digits_quickstart", ["digits8"]), ("cifar_smoke", ["inception"]),
+                                           ("mixture_all_methods", [])])
+def test_a_metric_says_on_which_nets_features_it_was_taken_and_of_points_on_none(name, net, tmp_path):
+    _, data, _ = made(tmp_path, archive.read(REFERENCE / name / archive.FILE)[0])
+    assert data["metrics"] and all(metric["features"] == net for metric in data["metrics"])

@@ -4,7 +4,8 @@ import io
 
 import pytest
 
-from sweeps.display.progress import Display, Tally
+from sweeps.display.progress import Display
+from sweeps.display.tally import Tally
 from sweeps.engine.seam import Ended, Reported, Started, Stopping, Tick
 from sweeps.plan.jobs import Job, Plan
 from sweeps.plan.states import State
@@ -29,6 +30,14 @@ def test_the_bar_moves_by_cost_and_within_a_run():
     assert tally.fraction() == pytest.approx(0.4)
     tally.take(Ended("t", State.DONE, "", 1.0), 2.0)
     assert tally.fraction() == pytest.approx(0.6)
+
+
+def test_without_a_limit_the_bar_says_how_many_run():
+    stream = io.StringIO()
+    with Display(plan(), {"old": "done"}, None, stream=stream, clock=lambda: 0.0) as display:
+        display(Started("t", 0))
+    first, last = stream.getvalue().splitlines()
+    assert first.startswith("3 runs, 1 running, 1 done ") and last.startswith("3 runs, 1 running, 1 done ")
 
 
 @pytest.mark.parametrize(("outcome", "at"), [(State.LOST, 0.1), (State.YIELDED, 0.2), (State.INTERRUPTED, 0.2)])

@@ -79,6 +79,33 @@ def test_the_rate_counts_from_the_first_report_and_not_from_the_start_of_the_pro
     assert (row.rate, row.left, row.cost) == (50.0, 20.0, 60.0)
 
 
+@pytest.mark.parametrize(("report", "shown"), [
+    ({"images": 500}, ("train", 0.375, 50.0, pytest.approx(10.0 / 0.375 * 0.625))),  # (500 / 1000) 3 / 4
+    ({"images": 1000, "stage": "scoring"}, ("scoring", 0.75, None, pytest.approx(10.0 / 3))),
+    ({"images": 1000, "stage": "scoring, 2 done", "scored": 0.5}, ("scoring, 2 done", 0.875, None, pytest.approx(10.0 / 7))),
+    ({"images": 1000, "stage": "scoring, 4 done", "scored": 1.0}, ("scoring, 4 done", 0.994, None, None)),
+    ({"images": 1000, "stage": "scoring, 1 done", "scored": 0.5, "began": 1000}, ("scoring, 1 done", 0.875, None, None)),
+])  # fmt: skip
+def test_a_run_that_scores_is_not_over(tmp_path, report, shown):
+    """Its training is three quarters of it, and took ten seconds so far."""
+    folder = sweep(tmp_path, [{"event": "intent", "job": "a", "attempt": 1, "tag": "t", "time": 1.0}])
+    (folder / "plan.json").write_text(json.dumps({"jobs": [{"id": "a", "parents": [], "cost": 3.0, "scoring": 1.0}]}))
+    more = {"stage": "train", "since": 150.0, "began": 0, "budget": 1000, **report}
+    repeated(tmp_path, "a", "0001", "", tag="t", outcome="", ended=0.0, beat=160 * 10**9, **more)
+    row, = status.rows(folder, 160.0)
+    assert (row.state, row.progress, row.rate, row.left) == shown
+    assert "100%" not in status.table([row]) and " 0 s" not in status.table([row])
+
+
+def test_a_run_that_waits_for_its_scoring_has_that_left(tmp_path):
+    folder = sweep(tmp_path, [{"event": "intent", "job": "a", "attempt": 1, "tag": "t", "time": 1.0},
+                              ended("a", 1, "yielded", then="todo", reached=1000)])
+    (folder / "plan.json").write_text(json.dumps({"jobs": [{"id": "a", "parents": [], "cost": 3.0, "scoring": 1.0}]}))
+    repeated(tmp_path, "a", "0001", "", tag="t", budget=1000, images=1000)
+    row, = status.rows(folder, 160.0)
+    assert (row.state, row.progress) == ("ready", 0.75)
+
+
 def test_the_list_of_tries_has_a_line_for_each_and_passes_over_what_cannot_be_read(tmp_path, capsys):
     sweep(tmp_path, [ended("a", 1, "done")])
     repeated(tmp_path, "a", "0001-1", "SIGUSR2")

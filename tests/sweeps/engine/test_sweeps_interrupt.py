@@ -138,8 +138,9 @@ def test_a_second_signal_ends_everything_at_once(tmp_path):
     with command(tmp_path, "deaf", "wait_for_file", grace=600) as process:
         until(lambda: len(pids(tmp_path)) == 2)
         os.kill(process.pid, signal.SIGINT)
-        until(lambda: (tmp_path / "stopping.txt").exists())  # told while a run still goes on that does not hear it
-        assert (tmp_path / "stopping.txt").read_text() == "600.0"
+        said = tmp_path / "stopping.txt"
+        until(lambda: said.exists() and said.read_text())  # told while a run still goes on that does not hear it
+        assert said.read_text() == "600.0\n"
         until(lambda: steps(tmp_path))  # the first has arrived
         os.kill(process.pid, signal.SIGINT)
         outcome = outcome_of(process)
@@ -153,6 +154,7 @@ def test_without_workers_a_signal_stops_the_run_in_this_process_just_the_same(tm
         os.kill(process.pid, signal.SIGINT)
         outcome = outcome_of(process)
     assert outcome["interrupted"] and len(outcome["left"]) == 2 and len(steps(tmp_path)) == 1
+    assert (tmp_path / "stopping.txt").read_text() == "30.0\n", "told, once, while the run saves itself"
     (tmp_path / "gate").touch()
     with command(tmp_path, "wait_for_file", "done", workers=0) as process:
         assert len(outcome_of(process)["done"]) == 2

@@ -4,7 +4,9 @@ import json
 
 import pytest
 
-from sweeps.engine.requests import command
+from sweeps.engine.files import Disk
+from sweeps.engine.requests import command, planned
+from sweeps.plan import Job
 
 
 def sweep(out, **states):
@@ -41,3 +43,10 @@ def test_a_sweep_whose_plan_is_not_known_is_asked(tmp_path, capsys):
     folder = sweep(tmp_path)
     assert command("retry", ["night", "--out", str(tmp_path)]) == 0
     assert len(list((folder / "requests").iterdir())) == 1
+
+
+def test_a_plan_that_is_written_says_what_training_and_scoring_cost(tmp_path):
+    Disk(tmp_path, "night").plan([Job("a", "A", {}, cost=3.0, scoring=1.0), Job("b", "B", {}, ("a",))])
+    assert planned(tmp_path / "sweeps" / "night") == [
+        {"id": "a", "label": "A", "parents": [], "cost": 3.0, "scoring": 1.0},
+        {"id": "b", "label": "B", "parents": ["a"], "cost": 1.0, "scoring": 0.0}]

@@ -16,12 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.config import choices, schema
-from bench.config.arguments import PRESETS
-from bench.config.compose import CONF, GROUPS, file_of, names, presets, section
-from bench.config.errors import HELP, ConfigError, nearest, shown
-from bench.config.registry import knobs_of, method_class, use_plugins
-from bench.config.types import fields, words
+from bench.conf import CONF, GROUPS, names
+from bench.config import ConfigError, arguments, choices, compose, errors, nearest, registry, schema, shown, types
 
 SECTIONS: dict[str, type] = {
     "budget": schema.Budget, "train": schema.Train, "interpolant": schema.Path, "teacher": schema.Teacher,
@@ -75,7 +71,7 @@ def page(about: Sequence[str] = ()) -> str:
     about = [a for a in about if not a.startswith("plugins=")]
     if plugins is not None and not Path(plugins).expanduser().is_dir():
         raise ConfigError(f"plugins={plugins} is not a folder")
-    use_plugins(plugins)
+    registry.use_plugins(plugins)
     return "\n".join(line.rstrip() for topic in about or [""] for line in _topic(topic, plugins))
 
 
@@ -83,8 +79,8 @@ def _topic(topic: str, plugins: str | None) -> Iterator[str]:
     name, _, option = topic.partition("=")
     if not topic:
         yield from _everything(plugins)
-    elif name == PRESETS:
-        yield from _option("sweep", f"{PRESETS}/{option}", plugins) if option else _presets(plugins)
+    elif name == arguments.PRESETS:
+        yield from _option("sweep", f"{arguments.PRESETS}/{option}", plugins) if option else _presets(plugins)
     elif name in GROUPS:
         yield from _option(name, option, plugins) if option else _options(name, plugins)
     elif name.partition(".")[0] in SECTIONS:
@@ -94,7 +90,7 @@ def _topic(topic: str, plugins: str | None) -> Iterator[str]:
     elif name in TOP:
         yield from _top(File.read(CONF / "config.yaml"))
     else:
-        raise nearest("--help", topic, [*GROUPS, PRESETS, *SECTIONS, *TOP], HELP)
+        raise nearest("--help", topic, [*GROUPS, arguments.PRESETS, *SECTIONS, *TOP], errors.HELP)
 
 
 def _everything(plugins: str | None) -> Iterator[str]:
@@ -102,9 +98,9 @@ def _everything(plugins: str | None) -> Iterator[str]:
     yield from ("python -m bench.run [key=value ...]", "", *_wrapped(ABOUT), *EXAMPLES.splitlines())
     yield from ("", "Choices (--help GROUP tells them apart):", "")
     for group in GROUPS:
-        listed = [name for name in names(group, plugins) if not name.startswith(f"{PRESETS}/")]
+        listed = [name for name in names(group, plugins) if not name.startswith(f"{arguments.PRESETS}/")]
         yield from _entry(f"{group}={_default(group)}", f"{CHOICES[group]}: {', '.join(listed)}", "")
-    yield from _entry(f"{PRESETS}=...", f"{PRESET}: {', '.join(presets(plugins))}", "")
+    yield from _entry(f"{arguments.PRESETS}=...", f"{PRESET}: {', '.join(compose.presets(plugins))}", "")
     yield from _top(main)
     for name in SECTIONS:
         yield from _section(name, main)
@@ -118,33 +114,33 @@ def _default(group: str) -> str:
 def _top(main: File) -> Iterator[str]:
     yield from ("", "The command:", "")
     for key, cls in TOP.items():
-        yield from _entry(f"{key}={main.values[key]}", words(fields(cls)[key]), main.comments[key])
+        yield from _entry(f"{key}={main.values[key]}", types.words(types.fields(cls)[key]), main.comments[key])
 
 
 def _section(name: str, main: File) -> Iterator[str]:
     cls = SECTIONS[name]
     yield from ("", *_wrapped(f"{name}: {(cls.__doc__ or '').partition('. ')[0].rstrip('.')}."), "")
-    for key, hint in fields(cls).items():
+    for key, hint in types.fields(cls).items():
         if (dotted := f"{name}.{key}") in main.values:  # what planning fills in is not asked for
-            yield from _entry(f"{dotted}={main.values[dotted]}", words(hint), main.comments[dotted])
+            yield from _entry(f"{dotted}={main.values[dotted]}", types.words(hint), main.comments[dotted])
 
 
 def _options(group: str, plugins: str | None) -> Iterator[str]:
     yield from (f"{group}=...: {CHOICES[group]}", "")
     for name in names(group, plugins):
-        if not name.startswith(f"{PRESETS}/"):
+        if not name.startswith(f"{arguments.PRESETS}/"):
             yield from _entry(name, line(group, name, plugins), "")
 
 
 def _presets(plugins: str | None) -> Iterator[str]:
-    yield from (f"{PRESETS}=...: {PRESET}", "")
-    for name in presets(plugins):
-        yield from _entry(name, line("sweep", f"{PRESETS}/{name}", plugins), "")
+    yield from (f"{arguments.PRESETS}=...: {PRESET}", "")
+    for name in compose.presets(plugins):
+        yield from _entry(name, line("sweep", f"{arguments.PRESETS}/{name}", plugins), "")
 
 
 def _option(group: str, name: str, plugins: str | None) -> Iterator[str]:
-    path = file_of(group, name, plugins)
-    values, file = section(group, name, plugins), File.read(path)
+    path = compose.file_of(group, name, plugins)
+    values, file = compose.section(group, name, plugins), File.read(path)
     yield from (*_wrapped(f"{group}={name}: {line(group, name, plugins)}"), "")
     if group == "sweep":
         yield from path.read_text(encoding="utf-8").splitlines()
@@ -158,10 +154,10 @@ def _keys(group: str, values: Mapping[str, Any], file: File) -> Iterator[str]:
     """The keys of a data set, a network or a backend, and what else its file sets."""
     kinds: dict[str, Mapping[str, type]] = {"data": choices.DATA, "backbone": choices.BACKBONES, "backend": choices.BACKENDS}
     inner = values.get(group, values)
-    for key, hint in fields(kinds[group][inner["name"]]).items():
+    for key, hint in types.fields(kinds[group][inner["name"]]).items():
         if key in inner and key != "name":
             written = next((at for at in (key, f"{group}.{key}") if at in file.values), key)
-            yield from _entry(f"{group}.{key}={file.values.get(written, shown(inner[key]))}", words(hint),
+            yield from _entry(f"{group}.{key}={file.values.get(written, shown(inner[key]))}", types.words(hint),
                               file.comments.get(written, ""))
     for key in values if group in values else ():
         if key != group:
@@ -169,7 +165,7 @@ def _keys(group: str, values: Mapping[str, Any], file: File) -> Iterator[str]:
 
 
 def _method(values: Mapping[str, Any], file: File) -> Iterator[str]:
-    cls = method_class(values.get("target"))
+    cls = registry.method_class(values.get("target"))
     for paragraph in (inspect.getdoc(cls) or "").split("\n\n")[1:]:
         yield from (*_wrapped(paragraph), "")
     yield from (*_wrapped(cls.paper), "") if cls.paper else ()
@@ -177,7 +173,7 @@ def _method(values: Mapping[str, Any], file: File) -> Iterator[str]:
 
 
 def _knobs(cls: type, values: Mapping[str, Any], at: str, file: File) -> Iterator[str]:
-    known = knobs_of(cls)
+    known = registry.knobs_of(cls)
     for knob, value in values.items():
         key = f"{at}.{knob}"
         written, comment = (told.get(key.removeprefix("method."), "") for told in (file.values, file.comments))
@@ -187,15 +183,15 @@ def _knobs(cls: type, values: Mapping[str, Any], at: str, file: File) -> Iterato
             yield from _entry(f"{key}.target={value['target']}", f"{comment}. {part.__doc__}".removeprefix(". "), "")
             yield from _knobs(part, {k: v for k, v in value.items() if k != "target"}, key, file)
         else:
-            yield from _entry(f"{key}={written or shown(value)}", words(known[knob]), comment)
+            yield from _entry(f"{key}={written or shown(value)}", types.words(known[knob]), comment)
 
 
 def line(group: str, name: str, plugins: str | None) -> str:
     """What an option is, in a sentence: its file's opening comment, else of a method the first line of its class."""
-    about = File.read(file_of(group, name, plugins)).about
+    about = File.read(compose.file_of(group, name, plugins)).about
     if about or group != "method":
         return about
-    module, _, cls = str(section(group, name, plugins).get("target")).partition(":")
+    module, _, cls = str(compose.section(group, name, plugins).get("target")).partition(":")
     paths = [Path(plugins).expanduser() / f"{module.replace('.', '/')}.py"] if plugins else []
     if module.startswith("methods.") and (spec := importlib.util.find_spec(module)) and spec.origin:
         paths.append(Path(spec.origin))

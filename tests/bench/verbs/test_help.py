@@ -16,9 +16,9 @@ from bench import run
 from bench.config import choices, schema
 from bench.config.compose import CONF, names, presets, section
 from bench.config.errors import ConfigError
-from bench.config.help import SECTIONS, page
 from bench.config.registry import knobs_of, method_class
 from bench.config.types import fields, words
+from bench.verbs.help import SECTIONS, page
 
 GROUPS = ("method", "data", "backbone", "backend")
 OPTIONS = [(group, name) for group in GROUPS for name in names(group)]
@@ -207,8 +207,8 @@ def test_a_method_of_the_users_is_listed_and_shown(opening: str, plugins: str) -
     assert f"helped_late {about}" in flat("method", plugins) and "helped_late" in flat(plugins)
     text = flat(plugins, "method=helped_late")
     assert text.startswith(f"method=helped_late: {about} earliest: the first of them.")
-    assert "method.earliest=.5 a number between 0 and 1, neither of them; the first time that is seen" in text
-    assert "method.time_law.low=0.0 a number in [0, 1]; the least of its times" in text
+    assert "method.earliest=.5 a number above 0 and below 1; the first time that is seen" in text
+    assert "method.time_law.low=0.0 a number from 0 to 1; the least of its times" in text
     with pytest.raises(ConfigError, match=r"nearest: helped_late"):
         page([plugins, "method=helped_lat"])
 
