@@ -93,7 +93,7 @@ def _at(key: str, name: str) -> str:
 def _needed(raw: Mapping[str, Any], key: str, name: str, hint: Any) -> str:
     where = _at(key, name)
     needs = f"{key}={raw['name']} needs {where}" if "name" in raw and name != "name" else f"{where} has to be given"
-    return f"{needs}: {words(hint)}"
+    return f"{needs}: write {where}=VALUE, {words(hint)}"
 
 
 def _must(where: str, value: Any, hint: Any) -> str:

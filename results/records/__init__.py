@@ -1,7 +1,7 @@
 """What a run leaves and how it is read back: records, rows, files. Nothing that averages or judges."""
 
 from results.records.budget import At, own_compute, sharers, teacher_compute, teacher_key
-from results.records.compare import ABSENT, Difference, Setting, differences, flat, settings
+from results.records.compare import ABSENT, Difference, Setting, data_name, differences, flat, settings
 from results.records.curves import (
     CURVES_FILE,
     KEPT_CURVES,
@@ -24,7 +24,6 @@ from results.records.record import (
     RunRecord,
     Runs,
     SchemaError,
-    data_name,
     short,
 )
 from results.records.store import (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import PurePath
 from typing import Any, NamedTuple
 
 from results.records.labels import distinct_labels
@@ -88,6 +89,12 @@ def _sections(record: RunRecord, rows: Sequence[EvalRow]) -> list[tuple[str, dic
         ("protocol", {**protocols, **evaluated}),
         ("measured costs", costs),
     ]
+
+
+def data_name(record: RunRecord) -> str:
+    """What a run was trained on: the data's name, of images of the user's own with the name of their file or folder."""
+    own = PurePath(str(flat(record.config).get("data.path") or "")).name
+    return record.data if own in ("", record.data) else f"{record.data} {own}"
 
 
 def flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

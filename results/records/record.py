@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
-from pathlib import PurePath
 from typing import Any, ClassVar, Self, get_args, get_origin, get_type_hints
 
 from results.records.names import near
@@ -224,13 +223,6 @@ def _checked(value: Any, hint: Any, where: str) -> Any:
         names = " or ".join(kind.__name__ for kind in kinds)
         raise RecordError(f"{where} is {value!r}, expected {names}")
     return value
-
-
-def data_name(record: RunRecord) -> str:
-    """What a run was trained on: the data's name, of images of the user's own with the name of their file or folder."""
-    data = record.config.get("data")
-    own = PurePath(str(data.get("path") or "")).name if isinstance(data, Mapping) else ""
-    return record.data if own in ("", record.data) else f"{record.data} {own}"
 
 
 def short(reason: str) -> str:
