@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 from matplotlib.transforms import Bbox
 
@@ -25,6 +26,9 @@ COSTS = {
     "total_compute": "training compute, teacher included (forward evaluations)",
     "seconds": "training seconds, teacher included",
 }
+DASHES = ("-", "--", ":", "-.")  # of leagues, the plain one first
+ANY = "#333333"  # where steps are no question
+ENTRY = 18  # letters that an entry of the legend takes
 ROOM = 0.07  # of the axes, beyond the outermost points
 AGAIN = 6.0  # heights of a name around it in which it is not said again
 HALO = [withStroke(linewidth=2.5, foreground="white")]
@@ -75,13 +79,18 @@ def draw(points: pd.DataFrame, path: Path, remark: str = "", style: Style | None
     size = (1.28 * style.width, 0.535 * style.width) if style.titled else (style.width, style.width * (0.45 if beside else 1.4))
     figure = Figure(figsize=size, layout="constrained")
     grid = figure.subplots(*((1, len(costs)) if beside else (len(costs), 1)), sharey=True, squeeze=False).ravel()
-    views = [_view(axes, points[points["cost"] == cost], cost, style) for axes, cost in zip(grid, costs, strict=True)]
+    looks = _Looks.of(points)
+    views = [_view(axes, points[points["cost"] == cost], cost, looks, style) for axes, cost in zip(grid, costs, strict=True)]
     metric = str(points["metric"].iloc[0]) if len(points) else "nothing to rank yet"
     info = metric_info(metric)
     direction = f" ({info.better} is better)" if len(points) else ""
     if style.titled:
         title = f"{metric}: best at its price{direction}" + f"\n{remark}" * bool(remark)
         figure.suptitle(title, fontsize=style.font + 2)
+    if handles := looks.legend(style):
+        across = max(2, int(size[0] * 72 / (0.6 * ENTRY * style.font)))
+        figure.legend(handles=handles, loc="outside lower center", ncols=min(across, len(handles)), fontsize=style.font - 1,
+                      frameon=False)
     figure.supylabel(wrapped(info.title, 0.9 * size[1], style.font), fontsize=style.font)
     figure.draw_without_rendering()
     for axes, cost in zip(grid, costs, strict=True):
@@ -93,38 +102,64 @@ def draw(points: pd.DataFrame, path: Path, remark: str = "", style: Style | None
     return path
 
 
-def _view(axes: Axes, points: pd.DataFrame, cost: str, style: Style) -> list[Edge]:
-    """All points in grey, and the frontiers, which are returned: told apart by colour and marker, of other leagues dashed."""
+class _Looks(NamedTuple):
+    """How frontiers are told apart: step counts by colour and marker, leagues by their dashes."""
+
+    steps: list[int]
+    leagues: list[str]
+
+    @classmethod
+    def of(cls, points: pd.DataFrame) -> Self:
+        """Those of all views."""
+        edge = points[points["frontier"]]
+        leagues = edge["league"].drop_duplicates().tolist()
+        return cls(sorted(map(int, edge.loc[edge["cost"] != "nfe_rows", "steps"].unique())),
+                   sorted(leagues, key=lambda league: (league != "plain", league)))
+
+    def line(self, steps: int, league: str, style: Style) -> dict[str, Any]:
+        """Of steps 0: any; of an empty league: any."""
+        place = self.steps.index(steps) if steps else 0
+        dashes = self.leagues.index(league) if league else 0
+        return {"color": COLOURS[place % len(COLOURS)] if steps else ANY, "marker": MARKERS[place % len(MARKERS)],
+                "linestyle": DASHES[dashes % len(DASHES)], "linewidth": 0.9 * style.line, "markersize": 0.9 * style.marker,
+                "markeredgecolor": "white"}  # fmt: skip
+
+    def legend(self, style: Style) -> list[Line2D]:
+        """Of step counts, then of leagues; of one alone nothing has to be said."""
+        steps = [Line2D([], [], label=steps_title(n), **self.line(n, "", style)) for n in self.steps]
+        leagues = [Line2D([], [], label=_words(league), **self.line(0, league, style) | {"marker": ""})
+                   for league in self.leagues]  # fmt: skip
+        return [*(steps if len(steps) > 1 else []), *(leagues if len(leagues) > 1 else [])]
+
+
+def _words(league: str) -> str:
+    return "main table" if league == "plain" else league_title(league)
+
+
+def _view(axes: Axes, points: pd.DataFrame, cost: str, looks: _Looks, style: Style) -> list[Edge]:
+    """All points in grey, and the frontiers, which are returned."""
     axes.plot(points["price"], points["value"], "o", color="#cccccc", markersize=3.5, markeredgewidth=0, zorder=2)
     if points.empty:
         return []
     each = points["steps"] if cost != "nfe_rows" else points["steps"] * 0
     edges = [(edge["league"].iloc[0], int(each[edge.index[0]]), edge.sort_values("price"))
              for _, edge in points[points["frontier"]].groupby(["league", each], sort=False)]  # fmt: skip
-    places = {steps: place for place, steps in enumerate(sorted({steps for _, steps, _ in edges}))}
     for league, steps, edge in edges:
-        words = [steps_title(steps) if steps else "frontier", *([league_title(league)] if league != "plain" else [])]
-        axes.plot(edge["price"], edge["value"], "-" if league == "plain" else "--", drawstyle="steps-post",
-                  marker=MARKERS[places[steps] % len(MARKERS)], color=COLOURS[places[steps] % len(COLOURS)],
-                  linewidth=0.9 * style.line, markersize=0.9 * style.marker, markeredgecolor="white", label=", ".join(words),
-                  zorder=3)  # fmt: skip
+        axes.plot(edge["price"], edge["value"], drawstyle="steps-post", zorder=3, **looks.line(steps, league, style))
     _scales(axes, points, cost)
     axes.set_xlabel(wrapped(COSTS[cost], 0.8 * min(style.width, 5), style.font), fontsize=style.font)
     axes.tick_params(labelsize=style.font - 1)
     axes.grid(True, which="major", color="#eeeeee", linewidth=0.6)
     axes.set_axisbelow(True)
-    if len(edges) > 1:
-        axes.legend(fontsize=style.font - 1, frameon=False)
     return edges
 
 
 def _names(axes: Axes, edges: list[Edge], style: Style) -> None:
-    """Each method once per frontier, at the first of four places beside its point where neither name, legend nor edge is.
+    """Each method once per frontier, at the first of four places beside its point where neither name nor edge is.
 
     Where its own name stands near by, as where frontiers of several step counts meet at its price, that one will do.
     """
-    legend, inside = axes.get_legend(), axes.get_window_extent()
-    taken = [legend.get_window_extent()] if legend else []
+    inside, taken = axes.get_window_extent(), list[Bbox]()
     named: list[tuple[str, Bbox]] = []
     for _, _, edge in edges:
         for row in edge.drop_duplicates("method").to_dict("records"):

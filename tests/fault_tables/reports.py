@@ -21,6 +21,7 @@ HASHED = f"{CHOICES}choices_that_a_name_has_no_room_or_no_letters_for_have_a_has
 
 NETS = ("tests/results/webpage/test_page.py::"
         "test_a_metric_says_on_which_nets_features_it_was_taken_and_of_points_on_none")
+LEGEND = f"{PICTURES}the_fronts_have_one_legend_beside_them_of_step_counts_and_of_leagues"
 
 FAULTS = [
     *of(
@@ -165,6 +166,11 @@ FAULTS = [
     ),
     *of(
         "numbers beyond the edge", "results/pictures/pareto.py",
+        ("leagues in one dash", "DASHES[dashes % len(DASHES)]", "DASHES[0]", f"{LEGEND}[screen]"),
+        ("a step count's colour where there is none", "if steps else ANY", "if True else ANY", f"{LEGEND}[screen]"),
+        ("over the fronts", 'loc="outside lower center"', 'loc="upper right"', f"{LEGEND}[column]"),
+        ("a legend of one", "if len(steps) > 1 else []", "if True else []", "tests/results/pictures/test_pictures.py::"
+         "test_of_one_league_and_one_step_count_a_front_needs_no_legend"),
         ("the least alone", "(min(values), max(values))", "(min(values),)", BEYOND),
         ("over one another", "while groups and groups[-1].touches(group):", "while False:", BEYOND),
     ),

@@ -131,6 +131,38 @@ def test_names_on_the_frontier_touch_neither_each_other_nor_the_legend(name: str
         assert overlaps(kept[-1]) == [] and all(axes.texts for axes in kept[-1].axes)
 
 
+@pytest.mark.parametrize("style", [*SIZES.values(), Style.parse("paper")], ids=[*SIZES, "column"])
+def test_the_fronts_have_one_legend_beside_them_of_step_counts_and_of_leagues(style: Style, tmp_path, monkeypatch) -> None:
+    kept = []
+    monkeypatch.setattr(pareto, "save_figure", lambda figure, path, style: kept.append(figure))
+    points = pareto.pareto(recorded("mixture_all_methods"))
+    pareto.draw(points, tmp_path / "p.png", "", style)
+    (figure,) = kept
+    (legend,) = figure.legends
+    figure.draw_without_rendering()
+    assert not any(legend.get_window_extent().overlaps(axes.get_window_extent()) for axes in figure.axes)
+    looks = {line.get_label(): (line.get_color(), line.get_marker(), line.get_linestyle()) for line in legend.legend_handles}
+    assert list(looks) == ["1 step", "2 steps", "4 steps", "8 steps", "16 steps", "main table", "extra networks",
+                           "perceptual losses"] and len(set(looks.values())) == 8
+    sampling, training = ([line for line in axes.lines if line.get_drawstyle() == "steps-post"] for axes in figure.axes)
+    edge = points[points["frontier"]]
+    for lines, part, by in ((sampling, edge[edge["cost"] == "nfe_rows"], ["league"]),
+                            (training, edge[edge["cost"] != "nfe_rows"], ["league", "steps"])):
+        assert len(lines) == len({(line.get_color(), line.get_linestyle()) for line in lines}) == part.groupby(by).ngroups
+    titles = {"plain": "main table", "extra networks": "extra networks", "perceptual": "perceptual losses"}
+    assert {line.get_linestyle() for line in sampling} == {looks[titles[league]][2] for league in
+                                                           edge.loc[edge["cost"] == "nfe_rows", "league"]}
+    assert not {line.get_color() for line in sampling} & {colour for name, (colour, *_) in looks.items() if "step" in name}
+
+
+def test_of_one_league_and_one_step_count_a_front_needs_no_legend(tmp_path, monkeypatch) -> None:
+    kept = []
+    monkeypatch.setattr(pareto, "save_figure", lambda figure, path, style: kept.append(figure))
+    frame = recorded("digits_quickstart")
+    pareto.draw(pareto.pareto(frame[frame["steps"] < 2]), tmp_path / "p.png")
+    assert kept[0].legends == []
+
+
 @given(st.lists(st.floats(0, 1), max_size=15), st.floats(0.001, 0.06))
 def test_names_are_moved_apart_in_their_order_and_no_further_than_needed(wanted: list[float], gap: float) -> None:
     wanted = sorted(wanted)
