@@ -88,10 +88,12 @@ def write(
         compared = paired.paired(runs, against, protocols, at)
         write_text(out / "paired.csv", compared.to_csv(index=False, na_rep="NaN", lineterminator="\n"))
         write_text(out / "paired.md", comparison.markdown(compared))
+    opening = [f"Drawn at {at.words}." if at else note]
     if theirs is not None and published is not None:
         beside.write(out, frame, published)
         if gone := beside.left_out(frame, theirs):
             warnings.warn(gone, StoreWarning, stacklevel=2)
+            opening.append(gone)
         theirs = beside.of_data(frame, theirs)
     try:
         plots.metric_vs_steps(frame, out / "metric_vs_steps.png", subtitle=_subtitle(runs), style=style)
@@ -106,7 +108,7 @@ def write(
             gallery.samples_grid(again, out / "samples.png", order, f"Samples: {out.name}")
     except OSError as error:
         raise StoreError(f"{out}: cannot be written ({error.strerror}); choose another folder with out=") from error
-    page.write(out, frame, runs, out.name, page.pictures(out), theirs, f"Drawn at {at.words}." if at else note,
+    page.write(out, frame, runs, out.name, page.pictures(out), theirs, " · ".join(filter(None, opening)),
                remarked(frame, remarks), columns)
     return frame
 

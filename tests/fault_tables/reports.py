@@ -37,7 +37,7 @@ FAULTS = [
     *of(
         "published data", "results/drawing.py",
         ("on the page", "theirs = beside.of_data(frame, theirs)", "pass",
-         f"{P}the_command_says_in_one_line_what_is_of_other_data_and_the_page_is_without_it"),
+         f"{P}the_command_and_the_page_say_in_one_line_what_is_of_other_data_and_are_without_it"),
     ),
     *of(
         "runs asked for", "results/tables/table.py",

@@ -194,11 +194,12 @@ def test_of_a_sweep_over_several_data_each_method_has_the_numbers_of_its_own() -
     assert beside.of_data(ours, asked).empty and len(beside.of_data(ours, asked.assign(dataset="mixture"))) == 2
 
 
-def test_the_command_says_in_one_line_what_is_of_other_data_and_the_page_is_without_it(tmp_path: Path, capsys) -> None:
+def test_the_command_and_the_page_say_in_one_line_what_is_of_other_data_and_are_without_it(tmp_path: Path, capsys) -> None:
     sweep(tmp_path, ("lsd",), seeds=1)
     line = "\nwarning: 20 published numbers of checkerboard left out: the data here is digits.\n"
     assert report.main([str(tmp_path / "runs"), "--published", NAME, "--out", str(tmp_path / "o")]) == 0
-    assert line in "\n" + capsys.readouterr().err and '"published":null' in (tmp_path / "o/index.html").read_text()
+    page = (tmp_path / "o/index.html").read_text()
+    assert line in "\n" + capsys.readouterr().err and '"published":null' in page and line[len("\nwarning: "):-1] in page
     assert "0.0864" not in (tmp_path / "o/published.md").read_text() and "0.0864" in (tmp_path / "o/published.csv").read_text()
 
 
