@@ -249,7 +249,7 @@ def test_a_short_training_learns_the_map_of_the_skewed_target(method: Method) ->
         ({"target": "methods.consistency:CT", "pairs": {"target": "methods.pairs:GrowingPairs", "start": 9, "end": 8}},
          ["method.pairs.start", "method.pairs.end"]),
         ({"target": "methods.truncated:TCM", "boundary": 90.0}, ["method.boundary", "sigma_max"]),
-        ({"target": "methods.truncated:TCM", "first_share": 1.0}, ["method.first_share", "between 0 and 1"]),
+        ({"target": "methods.truncated:TCM", "first_share": 1.0}, ["method.first_share", "above 0 and below 1"]),
         ({"target": "methods.truncated:TCM", "boundary_share": 0.0}, ["method.boundary_share"]),
         ({"target": "methods.truncated:TCM", "df": 0.0}, ["method.df"]),
     ],

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from fake_perf import perf
+from PIL import Image
 
 from bench import run
 from bench.config import Request, request
@@ -145,8 +146,11 @@ def test_the_smaller_sweeps_are_a_night_and_an_hour_of_one_gpu(name: str, most: 
 
 
 @pytest.mark.parametrize("sweep", [name for name in SWEEPS if name != "none"])
-def test_every_sweep_is_composed_planned_and_priced_and_names_only_smaller_ones(sweep: str) -> None:
-    wanted = asked(sweep)
+def test_every_sweep_is_composed_planned_and_priced_and_names_only_smaller_ones(sweep: str, tmp_path: Path) -> None:
+    if sweep == "pictures_smoke":  # of the user's own
+        for number in range(20):
+            Image.new("RGB", (24, 20), (12 * number, 0, 0)).save(tmp_path / f"{number}.png")
+    wanted = request([f"sweep={sweep}", *([f"data.path={tmp_path}"] if sweep == "pictures_smoke" else [])])
     campaign = Campaign.of(wanted, preview=True)
     prices = Prices(Path("nowhere"), "cuda")
     hours = [prices.gpu_hours(job) for job in campaign.plan if job.cost]
