@@ -49,7 +49,7 @@ def pareto(frame: pd.DataFrame, metric: str | None = None) -> pd.DataFrame:
     own = frame[(frame["metric"] == name) & (frame["sampler"] != "reference")]
     own = own[np.isfinite(own["value"].to_numpy(float))]
     if not better or own.empty:
-        return pd.DataFrame(columns=list(COLUMNS))
+        return pd.DataFrame(columns=list(COLUMNS)).astype({"frontier": bool})  # objects would choose columns and not rows
     own = own.assign(seconds=own["train_seconds"] + own["teacher_seconds"])
     counted = own["total_compute"].notna().all() and (own["total_compute"] > 0).all()
     parts: list[pd.DataFrame] = []

@@ -169,6 +169,7 @@ FAULTS = [
         ("leagues in one dash", "DASHES[dashes % len(DASHES)]", "DASHES[0]", f"{LEGEND}[screen]"),
         ("a step count's colour where there is none", "if steps else ANY", "if True else ANY", f"{LEGEND}[screen]"),
         ("over the fronts", 'loc="outside lower center"', 'loc="upper right"', f"{LEGEND}[column]"),
+        ("no front of nothing", '.astype({"frontier": bool})', "", f"{PICTURES}without_any_number_the_fronts_are_drawn_empty"),
         ("a legend of one", "if len(steps) > 1 else []", "if True else []", "tests/results/pictures/test_pictures.py::"
          "test_of_one_league_and_one_step_count_a_front_needs_no_legend"),
         ("the least alone", "(min(values), max(values))", "(min(values),)", BEYOND),

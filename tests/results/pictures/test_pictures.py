@@ -155,6 +155,13 @@ def test_the_fronts_have_one_legend_beside_them_of_step_counts_and_of_leagues(st
     assert not {line.get_color() for line in sampling} & {colour for name, (colour, *_) in looks.items() if "step" in name}
 
 
+def test_without_any_number_the_fronts_are_drawn_empty(tmp_path) -> None:
+    frame = recorded("digits_quickstart")
+    nothing = pareto.pareto(frame[frame["sampler"] == "reference"])
+    assert nothing.empty and list(nothing.columns) == list(pareto.COLUMNS)
+    assert pareto.draw(nothing, tmp_path / "p.png").exists()
+
+
 def test_of_one_league_and_one_step_count_a_front_needs_no_legend(tmp_path, monkeypatch) -> None:
     kept = []
     monkeypatch.setattr(pareto, "save_figure", lambda figure, path, style: kept.append(figure))
