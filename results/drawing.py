@@ -50,6 +50,7 @@ def write(
     columns: Sequence[str] | None = None,
     style: Style | None = None,
     asked: Mapping[str, int] | None = None,
+    title: str | None = None,
 ) -> pd.DataFrame:
     """Write the leaderboard (csv, md, tex), the Pareto view (csv), both pictures and index.html into `out`, and where
     samples were guided at several scales a picture of guidance; curves.png where `looks` say what the trainings told, by run
@@ -59,7 +60,8 @@ def write(
     `tuned` says how settings were chosen, where they were, or what was left out: it stands above the table.
     `note` is what the sweep says of itself. `remarks` are lines below it, by method.
     `columns` are the facts beside the values of the tables and of the page (`tables.costs.FACTS`), `style` sizes and formats
-    of the pictures. `asked` counts the runs of each label that the sweep asked for, begun or not.
+    of the pictures. `asked` counts the runs of each label that the sweep asked for, begun or not. `title` stands over the
+    table, the page and the samples (None: the folder's name).
     `at` draws all runs at one budget, `compatible` adds the columns of other papers' rules, `against` names a method with
     which every other is compared seed by seed in paired.md. Returns the tidy leaderboard; runs that are not done appear with
     their status.
@@ -74,13 +76,14 @@ def write(
     from results.webpage import page
 
     out, style = Path(out), style or Style()
+    title = title or out.name
     theirs = None if published is None else beside.load(published)  # refused before anything is written
     if at is not None and at.kind == "compute":
         runs = _billed(runs)
     frame = table.leaderboard(runs, order, protocols, at=at, compatible=compatible, asked=asked)
     frame = leading(frame, metric)
     said = [f"Drawn at {at.words}; newest checkpoint within it." if at else "", tuned]
-    table.write(out, frame, f"Leaderboard: {out.name}", " ".join(text for text in said if text), columns,
+    table.write(out, frame, f"Leaderboard: {title}", " ".join(text for text in said if text), columns,
                 remarked(frame, remarks))
     points = pareto.pareto(frame)
     write_text(out / "pareto.csv", points.to_csv(index=False, na_rep="NaN", lineterminator="\n"))
@@ -96,7 +99,7 @@ def write(
             opening.append(gone)
         theirs = beside.of_data(frame, theirs)
     try:
-        plots.metric_vs_steps(frame, out / "metric_vs_steps.png", subtitle=_subtitle(runs), style=style)
+        plots.metric_vs_steps(frame, out / "metric_vs_steps.png", subtitle=_subtitle(runs, frame), style=style)
         pareto.draw(points, out / "pareto.png", _remark(runs), style)
         guidance.draw(runs, out / guidance.FILE, protocols, at, style)
         if told := {record.run_id: own for record, _ in runs if (own := (looks or {}).get(record.run_id))}:
@@ -105,10 +108,10 @@ def write(
         if samples:
             gallery.keep(samples, out / gallery.FILE)
             again = gallery.kept(out / gallery.FILE)  # the same picture whenever it is drawn
-            gallery.samples_grid(again, out / "samples.png", order, f"Samples: {out.name}")
+            gallery.samples_grid(again, out / "samples.png", order, f"Samples: {title}")
     except OSError as error:
         raise StoreError(f"{out}: cannot be written ({error.strerror}); choose another folder with out=") from error
-    page.write(out, frame, runs, out.name, page.pictures(out), theirs, " · ".join(filter(None, opening)),
+    page.write(out, frame, runs, title, page.pictures(out), theirs, " · ".join(filter(None, opening)),
                remarked(frame, remarks), columns)
     return frame
 
@@ -155,14 +158,15 @@ def _remark(runs: Runs) -> str:
     return f"{seeds} training seed{'s' * (seeds > 1)}: not a ranking" if 0 < seeds < FEWEST else ""
 
 
-def _subtitle(runs: Runs) -> str:
-    """Data, backbone, budget and seeds in one line, for the picture."""
+def _subtitle(runs: Runs, frame: pd.DataFrame) -> str:
+    """Data, backbone, budget and seeds in one line, for the picture, and of what its bands are."""
     records = [record for record, _ in runs if record.kind != "reference"]
     if not records:
         return ""
     budgets = sorted({record.images_budget for record in records})
     words = [", ".join(sorted(names)) for names in ({r.data for r in records}, {r.backbone for r in records})]
     words += [f"{budgets[0]:,} images" if len(budgets) == 1 else f"{budgets[0]:,} to {budgets[-1]:,} images"]
-    seeds = len({record.seed for record in records})
-    words += ["1 training seed" if seeds == 1 else f"{seeds} training seeds, band: 95 % interval"]
+    seeds, kinds = len({record.seed for record in records}), set(frame.loc[frame["sampler"] != "reference", "interval"])
+    band = "band: 95 % interval" if kinds & {"training", "teacher"} else "band: sampling noise alone" * ("sampling" in kinds)
+    words += [", ".join(filter(None, [f"{seeds} training seed{'s' * (seeds > 1)}", band]))]
     return " · ".join(word for word in words if word)

@@ -162,7 +162,12 @@ def _report(options: argparse.Namespace) -> int:
     if options.methods or options.steps:
         runs, order, words = _narrowed(runs, order, options)
         said.append(words)
-    out = options.out or default_out(options.folders[0]) / _apart(options, [record.label for record, _ in runs])
+        if options.steps:
+            shown = {0, *chosen.counts(options.steps)}
+            samples = {label: {n: own[n] for n in own if n in shown} for label, own in samples.items()}
+    home, apart = default_out(options.folders[0]), _apart(options, [record.label for record, _ in runs])
+    out = options.out or home / apart
+    title = f"{home.resolve().name}, {apart}" if apart and not options.out else out.resolve().name
     asked = Counter({id_: label for _, sweep in places for id_, label in (sweep.get("labels") or {}).items()}.values())
     if options.card:
         return _card(options, runs, order, protocols, at, out, samples, looks, asked)
@@ -170,7 +175,7 @@ def _report(options: argparse.Namespace) -> int:
         samples = {label: own for label, own in samples.items() if label in order}
     frame = write(runs, out, order, samples, metric=options.metric, protocols=protocols, published=published, at=at,
                   compatible=options.compat, against=options.against, tuned=" ".join(said),
-                  note=note, remarks=remarks, looks=looks, columns=columns, style=style, asked=asked)
+                  note=note, remarks=remarks, looks=looks, columns=columns, style=style, asked=asked, title=title)
     print(plain(frame, columns=columns))
     if at:
         print(f"Drawn at {at.words}; the newest checkpoint within it.", *_whole(runs))
@@ -276,9 +281,9 @@ def _parser() -> argparse.ArgumentParser:
                         help="facts beside the values in the tables and behind the page's switch, or none; a name that is no "
                              "column is told all of them")
     parser.add_argument("--format", action="append", default=[], metavar="png,pdf,svg",
-                        help="what the pictures are (default: png)")
+                        help="what the curves and fronts are (default: png); samples and trainings stay PNG")
     parser.add_argument("--style", default="screen", metavar="paper",
-                        help="pictures without titles for a column of a paper: paper (3.25 inches, 7 points), or "
+                        help="curves and fronts without titles for a column of a paper: paper (3.25 inches, 7 points), or "
                              "paper,width=6.75,font=8 (default: screen)")
     parser.add_argument("--at", metavar="images=N|compute=N",
                         help="compare at equal images, or at equal compute in forward evaluations with the teacher's")

@@ -20,6 +20,8 @@ from results.records import published as packaged
 
 FOLDER = packaged.FOLDER
 TEXTS = ("label", "name", "dataset", "metric", "league", "protocol", "checkpoint", "source", "status")
+STATUSES = ("READ-P", "READ-S", "RECALLED")
+"""How a number came here: read in its paper, read in another one, or remembered, which is not comparable."""
 COLUMNS = ("label", "name", "dataset", "metric", "steps", "value", "count", "budget", "params", "league", "protocol",
            "checkpoint", "source", "status")  # fmt: skip
 
@@ -70,6 +72,9 @@ def _fault(row: Mapping[str | None, str | list[str] | None]) -> str:
     told = {key: value.strip() for key, value in row.items() if isinstance(key, str) and isinstance(value, str)}
     if not told["metric"] or not (told["label"] or told["name"]):
         return "a number needs its metric, and a label (of our method) or a name (of the paper's)"
+    if told["status"] and told["status"] not in STATUSES:
+        return (f"there is no status={told['status']!r}; nearest: {near(told['status'], STATUSES, 1, 0)[0]}, "
+                f"all: {', '.join(STATUSES)}, or none")  # fmt: skip
     for column in ("steps", "value", "count", "budget", "params"):
         text = told[column]
         if not text and column != "value":

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from numpy.typing import NDArray
 
+from results.pictures.labels import wrapped
 from results.pictures.style import save_figure
 from results.records import StoreError, write_bytes
 
@@ -88,7 +89,7 @@ def samples_grid(samples: Samples, path: Path, order: Sequence[str] | None = Non
             if column == 0:
                 name = f"{label}\n(reference)" if set(samples[label]) == {0} else label
                 axes.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=10, labelpad=8, color=INK)
-    figure.suptitle(title, fontsize=12, fontweight="bold", color=INK)
+    figure.suptitle(wrapped(title, 0.85 * size[0], 12), fontsize=12, fontweight="bold", color=INK)
     figure.supxlabel("same noise in every cell", fontsize=9, color=INK)
     save_figure(figure, path, clear=True)
     return path

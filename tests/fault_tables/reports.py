@@ -21,6 +21,8 @@ HASHED = f"{CHOICES}choices_that_a_name_has_no_room_or_no_letters_for_have_a_has
 
 NETS = ("tests/results/webpage/test_page.py::"
         "test_a_metric_says_on_which_nets_features_it_was_taken_and_of_points_on_none")
+WHOSE = f"{CHOICES}a_choice_says_whose_it_is_and_has_the_samples_of_its_steps_alone"
+BANDS = f"{CHOICES}a_picture_says_of_what_its_bands_are"
 LEGEND = f"{PICTURES}the_fronts_have_one_legend_beside_them_of_step_counts_and_of_leagues"
 
 FAULTS = [
@@ -50,7 +52,7 @@ FAULTS = [
     ),
     *of(
         "runs asked for", "results/report.py",
-        ("lost on the way", "style=style, asked=asked)", "style=style)", f"{ASKED}[False]"),
+        ("lost on the way", "style=style, asked=asked,", "style=style,", f"{ASKED}[False]"),
         ("not on a card", "at=at, asked=asked)", "at=at)", f"{ASKED}[True]"),
     ),
     *of(
@@ -174,5 +176,31 @@ FAULTS = [
          "test_of_one_league_and_one_step_count_a_front_needs_no_legend"),
         ("the least alone", "(min(values), max(values))", "(min(values),)", BEYOND),
         ("over one another", "while groups and groups[-1].touches(group):", "while False:", BEYOND),
+    ),
+    *of(
+        "a choice", "results/report.py",
+        ("samples of all steps", "{n: own[n] for n in own if n in shown}", "own", WHOSE),
+        ("nobody's", 'f"{home.resolve().name}, {apart}" if apart and not options.out else', "", WHOSE),
+    ),
+    *of(
+        "bands", "results/drawing.py",
+        ("of nothing", 'if kinds & {"training", "teacher"} else', "if True else", f"{BANDS}[2-kinds1-2 training seeds]"),
+        ("sampling noise untold", '"band: sampling noise alone" *', '"" *',
+         f"{BANDS}[1-kinds0-1 training seed, band: sampling noise alone]"),
+    ),
+    *of(
+        "samples", "results/pictures/gallery.py",
+        ("a title that is cut", "wrapped(title, 0.85 * size[0], 12)", "title",
+         f"{CHOICES}a_long_name_over_the_samples_is_broken_and_not_cut"),
+    ),
+    *of(
+        "published", "results/compared/published.py",
+        ("any status", 'if told["status"] and told["status"] not in STATUSES:', "if False:",
+         "tests/results/tables/test_published.py::test_a_file_with_a_fault_is_refused_in_one_line_with_its_place"),
+    ),
+    *of(
+        "page", "results/webpage/assets/page.css",
+        ("wider than its box by an arrow", "relative; overflow: hidden; white-space", "relative; white-space",
+         f"{BROWSER}a_table_that_fits_has_no_bar_to_scroll_it"),
     ),
 ]  # fmt: skip

@@ -5,12 +5,14 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from fake_results import record, row, sweep, write
 from places import ROOT
 
-from results import report
+from results import drawing, report
+from results.pictures import gallery
 from results.records import archive
 from results.records.store import load_runs
 from results.tables.costs import FACTS, facts
@@ -78,6 +80,38 @@ def test_a_part_or_a_papers_pictures_never_replace_the_whole_table(place, capsys
         assert report.main([str(place), *options.split()]) == 0
         assert str(place.parent / "report" / folder / "leaderboard.md") in capsys.readouterr().out
     assert not (place.parent / "report" / "leaderboard.md").exists()
+
+
+def test_a_choice_says_whose_it_is_and_has_the_samples_of_its_steps_alone(place, capsys) -> None:
+    points = np.ones((4, 2))
+    gallery.keep({"lsd": {1: points, 4: points}, "held-out data": {0: points}}, place / gallery.FILE)
+    assert report.main([str(place), "--steps", "4"]) == 0
+    folder = place.parent / "report" / "steps=4"
+    kept = gallery.kept(folder / gallery.FILE)
+    assert {label: list(own) for label, own in kept.items()} == {"lsd": [4], "held-out data": [0]}
+    for file in ("leaderboard.md", "index.html"):
+        assert "report, steps=4" in (folder / file).read_text(encoding="utf-8"), "the name of the folder that it is in"
+    (place / gallery.FILE).unlink()
+
+
+@pytest.mark.parametrize(("seeds", "kinds", "said"), [
+    (1, ["sampling"], "1 training seed, band: sampling noise alone"), (2, ["none"], "2 training seeds"),
+    (3, ["training", "none"], "3 training seeds, band: 95 % interval"),
+])  # fmt: skip
+def test_a_picture_says_of_what_its_bands_are(seeds: int, kinds: list[str], said: str) -> None:
+    runs = [(record("lsd", seed), []) for seed in range(seeds)]
+    frame = pd.DataFrame({"sampler": ["hop"] * len(kinds) + ["reference"], "interval": [*kinds, "draws"]})
+    assert drawing._subtitle(runs, frame).split(" · ")[-1] == said
+
+
+def test_a_long_name_over_the_samples_is_broken_and_not_cut(tmp_path, monkeypatch) -> None:
+    kept = []
+    monkeypatch.setattr(gallery, "save_figure", lambda figure, *_, **__: kept.append(figure))
+    gallery.samples_grid({"lsd": {1: np.zeros((4, 2))}}, tmp_path / "s.png", title=f"Samples: {'a-long-name=' * 12}")
+    (figure,) = kept
+    figure.draw_without_rendering()
+    title = next(text for text in figure.texts if text.get_text().startswith("Samples"))
+    assert title.get_window_extent().x0 >= 0 and title.get_window_extent().x1 <= figure.bbox.width
 
 
 def test_choices_that_a_name_has_no_room_or_no_letters_for_have_a_hash_and_the_same_one_again(place, capsys) -> None:

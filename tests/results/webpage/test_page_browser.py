@@ -487,6 +487,12 @@ def test_the_panel_tells_the_configuration_once_and_what_differs_with_each_run(v
     assert "train.lr" in panel.inner_text() and "teacher.run" in panel.inner_text()
 
 
+def test_a_table_that_fits_has_no_bar_to_scroll_it(visit, many):
+    inside, box = visit(many, 1440).evaluate("(({scrollWidth, clientWidth}) => [scrollWidth, clientWidth])"
+                                              "(document.getElementById('board-table'))")
+    assert inside == box
+
+
 def test_an_empty_sweep_opens(visit, tmp_path):
     tab = visit(page.write(tmp_path, table.leaderboard([]), [], "empty"))
     assert "nothing scored yet" in tab.locator("#board-title").inner_text()
