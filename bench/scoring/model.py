@@ -1,6 +1,7 @@
 """A finished run folder as a model: `load(folder).sample(n, steps, seed)`, `load(folder).export(path)`."""
 
 import copy
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -42,6 +43,11 @@ class Model:
         evaluation.one_class says; guidance: the scale (None: the first of evaluation.guidance). Raises ValueError for what this
         model has not.
         """
+        for name, value in {"n": n, "steps": steps}.items():
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name}={value!r} must be a whole number, at least 1")
+        if guidance is not None and not (isinstance(guidance, int | float) and math.isfinite(guidance) and guidance >= 0):
+            raise ValueError(f"guidance={guidance!r} must be a number, at least 0")
         if not self.method.supports(steps):
             known = [n for n in range(1, 4097) if self.method.supports(n)]
             raise ValueError(f"{self.run_id} defines no sample of {steps} steps; it has {', '.join(map(str, known[:16]))}")
@@ -55,7 +61,8 @@ class Model:
         papers = evaluation.grid == "papers"
         if condition is not None:
             if labels is None:
-                raise ValueError(f"{self.run_id} was not told classes, and none can be asked of it")
+                raise ValueError(f"{self.run_id} was not told classes (conditional=true tells them), and none can be "
+                                 "asked of it")
             labels = Labels(self.counts, condition)
         trained = self.method.needs.scale
         if guidance is not None and trained and not trained[0] <= guidance <= trained[1]:

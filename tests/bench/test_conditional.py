@@ -1,5 +1,6 @@
 """A class-conditional run from the command line to its rows and its model, and what stays as it was without one."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,10 @@ def test_a_finished_model_samples_by_the_training_frequencies_or_one_class(run: 
     assert not torch.equal(model.sample(8, 4, guidance=3.0), model.sample(8, 4))
     with pytest.raises(ValueError, match="no class 10"):
         model.sample(8, 4, condition=10)
+    for wrong in ({"n": 0}, {"steps": 4.0}, {"steps": 0}, {"guidance": math.nan}, {"guidance": -3.0}, {"guidance": "a"}):
+        (name, value), = wrong.items()
+        with pytest.raises(ValueError, match=f"^{name}={value!r} must be a (whole )?number, at least"):
+            model.sample(**{"n": 8, "steps": 4} | wrong)
 
 
 def test_a_model_that_was_told_no_class_is_asked_for_none(tmp_path: Path) -> None:

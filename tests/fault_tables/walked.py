@@ -10,6 +10,8 @@ NUMBERS = f"{VIEWS}a_number_written_otherwise_is_no_difference_and_a_switch_is_n
 LOCK = f"{TRIES}who_runs_a_local_sweep_is_told_by_the_lock_of_its_journal"
 ALL = f"{DATA}all_files_that_cannot_be_used_are_named_at_once"
 
+SAMPLED = "tests/bench/test_conditional.py::test_a_finished_model_samples_by_the_training_frequencies_or_one_class"
+
 FAULTS = [
     *of(
         "published numbers that are found", "results/compared/beside.py",
@@ -45,5 +47,10 @@ FAULTS = [
         "photographs", "bench/data/found.py",
         ("the first alone", "; nor can {len(more):,} more be used: {others}", "", ALL),
         ("left out without a word", "    if faults:\n", "    if not faults:\n", ALL),
+    ),
+    *of(
+        "a model asked for what is none", "bench/scoring/model.py",
+        ("nan and less than nothing", " and math.isfinite(guidance) and guidance >= 0):", "):", SAMPLED),
+        ("no sample at all", "if not isinstance(value, int) or value < 1:", "if not isinstance(value, int):", SAMPLED),
     ),
 ]  # fmt: skip
