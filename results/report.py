@@ -179,7 +179,8 @@ def _report(options: argparse.Namespace) -> int:
     print(plain(frame, columns=columns))
     if at:
         print(f"Drawn at {at.words}; the newest checkpoint within it.", *_whole(runs))
-    also = [*(["published.md"] if published else []), *(["paired.md"] if options.against else [])]
+    also = [*(["published.md"] if published else []), *(["paired.md"] if options.against else []),
+            *(name for name in ("samples.png", "curves.png") if (out / name).exists())]
     print("\n".join(str(out / name) for name in (*files(style.formats), *also)))
     if nothing := numberless(frame):
         print(nothing, file=sys.stderr)

@@ -14,7 +14,7 @@ from typing import Any
 from results import terminal
 from results.records import StoreError, read_curves, read_json, read_jsonl, short, write_text
 from sweeps.display import Try, ahead, picture, spark, training, tries
-from sweeps.engine import Book, Entry, Record, RequestError, find_sweep, planned, read_record, sound
+from sweeps.engine import Book, Entry, Record, RequestError, find_sweep, newest, planned, read_record, sound
 from sweeps.plan import DEAD_ENDS, FINAL, State, aligned, count, duration, read_status
 
 SILENT = 120.0
@@ -178,19 +178,22 @@ def _holder(journal: Path) -> int | None:
 def main(arguments: Sequence[str] | None = None) -> int:
     terminal.ready()
     parser = argparse.ArgumentParser(prog="python -m sweeps.status", description="Show a sweep from its files alone.")
-    parser.add_argument("name", help="the sweep's name or folder")
+    parser.add_argument("name", nargs="?", help="the sweep's name or folder (default: the one that was written to last)")
     parser.add_argument("--out", type=Path, default=Path("outputs"), help="the output folder (default: outputs)")
     parser.add_argument("--watch", action="store_true", help="show it again every few seconds")
     parser.add_argument("--picture", type=Path, metavar="FILE.svg", help="draw the table into a file instead")
     parser.add_argument("--tries", action="store_true", help="also list every start that has ended, and why")
     given = parser.parse_args(arguments)
     try:
-        folder = find_sweep(given.name, given.out)
+        folder = find_sweep(given.name, given.out) if given.name else newest(given.out)
+        head = [] if given.name else [f"{folder}, the newest sweep", ""]
         if given.picture:
+            if given.picture.suffix != ".svg":
+                raise RequestError(f"--picture {given.picture}: it draws SVG; name it {given.picture.with_suffix('.svg')}")
             write_text(given.picture, picture.draw(found := rows(folder, time.time()), cells(found), totals(found)))
             return 0
         while True:
-            text = "\n".join([table(rows(folder, time.time()), 40 if given.watch else None), controller(folder),
+            text = "\n".join([*head, table(rows(folder, time.time()), 40 if given.watch else None), controller(folder),
                               *(["", told(folder)] if given.tries else [])])
             print(("\033[2J\033[H" if given.watch and sys.stdout.isatty() else "") + text, flush=True)
             if not given.watch:

@@ -30,6 +30,14 @@ def find_sweep(name: str, out: Path) -> Path:
                        + "; --out names another output folder")
 
 
+def newest(out: Path) -> Path:
+    """The folder of the sweep whose journal was written last. Raises RequestError where there is none."""
+    journals = sorted((out / "sweeps").glob("*/attempts.jsonl"), key=lambda path: path.stat().st_mtime_ns)
+    if not journals:
+        raise RequestError(f"no sweep has begun in {out}/sweeps; --out names another output folder")
+    return journals[-1].parent
+
+
 def request(folder: Path, verb: str, runs: Sequence[str]) -> Path:
     """Writes one request: `verb` is "cancel" or "retry", no runs mean all. Raises RequestError for an unknown run."""
     known = [job["id"] for job in planned(folder)]

@@ -9,8 +9,9 @@ MEANT = f"{PUBLISHED}what_may_be_meant_is_named_where_no_number_is_found"
 NUMBERS = f"{VIEWS}a_number_written_otherwise_is_no_difference_and_a_switch_is_no_number"
 LOCK = f"{TRIES}who_runs_a_local_sweep_is_told_by_the_lock_of_its_journal"
 ALL = f"{DATA}all_files_that_cannot_be_used_are_named_at_once"
-
 SAMPLED = "tests/bench/test_conditional.py::test_a_finished_model_samples_by_the_training_frequencies_or_one_class"
+NEWEST = ("tests/sweeps/engine/test_find_sweep.py::"
+          "test_without_a_name_the_status_is_that_of_the_sweep_that_was_written_to_last")
 
 FAULTS = [
     *of(
@@ -52,5 +53,15 @@ FAULTS = [
         "a model asked for what is none", "bench/scoring/model.py",
         ("nan and less than nothing", " and math.isfinite(guidance) and guidance >= 0):", "):", SAMPLED),
         ("no sample at all", "if not isinstance(value, int) or value < 1:", "if not isinstance(value, int):", SAMPLED),
+    ),
+    *of(
+        "the newest sweep", "sweeps/engine/requests.py",
+        ("the oldest", "return journals[-1].parent", "return journals[0].parent", NEWEST),
+        ("by its name", "key=lambda path: path.stat().st_mtime_ns)", "key=str)", NEWEST),
+    ),
+    *of(
+        "the picture of a status", "sweeps/status.py",
+        ("in a file of another kind", 'if given.picture.suffix != ".svg":', "if False:",
+         "tests/sweeps/engine/test_find_sweep.py::test_a_picture_is_no_other_kind_of_file_than_its_name_says"),
     ),
 ]  # fmt: skip

@@ -87,6 +87,7 @@ def test_a_choice_says_whose_it_is_and_has_the_samples_of_its_steps_alone(place,
     gallery.keep({"lsd": {1: points, 4: points}, "held-out data": {0: points}}, place / gallery.FILE)
     assert report.main([str(place), "--steps", "4"]) == 0
     folder = place.parent / "report" / "steps=4"
+    assert str(folder / "samples.png") in capsys.readouterr().out.splitlines()
     kept = gallery.kept(folder / gallery.FILE)
     assert {label: list(own) for label, own in kept.items()} == {"lsd": [4], "held-out data": [0]}
     for file in ("leaderboard.md", "index.html"):
