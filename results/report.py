@@ -44,6 +44,7 @@ from results.records import (
 __all__ = ["FILES", "default_out", "find_runs", "gather", "main", "name", "present", "write"]
 
 SWEEP_FILE = "runs.json"
+SWEEPS = Path("outputs/sweeps")
 SHOWN = 60  # letters of a choice in the name of its folder
 
 
@@ -140,7 +141,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return status
 
 
+def _of_name(place: Path) -> Path:
+    """A sweep may be told by its name alone, where it lies below outputs."""
+    return named if not place.exists() and (named := SWEEPS / place).is_dir() else place
+
+
 def _report(options: argparse.Namespace) -> int:
+    options.folders = [_of_name(place) for place in options.folders]
     places = [gather(folder) for folder in options.folders]
     from results.pictures import Style  # a wrong folder is told without what draws
     from results.tables import facts, numberless, plain
@@ -271,7 +278,7 @@ def _apart(options: argparse.Namespace, labels: Collection[str]) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m results.report", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER",
-                        help="folder of runs, one run, a sweep, or a sweep's records.jsonl.gz")
+                        help="folder of runs, one run, a sweep or its name, or a sweep's records.jsonl.gz")
     parser.add_argument("--out", type=Path, help="where to write (default: the sweep folder, or report/ beside the runs; for "
                         "a choice of metric, methods, steps, columns or protocol, a budget or a style a folder in it)")
     parser.add_argument("--metric", help="metric to lead the table and to draw (default: the primary one)")

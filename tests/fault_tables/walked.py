@@ -64,4 +64,9 @@ FAULTS = [
         ("in a file of another kind", 'if given.picture.suffix != ".svg":', "if False:",
          "tests/sweeps/engine/test_find_sweep.py::test_a_picture_is_no_other_kind_of_file_than_its_name_says"),
     ),
+    *of(
+        "a report by name", "results/report.py",
+        ("a name is no sweep", "(named := SWEEPS / place).is_dir()", "(named := place).is_dir()",
+         "tests/results/test_report_options.py::test_a_sweep_of_this_folder_is_found_by_its_name"),
+    ),
 ]  # fmt: skip

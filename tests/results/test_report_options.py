@@ -95,6 +95,14 @@ def test_a_choice_says_whose_it_is_and_has_the_samples_of_its_steps_alone(place,
     (place / gallery.FILE).unlink()
 
 
+def test_a_sweep_of_this_folder_is_found_by_its_name(place, tmp_path, monkeypatch, capsys) -> None:
+    shutil.copytree(place, tmp_path / "outputs/sweeps/night")
+    monkeypatch.chdir(tmp_path)
+    assert report.main(["night"]) == 0 and (tmp_path / "outputs/sweeps/report/leaderboard.md").exists()
+    capsys.readouterr()
+    assert report.main(["nigth"]) == 2 and "nigth" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("seeds", "kinds", "said"), [
     (1, ["sampling"], "1 training seed, band: sampling noise alone"), (2, ["none"], "2 training seeds"),
     (3, ["training", "none"], "3 training seeds, band: 95 % interval"),
