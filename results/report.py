@@ -169,12 +169,12 @@ def _report(options: argparse.Namespace) -> int:
     if options.methods or options.steps:
         runs, order, words = _narrowed(runs, order, options)
         said.append(words)
-        if options.steps:
-            shown = {0, *chosen.counts(options.steps)}
-            samples = {label: {n: own[n] for n in own if n in shown} for label, own in samples.items()}
+    if options.steps:
+        shown = {0, *chosen.counts(options.steps)}
+        samples = {label: {n: own[n] for n in own if n in shown} for label, own in samples.items()}
     home, apart = default_out(options.folders[0]), _apart(options, [record.label for record, _ in runs])
     out = options.out or home / apart
-    title = f"{home.resolve().name}, {apart}" if apart and not options.out else out.resolve().name
+    title = f"{home.resolve().name}, {apart}" if apart and not options.out else None
     asked = Counter({id_: label for _, sweep in places for id_, label in (sweep.get("labels") or {}).items()}.values())
     if options.card:
         return _card(options, runs, order, protocols, at, out, samples, looks, asked)

@@ -45,7 +45,7 @@ def pareto(frame: pd.DataFrame, metric: str | None = None) -> pd.DataFrame:
     Empty for a metric that ranks nobody. References and lines without a finite value are left out.
     """
     name = metric or (str(frame["metric"].iloc[0]) if len(frame) else "")
-    better = info.better if (info := metric_info(name)).ranks else ""
+    better = metric_info(name).ranking
     own = frame[(frame["metric"] == name) & (frame["sampler"] != "reference")]
     own = own[np.isfinite(own["value"].to_numpy(float))]
     if not better or own.empty:

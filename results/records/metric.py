@@ -21,9 +21,14 @@ class Metric:
     half: bool = False
 
     @property
+    def ranking(self) -> str:
+        """`better` where the best of it is the best method, else ""."""
+        return "" if self.half else self.better
+
+    @property
     def ranks(self) -> bool:
-        """Whether the best of it is the best method."""
-        return bool(self.better) and not self.half
+        """Whether it ranks methods by itself."""
+        return bool(self.ranking)
 
 
 _KNOWN = (

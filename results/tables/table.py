@@ -187,8 +187,7 @@ def _rank(rows: Sequence[dict[str, Any]]) -> None:
         if row["sampler"] != REFERENCE:
             columns[row["metric"], row["steps"], row["league"]].append(row)
     for (metric, _, _), column in columns.items():
-        better = info.better if (info := metric_info(metric)).ranks else ""
-        for row, found in zip(column, standings([r["entry"] for r in column], better), strict=True):
+        for row, found in zip(column, standings([r["entry"] for r in column], metric_info(metric).ranking), strict=True):
             row["mark"], row["rank_low"], row["rank_high"], row["detectable"] = found
 
 

@@ -80,7 +80,7 @@ def _metric(section: sides.Section) -> str:
                                      NOTE * any(pair.difference for pair in pairs), *marks.kind_words(shown)]))  # fmt: skip
     heads = "".join(f'<th scope="col"{side}>{title}</th>' for title, side in
                     [("method", ' class="left"'), ("", ""), *((steps_title(n), "") for n in section.steps)])  # fmt: skip
-    body = "".join(_method(name, own, metric.better if metric.ranks else "") for name, own in section.lines)
+    body = "".join(_method(name, own, metric.ranking) for name, own in section.lines)
     table = f'<div class="box"><table class="sides"><thead><tr>{heads}</tr></thead>{body}</table></div>' * bool(section.lines)
     return (f'<section><h2>{html.escape(metric.name)}: {html.escape(metric.title)}</h2>'
             f'<p class="caption">{html.escape(caption)}</p>{table}</section>')

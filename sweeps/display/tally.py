@@ -25,7 +25,7 @@ class Active:
     first: tuple[float, int] | None = None  # the clock and the images of this stage's first report
     rate: float = 0.0
     saved: float = 0.0  # the share that a next start would begin with
-    behind: float = 0.0  # the share that is done, which never falls: a stage may count other images
+    behind: float = 0.0  # the share that is done, in [0, 1], which never falls: a stage may count other images
     resumed: float = 0.0  # how much of it was done before this start, beyond what was known to be saved
     told: bool = False
     scored: bool = False
@@ -49,10 +49,6 @@ class Active:
             self.first, self.rate = (now, self.images), 0.0
         elif now > self.first[0]:
             self.rate = (self.images - self.first[1]) / (now - self.first[0])
-
-    def fraction(self) -> float:
-        """How much of the run is behind it, in [0, 1]."""
-        return self.behind
 
     def _share(self, info: Info) -> float:
         """By the last report: of the training by its images, of the scoring by what the run says."""
@@ -109,7 +105,7 @@ class Tally:
                     self._resumed += left.resumed * left.job.whole
                 if left and outcome not in SETTLED:  # a graceful end saves all
                     graceful = outcome in (State.YIELDED, State.INTERRUPTED)
-                    self._saved[id] = left.fraction() if graceful else left.saved
+                    self._saved[id] = left.behind if graceful else left.saved
                 self._states[id] = outcome
                 self._count()
                 if outcome in (State.FAILED, State.LOST, State.DIVERGED):
@@ -120,7 +116,7 @@ class Tally:
         """Settled, running and saved cost over the whole, in [0, 1]; 1 at the end alone, which no rounding says before."""
         if self._over and not self.active:
             return 1.0
-        running = sum(each.fraction() * each.job.whole for each in self.active.values())
+        running = sum(each.behind * each.job.whole for each in self.active.values())
         waiting = sum(share * self.plan[id].whole for id, share in self._saved.items() if self._states.get(id) not in SETTLED)
         return min(ALMOST, (self._settled + running + waiting) / self._total) if self._total else 0.0
 

@@ -113,7 +113,7 @@ FAULTS = [
     ),
     *of(
         "half an answer", "results/tables/table.py",
-        ("marked", "if (info := metric_info(metric)).ranks else", "if (info := metric_info(metric)) else",
+        ("marked", "metric_info(metric).ranking", "metric_info(metric).better",
          f"{HALF}[precision]"),
     ),
     *of(
@@ -122,7 +122,7 @@ FAULTS = [
     ),
     *of(
         "half an answer", "results/pictures/pareto.py",
-        ("best at its price", "if (info := metric_info(name)).ranks else", "if (info := metric_info(name)) else",
+        ("best at its price", "metric_info(name).ranking", "metric_info(name).better",
          "tests/results/tables/test_results_views.py::test_the_frontier_knows_directions_leagues_and_metrics_that_rank_nobody"),
     ),
     *of(
