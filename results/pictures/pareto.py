@@ -11,9 +11,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patheffects import withStroke
-from matplotlib.transforms import Bbox
 
+from results.pictures.callouts import name_points
 from results.pictures.labels import wrapped
 from results.pictures.scales import at_values, readable
 from results.pictures.style import COLOURS, MARKERS, Style, save_figure
@@ -30,8 +29,7 @@ DASHES = ("-", "--", ":", "-.")  # of leagues, the plain one first
 ANY = "#333333"  # where steps are no question
 ENTRY = 18  # letters that an entry of the legend takes
 ROOM = 0.07  # of the axes, beyond the outermost points
-AGAIN = 6.0  # heights of a name around it in which it is not said again
-HALO = [withStroke(linewidth=2.5, foreground="white")]
+MARK = 0.9  # of a mark of the other pictures
 Edge = tuple[str, int, pd.DataFrame]  # league, steps (0: any), the undominated points by price
 COLUMNS = ("method", "steps", "metric", "value", "low", "high", "league", "cost", "price", "frontier")
 
@@ -97,7 +95,8 @@ def draw(points: pd.DataFrame, path: Path, remark: str = "", style: Style | None
         _numbers(axes, points[points["cost"] == cost], style, figure.dpi)
     figure.draw_without_rendering()  # with room for them
     for axes, edges in zip(grid, views, strict=True):
-        _names(axes, edges, style)
+        lines = [list(edge[["method", "price", "value"]].itertuples(index=False, name=None)) for _, _, edge in edges]
+        name_points(axes, lines, style.font - 2, MARK * style.marker)
     save_figure(figure, path, style)
     return path
 
@@ -121,7 +120,7 @@ class _Looks(NamedTuple):
         place = self.steps.index(steps) if steps else 0
         dashes = self.leagues.index(league) if league else 0
         return {"color": COLOURS[place % len(COLOURS)] if steps else ANY, "marker": MARKERS[place % len(MARKERS)],
-                "linestyle": DASHES[dashes % len(DASHES)], "linewidth": 0.9 * style.line, "markersize": 0.9 * style.marker,
+                "linestyle": DASHES[dashes % len(DASHES)], "linewidth": 0.9 * style.line, "markersize": MARK * style.marker,
                 "markeredgecolor": "white"}  # fmt: skip
 
     def legend(self, style: Style) -> list[Line2D]:
@@ -152,33 +151,6 @@ def _view(axes: Axes, points: pd.DataFrame, cost: str, looks: _Looks, style: Sty
     axes.grid(True, which="major", color="#eeeeee", linewidth=0.6)
     axes.set_axisbelow(True)
     return edges
-
-
-def _names(axes: Axes, edges: list[Edge], style: Style) -> None:
-    """Each method once per frontier, at the first of four places beside its point where neither name nor edge is.
-
-    Where its own name stands near by, as where frontiers of several step counts meet at its price, that one will do.
-    """
-    inside, taken = axes.get_window_extent(), list[Bbox]()
-    named: list[tuple[str, Bbox]] = []
-    for _, _, edge in edges:
-        for row in edge.drop_duplicates("method").to_dict("records"):
-            at = axes.transData.transform((row["price"], row["value"]))
-            if not inside.contains(*at) or any(name == row["method"] and box.expanded(1.2, AGAIN).contains(*at)
-                                               for name, box in named):  # fmt: skip
-                continue
-            for x, y in ((5, 4), (5, -5), (-5, 4), (-5, -5)):
-                name = axes.annotate(str(row["method"]), (row["price"], row["value"]), (x, y), textcoords="offset points",
-                                     fontsize=style.font - 2, ha="right" if x < 0 else "left", va="top" if y < 0 else "bottom",
-                                     path_effects=HALO, zorder=4)  # fmt: skip
-                name.set_in_layout(False)
-                box = name.get_window_extent()
-                if not any(box.overlaps(other) for other in taken) and box.x0 >= inside.x0 and box.x1 <= inside.x1 \
-                        and box.y0 >= inside.y0 and box.y1 <= inside.y1:
-                    taken.append(box)
-                    named.append((str(row["method"]), box))
-                    break
-                name.remove()
 
 
 class _Numbers(NamedTuple):

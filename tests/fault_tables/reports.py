@@ -9,6 +9,7 @@ ASKED = f"{R}seeds_that_never_began_are_missing_of_what_the_sweep_asked_for"
 NEVER = f"{T}a_method_that_never_trained_has_no_bill_in_any_format"
 FEW = f"{T}values_of_few_samples_say_so_in_one_line_with_the_key_that_takes_more"
 HALF = "tests/results/tables/test_words.py::test_half_an_answer_makes_no_method_the_best"
+CALLOUTS = "tests/results/pictures/test_callouts.py::test_"
 BROWSER, PICTURES = "tests/results/webpage/test_page_browser.py::test_", "tests/results/pictures/test_pictures.py::test_"
 TOUCHING = "numbers_beyond_the_edge_never_touch_and_leave_none_out"
 BEYOND = f"{PICTURES}a_front_tells_the_numbers_beyond_its_edge_over_their_marks"
@@ -176,6 +177,15 @@ FAULTS = [
          "test_of_one_league_and_one_step_count_a_front_needs_no_legend"),
         ("the least alone", "(min(values), max(values))", "(min(values),)", BEYOND),
         ("over one another", "while groups and groups[-1].touches(group):", "while False:", BEYOND),
+    ),
+    *of(
+        "names of points", "results/pictures/callouts.py",
+        ("at another's mark", "NEARER * nearer", "0 * nearer",
+         f"{CALLOUTS}a_name_is_nearer_to_its_own_point_than_to_any_others[one way]"),
+        ("along a line", "CROSSED * crossed", "0 * crossed", f"{CALLOUTS}a_name_goes_below_where_a_line_passes_above"),
+        ("said again", "AGAIN * box.height", "0 * box.height", f"{CALLOUTS}a_name_that_stands_near_by_is_not_said_again"),
+        ("over one another", "if free and not any(", "if free or not any(", f"{CALLOUTS}without_room_a_point_has_no_name"),
+        ("hidden", "COVERED * covered", "0 * covered", f"{CALLOUTS}a_name_hides_no_other_mark_of_its_own"),
     ),
     *of(
         "a choice", "results/report.py",
