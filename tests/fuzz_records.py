@@ -117,8 +117,7 @@ def answered(what: Callable[[], int]) -> tuple[int, str]:
     return code, said.getvalue()
 
 
-@settings(max_examples=EXAMPLES, derandomize=True, deadline=None, database=None, phases=[Phase.generate],
-          suppress_health_check=list(HealthCheck))
+@settings(max_examples=EXAMPLES, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
 @given(st.integers(0, 2**32 - 1))
 def test_a_damaged_folder_is_mended_or_told(finished: Path, tmp_path_factory: pytest.TempPathFactory, seed: int) -> None:
     chance, out = random.Random(seed), tmp_path_factory.mktemp("damaged") / "out"

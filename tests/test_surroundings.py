@@ -44,7 +44,7 @@ class Mine(FlowMatching):
 
 def given(module: str, *arguments: str, at: Path, **environment: str) -> "subprocess.CompletedProcess[bytes]":
     """A command as another user's shell starts it."""
-    return subprocess.run([sys.executable, "-m", module, *arguments], cwd=at, capture_output=True, timeout=120,
+    return subprocess.run([sys.executable, "-m", module, *arguments], cwd=at, capture_output=True, timeout=1200,
                           env={**os.environ, "PYTHONPATH": str(ROOT), **environment})
 
 
@@ -109,7 +109,7 @@ def test_a_command_whose_reader_is_gone_ends_without_a_word(words: list[str], tm
         reading, writing = os.pipe()
         os.close(reading)
         with os.fdopen(writing, "wb") as pipe:
-            done = subprocess.run([sys.executable, "-m", *words], cwd=tmp_path, timeout=120, stdout=pipe,
+            done = subprocess.run([sys.executable, "-m", *words], cwd=tmp_path, timeout=1200, stdout=pipe,
                                   stderr=pipe if both else subprocess.PIPE,
                                   env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": at_once})
         said = (done.stderr or b"").decode()

@@ -26,7 +26,7 @@ def find(program):
     return shutil.which(program, path=os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"]))
 
 
-def call(command, log, timeout=60, **more):
+def call(command, log, timeout=300, **more):
     """Runs a command that returns soon; its output goes to the end of a log. Raises BoxError with the log's last lines."""
     with log.open("ab") as file:
         try:
@@ -39,7 +39,7 @@ def call(command, log, timeout=60, **more):
         raise BoxError(f"{Path(command[0]).name} failed ({code}): {tail}; see {log}")
 
 
-def succeeds(command, timeout=5, **more):
+def succeeds(command, timeout=60, **more):
     """Whether a command exits with 0 in time."""
     try:
         quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}

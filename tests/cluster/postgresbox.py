@@ -38,12 +38,12 @@ def start(folder):
               "--no-sync"], log, cwd=folder, **who)
     # No network at all. Who can enter the folder may connect, and nobody else can.
     folder.chmod(0o700)
-    call([programs / "pg_ctl", f"--pgdata={data}", "--wait", "--timeout=30", f"--log={folder}/server.log", "start",
+    call([programs / "pg_ctl", f"--pgdata={data}", "--wait", "--timeout=300", f"--log={folder}/server.log", "start",
           f"--options=-c listen_addresses= -c unix_socket_directories='{folder}' -c external_pid_file='{folder}/postgres.pid'"],
          log, cwd=folder, **who)
     reach = [f"--host={folder}", "--username=fewstep"]
-    wait_until(lambda: succeeds([programs / "pg_isready", *reach]), 20, "PostgreSQL", folder / "server.log")
-    if not succeeds([programs / "psql", *reach, "--command=", DATABASE], timeout=20):
+    wait_until(lambda: succeeds([programs / "pg_isready", *reach]), 300, "PostgreSQL", folder / "server.log")
+    if not succeeds([programs / "psql", *reach, "--command=", DATABASE], timeout=60):
         call([programs / "createdb", *reach, DATABASE], log)
     return url(folder)
 

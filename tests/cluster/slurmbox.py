@@ -33,7 +33,7 @@ SlurmdUser={user}
 AuthType=auth/munge
 CredType=cred/munge
 # cred_expire is also how long a requeued job waits before it starts again; the default is two minutes.
-AuthInfo=socket={folder}/munge.socket,cred_expire=5
+AuthInfo=socket={folder}/munge.socket,cred_expire=8
 CommunicationParameters=NoInAddrAny,NoCtldInAddrAny
 SlurmctldPort={port}
 SlurmctldPidFile={folder}/slurmctld.pid
@@ -60,8 +60,8 @@ FirstJobId={first}
 MaxArraySize={arrays}
 # A node that was silent returns by itself; one that was set down stays so until it is resumed.
 ReturnToService=1
-SlurmdTimeout=6
-KillWait=3
+SlurmdTimeout=15
+KillWait=10
 MinJobAge={remember}
 SchedulerParameters=sched_interval=2,batch_sched_delay=0,sched_min_interval=100000,bf_interval=5
 """
@@ -110,7 +110,7 @@ def start(folder, nodes=2, cpus=2, accounting=False, arrays=1001, remember=300):
         call([find("slurmctld"), "-f", config(folder)], folder / "log/start.log")
         for name in names:
             start_node(folder, name)
-        wait_until(lambda: _idle(folder) == nodes, 30, f"a cluster of {nodes} idle nodes", folder / "log/slurmctld.log")
+        wait_until(lambda: _idle(folder) == nodes, 300, f"a cluster of {nodes} idle nodes", folder / "log/slurmctld.log")
     except BaseException:
         stop(folder)
         raise
@@ -219,9 +219,9 @@ def _start_database(folder, port):
              "--bind-address=127.0.0.1", f"--port={port + 2}", f"--pid-file={folder}/mariadbd.pid", f"--init-file={first}",
              "--innodb-buffer-pool-size=64M", "--innodb-flush-log-at-trx-commit=0"],
             stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True)
-    wait_until(lambda: daemons.accepts(port + 2), 60, "MariaDB", log)
+    wait_until(lambda: daemons.accepts(port + 2), 300, "MariaDB", log)
     call([find("slurmdbd")], folder / "log/start.log", env=client(folder))
-    wait_until(lambda: succeeds([find("sacctmgr"), "-n", "show", "cluster"], env=client(folder)), 60, "slurmdbd",
+    wait_until(lambda: succeeds([find("sacctmgr"), "-n", "show", "cluster"], env=client(folder)), 300, "slurmdbd",
                folder / "log/slurmdbd.log")
 
 

@@ -88,7 +88,7 @@ def test_a_noise_level_is_the_noise_over_the_data(path: Interpolant) -> None:
 
 
 @given(INSIDE, NUMBER, NUMBER, st.booleans())
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60)
 def test_a_point_survives_the_way_to_another_clock_and_back(t: float, a: float, b: float, forth: bool) -> None:
     source, other = (LINEAR, TRIG) if forth else (TRIG, LINEAR)
     x, time = vector(a, b)[None], vector(t)
@@ -98,7 +98,7 @@ def test_a_point_survives_the_way_to_another_clock_and_back(t: float, a: float, 
 
 
 @given(INSIDE, NUMBER, NUMBER, NUMBER, st.booleans())
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60)
 def test_a_velocity_survives_the_way_to_another_clock_and_back(
     t: float, a: float, b: float, c: float, forth: bool
 ) -> None:
@@ -379,7 +379,7 @@ def test_progressive_distillation_visits_the_left_ends_of_its_intervals_alike(st
 
 
 @given(st.integers(1, 200), st.integers(0, 20), st.lists(st.integers(0, 200), max_size=4))
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=100)
 def test_a_share_of_the_batch_is_exact_however_the_batch_is_sliced(n: int, twentieths: int, cuts: list[int]) -> None:
     share = twentieths / 20
     bounds = sorted({0, n, *(c for c in cuts if c < n)})

@@ -75,7 +75,7 @@ def test_it_starts_with_its_teachers_velocity_and_learns_the_map_of_a_gaussian()
     assert torch.equal(begun.models["net"](x, t, t), teacher(x, t, t))
     before = map_error("gaussian", one_jump(begun))
     after = map_error("gaussian", one_jump(trained(DecoupledMeanFlow(), "gaussian", 300, teacher)))
-    assert after < 0.05 < before, (before, after)
+    assert after < 0.1 < before, (before, after)
 
 
 def test_it_is_made_of_a_network_that_is_told_a_time_in_each_part() -> None:

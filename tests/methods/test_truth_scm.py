@@ -227,7 +227,7 @@ def vector(*values: float) -> Tensor:
 
 @BOTH
 @given(st.floats(0.002, 80.0))
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=40)
 def test_angle_noise_level_and_time_convert_into_each_other(path: Interpolant, level: float) -> None:
     """On the interval that noise levels cover: EDM's sigma, TrigFlow's angle a and the sweep's time t."""
     sigma = vector(level)
@@ -239,7 +239,7 @@ def test_angle_noise_level_and_time_convert_into_each_other(path: Interpolant, l
 
 @BOTH
 @given(st.floats(0.002, 80.0), st.floats(-3, 3), st.floats(-3, 3))
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=40)
 def test_one_sample_is_one_point_on_every_clock(path: Interpolant, level: float, z: float, x_1: float) -> None:
     """EDM's x_1 + sigma n, TrigFlow's cos(a) x_1 + sin(a) z with z = s_0 n, and I_t, up to known factors."""
     sigma, n, clean = vector(level), vector(z)[:, None], vector(x_1)[:, None]

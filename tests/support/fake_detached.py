@@ -68,6 +68,6 @@ if __name__ == "__main__":
     out, given = Path(sys.argv[1]), json.loads(sys.argv[2])
     plan = Plan(Job(id, id, {"act": act, "gate": str(out / "gate")}, tuple(parents)) for id, act, *parents in given["jobs"])
     rules = Rules(attempts=2, gone=0.5, absent=2.0, unseen=2.0, hang=float(os.environ.get("HANG", "inf")))
-    found = reconcile(plan, Processes(out), out, "night", None, rules, detach=given.get("detach", False), lease=2.0,
+    found = reconcile(plan, Processes(out), out, "night", None, rules, detach=given.get("detach", False), lease=30.0,
                       tell=lambda text: print(text, file=sys.stderr, flush=True))
     print(json.dumps(dataclasses.asdict(found)))

@@ -98,7 +98,7 @@ def linger(config: dict[str, Any], folder: str, report: Callable[[Any], bool]) -
 
 def begin(folder: str) -> None:
     """What a worker does that is killed meanwhile."""
-    launch.execute("fake_ranks:linger", {"seconds": 60}, folder, lambda message: False, 2)
+    launch.execute("fake_ranks:linger", {"seconds": 3600}, folder, lambda message: False, 2)
 
 
 def _flat(net: torch.nn.Module) -> torch.Tensor:

@@ -137,10 +137,14 @@ def drive(search, world, limit=100_000):
     raise AssertionError("the search does not end")
 
 
-def main(url, owner, trials):
-    """One of several controllers that share a study, each with workers of its own: URL OWNER TRIALS."""
+def main(url, owner, trials, place):
+    """One of two controllers that share a study, each with workers of its own: URL OWNER TRIALS PLACE, where they meet before
+    they begin."""
     world = World(3, lambda id: 1 + 9 * random.Random(id).random())
     search = controller(world, open_storage(url, Path()), owner, time.time, names="Ab", trials=int(trials))
+    Path(place, owner).touch()
+    while len(list(Path(place).iterdir())) < 2:
+        time.sleep(0.002)
     while not step(search, world):
         world.tick()
         time.sleep(0.002)

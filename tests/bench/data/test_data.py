@@ -50,7 +50,7 @@ def test_digits_split_is_fixed_and_covers_every_image_once() -> None:
 
 
 @given(levels=st.integers(1, 255))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_decode_and_encode_are_inverse_on_every_level(levels: int) -> None:
     values = torch.arange(levels + 1).to(torch.uint8).reshape(-1, 1, 1, 1)
     some = data.Dataset("x", "images", (1, 1, 1), values, values, "", levels=levels)

@@ -22,7 +22,7 @@ def noise(height: int, width: int, seed: int = 0) -> Tensor:
 
 
 @given(height=SIZES, width=SIZES, seed=st.integers(0, 1000))
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 def test_the_clean_rule_is_pillows_bicubic_bit_for_bit(height: int, width: int, seed: int) -> None:
     """Where an image is taller than wide and shrinks, Pillow 13 changed the order of its passes: there only to rounding."""
     pixels = noise(height, width, seed)
@@ -31,7 +31,7 @@ def test_the_clean_rule_is_pillows_bicubic_bit_for_bit(height: int, width: int, 
 
 
 @given(height=SIZES, width=SIZES, seed=st.integers(0, 1000))
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 def test_the_fast_clean_rule_stays_within_a_thousandth(height: int, width: int, seed: int) -> None:
     """Of one of the 255 steps, not of the whole range."""
     pixels = noise(height, width, seed)
@@ -39,7 +39,7 @@ def test_the_fast_clean_rule_stays_within_a_thousandth(height: int, width: int, 
 
 
 @given(height=SIZES, width=SIZES)
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 def test_the_tensorflow_rule_is_torch_fidelitys(height: int, width: int) -> None:
     compat = pytest.importorskip("torch_fidelity.interpolate_compat_tensorflow")
     pixels = noise(height, width)
@@ -56,7 +56,7 @@ def test_the_tensorflow_rule_does_not_shift_by_half_a_pixel() -> None:
 
 
 @given(height=SIZES, width=SIZES)
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 def test_the_pytorch_rule_is_clean_fids_legacy_one(height: int, width: int) -> None:
     pixels = noise(height, width)
     torch.testing.assert_close(resize.pytorch(pixels), references.resized("legacy-pytorch", pixels), rtol=0, atol=1e-4)

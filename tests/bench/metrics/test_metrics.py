@@ -32,7 +32,7 @@ def covariance(rng: np.random.RandomState, d: int) -> np.ndarray:
 
 
 @given(d=st.integers(1, 12), seed=st.integers(0, 10_000))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_frechet_equals_the_matrix_root_formula_and_is_symmetric(d: int, seed: int) -> None:
     rng = np.random.RandomState(seed)
     (m_1, m_2), s_1, s_2 = rng.randn(2, d), covariance(rng, d), covariance(rng, d)
@@ -44,7 +44,7 @@ def test_frechet_equals_the_matrix_root_formula_and_is_symmetric(d: int, seed: i
 
 
 @given(st.lists(st.tuples(st.floats(-3, 3), st.floats(-3, 3), st.floats(0, 3), st.floats(0, 3)), min_size=1, max_size=9))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_frechet_of_diagonal_gaussians_is_the_closed_form(rows: list[tuple[float, float, float, float]]) -> None:
     m_1, m_2, a, b = np.array(rows).T
     expected = np.sum((m_1 - m_2) ** 2) + np.sum((a - b) ** 2)
@@ -128,7 +128,7 @@ def test_a_shift_is_measured_by_the_wasserstein_distances() -> None:
 
 
 @given(n=st.integers(1, 6), seed=st.integers(0, 1000))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_exact_w2_is_the_best_of_all_assignments(n: int, seed: int) -> None:
     a, b = torch.randn((2, n, 2), generator=gen(seed), dtype=torch.float64)
     best = min((a - b[list(p)]).square().sum(1).mean() for p in itertools.permutations(range(n)))

@@ -51,7 +51,7 @@ def test_the_frechet_distance_is_torch_fidelitys(n: int, m: int, d: int) -> None
 
 
 @given(n=st.integers(2, 40), m=st.integers(2, 40), d=st.integers(1, 30), seed=st.integers(0, 1000))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_stored_root_gives_the_distance_of_the_covariance_on_every_path(n: int, m: int, d: int, seed: int) -> None:
     a, b = features(n, d, seed).double(), features(m, d, seed + 1, 0.3).double()
     full = [Gaussian.of_moments(x.mean(0), torch.atleast_2d(torch.cov(x.T))) for x in (a, b)]
@@ -84,7 +84,7 @@ def test_precision_and_recall_are_torch_fidelitys() -> None:
 
 
 @given(n=st.integers(6, 25), m=st.integers(6, 25), seed=st.integers(0, 1000), copies=st.booleans())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_manifold_metrics_are_their_definitions(n: int, m: int, seed: int, copies: bool) -> None:
     """Written out over pairs; with `copies` some samples are data points, which lie in their own closed balls."""
     a, b = features(n, 3, seed, 0.2).double(), features(m, 3, seed + 1).double()

@@ -70,7 +70,7 @@ def test_the_activations_of_an_untrained_network_keep_their_magnitude() -> None:
     assert all(0.5 < size < 1.6 for name, size in found.items() if name != "head"), found
 
 
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=25)
 @given(lengths=st.lists(st.floats(0.01, 100), min_size=5, max_size=5), seed=st.integers(0, 9))
 def test_the_length_of_a_weight_changes_nothing(lengths: list[float], seed: int) -> None:
     for make, x in ((lambda: MPLinear(7, 5), white(4, 7, dtype=torch.float64)),

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.config import request
@@ -54,7 +54,6 @@ def test_a_single_run_is_named_by_its_id_and_by_how_it_is_scored() -> None:
     assert folder("sweep=none method=lsd data=mixture evaluation.count=300") == f"{run}-evaluation.count=300"
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)  # the first draw imports
 @given(CHANGES, CHANGES)
 def test_names_are_stable_differ_where_values_do_and_are_names_of_folders(one: dict, other: dict) -> None:  # type: ignore[type-arg]
     first, second = name("mine", one), name("mine", other)

@@ -6,7 +6,7 @@ and hash). tests/golden/earlier.tar.gz: its outputs folder after a small sweep, 
 
 import hashlib
 import json
-import tarfile
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +50,7 @@ def test_run_ids_are_those_of_before(command: str, monkeypatch: pytest.MonkeyPat
 
 
 def test_an_outputs_folder_of_before_is_continued_and_not_repeated(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with tarfile.open(TESTS / "golden" / "earlier.tar.gz") as archive:
-        archive.extractall(tmp_path, filter="data")
+    shutil.unpack_archive(TESTS / "golden" / "earlier.tar.gz", tmp_path)
     out = tmp_path / "earlier"
     before = {path: path.read_bytes() for path in (out / "runs").rglob("*") if path.is_file()}
     (killed,) = (path for path in (out / "runs").glob("psd_m-*"))

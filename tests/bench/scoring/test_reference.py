@@ -87,7 +87,7 @@ def test_a_folder_that_cannot_be_written_costs_time_and_not_the_result(
 
 
 def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 600
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -99,7 +99,7 @@ def test_of_two_processes_one_computes_and_the_other_waits(folder: Path, tmp_pat
     for worker in workers:
         worker.start()
     for worker in workers:
-        worker.join(60)
+        worker.join(600)
     assert [worker.exitcode for worker in workers] == [0, 0]
     assert len(log.read_text().splitlines()) == 1
 
@@ -111,7 +111,7 @@ def test_one_that_dies_while_it_computes_does_not_block_the_others(folder: Path,
     until(log.exists)
     assert worker.pid is not None
     os.kill(worker.pid, signal.SIGKILL)
-    worker.join(60)
+    worker.join(600)
     found = obtain(part(), features.load("digits8"), CHUNK)
     assert found.features is not None and list(folder.glob("*.npz"))
 

@@ -116,7 +116,7 @@ def test_velocity_is_the_conditional_mean_over_samples(case: tuple[str, Truth], 
 
 @pytest.mark.parametrize("name", ["skewed", "mixture"])
 @given(t=st.floats(0.02, 0.98), seed=st.integers(0, 1000))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_velocity_of_a_mixture_comes_from_the_score(name: str, t: float, seed: int) -> None:
     """b = (x + s_0^2 (1-t) grad log p_t) / t: an independent route through the marginal's own density."""
     truth = target(name, 0.7)

@@ -264,7 +264,7 @@ def test_nfe_that_differs_from_steps_is_written_out(tmp_path):
     assert "| 1, 3, 7, 15, 31 | done |" in page and "| = steps | done |" in page
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.randoms(use_true_random=False), st.lists(st.floats(0.1, 100), min_size=12, max_size=12))
 def test_order_of_runs_and_rows_is_irrelevant(shuffler: random.Random, values):
     runs = []

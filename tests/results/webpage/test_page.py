@@ -90,7 +90,7 @@ def test_what_records_say_cannot_become_markup(tmp_path):
     assert data["title"] == data["note"] == data["methods"][0] == EVIL
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.text(), st.text())
 def test_any_text_survives_inside_the_script(label, reason):
     data = {"a": label, "b": [reason]}
@@ -250,7 +250,7 @@ VALUES = (st.none() | st.booleans() | st.integers(-3, 3) | st.floats() | st.text
 CONFIGS = st.dictionaries(st.sampled_from("abcd"), VALUES | st.dictionaries(st.sampled_from("xyz"), VALUES, max_size=3))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(CONFIGS, max_size=5))
 def test_every_configuration_comes_back_from_what_is_shared_and_what_differs(found):
     runs = [(record("lsd", seed, config=config), []) for seed, config in enumerate(found)]

@@ -24,6 +24,7 @@ CHROMIUM = os.environ.get("FEWSTEP_CHROMIUM") or shutil.which("chromium") or shu
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium on the PATH or named by FEWSTEP_CHROMIUM")
 QUIET = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync")  # fmt: skip
+PATIENCE = 300_000  # milliseconds
 REFERENCE = ROOT / "results" / "reference"
 MANY, CROWDED = REFERENCE / "digits_all_methods", REFERENCE / "mixture_all_methods"
 OWN_BOXES = "all => all.map(text => (({ x, y, width, height }) => ({ x, y, width, height }))(text.getBBox()))"  # without halos
@@ -33,7 +34,7 @@ EVIL = "<script>document.title='x'</script></script><b>"
 @pytest.fixture(scope="module")
 def browser():
     with sync_api.sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET, timeout=PATIENCE)
         yield opened
         opened.close()
 
@@ -45,6 +46,7 @@ def visit(browser):
 
     def go(path, width=1280, height=900, **options):
         contexts.append(browser.new_context(viewport={"width": width, "height": height}, **options))
+        contexts[-1].set_default_timeout(PATIENCE)
         tab = contexts[-1].new_page()
         tab.on("console", lambda message: complaints.append(message.text))
         tab.on("pageerror", lambda error: complaints.append(str(error)))

@@ -40,7 +40,7 @@ def test_accounting_answers_with_the_final_state(client):
         command = ["sacct", "-nXPj", number, "-o", "State,ExitCode"]
         return subprocess.run(command, capture_output=True, text=True).stdout.strip()
 
-    wait_until(lambda: state() == "FAILED|3:0", 30, "the end of the job in the accounting")
+    wait_until(lambda: state() == "FAILED|3:0", 600, "the end of the job in the accounting")
 
 
 def test_a_study_lives_in_postgresql(postgres):
@@ -65,11 +65,11 @@ def test_what_a_killed_session_leaves_is_ended_by_the_next(slurm_without_account
         return subprocess.Popen([sys.executable, "-c", script, place, patience], stdout=subprocess.PIPE, text=True,
                                 env={**os.environ, "PYTHONPATH": str(TESTS / "cluster")})
 
-    killed = session("100")
+    killed = session("3600")
     box = Path(killed.stdout.readline().strip())
-    subprocess.run(["sbatch", "--output=/dev/null", "--mem=100", "--wrap=sleep 100"], env=slurmbox.client(box), check=True,
+    subprocess.run(["sbatch", "--output=/dev/null", "--mem=100", "--wrap=sleep 3600"], env=slurmbox.client(box), check=True,
                    stdout=subprocess.DEVNULL)
-    wait_until(lambda: slurmbox.job_processes(box), 20, "a running job")
+    wait_until(lambda: slurmbox.job_processes(box), 600, "a running job")
     daemons = [alive(box / f"{name}.pid", name.split(".")[0]) for name in ("munged", "slurmctld", "slurmd.n1")]
     job = slurmbox.job_processes(box)
     killed.send_signal(signal.SIGKILL)
@@ -77,7 +77,7 @@ def test_what_a_killed_session_leaves_is_ended_by_the_next(slurm_without_account
     assert all(daemons)
 
     following = session("0")
-    assert following.wait(timeout=60) == 0
+    assert following.wait(timeout=600) == 0
     assert not [pid for pid in daemons + job if Path(f"/proc/{pid}").exists() and "State:\tZ" not in _status(pid)]
     place.rmdir()  # it is empty
 

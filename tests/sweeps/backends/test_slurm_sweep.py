@@ -21,7 +21,7 @@ SMALL = ["sweep=none", "backbone.width=64", "backbone.depth=1", "budget.images=1
 SWEEP = [*SMALL, "method=lsd,meanflow,lmd,cd", "seed=0,1,2", "teacher.seed=0"]
 LOCAL = ["backend.workers=2"]
 SLURM = ["backend=slurm", "backend.partition=cpu", "backend.memory=900M", "backend.time=30", "backend.interval=1"]
-PATIENCE, PICTURE = 300, "status.svg"
+PATIENCE, PICTURE = 1800, "status.svg"
 
 
 def command(out, *backend):
@@ -151,7 +151,7 @@ class Trouble:
         victim = self._victim()
         scancel = subprocess.Popen(["scancel", "--signal=USR2", victim["handle"]])
         try:
-            wait_until(lambda: self._has_ended(victim), 60, "a run that a signal has stopped")
+            wait_until(lambda: self._has_ended(victim), 600, "a run that a signal has stopped")
         finally:
             scancel.kill()
             scancel.wait()
@@ -160,7 +160,7 @@ class Trouble:
         """Until its jobs are gone: a node that gets one again while it still ends it is taken out of service by Slurm."""
         node = self._victim()["node"]
         subprocess.run(["scontrol", "update", f"nodename={node}", "state=down", "reason=test"], check=True)
-        wait_until(lambda: len(slurmbox.node_processes(self.cluster, node)) == 1, 60, "a node without jobs")
+        wait_until(lambda: len(slurmbox.node_processes(self.cluster, node)) == 1, 600, "a node without jobs")
         subprocess.run(["scontrol", "update", f"nodename={node}", "state=resume"], check=True)
 
     def kill_a_node(self):
@@ -173,7 +173,9 @@ class Trouble:
         slurmbox.start_node(self.cluster, node)
 
     def cancel_by_hand(self):
-        subprocess.run(["scancel", self._victim()["handle"]], check=True)
+        victim = self._victim()
+        subprocess.run(["scancel", victim["handle"]], check=True)
+        wait_until(lambda: self._has_ended(victim), 600, "a run that was cancelled has saved itself")
 
     def _has_ended(self, victim):
         files = (self.out / "runs" / self.victims[-1] / "attempts").glob("*.json")
@@ -189,7 +191,7 @@ class Trouble:
                     found.append((record["started"], run, record))
             return found
 
-        wait_until(training, 120, "a run in training that was left in peace so far")
+        wait_until(training, 600, "a run in training that was left in peace so far")
         _, run, record = max(found)  # the youngest has the most before it
         self.victims.append(run)
         return record

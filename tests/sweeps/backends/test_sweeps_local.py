@@ -7,6 +7,7 @@ import multiprocessing
 import fake_jobs
 import pytest
 
+from sweeps.backends import local
 from sweeps.backends.inline import run_inline
 from sweeps.backends.local import run
 from sweeps.backends.worker import perform
@@ -96,7 +97,8 @@ def test_a_worker_lives_long_and_knows_its_number_and_its_threads(tmp_path):
     assert {line["worker"] for line in lines} <= {"0", "1"} and {line["threads"] for line in lines} == {"3"}
 
 
-def test_workers_leave_by_themselves_when_the_sweep_is_over(tmp_path):
+def test_workers_leave_by_themselves_when_the_sweep_is_over(tmp_path, monkeypatch):
+    monkeypatch.setattr(local, "EXIT", 300.0)  # of one that still imports
     seen = {}
     sweep(Plan([job("a"), job("b")]), tmp_path,
           progress=lambda event: seen.update({child.pid: child for child in multiprocessing.active_children()}))

@@ -13,7 +13,7 @@ import fake_jobs
 import pytest
 from places import SUPPORT
 
-PATIENCE = 30
+PATIENCE = 600
 TRAINING = ("wait_for_file", "wait_for_file", "wait_for_file")
 
 
@@ -95,10 +95,10 @@ def test_a_controller_killed_by_sigkill_leaves_no_worker_and_the_same_command_co
 
 
 def test_the_same_command_may_start_while_orphans_still_save_themselves(tmp_path):
-    with command(tmp_path, "deaf", workers=1) as first:
+    with command(tmp_path, "deaf", workers=1, grace=600.0) as first:
         until(lambda: len(pids(tmp_path)) == 1)
         os.kill(first.pid, signal.SIGKILL)
-        with command(tmp_path, "deaf", workers=1) as second:
+        with command(tmp_path, "deaf", workers=1, grace=600.0) as second:
             first.wait()
             stages = tmp_path / "stages.txt"
             until(lambda: stages.exists() and "deaf-0 waits for another process" in stages.read_text())
@@ -116,7 +116,7 @@ def test_an_orphan_that_reaches_no_step_boundary_is_ended_all_the_same(tmp_path)
 
 
 def test_patience_with_a_run_that_does_not_stop_is_bounded(tmp_path):
-    with command(tmp_path, "deaf", "wait_for_file", grace=1.0) as process:
+    with command(tmp_path, "deaf", "wait_for_file", grace=5.0) as process:
         until(lambda: len(pids(tmp_path)) == 2)
         os.kill(process.pid, signal.SIGINT)
         outcome = outcome_of(process)

@@ -30,7 +30,7 @@ def trials(raw: Any, sampler: str, many: int, default: dict[str, Any] | None = N
     return [t.params for t in study.all()]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(SPACES, st.sampled_from(["tpe", "random"]))
 def test_as_many_trials_as_there_are_settings_try_every_setting_once(raw: Any, sampler: str) -> None:
     own = space(raw)

@@ -19,28 +19,29 @@ from sweeps.search.study import open_storage
 TRIALS = 12
 
 
-def start(url: str, owner: str) -> "subprocess.Popen[bytes]":
+def start(url: str, owner: str, place: Path) -> "subprocess.Popen[bytes]":
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{SUPPORT}"}
-    return subprocess.Popen([sys.executable, str(SUPPORT / "fake_search.py"), url, owner, str(TRIALS)], env=environment)
+    words = [str(SUPPORT / "fake_search.py"), url, owner, str(TRIALS), str(place)]
+    return subprocess.Popen([sys.executable, *words], env=environment)
 
 
 def asked(storage) -> int:
     return sum(len(storage.get_all_trials(s._study_id)) for s in storage.get_all_studies())
 
 
-def test_two_controllers_on_one_postgresql_study_lose_no_trial(postgres, monkeypatch):
+def test_two_controllers_on_one_postgresql_study_lose_no_trial(postgres, tmp_path):
     storage, name = get_storage(postgres), "test"
     for old in storage.get_all_studies():  # of a test before this one
         storage.delete_study(old._study_id)
-    one, two = start(postgres, "one"), start(postgres, "two")
+    one, two = start(postgres, "one", tmp_path), start(postgres, "two", tmp_path)
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 600
         while asked(storage) < TRIALS and time.monotonic() < deadline:
             time.sleep(0.02)
         one.kill()
         one.wait()
-        one = start(postgres, "one")
-        assert (one.wait(120), two.wait(120)) == (0, 0)
+        one = start(postgres, "one", tmp_path)
+        assert (one.wait(600), two.wait(600)) == (0, 0)
     finally:
         for process in (one, two):
             process.kill()
