@@ -94,6 +94,8 @@ def write(
     opening = [f"Drawn at {at.words}." if at else note]
     if theirs is not None and published is not None:
         beside.write(out, frame, published)
+        for line in beside.misspelt(frame, theirs):
+            warnings.warn(line, StoreWarning, stacklevel=2)
         if gone := beside.left_out(frame, theirs):
             warnings.warn(gone, StoreWarning, stacklevel=2)
             opening.append(gone)

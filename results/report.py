@@ -35,6 +35,7 @@ from results.records import (
     chosen,
     kept_curves,
     load_runs,
+    near,
     read_curves,
     read_json,
     read_rows,
@@ -45,6 +46,9 @@ __all__ = ["FILES", "default_out", "find_runs", "gather", "main", "name", "prese
 
 SWEEP_FILE = "runs.json"
 SWEEPS = Path("outputs/sweeps")
+OPTIONAL = {"published.md": "--published NAME", "paired.md": "--against METHOD"}
+"""What a report writes where it is asked to, and how it is asked."""
+NOT_OF_A_CARD = ("published", "against", "columns", "compat", "format", "style")
 SHOWN = 60  # letters of a choice in the name of its folder
 
 
@@ -142,8 +146,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _of_name(place: Path) -> Path:
-    """A sweep may be told by its name alone, where it lies below outputs."""
-    return named if not place.exists() and (named := SWEEPS / place).is_dir() else place
+    """A sweep may be told by its name alone, where it lies below outputs. Raises StoreError with the nearest of them."""
+    if place.exists() or len(place.parts) != 1 or not SWEEPS.is_dir():
+        return place
+    known = [folder.name for folder in SWEEPS.iterdir() if folder.is_dir()]
+    if place.name not in known and (close := near(place.name, known)):
+        raise StoreError(f"{place}: there is no such folder, and no sweep of this name in {SWEEPS}; nearest: {close[0]}")
+    return SWEEPS / place if place.name in known else place
 
 
 def _report(options: argparse.Namespace) -> int:
@@ -177,6 +186,8 @@ def _report(options: argparse.Namespace) -> int:
     title = f"{home.resolve().name}, {apart}" if apart and not options.out else None
     asked = Counter({id_: label for _, sweep in places for id_, label in (sweep.get("labels") or {}).items()}.values())
     if options.card:
+        if others := [f"--{key}" for key in NOT_OF_A_CARD if getattr(options, key) not in (None, False, [], "screen")]:
+            raise ValueError(f"{', '.join(others)}: not of a card, which is one page of its own; leave out either, or --card")
         return _card(options, runs, order, protocols, at, out, samples, looks, asked)
     if options.methods:
         samples = {label: own for label, own in samples.items() if label in order}
@@ -186,7 +197,10 @@ def _report(options: argparse.Namespace) -> int:
     print(plain(frame, columns=columns))
     if at:
         print(f"Drawn at {at.words}; the newest checkpoint within it.", *_whole(runs))
-    also = [*(["published.md"] if published else []), *(["paired.md"] if options.against else []),
+    asked_for = {"published.md": published, "paired.md": options.against}
+    for name in (name for name, wanted in asked_for.items() if not wanted and (out / name).exists()):
+        warnings.warn(f"{out / name} is of an earlier report; {OPTIONAL[name]} writes it anew", StoreWarning, stacklevel=2)
+    also = [*(name for name, wanted in asked_for.items() if wanted),
             *(name for name in ("samples.png", "curves.png") if (out / name).exists())]
     print("\n".join(str(out / name) for name in (*files(style.formats), *also)))
     if nothing := numberless(frame):

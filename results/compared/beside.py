@@ -18,11 +18,13 @@ import pandas as pd
 
 from results.compared.published import FOLDER, load
 from results.records import PRESET, metric_info, near, write_text
+from results.records import published as packaged
 from results.tables import count, number, steps_title
 
-__all__ = ["FOLDER", "left_out", "load", "markdown", "marked", "of_data", "write"]
+__all__ = ["FOLDER", "left_out", "load", "markdown", "marked", "misspelt", "of_data", "write"]
 
 LIST = "Every published number"
+ALIKE = 0.75  # of two labels of which one may be the other, written wrongly
 NEAR = 1.1  # budgets and networks within this factor count as equal
 Row = Mapping[Any, Any]
 
@@ -61,6 +63,17 @@ def left_out(ours: pd.DataFrame, published: pd.DataFrame) -> str:
     as_dataset = [name for data in own for name in _names(data)[1:2]]
     way = f" (in the column dataset: {', '.join(as_dataset)})" * bool(as_dataset)
     return f"{len(gone)} published number{'s' * (len(gone) > 1)} of {names} left out: the data here is {', '.join(own)}{way}."
+
+
+def misspelt(ours: pd.DataFrame, published: pd.DataFrame) -> list[str]:
+    """A line for each label that is almost one of ours, and none of the tables that we ship."""
+    own = set(_methods(ours)["method"])
+    strange = [label for label in dict.fromkeys(published["label"]) if label and label not in own]
+    if not strange:
+        return []
+    known = {label for name in packaged.names() for label in load(name)["label"]}
+    return [f"published numbers of {label!r} stand beside none of ours; nearest method here: {close[0]!r}"
+            for label in strange if label not in known and (close := near(label, own, 1, ALIKE))]  # fmt: skip
 
 
 def _other(row: Row, data: Mapping[str, Sequence[str]]) -> str:

@@ -188,6 +188,20 @@ FAULTS = [
         ("hidden", "COVERED * covered", "0 * covered", f"{CALLOUTS}a_name_hides_no_other_mark_of_its_own"),
     ),
     *of(
+        "a report's words", "results/report.py",
+        ("a card that is deaf", "if others := [", "if others := [] and [",
+         f"{CHOICES}what_cannot_be_meant_is_one_line_with_the_nearest_and_writes_nothing"),
+        ("any folder is a sweep", "(close := near(place.name, known))", "(close := [])",
+         f"{CHOICES}a_sweep_of_this_folder_is_found_by_its_name"),
+        ("an old page as new", "if not wanted and (out / name).exists()", "if wanted and (out / name).exists()",
+         f"{P}what_an_earlier_report_left_is_said_to_be_of_it"),
+    ),
+    *of(
+        "a report's words", "results/compared/beside.py",
+        ("every label is ours", "near(label, own, 1, ALIKE)", "[]", f"{P}a_label_that_is_almost_one_of_ours_is_told"),
+        ("a method that we ship", "if label not in known and", "if", f"{P}a_label_that_is_almost_one_of_ours_is_told"),
+    ),
+    *of(
         "a choice", "results/report.py",
         ("samples of all steps", "{n: own[n] for n in own if n in shown}", "own", WHOSE),
         ("nobody's", 'f"{home.resolve().name}, {apart}" if apart and not options.out else', "", WHOSE),

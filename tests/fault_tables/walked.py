@@ -66,7 +66,7 @@ FAULTS = [
     ),
     *of(
         "a report by name", "results/report.py",
-        ("a name is no sweep", "(named := SWEEPS / place).is_dir()", "(named := place).is_dir()",
+        ("a name is no sweep", "return SWEEPS / place if", "return place if",
          "tests/results/test_report_options.py::test_a_sweep_of_this_folder_is_found_by_its_name"),
     ),
 ]  # fmt: skip

@@ -100,7 +100,8 @@ def test_a_sweep_of_this_folder_is_found_by_its_name(place, tmp_path, monkeypatc
     monkeypatch.chdir(tmp_path)
     assert report.main(["night"]) == 0 and (tmp_path / "outputs/sweeps/report/leaderboard.md").exists()
     capsys.readouterr()
-    assert report.main(["nigth"]) == 2 and "nigth" in capsys.readouterr().err
+    assert report.main(["nigth"]) == 2 and "nearest: night\n" in capsys.readouterr().err
+    assert report.main(["elsewhere"]) == 2 and "elsewhere: does not exist" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("seeds", "kinds", "said"), [
@@ -140,6 +141,7 @@ def test_choices_that_a_name_has_no_room_or_no_letters_for_have_a_hash_and_the_s
     (["--columns", "parms"], "--columns: there is no 'parms'; nearest: 'params', all: images, "),
     (["--format", "pfd"], "--format pfd: nearest: pdf"),
     (["--style", "papre"], "--style papre: nearest: paper"),
+    (["--card", "lsd", "--style", "paper", "--published", "cifar10"], "--published, --style: not of a card"),
     (["--metric", "fd_digit"], "nearest: 'fd_digits8'"),
 ])  # fmt: skip
 def test_what_cannot_be_meant_is_one_line_with_the_nearest_and_writes_nothing(place, tmp_path, capsys, options, said) -> None:

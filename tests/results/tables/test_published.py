@@ -234,6 +234,26 @@ def test_a_file_of_ones_own_stands_beside_ours_wherever_it_lies_and_when_it_is_g
     assert f"published numbers left out: {path}" in capsys.readouterr().err
 
 
+def test_a_label_that_is_almost_one_of_ours_is_told(tmp_path: Path, capsys) -> None:
+    sweep(tmp_path, ("meanflow", "psd_m"), seeds=1)
+    labels = ("meanflw", "meanflow", "psd_u", "mine", "")  # psd_u: shipped, and not trained here
+    path = file(tmp_path, *(LINE.replace("lsd", label, 1) for label in labels))
+    assert report.main([str(tmp_path / "runs"), "--published", str(path), "--out", str(tmp_path / "o")]) == 0
+    told = [line for line in capsys.readouterr().err.splitlines() if "nearest method" in line]
+    assert told == ["warning: published numbers of 'meanflw' stand beside none of ours; nearest method here: 'meanflow'"]
+
+
+def test_what_an_earlier_report_left_is_said_to_be_of_it(tmp_path: Path, capsys) -> None:
+    sweep(tmp_path, ("lsd", "cd"))
+    words = [str(tmp_path / "runs"), "--out", str(tmp_path / "o")]
+    assert report.main([*words, "--published", str(file(tmp_path, LINE)), "--against", "cd"]) == 0
+    assert "earlier report" not in capsys.readouterr().err
+    assert report.main(words) == 0
+    told = capsys.readouterr().err
+    assert f"{tmp_path / 'o/published.md'} is of an earlier report; --published NAME writes it anew" in told
+    assert f"{tmp_path / 'o/paired.md'} is of an earlier report; --against METHOD writes it anew" in told
+
+
 @pytest.mark.parametrize(("lines", "head", "said"), [
     ([LINE], COLUMNS.replace("budget", "bugdet"), ":1: there is no column 'budget' (nearest: bugdet)"),
     ([LINE, LINE.replace("8.5", "8,5")], COLUMNS, ":3: another number of fields than columns"),
