@@ -183,7 +183,7 @@ def _check_groups(given: Sequence[Given], plugins: str | None, faults: Faults) -
         elif g.key in GROUPS:
             known = names(g.key, plugins)
             wrong = [value for value in g.listed or [None] if not isinstance(value, str) or value not in known]
-            own = "" if plugins or g.key != "method" else "; one of your own needs plugins=FOLDER"
+            own = "; one of your own needs plugins=FOLDER" * (not plugins and g.key in ("method", "sweep"))
             faults += [unknown(g.key, value, known, f"{HELP} {g.key}") + own for value in wrong]
             if isinstance(g.values[0], list) and not wrong and not _listed(g, given, plugins):
                 faults.append(f"{g.text}: one {g.key} for a run; write {g.key}={','.join(map(str, g.listed))} for several")
@@ -233,10 +233,10 @@ def _known(given: Sequence[Given], config: Config, plugins: str | None, faults: 
         if (g.key in valid and g.key not in CHOSEN) or g.text.startswith("+"):
             kept.append(g)
             continue
-        every = names("backend", plugins) if group == "backend" else []
-        if owners := [name for name in every if key in section("backend", name, plugins)]:
-            faults.append(f"{g.key} belongs to backend={' or backend='.join(owners)}, and this is "
-                          f"backend={config['backend']['name']}")
+        every = names(group, plugins) if group in ("backend", "data", "backbone") else []
+        if owners := [name for name in every if key in section(group, name, plugins)]:
+            faults.append(f"{g.key} belongs to {group}={', '.join(owners)}, and this is "
+                          f"{group}={config[group]['name']}")
         elif said := not_listed(g.key, _methods(given, config), plugins):
             faults.append(f"{g.text}: {said}")
         elif g.key not in CHOSEN:

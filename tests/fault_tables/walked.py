@@ -69,4 +69,11 @@ FAULTS = [
         ("a name is no sweep", "return SWEEPS / place if", "return place if",
          "tests/results/test_report_options.py::test_a_sweep_of_this_folder_is_found_by_its_name"),
     ),
+    *of(
+        "a key of another choice", "bench/config/command.py",
+        ("of backends alone", 'if group in ("backend", "data", "backbone") else []', 'if group == "backend" else []',
+         "tests/bench/config/test_config.py::test_a_key_of_a_backend_is_looked_for_among_those_of_backends"),
+        ("plugins of methods alone", 'g.key in ("method", "sweep")', 'g.key == "method"',
+         "tests/bench/config/test_config.py::test_a_key_of_a_backend_is_looked_for_among_those_of_backends"),
+    ),
 ]  # fmt: skip

@@ -292,6 +292,8 @@ def test_settings_of_every_backend_are_checked_before_anything_starts(argument: 
 @pytest.mark.parametrize(("arguments", "says"), [
     (["backend=slurm", "backend.partion=gpu"], r"backend\.partion is not valid; nearest: backend\.partition"),
     (["backend.partition=gpu"], r"backend\.partition belongs to backend=slurm"),
+    (["data.path=pictures"], r"data\.path belongs to data=.*, arrays, .*folder, .*, and this is data=digits"),
+    (["sweep=mine"], r"sweep=mine is not valid.*; one of your own needs plugins=FOLDER"),
     (["backend.workers=2", "backend=slurm"], r"backend\.workers belongs to backend=local")])
 def test_a_key_of_a_backend_is_looked_for_among_those_of_backends(arguments: list[str], says: str) -> None:
     with pytest.raises(ConfigError, match=says) as error:
