@@ -42,7 +42,7 @@ def append(experiment: Experiment, data: Dataset, protocol: Protocol, trainer: T
         return Scored(0, {})
     ranks = ranks if data.kind == "images" else ALONE
     have = ranks.word(_have(folder) if ranks.leads else None)
-    score, done = scorer(data, protocol, device, experiment.evaluation, told(report), ranks), 0
+    score = scorer(data, protocol, device, experiment.evaluation, told(report), ranks)
     trained = {"images": experiment.budget.images, "budget": experiment.budget.images}  # whoever looks sees that it goes on
     report({**trained, "stage": "scoring"})
     labels = Labels.of(experiment, trainer.data.frequencies.tolist())
@@ -69,9 +69,10 @@ def append(experiment: Experiment, data: Dataset, protocol: Protocol, trainer: T
             report({**trained, "scored": (1 - left / max(1, len(asked))) / checkpoints, "stage": "scoring"})
         for rows in evaluation.rows(skip=have):
             append_rows(folder, rows)
-            done, left = done + 1, left - 1
+            left -= 1
             share = (number + 1 - left / len(asked)) / checkpoints
-            report({**trained, "scored": min(1.0, share), "stage": f"scoring, {done} done"})
+            stage = f"scoring, {round(share * checkpoints * len(asked))} of {checkpoints * len(asked)}"
+            report({**trained, "scored": min(1.0, share), "stage": stage})
     return Scored(sum(row.protocol == protocol.id for row in read_rows(folder)) if ranks.leads else 0, kept)
 
 

@@ -63,7 +63,7 @@ def notes(part: pd.DataFrame, references: pd.DataFrame, metric: Metric, interval
     """A sentence for each of the other marks that occur; without those of `intervals` where none is shown."""
     rows = [row for _, rows in grouped(part) for row in rows]
     found = marks.kind_words(set(part["interval"])) if intervals else []
-    found += [few(part), marks.kept_words(part), marks.precision_words(part)]
+    found += [few(part), fewer(part, references), marks.kept_words(part), marks.precision_words(part)]
     return [words for words in (*found, marks.doubt_words(rows, marks.gaussian_fit(references), metric)) if words]
 
 
@@ -71,6 +71,14 @@ def few(part: pd.DataFrame) -> str:
     """One sentence where a value rests on few samples; else empty."""
     counts = part.loc[part["count"].between(1, FEWEST - 1), "count"]
     return f"Of {_several(counts, 'sample')} a value says little: evaluation.count=NUMBER takes more." if len(counts) else ""
+
+
+def fewer(part: pd.DataFrame, references: pd.DataFrame) -> str:
+    """One sentence where a reference has fewer samples than the methods: of held-out data there may be no more."""
+    most = part["count"].max()
+    less = references.loc[references["count"].between(1, most - 1), ["method", "count"]].drop_duplicates()
+    told = [f"{label}: {count:,} samples" for label, count in less.itertuples(index=False)]
+    return f"{'; '.join(told)} and no more, of a method {most:,}: most distances are larger with fewer." if told else ""
 
 
 def protocol(*parts: pd.DataFrame) -> str:

@@ -8,6 +8,7 @@ OTHER = f"{P}a_number_of_other_data_stands_beside_none_of_ours"
 ASKED = f"{R}seeds_that_never_began_are_missing_of_what_the_sweep_asked_for"
 NEVER = f"{T}a_method_that_never_trained_has_no_bill_in_any_format"
 FEW = f"{T}values_of_few_samples_say_so_in_one_line_with_the_key_that_takes_more"
+FEWER = f"{T}a_reference_of_fewer_samples_than_the_methods_says_how_many"
 HALF = "tests/results/tables/test_words.py::test_half_an_answer_makes_no_method_the_best"
 CALLOUTS = "tests/results/pictures/test_callouts.py::test_"
 BROWSER, PICTURES = "tests/results/webpage/test_page_browser.py::test_", "tests/results/pictures/test_pictures.py::test_"
@@ -101,6 +102,8 @@ FAULTS = [
     *of(
         "few samples", "results/tables/captions.py",
         ("never said", "found += [few(part), ", "found += [", f"{FEW}[counts0-Of 199 samples]"),
+        ("of references as many", "between(1, most - 1)", "between(1, most)", f"{FEWER}[300-300-False]"),
+        ("of references never", "fewer(part, references), ", "", f"{FEWER}[40-300-True]"),
         ("always said", "between(1, FEWEST - 1)", "between(1, 10**9)", f"{FEW}[counts2-]"),
         ("those of unscored methods too", "between(1, FEWEST - 1)", "between(0, FEWEST - 1)",
          f"{T}where_nothing_was_scored_every_method_has_its_row_and_status_in_every_format[True]"),

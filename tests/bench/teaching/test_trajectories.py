@@ -179,7 +179,7 @@ def test_a_run_tells_what_it_does_after_its_training(tmp_path: Path) -> None:
         told.clear()
         execute(job.config, str(tmp_path / job.id), lambda message: bool(told.append(message)))
     last = [m for m in told if m["stage"].startswith("scoring")]
-    assert [m["stage"] for m in last] == ["scoring", "scoring", "scoring, 1 done"], "of one step: it has no other of these"
+    assert [m["stage"] for m in last] == ["scoring", "scoring", "scoring, 1 of 1"], "of one step: it has no other of these"
     assert [m.get("scored") for m in last] == [None, 0.0, 1.0]
     assert all(m["images"] == m["budget"] == 5120 for m in last)
 

@@ -363,6 +363,18 @@ def test_values_of_few_samples_say_so_in_one_line_with_the_key_that_takes_more(c
     assert not said or line in plain(frame).splitlines()
 
 
+@pytest.mark.parametrize(("held_out", "count", "said"), [(40, 300, True), (300, 300, False), (0, 300, False)])
+def test_a_reference_of_fewer_samples_than_the_methods_says_how_many(held_out, count, said):
+    reference = record("references", run_id="references", kind="reference")
+    rows = [row(reference, 0, 0.5, label=label, sampler="reference", count=n)
+            for label, n in (("held-out data", held_out), ("noise", count))]
+    runs = [*((run, [row(run, count=count)]) for run in [record("lsd")]), (reference, rows)]
+    frame = leaderboard(runs)
+    line = "held-out data: 40 samples and no more, of a method 300: most distances are larger with fewer."
+    assert [line in text for text in (plain(frame), markdown(frame), wide.brief(frame).notes)] == [said] * 3
+    assert ("and no more" in markdown(frame)) is said
+
+
 def test_students_of_one_teacher_are_marked_in_every_table_and_take_no_first_place_for_granted():
     runs = finished("lmd", values=(1.0, 1.001, 1.002), teacher="fm-s0") + finished("cd", values=(1.05, 1.1, 1.15))
     frame = leaderboard(runs)

@@ -130,9 +130,9 @@ def test_scoring_has_its_share_of_the_bar_and_only_the_end_is_the_whole():
     assert tally.fraction() == pytest.approx((4 + 3) / 8)
     tally.take(Reported("a", {"images": 1, "budget": 90, "stage": "reference features"}), 1.0)
     assert tally.fraction() == pytest.approx((4 + 3) / 8), "a stage that counts other images takes nothing back"
-    tally.take(Reported("a", {**told, "scored": 0.5, "stage": "scoring, 2 done"}), 2.0)
+    tally.take(Reported("a", {**told, "scored": 0.5, "stage": "scoring, 2 of 4"}), 2.0)
     assert tally.fraction() == pytest.approx((4 + 3.5) / 8)
-    tally.take(Reported("a", {**told, "scored": 1.0, "stage": "scoring, 4 done"}), 3.0)
+    tally.take(Reported("a", {**told, "scored": 1.0, "stage": "scoring, 4 of 4"}), 3.0)
     assert f"{tally.fraction():.0%}" == "99%"
     tally.take(Ended("a", State.DONE, "", 1.0), 4.0)
     assert tally.fraction() == 1.0
@@ -146,7 +146,7 @@ def test_the_time_left_comes_from_what_this_command_did_alone():
     tally, told = Tally(scored(), {"b": "done"}, 1, {"a": 1.0}), {"images": 9, "budget": 9}
     start = tally.fraction()
     tally.take(Started("a", 0), 0.0)
-    for share, stage in ((0.5, "scoring"), (0.75, "scoring, 1 done")):  # half was scored before
+    for share, stage in ((0.5, "scoring"), (0.75, "scoring, 1 of 4")):  # half was scored before
         assert tally.left(tally.fraction() - start, 60.0) is None, "nothing to tell by"
         tally.take(Reported("a", {**told, "scored": share, "stage": stage}), 1.0)
     assert tally.left(tally.fraction() - start, 60.0) == pytest.approx(60.0)

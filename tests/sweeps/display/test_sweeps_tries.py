@@ -82,9 +82,9 @@ def test_the_rate_counts_from_the_first_report_and_not_from_the_start_of_the_pro
 @pytest.mark.parametrize(("report", "shown"), [
     ({"images": 500}, ("train", 0.375, 50.0, pytest.approx(10.0 / 0.375 * 0.625))),  # (500 / 1000) 3 / 4
     ({"images": 1000, "stage": "scoring"}, ("scoring", 0.75, None, pytest.approx(10.0 / 3))),
-    ({"images": 1000, "stage": "scoring, 2 done", "scored": 0.5}, ("scoring, 2 done", 0.875, None, pytest.approx(10.0 / 7))),
-    ({"images": 1000, "stage": "scoring, 4 done", "scored": 1.0}, ("scoring, 4 done", 0.994, None, None)),
-    ({"images": 1000, "stage": "scoring, 1 done", "scored": 0.5, "began": 1000}, ("scoring, 1 done", 0.875, None, None)),
+    ({"images": 1000, "stage": "scoring, 2 of 4", "scored": 0.5}, ("scoring, 2 of 4", 0.875, None, pytest.approx(10.0 / 7))),
+    ({"images": 1000, "stage": "scoring, 4 of 4", "scored": 1.0}, ("scoring, 4 of 4", 0.994, None, None)),
+    ({"images": 1000, "stage": "scoring, 1 of 4", "scored": 0.5, "began": 1000}, ("scoring, 1 of 4", 0.875, None, None)),
 ])  # fmt: skip
 def test_a_run_that_scores_is_not_over(tmp_path, report, shown):
     """Its training is three quarters of it, and took ten seconds so far."""
@@ -141,7 +141,7 @@ def test_a_line_of_the_journal_that_a_disk_changed_is_passed_over(tmp_path, even
 
 
 def test_runs_in_one_state_are_counted_together_whatever_else_is_said_of_them():
-    states = ("scoring, 2 done", "scoring", "train", "4 steps")
+    states = ("scoring, 2 of 4", "scoring", "train", "4 steps")
     found = [status.Row(state, state, state) for state in states]
     assert status.totals(found)[0] == "4 runs: 2 scoring, 2 train"
 
