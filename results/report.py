@@ -198,9 +198,9 @@ def _report(options: argparse.Namespace) -> int:
     if at:
         print(f"Drawn at {at.words}; the newest checkpoint within it.", *_whole(runs))
     asked_for = {"published.md": published, "paired.md": options.against}
-    for name in (name for name, wanted in asked_for.items() if not wanted and (out / name).exists()):
-        warnings.warn(f"{out / name} is of an earlier report; {OPTIONAL[name]} writes it anew", StoreWarning, stacklevel=2)
-    also = [*(name for name, wanted in asked_for.items() if wanted),
+    for page in (page for page, wanted in asked_for.items() if not wanted and (out / page).exists()):
+        warnings.warn(f"{out / page} is of an earlier report; {OPTIONAL[page]} writes it anew", StoreWarning, stacklevel=2)
+    also = [*(page for page, wanted in asked_for.items() if wanted),
             *(name for name in ("samples.png", "curves.png") if (out / name).exists())]
     print("\n".join(str(out / name) for name in (*files(style.formats), *also)))
     if nothing := numberless(frame):

@@ -196,7 +196,7 @@ FAULTS = [
          f"{CHOICES}what_cannot_be_meant_is_one_line_with_the_nearest_and_writes_nothing"),
         ("any folder is a sweep", "(close := near(place.name, known))", "(close := [])",
          f"{CHOICES}a_sweep_of_this_folder_is_found_by_its_name"),
-        ("an old page as new", "if not wanted and (out / name).exists()", "if wanted and (out / name).exists()",
+        ("an old page as new", "if not wanted and (out / page).exists()", "if wanted and (out / page).exists()",
          f"{P}what_an_earlier_report_left_is_said_to_be_of_it"),
     ),
     *of(
