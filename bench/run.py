@@ -11,7 +11,6 @@ Running the same command again continues where it stopped; finished runs are not
 import math
 import shlex
 import sys
-from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -82,7 +81,7 @@ def _main(arguments: Sequence[str]) -> int:
 
 def _run(campaign: "Campaign", arguments: Sequence[str]) -> int:
     """Execute the plan and draw its table; returns the exit status."""
-    from bench.planning import backends, listing, reopen, saved
+    from bench.planning import backends, listing, reopen, saved, told
     from sweeps.display import Display
     from sweeps.plan import Plan, read_reason, read_states
 
@@ -95,8 +94,7 @@ def _run(campaign: "Campaign", arguments: Sequence[str]) -> int:
     warning = campaign.warning(workers) if wanted.backend.name != "slurm" else ""
     print("\n".join([*campaign.data, *([warning] if warning else [])]), file=sys.stderr)
     if again := reopen(out, plan):
-        print("\n".join(f"{count} finished {'runs are' if count > 1 else 'run is'} taken up again: {why}"
-                        for why, count in Counter(again.values()).items()))
+        print("\n".join(told(again)))
     states = read_states(out, plan.ids)
     at_once = None if backends.unbound(wanted.backend) else workers
     with Display(plan, states, at_once, saved=saved(out, plan, states)) as display:

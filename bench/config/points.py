@@ -96,19 +96,27 @@ class Maker:
                 yield own
 
     def check_knobs(self) -> None:
-        """Note every knob of the command line that none of the methods has."""
-        for g in self.knobs:
-            if g.key not in self.used and self.methods:
-                chosen = sorted(self.methods)
-                if said := not_listed(g.key, chosen, self.plugins):
-                    self.faults.append(f"{g.text}: {said}")
-                    continue
-                known = {key for name in chosen for key in keys(section("method", name, self.plugins))}
-                close = near(g.key.removeprefix("method."), known - {"name", "target"}, 3, 0.4)
-                hint = f"; nearest: {', '.join(f'method.{name}' for name in close)}" if close else ""
-                which = f"method={chosen[0]}" if len(chosen) == 1 else f"none of the {len(chosen)} methods"
-                self.faults.append(f"{g.text}: {which} has {'no' if len(chosen) == 1 else 'a'} knob {g.key}{hint}; "
-                                   f"{HELP} method={chosen[0]} shows all")
+        """Note every knob that none of the methods has: of the command line, and of the sweep's file, whose ablations may be of
+        methods that a command leaves out."""
+        every = self.methods | {name for name in self.sweep.axes.get("method", []) if name in names("method", self.plugins)}
+        told = {key: (f"sweep.{where}: {key}", every)
+                for where in ("axes", "one_at_a_time") for key in getattr(self.sweep, where)}  # fmt: skip
+        for key, (text, methods) in {**told, **{g.key: (g.text, self.methods) for g in self.knobs}}.items():
+            if key.startswith("method.") and key not in self.used and self.methods:
+                self._check_knob(key, text, sorted(methods))
+
+    def _check_knob(self, key: str, text: str, chosen: Sequence[str]) -> None:
+        known = {f"method.{knob}" for name in chosen for knob in keys(section("method", name, self.plugins))}
+        if key in known:
+            return
+        if said := not_listed(key, chosen, self.plugins):
+            self.faults.append(f"{text}: {said}")
+            return
+        close = near(key, known - {"method.name", "method.target"}, 3, 0.6)
+        hint = f"; nearest: {', '.join(close)}" if close else ""
+        which = f"method={chosen[0]}" if len(chosen) == 1 else f"none of the {len(chosen)} methods"
+        self.faults.append(f"{text}: {which} has {'no' if len(chosen) == 1 else 'a'} knob {key}{hint}; "
+                           f"{HELP} method={chosen[0]} shows all")
 
     def _guarded(self, point: Mapping[str, Any], seed: Any) -> Experiment | None:
         try:

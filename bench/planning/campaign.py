@@ -2,7 +2,7 @@
 
 import dataclasses
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 from bench.config import ConfigError, Experiment, Points, Request, counts, shown, unfit, unheld, unlabelled, unserved, untaught
 from bench.data import inspect
 from bench.planning import backends, disk, folder, price
+from bench.planning.begun import incomplete, saved, told, unchoosable
 from bench.planning.decision import Decision
-from bench.planning.jobs import jobs, unchoosable
+from bench.planning.jobs import jobs
 from bench.planning.price import Prices
 from results.records import RUN_FILE
-from sweeps.plan import Plan, count, describe, duration, makespan, read_states, todo
+from sweeps.plan import Plan, State, count, describe, duration, makespan, read_states, todo
 
 if TYPE_CHECKING:
     from bench.planning.tune import Tuned
@@ -59,8 +60,9 @@ class Campaign:
 
     def text(self, workers: int) -> str:
         """What would run, what is done already, how long it would take and what it would cost."""
-        states = read_states(self.request.out, self.plan.ids)
-        decision = Decision(left := todo(self.plan, states), self._prices(), max(1, workers), self.request.sweep.smaller)
+        states, again = self._states(self.plan)
+        prices = self._prices(self.plan, states)
+        decision = Decision(left := todo(self.plan, states), prices, max(1, workers), self.request.sweep.smaller)
         prices, elsewhere = decision.prices, decision.elsewhere
         timed = self._timed(prices, self.plan)
         at_most = None if backends.unbound(self.request.backend) else workers
@@ -68,7 +70,7 @@ class Campaign:
         return "\n".join([
             *self.data,
             *([self.search.outlook(prices)] if self.search else []),
-            describe(timed, states, 1.0, at_a_time, prices.factor(left), who, "backend.jobs=N"),
+            describe(timed, states, 1.0, at_a_time, prices.factor(left), who, "backend.jobs=N"), *told(again),
             f"Its table: {self.request.out / 'sweeps' / self.name}",
             disk.words(left), *decision.lines(),
         ])
@@ -77,9 +79,10 @@ class Campaign:
         """A line before what will keep this machine for more than an hour by its plan, else nothing. Of a search: its least."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what is damaged is told where it is used
-            prices = self._prices()
-            timed = self._timed(prices, Plan(self.search.preview()) if self.search else self.plan)
-            states = read_states(self.request.out, timed.ids)
+            plan = Plan(self.search.preview()) if self.search else self.plan
+            states, _ = self._states(plan)
+            prices = self._prices(plan, states)
+            timed = self._timed(prices, plan)
         seconds = makespan(left := todo(timed, states), timed.tail, max(1, workers))
         if seconds <= HOUR:
             return ""
@@ -93,9 +96,10 @@ class Campaign:
 
     def gpu_hours(self) -> float:
         """Of all that is left to do, the trials of a search included, if none is pruned."""
-        prices = self._prices()
         plan = Plan(self.search.preview()) if self.search else self.plan
-        hours = sum(map(prices.gpu_hours, todo(plan, read_states(self.request.out, plan.ids))))
+        states, _ = self._states(plan)
+        prices = self._prices(plan, states)
+        hours = sum(map(prices.gpu_hours, todo(plan, states)))
         return hours + (self.search.further(prices) if self.search else 0.0)
 
     def check_one_table(self) -> None:
@@ -107,8 +111,16 @@ class Campaign:
                 "(train.ema), and numbers of two protocols cannot stand in one; run one sweep for each"
             )
 
-    def _prices(self) -> Prices:
-        return Prices(self.request.out, price.device(self.request.experiments[0]))
+    def _states(self, plan: Plan) -> tuple[dict[str, str], dict[str, str]]:
+        """Those of the run folders; and which finished runs would be taken up again, of which it is as if they had been
+        interrupted: {run: why}."""
+        again = incomplete(self.request.out, plan)
+        return {**read_states(self.request.out, plan.ids), **dict.fromkeys(again, State.INTERRUPTED)}, again
+
+    def _prices(self, plan: Plan, states: Mapping[str, str]) -> Prices:
+        """Of what is left of each run."""
+        out = self.request.out
+        return Prices(out, price.device(self.request.experiments[0]), saved(out, plan, states))
 
 
 def _inspected(experiments: Sequence[Experiment], preview: bool) -> tuple[str, ...]:

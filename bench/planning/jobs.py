@@ -1,20 +1,16 @@
 """From experiments to jobs: identities, teachers as parents, reference rows, costs. Reads no images."""
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.accounts import due
 from bench.config import TRUTH, Data, Experiment, records, with_method
 from bench.data import fingerprint, inspect
-from bench.planning.classes import with_classes
 from bench.planning.identity import reference_id, run_ids
 from bench.planning.work import gflops, scoring, shape
-from bench.protocols import SHIPPED, Protocol, lacking, planned, samples
-from results.records import RecordError, RunRecord, StoreError, read_run, whole_rows, write_rows, write_run
-from sweeps.plan import FINAL, Job, count
+from bench.protocols import planned, samples
+from sweeps.plan import Job
 
 if TYPE_CHECKING:
     from bench.teaching import Imported
@@ -100,6 +96,14 @@ class _Shape:
         return own, teachers
 
 
+def with_classes(experiment: Experiment) -> Experiment:
+    """The experiment with `backbone.classes` filled in, as many as its data has. Raises ConfigError for one's own data that
+    cannot be read."""
+    if not experiment.conditional or not experiment.has("backbone.classes") or experiment.value("backbone.classes"):
+        return experiment
+    return experiment.changed({"backbone.classes": inspect(experiment.data).classes})
+
+
 def _teacher(experiment: Experiment, share: float = 1.0) -> Experiment:
     """The experiment of the teacher's own training, on a share of the budget: below 1, the weak teacher's.
 
@@ -111,90 +115,6 @@ def _teacher(experiment: Experiment, share: float = 1.0) -> Experiment:
     if other.evaluation.checkpoint == "best" and other.train.milestones < 2:  # of a preset's recipe
         other = other.changed({"evaluation.checkpoint": "last", "evaluation.best_at": None})
     return other
-
-
-def reopen(out: Path, plan: Iterable[Job]) -> dict[str, str]:
-    """Mark finished runs that have not all that they ended with as interrupted, so that it is made again: {run: why}.
-
-    What may be missing: rows under the present protocol, rows that were lost, the checkpoint that a student starts from.
-    Training is not repeated where its last checkpoint is there.
-    """
-    jobs, again, unfinished = list(plan), dict[str, str](), set[str]()
-    for job in reversed(jobs):  # parents come first in a plan, and are wanted by what comes after
-        folder = out / "runs" / job.id
-        try:
-            record = read_run(folder)
-            why = _lacking(folder, record, job, needed=job.id in unfinished) if record.status == "done" else ""
-        except (StoreError, RecordError):  # told, and done again, where the states are read
-            record, why = None, ""
-        if record is not None and why:
-            write_run(folder, dataclasses.replace(record, status="interrupted", reason=why))
-            again[job.id] = why
-        if record is None or why or record.status not in ("done", "diverged"):
-            unfinished.update(job.parents)
-    return again
-
-
-def saved(out: Path, plan: Iterable[Job], states: Mapping[str, str]) -> dict[str, float]:
-    """The share in [0, 1] of its training at which each begun and unfinished run goes on: that of its newest checkpoint."""
-    from bench.training import reached
-
-    begun = [job for job in plan if job.id in states and states[job.id] not in FINAL]
-    return {job.id: records.share(job.config, reached(out / "runs" / job.id / "checkpoints")) for job in begun}
-
-
-def unchoosable(out: Path, plan: Iterable[Job]) -> list[str]:
-    """Why runs that were begun cannot keep their best checkpoint: milestones of steps that are behind them are not there."""
-    found, files = list[str](), out / "runs"
-    for job in plan:
-        folder, of = files / job.id, records.compared(job.config).checkpoints
-        if job.kind != "method" or not of or not (folder / "checkpoints").exists() or _chosen(folder, job):
-            continue
-        from bench.training import checkpoint  # here: who only plans needs nothing of it
-
-        wanted = [n for n in due(records.steps(job.config), of) if n <= checkpoint.reached(folder / "checkpoints")]
-        if lost := len(set(wanted) - {n for n, _ in checkpoint.milestones(folder / "checkpoints")}):
-            found.append(lacking(job.id, lost, len(wanted)))
-    return [found[0], *([f"so it is with {count(len(found) - 1, 'run')} more"] if found[1:] else [])] if found else []
-
-
-def _chosen(folder: Path, job: Job) -> bool:
-    """Whether nothing is chosen any more: the run diverged, or is done and scored as asked."""
-    try:
-        record = read_run(folder)
-    except (StoreError, RecordError):  # told where the states are read
-        return False
-    return record.status == "diverged" or (record.status == "done" and _scored_alike(record.config, job.config))
-
-
-def _lacking(folder: Path, record: RunRecord, job: Job, needed: bool) -> str:
-    """What a finished run has not; empty where it has all."""
-    if not _scored_alike(record.config, job.config):
-        return "scored under another protocol"
-    from bench.training import final_checkpoint  # here: as above
-
-    if needed and not final_checkpoint(folder / "checkpoints", record.final, record.optimizer_steps):
-        return "the checkpoint that it ended with is gone"
-    if records.is_trial(job.config):
-        return ""
-    found, damaged = whole_rows(folder)
-    if damaged:
-        return "rows of its evaluation were lost"
-    protocol = Protocol.recorded(records.full_protocol(record.config)).id if record.rows is not None else ""
-    if len([row for row in found if row.protocol == protocol]) == record.rows or (record.rows is None and found):
-        return ""
-    write_rows(folder, [row for row in found if row.protocol != protocol])  # it is not known which: all are scored again
-    return "rows of its evaluation were lost"
-
-
-def _scored_alike(ran: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
-    """A rule of a protocol may have changed since, under the same settings: its version and that of the times tell."""
-    try:
-        asked = records.scoring(wanted)
-        rule = SHIPPED.get(asked.get("protocol", ""))
-        return records.scoring(ran) == asked and records.protocol(ran) == (rule.version if rule else 1, asked["grid"])
-    except ValueError:  # by a version whose evaluations are not understood
-        return False
 
 
 def references(experiments: Sequence[Experiment], content: Content = fingerprint) -> Iterator[Job]:

@@ -9,7 +9,7 @@ short run weighs little, because it mostly shows start-up. Runs of another preci
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from statistics import median
@@ -66,17 +66,18 @@ class Seen(NamedTuple):
 
 
 class Prices:
-    """The prices of jobs on one kind of device ("cpu" or "cuda"), from the finished runs below `out` that ran on it."""
+    """The prices of jobs on one kind of device ("cpu" or "cuda"), from the finished runs below `out` that ran on it. begun:
+    job id -> the share of its training that is behind it, which costs nothing more."""
 
-    def __init__(self, out: Path, device: str) -> None:
-        self.out, self.device = out, device
+    def __init__(self, out: Path, device: str, begun: Mapping[str, float] | None = None) -> None:
+        self.out, self.device, self.begun = out, device, begun or {}
         self._seen = [*_runs(out, device), *_measured(out, device)]
         self._known: dict[tuple[str, str, str, float], Price] = {}
 
     @cached_property
     def on_gpus(self) -> "Prices":
         """Those that the same jobs have on GPUs."""
-        return self if self.device == "cuda" else Prices(self.out, "cuda")
+        return self if self.device == "cuda" else Prices(self.out, "cuda", self.begun)
 
     def seconds(self, job: Job) -> float:
         """How long the job takes one worker."""
@@ -112,7 +113,7 @@ class Prices:
             return Price(0.0, 0.0, GUESS, 1)
         config = job.config
         alike, network, precision = records.kind(config), records.network(config), records.precision(config)
-        training, scored = work.training(config), work.scoring(config)
+        training, scored = work.training(config) * (1 - self.begun.get(job.id, 0.0)), work.scoring(config)
         key = (alike, network, precision, training + sum(scored))
         if key not in self._known:
             seen = [each for each in self._seen if each.precision == precision]

@@ -15,8 +15,9 @@ from typing import Any
 
 from bench.config import ConfigError, Experiment, Request, Tuning, nearest, options, records
 from bench.planning import identity
+from bench.planning.begun import reopen
 from bench.planning.folder import name as named
-from bench.planning.jobs import chain, jobs, references, reopen
+from bench.planning.jobs import chain, jobs, references
 from bench.planning.price import Prices
 from results.records import proxy_scores, short, write_text
 from sweeps.plan import Job, count, gpu_time, read_reason

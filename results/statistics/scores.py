@@ -76,6 +76,7 @@ def scores(
     names = distinct_labels([record for record, _ in runs if record.kind != "reference"])
     records = {record.run_id: record for record, _ in runs}
     groups: dict[tuple[str, str, int, str, int], list[EvalRow]] = defaultdict(list)
+    drawn: set[tuple[str, str, str, int, float]] = set()  # of references: two sweeps of one protocol drew the same
     for record, own in sorted(runs, key=lambda run: (run[0].seed, run[0].run_id)):
         reference, limit = record.kind == "reference", math.inf if at is None else at.images(record)
         label, seed = names.get(record.run_id, ""), record.seed
@@ -83,6 +84,9 @@ def scores(
             if (protocols is None or row.protocol in protocols) and row.images_seen <= limit:
                 if reference:
                     label, seed = row.label, row.seed
+                    if (draw := (row.protocol, label, row.metric, row.evaluation_seed, row.value)) in drawn:
+                        continue
+                    drawn.add(draw)
                 groups[label, row.metric, row.steps, record.run_id, seed].append(row)
     declared: dict[tuple[str, str, int], Variant] = {}
     found = []

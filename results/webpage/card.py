@@ -135,7 +135,9 @@ def _budgets(
     runs: Runs, method: str, trained: str, metric: str, protocols: Sequence[str] | None
 ) -> tuple[list[str], list[list[str]]]:
     """Ranks among what every method had reached by then: at its own milestones, and at the compute that it took in all."""
-    own = [(record, rows) for record, rows in runs if record.kind != "reference" and trained in (record.label, record.method)]
+    training = [(record, rows) for record, rows in runs if record.kind != "reference"]
+    # A label of its own, as of an ablation's row, before a method's name, which all rows of an ablation share.
+    own = [run for run in training if run[0].label == trained] or [run for run in training if run[0].method == trained]
     seen = sorted({row.images_seen for _, rows in own for row in rows if row.metric == metric})[:-1]
     ats = [At("images", amount) for amount in seen[:: max(1, math.ceil(len(seen) / BUDGETS))]]
     bills = [own_compute(record) + teacher_compute(record) for record, _ in own]

@@ -25,7 +25,7 @@ FAULTS = [
     ),
     *of(
         "command line", "bench/config/points.py",
-        ("a knob that nobody has", "if g.key not in self.used and self.methods:", "if False:",
+        ("a knob that nobody has", "key not in self.used and self.methods:", "False:",
          f"{COMMANDS}[sweep=none method=ect method.eta=.5]"),
         ("the seed of an axis unchecked", 'seeded = self.faults.section(Seeded, {"seed": seed}, "")',
          "seeded = Seeded.model_construct(seed=seed)",
@@ -34,7 +34,7 @@ FAULTS = [
          f"{COMMANDS}[sweep=none method=dsno backbone=mlp_plain]"),
         ("a method without its sweep's knobs", "put(config, f\"method.{knob}\", copy.deepcopy(value))", "pass",
          f"{SAME}run_ids_are_those_of_before[sweep=digits_quickstart]"),
-        ("a knob that other methods' files list", "if said := not_listed(g.key, chosen, self.plugins):", "if said := \"\":",
+        ("a knob that other methods' files list", "if said := not_listed(key, chosen, self.plugins):", "if said := \"\":",
          f"{LEFT_OUT}[words3]"),
         ci="a knob that nobody has",
     ),

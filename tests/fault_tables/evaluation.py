@@ -38,7 +38,7 @@ FAULTS = [
         ("the level whatever the rule", "if papers and steps == 2", "if steps == 2", RULE + "[linear-ect]"),
     ),
     *of(
-        "scored again", "bench/planning/jobs.py",
+        "scored again", "bench/planning/begun.py",
         ("whatever the version of the protocol", "(rule.version if rule else 1, asked", "(records.protocol(ran)[0], asked",
          AGAIN + "[version-1]"),
         ("whatever the rule of times", ', asked["grid"])', ", records.protocol(ran)[1])", AGAIN + "[grid-method]"),

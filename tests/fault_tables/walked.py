@@ -13,6 +13,9 @@ SAMPLED = "tests/bench/test_conditional.py::test_a_finished_model_samples_by_the
 NEWEST = ("tests/sweeps/engine/test_find_sweep.py::"
           "test_without_a_name_the_status_is_that_of_the_sweep_that_was_written_to_last")
 
+REOPEN, ABLATIONS = "tests/bench/planning/test_reopen.py::test_", "tests/bench/config/test_sweeps_ablations.py::test_"
+PRICED = "a_plan_says_and_prices_what_finished_runs_are_taken_up_for_and_writes_nothing"
+
 FAULTS = [
     *of(
         "published numbers that are found", "results/compared/beside.py",
@@ -75,5 +78,27 @@ FAULTS = [
          "tests/bench/config/test_config.py::test_a_key_of_a_backend_is_looked_for_among_those_of_backends"),
         ("plugins of methods alone", 'g.key in ("method", "sweep")', 'g.key == "method"',
          "tests/bench/config/test_config.py::test_a_key_of_a_backend_is_looked_for_among_those_of_backends"),
+    ),
+    *of(
+        "what is left to do", "bench/planning/price.py",
+        ("all of it", "* (1 - self.begun.get(job.id, 0.0))", "", f"{REOPEN}what_a_run_has_behind_it_costs_nothing_more"),
+        ("on GPUs all of it", 'Prices(self.out, "cuda", self.begun)', 'Prices(self.out, "cuda")',
+         f"{REOPEN}what_a_run_has_behind_it_costs_nothing_more"),
+    ),
+    *of(
+        "what is left to do", "bench/planning/campaign.py",
+        ("an evaluation costs nothing", "**dict.fromkeys(again, State.INTERRUPTED)", "", f"{REOPEN}{PRICED}"),
+        ("not a word", "*told(again),", "", f"{REOPEN}{PRICED}"),
+    ),
+    *of(
+        "what is left to do", "bench/planning/begun.py",
+        ("weights that are gone", "if job.kind == \"method\" and (needed or not alike):", "if needed:", f"{REOPEN}{PRICED}"),
+    ),
+    *of(
+        "a knob of nobody", "bench/config/points.py",
+        ("passes", 'if key.startswith("method.") and key not in self.used', 'if False and key not in self.used',
+         f"{ABLATIONS}a_knob_that_none_of_the_sweeps_methods_has_is_an_error"),
+        ("of a narrower command", 'f"sweep.{where}: {key}", every)', 'f"sweep.{where}: {key}", self.methods)',
+         f"{ABLATIONS}a_command_of_fewer_methods_leaves_out_the_ablations_of_the_others"),
     ),
 ]  # fmt: skip

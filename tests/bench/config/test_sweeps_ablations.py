@@ -35,6 +35,24 @@ def test_ablations_stand_beside_the_base_of_every_method_that_has_the_knob(label
     assert found == ["lsd", "lsd train.lr=0.1", "lsd learned_weight=False", "ect", "ect train.lr=0.1"]
 
 
+@pytest.mark.parametrize(("text", "said"), [
+    ("axes: {method: [lsd, ect]}, one_at_a_time: {method.learned_wieght: [false]}",
+     r"sweep\.one_at_a_time: method\.learned_wieght: none of the 2 methods has .* nearest: method\.learned_weight"),
+    ("axes: {method: [lsd], method.learned_wieght: [true, false]}",
+     r"sweep\.axes: method\.learned_wieght: method=lsd has no knob .* nearest: method\.learned_weight"),
+    ("axes: {method: [lsd]}, one_at_a_time: {method.halvings: [2]}",
+     r"sweep\.one_at_a_time: method\.halvings: method=lsd has no"),
+])  # fmt: skip
+def test_a_knob_that_none_of_the_sweeps_methods_has_is_an_error(labels, text, said):
+    with pytest.raises(ConfigError, match=said):
+        labels(text)
+
+
+def test_a_command_of_fewer_methods_leaves_out_the_ablations_of_the_others(labels):
+    text = "axes: {method: [lsd, ect]}, one_at_a_time: {method.learned_weight: [false]}"
+    assert labels(text, "method=ect") == ["ect"]
+
+
 def test_the_command_line_wins_over_an_ablation(labels):
     assert labels("axes: {method: [lsd]}, one_at_a_time: {train.lr: [0.1]}", "train.lr=0.2") == ["lsd"]
 

@@ -68,7 +68,7 @@ def test_an_outputs_folder_of_before_is_continued_and_not_repeated(tmp_path: Pat
         then, now = json.loads(before[path]), json.loads(path.read_text())
         assert now["status"] == "done" and now["config"]["protocol"]["version"] > then["config"]["protocol"]["version"]
         assert all(now[key] == then[key] for key in ("images_seen", "train_seconds", "forward_rows", "backward_rows"))
-    assert "4 finished runs are taken up again: scored under another protocol" in capsys.readouterr().out
+    assert "4 finished runs taken up again: its evaluation is asked for otherwise now" in capsys.readouterr().out
     assert run.main([*SWEEP, f"out={out}"]) == 0
     assert "taken up again" not in capsys.readouterr().out
     record = json.loads((killed / "run.json").read_text())

@@ -97,14 +97,14 @@ def test_a_rule_is_a_protocol_of_its_own_and_a_change_of_it_scores_again_and_tra
     last, out = job(), kept.parent.parent
     assert last.id == kept.name, "what is kept is no part of a training's identity"
     before = read_jsonl(kept / "progress.jsonl")
-    assert reopen(out, [last]) == {last.id: "scored under another protocol"}
+    assert reopen(out, [last]) == {last.id: "its evaluation is asked for otherwise now"}
     executed(out)
     assert read_jsonl(kept / "progress.jsonl") == before and read_run(kept).kept == {}
     assert load(kept).checkpoint == read_run(kept).final
     assert len({row.protocol for row in read_rows(kept)}) == 2
     with pytest.raises(ProtocolError, match="scored under different protocols"):
         leaderboard(load_runs([kept]))
-    assert reopen(out, [job(BEST)]) == {last.id: "scored under another protocol"}
+    assert reopen(out, [job(BEST)]) == {last.id: "its evaluation is asked for otherwise now"}
     references = [jobs(request([*SMALL, *more]).experiments)[0].id for more in ([], [BEST], [BEST, "evaluation.best_at=2"])]
     assert len(set(references)) == 3, "reference rows stand under the protocol of their table"
 
