@@ -35,12 +35,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     terminal.ready()
     parser = argparse.ArgumentParser(prog="python -m results.diff", description=(__doc__ or "").splitlines()[0],
                                      epilog=" ".join((__doc__ or "").split("\n\n")[1].split()))
-    parser.add_argument("places", nargs=2, type=Path, metavar="RUN|SWEEP", help="two run folders, or two sweeps")
+    parser.add_argument("places", nargs=2, type=Path, metavar="RUN|SWEEP", help="two run folders, or two sweeps or their names")
     parser.add_argument("--out", type=Path, help="where to write the page of two sweeps (default: the folder of the first)")
     parser.add_argument("--protocol", action="append", help="of two sweeps keep only rows of this protocol; may be repeated")
     options = parser.parse_args(arguments)
-    sweeps = [place.exists() and not (place / RUN_FILE).exists() for place in options.places]
     try:
+        options.places = [report.of_name(place) for place in options.places]
+        sweeps = [place.exists() and not (place / RUN_FILE).exists() for place in options.places]
         if any(sweeps) and any(place.exists() for place, sweep in zip(options.places, sweeps, strict=True) if not sweep):
             raise ValueError(f"{options.places[sweeps.index(False)]} is a run and {options.places[sweeps.index(True)]} is not; "
                              "give two runs or two sweeps")

@@ -42,7 +42,7 @@ from results.records import (
     relabelled,
 )
 
-__all__ = ["FILES", "default_out", "find_runs", "gather", "main", "name", "present", "write"]
+__all__ = ["FILES", "default_out", "find_runs", "gather", "main", "name", "of_name", "present", "write"]
 
 SWEEP_FILE = "runs.json"
 SWEEPS = Path("outputs/sweeps")
@@ -145,7 +145,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return status
 
 
-def _of_name(place: Path) -> Path:
+def of_name(place: Path) -> Path:
     """A sweep may be told by its name alone, where it lies below outputs. Raises StoreError with the nearest of them."""
     if place.exists() or len(place.parts) != 1 or not SWEEPS.is_dir():
         return place
@@ -156,7 +156,7 @@ def _of_name(place: Path) -> Path:
 
 
 def _report(options: argparse.Namespace) -> int:
-    options.folders = [_of_name(place) for place in options.folders]
+    options.folders = [of_name(place) for place in options.folders]
     places = [gather(folder) for folder in options.folders]
     from results.pictures import Style  # a wrong folder is told without what draws
     from results.tables import facts, numberless, plain
@@ -276,10 +276,12 @@ def _narrowed(runs: Runs, order: list[str], options: argparse.Namespace) -> tupl
 
 def _apart(options: argparse.Namespace, labels: Collection[str]) -> str:
     """A folder of its own for each choice, named by it, so that none replaces the sweep's own table or another's: of what is
-    shown, of what leads, of a budget, of a paper's pictures. A hash stands for what a name has no room or no letters for."""
+    shown, of what leads, of a budget, of a paper's pictures, of other sweeps beside it. A hash stands for what a name has no
+    room or no letters for."""
     lists = {"metric": [options.metric or ""], "methods": chosen.names(options.methods or (), [*labels]),
              "steps": list(map(str, chosen.counts(options.steps or ()))), "columns": chosen.names(options.columns or ()),
-             "protocol": chosen.names(options.protocol or ())}  # fmt: skip
+             "protocol": chosen.names(options.protocol or ()),
+             "with": [name(place) for place in options.folders[1:]]}  # fmt: skip
     told = [options.at or "", *(f"{key}={'+'.join(names)}" for key, names in lists.items() if any(names)),
             options.style.replace(" ", "").replace(",", "-") if options.style != "screen" else ""]  # fmt: skip
     whole = "-".join(filter(None, told))

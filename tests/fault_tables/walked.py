@@ -14,6 +14,7 @@ NEWEST = ("tests/sweeps/engine/test_find_sweep.py::"
           "test_without_a_name_the_status_is_that_of_the_sweep_that_was_written_to_last")
 
 REOPEN, ABLATIONS = "tests/bench/planning/test_reopen.py::test_", "tests/bench/config/test_sweeps_ablations.py::test_"
+SWEEP = "tests/results/test_report_options.py::test_a_sweep_of_this_folder_is_found_by_its_name"
 PRICED = "a_plan_says_and_prices_what_finished_runs_are_taken_up_for_and_writes_nothing"
 
 FAULTS = [
@@ -100,5 +101,23 @@ FAULTS = [
          f"{ABLATIONS}a_knob_that_none_of_the_sweeps_methods_has_is_an_error"),
         ("of a narrower command", 'f"sweep.{where}: {key}", every)', 'f"sweep.{where}: {key}", self.methods)',
          f"{ABLATIONS}a_command_of_fewer_methods_leaves_out_the_ablations_of_the_others"),
+    ),
+    *of(
+        "two sweeps in one table", "results/statistics/scores.py",
+        ("draws twice", "if (draw := (row.protocol, label, row.metric, row.evaluation_seed, row.value)) in drawn:", "if False:",
+         f"{TABLE}references_that_two_sweeps_drew_alike_count_once"),
+    ),
+    *of(
+        "two sweeps in one table", "results/report.py",
+        ("in the first one's place", '"with": [name(place) for place in options.folders[1:]]', '"with": []', SWEEP),
+    ),
+    *of(
+        "two sweeps in one table", "results/diff.py",
+        ("by folders alone", "[report.of_name(place) for place in options.places]", "list(options.places)", SWEEP),
+    ),
+    *of(
+        "a card", "results/webpage/card.py",
+        ("of its whole ablation", "[run for run in training if run[0].label == trained] or", "",
+         f"{CARD}of_an_ablation_the_compute_is_that_of_its_own_row"),
     ),
 ]  # fmt: skip

@@ -11,7 +11,7 @@ import pytest
 from fake_results import record, row, sweep, write
 from places import ROOT
 
-from results import drawing, report
+from results import diff, drawing, report
 from results.pictures import gallery
 from results.records import archive
 from results.records.store import load_runs
@@ -101,6 +101,10 @@ def test_a_sweep_of_this_folder_is_found_by_its_name(place, tmp_path, monkeypatc
     assert report.main(["night"]) == 0 and (tmp_path / "outputs/sweeps/report/leaderboard.md").exists()
     capsys.readouterr()
     assert report.main(["nigth"]) == 2 and "nearest: night\n" in capsys.readouterr().err
+    shutil.copytree(place, tmp_path / "outputs/sweeps/day")
+    capsys.readouterr()
+    assert diff.main(["night", "day"]) == 0 and "diff-day.html" in capsys.readouterr().out
+    assert report.main(["night", "day"]) == 0 and (tmp_path / "outputs/sweeps/report/with=day/leaderboard.md").exists()
     assert report.main(["elsewhere"]) == 2 and "elsewhere: does not exist" in capsys.readouterr().err
 
 

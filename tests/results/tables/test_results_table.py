@@ -375,6 +375,19 @@ def test_a_reference_of_fewer_samples_than_the_methods_says_how_many(held_out, c
     assert ("and no more" in markdown(frame)) is said
 
 
+def test_references_that_two_sweeps_drew_alike_count_once():
+    def drawn(id, *values):
+        run = record("references", run_id=id, kind="reference")
+        return run, [row(run, 0, value, label="noise", sampler="reference", seed=k, evaluation_seed=k)
+                     for k, value in enumerate(values)]  # fmt: skip
+
+    one, same, more = drawn("a", 1.0, 2.0, 3.0), drawn("b", 1.0, 2.0, 3.0), drawn("c", 1.0, 2.0, 3.0, 4.0)
+    shown = [leaderboard([*finished("lsd"), *runs]).set_index("method").loc["noise"]
+             for runs in ([one], [one, same], [one, more])]
+    widths = [float(each["high"] - each["low"]) for each in shown]
+    assert widths[0] == widths[1] > widths[2] and [each["value"] for each in shown] == [2.0, 2.0, 2.5]
+
+
 def test_students_of_one_teacher_are_marked_in_every_table_and_take_no_first_place_for_granted():
     runs = finished("lmd", values=(1.0, 1.001, 1.002), teacher="fm-s0") + finished("cd", values=(1.05, 1.1, 1.15))
     frame = leaderboard(runs)

@@ -76,6 +76,15 @@ def test_an_unknown_method_names_the_nearest_and_writes_nothing(place, tmp_path,
     assert not (tmp_path / "o").exists()
 
 
+def test_of_an_ablation_the_compute_is_that_of_its_own_row(tmp_path) -> None:
+    for label, rows in (("lsd", 200), ("lsd eta=0.25", 900), ("cd", 150)):
+        for seed in range(3):
+            run = record(label, seed, run_id=f"{rows}-{seed}", forward_rows=rows, backward_rows=0)
+            write(tmp_path / "runs", run, [row(run, 1, 1.0 + 0.05 * seed)])
+    of = {label: [line[0] for line in card(tmp_path / "runs", tmp_path, label).tables[-1][1:]] for label in ("lsd", "cd")}
+    assert of == {"lsd": ["200 forward rows"], "cd": ["150 forward rows"]}
+
+
 def test_what_says_half_ranks_nobody_on_a_card(tmp_path) -> None:
     for seed in range(3):
         run = record("lsd", seed)
