@@ -264,9 +264,8 @@ def _narrowed(runs: Runs, order: list[str], options: argparse.Namespace) -> tupl
     words, every = [], {record.label for record, _ in runs if record.kind != "reference"}
     if options.methods:
         names = chosen.names(options.methods, [*every])
+        order = chosen.labels(runs, names)
         runs = chosen.of_methods(runs, names)
-        own = [(record.label, record.method) for record, _ in runs if record.kind != "reference"]
-        order = list(dict.fromkeys(label for name in names for label, method in own if name in (label, method)))
         words.append(f"{len(order)} of {len(every)} methods")
     if options.steps:
         runs = chosen.at_steps(runs, counts := chosen.counts(options.steps))
@@ -298,8 +297,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, help="where to write (default: the sweep folder, or report/ beside the runs; for "
                         "a choice of metric, methods, steps, columns or protocol, a budget or a style a folder in it)")
     parser.add_argument("--metric", help="metric to lead the table and to draw (default: the primary one)")
-    parser.add_argument("--methods", action="append", metavar="A,B", help="only these methods, in this order, ranked among "
-                        "themselves; may be repeated")
+    parser.add_argument("--methods", action="append", metavar="A,B", help="only these rows, in this order, ranked among "
+                        "themselves: a label, lsd* for all that begin so, or a method; may be repeated")
     parser.add_argument("--steps", action="append", metavar="1,2,4", help="only these step counts")
     parser.add_argument("--columns", action="append", metavar="images,params",
                         help="facts beside the values in the tables and behind the page's switch, or none; a name that is no "

@@ -114,7 +114,7 @@ def _against(row: Row, mine: Row) -> list[str]:
     named = row["protocol"] and (protocol == row["protocol"] or protocol.startswith(f"{row['protocol']}-v"))
     found = [] if named else [
         f"protocol {row['protocol'] or 'unknown'}, ours {protocol or 'unknown'}"]  # fmt: skip
-    found += [] if row["dataset"] else ["data unknown"]
+    found += [f"{key} unknown" for key, text in (("data", row["dataset"]), ("league", row["league"])) if not text]
     for name, theirs, its, factor in (("samples", row["count"], mine.get("count"), 1.0),
                                       ("training images", row["budget"], mine.get("images_seen"), NEAR),
                                       ("network", row["params"], mine.get("params"), NEAR)):  # fmt: skip
@@ -126,7 +126,7 @@ def _against(row: Row, mine: Row) -> list[str]:
         found.append("conditional on the class")
     if row["checkpoint"] or mine.get("checkpoint"):
         found.append(f"checkpoint {row['checkpoint'] or 'the last'}, ours {mine.get('checkpoint') or 'the last'}")
-    if row["league"] != mine.get("league", "plain") and not str(mine.get("league")).startswith(PRESET):
+    if row["league"] and row["league"] != mine.get("league", "plain") and not str(mine.get("league")).startswith(PRESET):
         found.append(f"league {row['league']}")
     if row["status"] == "RECALLED":
         found.append("recalled, not read")

@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fnmatch import fnmatchcase
 
 from results.records.names import near
 from results.records.record import Runs
 
 
 def of_methods(runs: Runs, wanted: Sequence[str]) -> Runs:
-    """The runs of these labels or methods, and the references. Raises ValueError naming the nearest of an unknown one."""
-    own = [record for record, _ in runs if record.kind != "reference"]
-    known = dict.fromkeys(name for record in own for name in (record.label, record.method))
+    """The runs of `labels`, and the references. Raises ValueError naming the nearest of an unknown name."""
+    chosen = set(labels(runs, wanted))
+    return [run for run in runs if run[0].kind == "reference" or run[0].label in chosen]
+
+
+def labels(runs: Runs, wanted: Sequence[str]) -> list[str]:
+    """The labels that are meant, in the order of the names: of a label itself alone, of lsd* all that begin so, of a method
+    that is no label all of its own. Raises ValueError naming the nearest of an unknown name."""
+    own = {record.label: record.method for record, _ in runs if record.kind != "reference"}
+    found: list[str] = []
     for name in wanted:
-        if name not in known:
+        meant = [name] if name in own else [label for label, method in own.items() if name == method or
+                                            ("*" in name and fnmatchcase(label, name))]  # fmt: skip
+        if not meant:
+            known = dict.fromkeys(each for pair in own.items() for each in pair)
             raise ValueError(f"--methods: there is no {name!r}; nearest: {_nearest(name, known)}, all: {', '.join(known)}")
-    return [run for run in runs if run[0].kind == "reference" or {run[0].label, run[0].method} & set(wanted)]
+        found += sorted(meant)
+    return list(dict.fromkeys(found))
 
 
 def at_steps(runs: Runs, wanted: Sequence[int]) -> Runs:

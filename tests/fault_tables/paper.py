@@ -20,7 +20,7 @@ OTHER = "tests/results/test_remarks.py::test_a_command_with_another_budget_is_to
 FAULTS = [
     *of(
         "chosen", "results/records/chosen.py",
-        ("references go with the methods", 'run[0].kind == "reference" or {run[0].label', "{run[0].label",
+        ("references go with the methods", 'run[0].kind == "reference" or run[0].label in', "run[0].label in",
          f"{O}chosen_methods_stand_in_the_order_given_and_are_ranked_among_themselves"),
         ("every step count stays", "or row.steps in wanted]", "or row.steps]",
          f"{O}chosen_methods_stand_in_the_order_given_and_are_ranked_among_themselves"),

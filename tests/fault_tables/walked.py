@@ -15,6 +15,8 @@ NEWEST = ("tests/sweeps/engine/test_find_sweep.py::"
 
 REOPEN, ABLATIONS = "tests/bench/planning/test_reopen.py::test_", "tests/bench/config/test_sweeps_ablations.py::test_"
 SWEEP = "tests/results/test_report_options.py::test_a_sweep_of_this_folder_is_found_by_its_name"
+OPTIONS = "tests/results/test_report_options.py::test_"
+STAR = "a_label_is_chosen_alone_and_a_star_brings_all_that_begin_so"
 PRICED = "a_plan_says_and_prices_what_finished_runs_are_taken_up_for_and_writes_nothing"
 
 FAULTS = [
@@ -119,5 +121,10 @@ FAULTS = [
         "a card", "results/webpage/card.py",
         ("of its whole ablation", "[run for run in training if run[0].label == trained] or", "",
          f"{CARD}of_an_ablation_the_compute_is_that_of_its_own_row"),
+    ),
+    *of(
+        "one label", "results/records/chosen.py",
+        ("with all of its method", "[name] if name in own else", "[] if False else", f"{OPTIONS}{STAR}"),
+        ("no stars", '("*" in name and fnmatchcase(label, name))', "False", f"{OPTIONS}{STAR}"),
     ),
 ]  # fmt: skip

@@ -44,6 +44,14 @@ def test_chosen_methods_stand_in_the_order_given_and_are_ranked_among_themselves
     assert "Chosen: 2 of 4 methods; steps 1, 4." in (tmp_path / "leaderboard.md").read_text()
 
 
+def test_a_label_is_chosen_alone_and_a_star_brings_all_that_begin_so(tmp_path) -> None:
+    for label, value in (("lsd", 1.0), ("lsd eta=0.25", 2.0), ("cd", 3.0)):
+        write(tmp_path / "runs", run := record(label), [row(run, 1, value)])
+    for words, shown in (("lsd,cd", ["lsd", "cd"]), ("cd,lsd*", ["cd", "lsd", "lsd eta=0.25"])):
+        frame = drawn(tmp_path / "runs", tmp_path / words, "--methods", words)
+        assert frame["method"].tolist() == shown
+
+
 def test_columns_are_those_asked_for_in_their_order_and_none_leaves_the_values(place, tmp_path, capsys) -> None:
     drawn(place, tmp_path, "--columns", "params,images", "--columns", "teacher_images")
     printed = capsys.readouterr().out.splitlines()

@@ -141,6 +141,11 @@ def test_what_differs_is_the_reason(changes: dict[str, object], reason: str) -> 
     assert table.loc[("ECT 100k bs128", 1), "because"] == reason
 
 
+def test_an_unknown_league_is_called_so() -> None:
+    table = beside.marked(fid(), beside.load("cifar10").assign(league="")).set_index(["name", "steps"])
+    assert table.loc[("ECT 100k bs128", 1), "because"] == "league unknown"
+
+
 def test_a_number_of_the_best_checkpoint_is_never_comparable() -> None:
     ours = fid(method="lsd", protocol="flow-maps-jax-v1-0123abcd", league="preset self_distillation/cifar10",
                images_seen=204_800_000, params=54_700_000)
