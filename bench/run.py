@@ -11,13 +11,14 @@ Running the same command again continues where it stopped; finished runs are not
 import math
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.config import ConfigError, request, whole
 from results import terminal
-from results.records import ProtocolError, RecordError, StoreError, write_json
+from results.records import ProtocolError, RecordError, StoreError, read_json, write_json
 
 if TYPE_CHECKING:
     from bench.config import Request
@@ -89,7 +90,10 @@ def _run(campaign: "Campaign", arguments: Sequence[str]) -> int:
     folder = out / "sweeps" / campaign.name
     # One experiment has a table of its own; several that narrow a sweep, or one that names it, share that sweep's.
     shared = whole(arguments) if (len(wanted.experiments) > 1 or "sweep.name" in wanted.changed) and not search else []
-    shown = _noted(folder, wanted, listing(plan, shared, out))
+    shown = listing(plan, shared, out)
+    if not search and (gone := _gone(folder, shown["labels"])):
+        print(gone, file=sys.stderr)
+    shown = _noted(folder, wanted, shown)
     workers = backends.workers(wanted.backend)
     warning = campaign.warning(workers) if wanted.backend.name != "slurm" else ""
     print("\n".join([*campaign.data, *([warning] if warning else [])]), file=sys.stderr)
@@ -117,6 +121,17 @@ def _run(campaign: "Campaign", arguments: Sequence[str]) -> int:
     text, nothing = leaderboard.draw(out, campaign.name, shown, wanted.sweep.published)
     print(text)
     return _tell(outcome, arguments, nothing, out)
+
+
+def _gone(folder: Path, labels: Mapping[str, str]) -> str:
+    """One line where the table that this command is about to replace has runs that it will not have; else empty."""
+    earlier: Any = {}
+    with suppress(StoreError):  # no table yet, or one that is about to be written anew
+        earlier = read_json(folder / "runs.json").get("labels")
+    left = [label for run, label in earlier.items() if run not in labels] if isinstance(earlier, dict) else []
+    told = ", ".join(list(dict.fromkeys(left))[:3]) + ", ..." * (len(set(left)) > 3)
+    return (f"the earlier table of {folder.name} has {len(left)} run{'s' * (len(left) > 1)} that this command's will not "
+            f"have ({told}): sweep.name=NAME keeps both" if left else "")  # fmt: skip
 
 
 def _noted(folder: Path, wanted: "Request", shown: dict[str, Any]) -> dict[str, Any]:

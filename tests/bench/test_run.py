@@ -122,6 +122,18 @@ def test_another_average_in_the_same_folder_is_another_row_and_not_an_empty_tabl
         assert "psd_m" in set(pd.read_csv(file)["method"])
 
 
+def test_a_table_that_loses_runs_to_another_command_of_its_name_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["sweep=none", "sweep.name=mine", "budget.images=256", *SMALL[1:], f"out={tmp_path}"]
+    for methods in ("psd_m,flow_matching", "psd_m,flow_matching"):
+        assert run.main([*command, f"method={methods}"]) == 0
+        assert "earlier table" not in capsys.readouterr().err
+    assert run.main([*command, "method=psd_m"]) == 0
+    assert ("the earlier table of mine has 1 run that this command's will not have (flow_matching): sweep.name=NAME keeps both"
+            in capsys.readouterr().err)  # fmt: skip
+
+
 def test_a_sweep_over_two_data_sets_is_refused_before_it_trains(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

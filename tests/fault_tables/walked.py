@@ -127,4 +127,9 @@ FAULTS = [
         ("with all of its method", "[name] if name in own else", "[] if False else", f"{OPTIONS}{STAR}"),
         ("no stars", '("*" in name and fnmatchcase(label, name))', "False", f"{OPTIONS}{STAR}"),
     ),
+    *of(
+        "a smaller table", "bench/run.py",
+        ("without a word", "if run not in labels]", "if False]",
+         "tests/bench/test_run.py::test_a_table_that_loses_runs_to_another_command_of_its_name_says_so"),
+    ),
 ]  # fmt: skip
