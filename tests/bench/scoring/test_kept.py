@@ -14,7 +14,7 @@ from bench.data import dataset
 from bench.job import execute
 from bench.model import load
 from bench.planning import jobs, reopen, work
-from bench.planning.jobs import unchoosable
+from bench.planning.begun import unchoosable
 from bench.protocols import Best, Protocol, best, planned, protocol_of
 from bench.scoring import load_teacher, proxy
 from bench.training import CheckpointWarning, checkpoint
