@@ -91,7 +91,7 @@ def _run(campaign: "Campaign", arguments: Sequence[str]) -> int:
     # One experiment has a table of its own; several that narrow a sweep, or one that names it, share that sweep's.
     shared = whole(arguments) if (len(wanted.experiments) > 1 or "sweep.name" in wanted.changed) and not search else []
     shown = listing(plan, shared, out)
-    if not search and (gone := _gone(folder, shown["labels"])):
+    if not search and (gone := _gone(folder, shown["labels"], out)):
         print(gone, file=sys.stderr)
     shown = _noted(folder, wanted, shown)
     workers = backends.workers(wanted.backend)
@@ -123,12 +123,13 @@ def _run(campaign: "Campaign", arguments: Sequence[str]) -> int:
     return _tell(outcome, arguments, nothing, out)
 
 
-def _gone(folder: Path, labels: Mapping[str, str]) -> str:
+def _gone(folder: Path, labels: Mapping[str, str], out: Path) -> str:
     """One line where the table that this command is about to replace has runs that it will not have; else empty."""
     earlier: Any = {}
     with suppress(StoreError):  # no table yet, or one that is about to be written anew
         earlier = read_json(folder / "runs.json").get("labels")
-    left = [label for run, label in earlier.items() if run not in labels] if isinstance(earlier, dict) else []
+    begun = {run: label for run, label in earlier.items() if (out / "runs" / run).exists()} if isinstance(earlier, dict) else {}
+    left = [label for run, label in begun.items() if run not in labels]
     told = ", ".join(list(dict.fromkeys(left))[:3]) + ", ..." * (len(set(left)) > 3)
     return (f"the earlier table of {folder.name} has {len(left)} run{'s' * (len(left) > 1)} that this command's will not "
             f"have ({told}): sweep.name=NAME keeps both" if left else "")  # fmt: skip

@@ -46,8 +46,6 @@ __all__ = ["FILES", "default_out", "find_runs", "gather", "main", "name", "of_na
 
 SWEEP_FILE = "runs.json"
 SWEEPS = Path("outputs/sweeps")
-OPTIONAL = {"published.md": "--published NAME", "paired.md": "--against METHOD"}
-"""What a report writes where it is asked to, and how it is asked."""
 NOT_OF_A_CARD = ("published", "against", "columns", "compat", "format", "style")
 SHOWN = 60  # letters of a choice in the name of its folder
 
@@ -197,10 +195,11 @@ def _report(options: argparse.Namespace) -> int:
     print(plain(frame, columns=columns))
     if at:
         print(f"Drawn at {at.words}; the newest checkpoint within it.", *_whole(runs))
-    asked_for = {"published.md": published, "paired.md": options.against}
-    for page in (page for page, wanted in asked_for.items() if not wanted and (out / page).exists()):
-        warnings.warn(f"{out / page} is of an earlier report; {OPTIONAL[page]} writes it anew", StoreWarning, stacklevel=2)
-    also = [*(page for page, wanted in asked_for.items() if wanted),
+    pages = {"published.md": (published, "--published NAME"), "paired.md": (options.against, "--against METHOD")}
+    for page, (wanted, option) in pages.items():
+        if not wanted and (out / page).exists():
+            warnings.warn(f"{out / page} is of an earlier report; {option} writes it anew", StoreWarning, stacklevel=2)
+    also = [*(page for page, (wanted, _) in pages.items() if wanted),
             *(name for name in ("samples.png", "curves.png") if (out / name).exists())]
     print("\n".join(str(out / name) for name in (*files(style.formats), *also)))
     if nothing := numberless(frame):
@@ -295,7 +294,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER",
                         help="folder of runs, one run, a sweep or its name, or a sweep's records.jsonl.gz")
     parser.add_argument("--out", type=Path, help="where to write (default: the sweep folder, or report/ beside the runs; for "
-                        "a choice of metric, methods, steps, columns or protocol, a budget or a style a folder in it)")
+                        "a choice of metric, methods, steps, columns or protocol, a budget, a style, more sweeps a folder)")
     parser.add_argument("--metric", help="metric to lead the table and to draw (default: the primary one)")
     parser.add_argument("--methods", action="append", metavar="A,B", help="only these rows, in this order, ranked among "
                         "themselves: a label, lsd* for all that begin so, or a method; may be repeated")

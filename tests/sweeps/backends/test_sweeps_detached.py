@@ -105,7 +105,6 @@ def test_detach_submits_and_returns_and_the_same_command_goes_on(tmp_path):
         found = outcome_of(process)
         assert found["detached"] and not found["interrupted"] and len(found["left"]) == 3
 
-
     def rows():
         return {row.run: row for row in status.rows(tmp_path / "sweeps" / "night", time.time())}
 
